@@ -1,0 +1,292 @@
+"""Caffe's networks: exact figures of the published ones, and each way of Caffe's that misleads."""
+
+from pathlib import Path
+
+import pytest
+
+import archspec
+from archspec.errors import ArchspecError, SpecError
+from archspec.imports import caffe
+from archspec.imports.model import ImportedModel
+
+FILES = Path(__file__).parent / "model_files" / "caffe"
+
+INPUT = "input: 'data' input_shape { dim: 1 dim: 3 dim: 12 dim: 12 }\n"
+
+
+@pytest.fixture
+def read(tmp_path):
+    """A function from the text of layers to the network that they are."""
+
+    def read(text: str, inputs: str = INPUT) -> ImportedModel:
+        path = tmp_path / "net.prototxt"
+        path.write_text(inputs + text, encoding="utf-8")
+        return caffe.read(path)
+
+    return read
+
+
+def layer(kind: str, name: str = "a", bottom: str = "data", more: str = "") -> str:
+    bottoms = " ".join(f"bottom: '{each}'" for each in bottom.split())
+    return f"layer {{ name: '{name}' type: '{kind}' {bottoms} top: '{name}' {more} }}\n"
+
+
+def shapes(model: ImportedModel) -> dict[str, str]:
+    return {node.name: str(node.shape) for node in model.graph.nodes}
+
+
+def ops(model: ImportedModel) -> dict[str, object]:
+    return {node.name: node.op for node in model.graph.nodes}
+
+
+def total(model: ImportedModel, what: str) -> int:
+    return sum(getattr(node.layer, what) for node in model.graph.nodes)
+
+
+@pytest.mark.parametrize(
+    ("file", "network"),
+    [
+        ("lenet5", "lenet5"),
+        ("alexnet", "alexnet_grouped"),
+        ("caffenet", "alexnet_grouped"),
+        ("vgg16", "vgg16"),
+        ("googlenet", "googlenet"),
+        ("googlenet_train_val", "googlenet_aux"),
+        ("nin_imagenet", "nin_imagenet"),
+        ("nin_cifar10", "nin_cifar10"),
+        ("squeezenet_v1_0", "squeezenet_v1_0"),
+        ("squeezenet_v1_1", "squeezenet_v1_1"),
+    ],
+)
+def test_a_published_network_has_the_parameters_and_macs_of_archspecs_own(file, network):
+    model = caffe.read(FILES / f"{file}.prototxt")
+    graph = archspec.report(network).graph
+    assert model.unknown == ()
+    for what in ("params", "trainable", "macs"):
+        assert total(model, what) == sum(getattr(node.layer, what) for node in graph.nodes), what
+
+
+def test_resnet_50_is_the_papers_with_its_strides_on_the_first_1x1():
+    """As archspec's spec is for Keras (3,857,973,248 MACs), but without that one's biases."""
+    model = caffe.read(FILES / "resnet50.prototxt")
+    assert total(model, "trainable") == 25_557_032
+    assert total(model, "params") - total(model, "trainable") == 53_120
+    assert total(model, "macs") == 3_857_973_248
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("alexnet", "conv1 55x55x96, pool1 27x27x96, pool2 13x13x256, pool5 6x6x256"),
+        ("googlenet", "pool1/3x3_s2 56x56x64, pool2/3x3_s2 28x28x192, pool3/3x3_s2 14x14x480, "
+         "pool4/3x3_s2 7x7x832, pool5/7x7_s1 1x1x1024"),
+        ("nin_imagenet", "pool1 27x27x96, pool2 13x13x256, pool3 6x6x384"),
+        ("nin_cifar10", "pool1 16x16x96, pool2 8x8x192"),
+        ("squeezenet_v1_0", "pool1 55x55x96, pool4 27x27x256, pool8 13x13x512"),
+        ("resnet50", "pool1 56x56x64, res2c 56x56x256, res5c 7x7x2048, pool5 1x1x2048"),
+        ("vgg16", "pool5 7x7x512"),
+    ],
+)  # fmt: skip
+def test_pools_round_up_as_caffe_does(file, expected):
+    found = shapes(caffe.read(FILES / f"{file}.prototxt"))
+    for pair in expected.split(", "):
+        name, shape = pair.split()
+        assert found[name] == shape
+
+
+@pytest.mark.parametrize(
+    ("window", "extent"),
+    [
+        ("kernel_size: 3 stride: 2", 6),  # (12 - 3) / 2 = 4.5, rounded up, and one
+        ("kernel_size: 3 stride: 2 round_mode: FLOOR", 5),
+        # The last window of these would begin in the padding after the input: Caffe drops it.
+        ("kernel_size: 2 stride: 2 pad: 1", 7),
+        ("kernel_size: 3 stride: 3 pad: 1", 5),
+        ("kernel_size: 4 stride: 4 pad: 2", 4),
+        ("kernel_h: 3 kernel_w: 3 stride_h: 2 stride_w: 2", 6),
+    ],
+)
+def test_a_pools_last_window_hangs_over_but_begins_inside(read, window, extent):
+    model = read(layer("Pooling", more=f"pooling_param {{ pool: MAX {window} }}"))
+    assert shapes(model)["a"] == f"{extent}x{extent}x3"
+
+
+def test_an_average_counts_the_padding_but_not_what_hangs_over(read):
+    text = layer("Pooling", more="pooling_param { pool: AVE kernel_size: 3 stride: 2 pad: 1 }")
+    (op,) = [op for name, op in ops(read(text)).items() if name == "a"]
+    assert op.kind == "avg_pool"
+    assert op.count_padding
+
+
+def test_a_file_for_training_has_losses_as_outputs_and_no_accuracy():
+    model = caffe.read(FILES / "googlenet_train_val.prototxt")
+    assert "phase TRAIN" in model.format
+    assert list(model.graph.outputs) == ["output", "loss2/loss", "loss1/loss"]
+    assert str(model.graph.input) == "224x224x3"
+    assert not any("top-1" in node.name for node in model.graph.nodes)
+
+
+def test_layers_in_place_follow_each_other(read):
+    conv = "convolution_param { num_output: 4 kernel_size: 1 }"
+    text = layer("Convolution", "c", more=conv)
+    text += "layer { name: 'r' type: 'ReLU' bottom: 'c' top: 'c' }\n"
+    text += layer("TanH", "t", "c")
+    assert [node.name for node in read(text).graph.nodes] == ["data", "c", "r", "t"]
+
+
+def test_a_batch_norms_factor_and_offset_are_the_scale_after_it(read):
+    text = layer("BatchNorm", "bn", more="batch_norm_param { eps: 1e-4 }")
+    text += layer("Scale", "scale", "bn", "scale_param { bias_term: true }")
+    model = read(text)
+    assert list(shapes(model)) == ["data", "bn"]
+    assert [weight.name for weight in model.graph.nodes[1].layer.weights] == [
+        "gamma", "beta", "moving_mean", "moving_variance"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("scale", "weights"),
+    [
+        ("", ["moving_mean", "moving_variance"]),
+        ("Scale", ["gamma", "moving_mean", "moving_variance"]),
+    ],
+)
+def test_a_batch_norm_alone_learns_nothing(read, scale, weights):
+    text = layer("BatchNorm", "bn") + (layer(scale, "s", "bn") if scale else "")
+    assert [weight.name for weight in read(text).graph.nodes[1].layer.weights] == weights
+
+
+def test_a_scale_that_is_not_the_only_reader_of_a_batch_norm_stays(read):
+    text = layer("BatchNorm", "bn") + layer("Scale", "s", "bn")
+    text += layer("Eltwise", "sum", "bn s")
+    assert [op.kind for op in ops(read(text)).values()] == ["", "batch_norm", "scale", "add"]
+
+
+def test_a_convolution_of_one_channel_a_group_is_depthwise(read):
+    text = layer("Convolution", more="convolution_param { num_output: 6 kernel_size: 3 group: 3 }")
+    op = ops(read(text))["a"]
+    assert (op.kind, op.multiplier) == ("depthwise_convolution", 2)
+
+
+def test_coefficients_of_a_sum_are_factors_before_it(read):
+    text = layer("ReLU", "r") + layer(
+        "Eltwise", "d", "data r", "eltwise_param { coeff: 1 coeff: -1 }"
+    )
+    assert ops(read(text))["d"].kind == "subtract"
+    text = layer("ReLU", "r") + layer(
+        "Eltwise", "d", "data r", "eltwise_param { coeff: 1 coeff: 0.5 }"
+    )
+    assert [op.kind for op in ops(read(text)).values()] == ["", "activation", "rescale", "add"]
+
+
+def test_a_gate_multiplies_the_channels(read):
+    text = layer("Pooling", "p", more="pooling_param { pool: AVE global_pooling: true }")
+    text += layer("InnerProduct", "g", "p", "inner_product_param { num_output: 3 }")
+    text += layer("Scale", "s", "data g", "scale_param { axis: 0 }")
+    assert shapes(read(text))["s"] == "12x12x3"
+
+
+def test_a_slice_has_a_part_for_each_top(read):
+    text = "layer { name: 's' type: 'Slice' bottom: 'data' top: 'x' top: 'y' "
+    text += "slice_param { slice_point: 1 } }\n" + layer("Concat", "c", "y x")
+    assert [str(node.shape) for node in read(text).graph.nodes] == [
+        "12x12x3", "12x12x1", "12x12x2", "12x12x3"
+    ]  # fmt: skip
+
+
+def test_rates_of_zero_keep_weights_from_training(read):
+    conv = "convolution_param { num_output: 4 kernel_size: 1 }"
+    text = layer(
+        "Convolution", "frozen", more=f"param {{ lr_mult: 0 }} param {{ lr_mult: 0 }} {conv}"
+    )
+    text += layer(
+        "Convolution", "free", "frozen", f"param {{ lr_mult: 0 }} param {{ lr_mult: 2 }} {conv}"
+    )
+    assert [node.layer.trainable for node in read(text).graph.nodes] == [0, 0, 20]
+
+
+def test_a_layer_archspec_does_not_know_is_named_and_what_follows_is_unknown(read):
+    text = layer("Python", "proposals") + layer("ReLU", "r", "proposals")
+    model = read(text)
+    assert [(each.name, each.type) for each in model.unknown] == [
+        ("proposals", "Python"),
+        ("r", "ReLU"),
+    ]
+
+
+def test_a_data_layer_without_a_crop_leaves_the_inputs_shape_open(read):
+    data = "layer { name: 'd' type: 'Data' top: 'data' top: 'label' data_param { source: 'x' } }\n"
+    model = read(data + layer("ReLU", "r"), inputs="")
+    assert model.unknown[0].reason
+    assert any("shape" in note or "does not say" in note for note in model.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "line"),
+    [
+        ("layer { name: 'a' type: 'ReLU'\n  bottom: 'b' top: 'a' }", "reads `b`", 2),
+        ("layer { name: 'a'\n", "the text ends inside a message that begins on line 2", 3),
+        ("layer {\n  name 'a'\n}", "expected `:` after `name`", 3),
+        ("layer { name: 'a' bottom: 'data' top: 'a' type: 'Convolution'\n"
+         "convolution_param { num_output: 0 kernel_size: 1 } }", "`filters`", 2),
+        ("layer { name: 'a' bottom: 'data' top: 'a' type: 'Convolution'\n"
+         "convolution_param { num_output: many kernel_size: 1 } }", "must be a whole number", 3),
+        ("layers { layer { name: 'a' type: 'relu' } bottom: 'data' top: 'a' }", "first syntax", 2),
+        ("a: {" * 40, "inside each other", 2),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_shown_at_its_line(read, text, message, line):
+    with pytest.raises(SpecError) as caught:
+        read(text)
+    (diagnostic,) = caught.value.diagnostics
+    assert message in diagnostic.message
+    assert diagnostic.span is not None
+    assert diagnostic.span.line == line
+
+
+def test_the_text_format_allows_what_people_write():
+    from archspec.imports.prototext import parse
+
+    message = parse(
+        "# a comment\na: 1 b: -0x10; c: \"x\" 'y' # more\nd < e: TRUE, > f: [1, 2, 3] g: 1.5f "
+        "h: -inf i { }"
+    )
+    assert message.integer("a") == 1
+    assert message.integer("b") == -16
+    assert message.word("c") == "xy"
+    assert message.message("d").word("e") == "TRUE"
+    assert message.integers("f") == [1, 2, 3]
+    assert message.real("g") == 1.5
+    assert message.real("h") == float("-inf")
+
+
+def test_the_files_are_those_that_the_script_writes():
+    import runpy
+
+    made = runpy.run_path(str(FILES.parent / "make_caffe.py"))["FILES"]
+    stored = {path.stem: path.read_text(encoding="utf-8") for path in FILES.glob("*.prototxt")}
+    assert {name: make() for name, make in made.items()} == stored
+
+
+def test_a_damaged_file_gives_a_table_or_a_sentence(read):
+    import contextlib
+    import random
+
+    text = (FILES / "squeezenet_v1_1.prototxt").read_text(encoding="utf-8")
+    words = [
+        "{",
+        "}",
+        "pad: 9",
+        "layer",
+        "-1",
+        "99999999999",
+        '"',
+        "group: 7",
+        "\n",
+        "bottom: 'data'",
+    ]
+    rng = random.Random(0)  # noqa: S311  (it keeps no secret)
+    for _ in range(60):
+        at, length = rng.randrange(len(text)), rng.choice([0, 1, 5, 40])
+        with contextlib.suppress(ArchspecError):  # anything else fails the test
+            assert read(text[:at] + rng.choice(words) + text[at + length :], inputs="").graph.nodes

@@ -1,0 +1,229 @@
+"""Darknet's networks: exact figures of the published ones, and each way that misleads."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import archspec
+from archspec.errors import ArchspecError, SpecError, UsageError
+from archspec.imports import darknet
+from archspec.imports.model import ImportedModel
+
+FILES = Path(__file__).parent / "model_files" / "darknet"
+
+NET = "[net]\nheight=12\nwidth=12\nchannels=3\n"
+
+
+@pytest.fixture
+def read(tmp_path):
+    """A function from the text of sections to the network that they are."""
+
+    def read(text: str, net: str = NET, **arguments: object) -> ImportedModel:
+        path = tmp_path / "net.cfg"
+        path.write_text(net + text, encoding="utf-8")
+        return darknet.read(path, **arguments)
+
+    return read
+
+
+def shapes(model: ImportedModel) -> dict[str, str]:
+    return {node.name: str(node.shape) for node in model.graph.nodes}
+
+
+def total(graph, what: str) -> int:
+    return sum(getattr(node.layer, what) for node in graph.nodes)
+
+
+@pytest.mark.parametrize("name", ["yolov3", "yolov3_tiny"])
+def test_yolo_has_the_figures_of_archspecs_own(name):
+    """62,001,757 and 8,858,734 parameters: as many as the published .weights hold."""
+    model = darknet.read(FILES / f"{name}.cfg")
+    graph = archspec.report(name).graph
+    assert model.unknown == ()
+    for what in ("params", "trainable", "macs"):
+        assert total(model.graph, what) == total(graph, what), what
+    ends = [str(model.graph.nodes[index].shape) for index in model.graph.outputs.values()]
+    assert sorted(ends) == sorted(str(graph.nodes[index].shape) for index in graph.outputs.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "kernels", "trainable"), [("darknet19", 19, 20_842_376), ("darknet53", 53, 41_609_928)]
+)
+def test_a_classifier_has_as_many_convolutions_as_its_name_says(name, kernels, trainable):
+    model = darknet.read(FILES / f"{name}.cfg")
+    assert total(model.graph, "kernels") == kernels
+    assert total(model.graph, "trainable") == trainable
+    assert str(model.graph.output) == "1x1x1000"
+
+
+@pytest.mark.parametrize(
+    ("options", "extent"),
+    [
+        ("size=3 pad=1", 12),
+        ("size=3 padding=1", 12),
+        ("size=5 pad=1 padding=0", 12),  # `pad` wins: half of the size
+        ("size=5 padding=1", 10),
+        ("size=3", 10),
+        ("size=3 stride=2 pad=1", 6),
+        ("size=3 pad=1 dilation=2", 12),
+    ],
+)
+def test_pad_means_half_the_kernel(read, options, extent):
+    section = "[convolutional]\nfilters=4\nactivation=linear\n" + options.replace(" ", "\n")
+    assert shapes(read(section))["conv0"] == f"{extent}x{extent}x4"
+
+
+@pytest.mark.parametrize(
+    ("options", "height", "padding", "extent"),
+    [
+        ("size=2 stride=2", 12, "valid", 6),
+        ("size=2 stride=2", 13, "same", 7),  # 7 windows, the last with a row after the input
+        ("size=2 stride=1", 13, "same", 13),
+        ("size=5 stride=1", 13, "same", 13),
+        ("size=3 stride=2", 12, ((1, 0), (1, 0)), 6),  # Darknet pads before, `same` pads after
+        ("size=2 stride=2 padding=0", 13, "valid", 6),
+        ("stride=2", 13, "same", 7),
+    ],
+)
+def test_a_max_pools_padding_is_by_default_one_less_than_its_size(
+    read, options, height, padding, extent
+):
+    net = f"[net]\nheight={height}\nwidth={height}\nchannels=3\n"
+    node = read("[maxpool]\n" + options.replace(" ", "\n"), net=net).graph.nodes[-1]
+    assert node.op.padding == padding
+    assert node.shape[0] == extent
+
+
+def test_route_joins_layers_counted_back_or_by_their_number(read):
+    text = "[convolutional]\nfilters=4\n[maxpool]\nsize=1\n[convolutional]\nfilters=8\n"
+    model = read(text + "[route]\nlayers=-1, 0\n")
+    assert shapes(model)["route3"] == "12x12x12"
+    (last,) = [node for node in model.graph.nodes if node.name == "route3"]
+    assert [model.graph.nodes[i].name for i in last.inputs] == [
+        "conv2_activation",
+        "conv0_activation",
+    ]
+
+
+def test_route_takes_a_group_of_channels(read):
+    text = "[convolutional]\nfilters=8\n[route]\nlayers=-1\ngroups=2\ngroup_id=1\n"
+    op = read(text).graph.nodes[-1].op
+    assert (op.kind, op.start, op.stop) == ("slice", 4, 8)
+
+
+def test_a_shortcut_has_an_activation_of_its_own(read):
+    text = "[convolutional]\nfilters=3\nactivation=linear\n[convolutional]\nfilters=3\n"
+    model = read(text + "activation=linear\n[shortcut]\nfrom=-2\nactivation=leaky\n")
+    assert [node.name for node in model.graph.nodes[-2:]] == ["shortcut2", "shortcut2_activation"]
+    assert model.graph.nodes[-1].op.function.slope == 0.1
+
+
+def test_a_shortcut_of_fewer_channels_gets_zeros(read):
+    text = "[convolutional]\nfilters=3\n[convolutional]\nfilters=8\n[shortcut]\nfrom=-2\n"
+    model = read(text)
+    assert [node.op.kind for node in model.graph.nodes[-2:]] == ["pad_channels", "add"]
+
+
+def test_a_convolution_without_an_activation_has_darknets_default(read):
+    model = read("[convolutional]\nfilters=4\n")
+    assert model.graph.nodes[-1].op.function == "sigmoid"
+
+
+def test_blanks_stand_anywhere_and_comments_only_on_lines_of_their_own(read):
+    model = read(" [ convolutional ]\n# filters=9\n; size=9\n filters = 4 \n\n size= 3\n")
+    assert shapes(model)["conv0"] == "10x10x4"
+    with pytest.raises(SpecError, match="whole number") as caught:
+        read("[convolutional]\nfilters=4 # four\n")
+    assert caught.value.diagnostics[0].help == "Darknet has no comments behind a value"
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "line"),
+    [
+        ("[convolutional]\nfilters 4\n", "expected a section", 6),
+        ("[route]\nlayers=3\n", "reads layer 3", 5),
+        ("[shortcut]\n", "needs `from`", 5),
+        ("[convolutional]\nfilters=0\n", "`filters`", 5),
+    ],
+)
+def test_a_mistake_is_shown_at_its_line(read, text, message, line):
+    with pytest.raises(SpecError) as caught:
+        read(text)
+    (diagnostic,) = caught.value.diagnostics
+    assert message in diagnostic.message
+    assert diagnostic.span is not None
+    assert diagnostic.span.line == line
+
+
+def test_a_section_archspec_does_not_know_is_named(read):
+    model = read("[convolutional]\nfilters=4\n[crnn]\noutput=4\n[maxpool]\n")
+    assert [(each.name, each.type) for each in model.unknown] == [
+        ("crnn1", "crnn"),
+        ("max2", "maxpool"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "seen", [struct.pack("<iiii", 0, 1, 0, 7), struct.pack("<iiiq", 0, 2, 0, 7)]
+)
+def test_weights_are_read_from_the_file_that_is_named(read, tmp_path, seen):
+    """Beta, gamma, mean, variance, then the kernel by filters; a header of 16 or of 20 bytes."""
+    kernel = np.arange(2 * 3 * 3 * 3, dtype="<f4")
+    rows = np.arange(5 * 2, dtype="<f4")
+    norm = [np.full(2, number, "<f4") for number in (10, 20, 30, 40)]
+    stored = np.concatenate([*norm, kernel, np.full(5, 50, "<f4"), rows])
+    path = tmp_path / "net.weights"
+    path.write_bytes(seen + stored.tobytes())
+    text = (
+        "[convolutional]\nbatch_normalize=1\nfilters=2\nsize=3\n[avgpool]\n[connected]\noutput=5\n"
+    )
+    model = read(text, weights=path)
+    assert model.graph.nodes[-1].name == "connected2_activation"
+    arrays = model.weights()
+    assert arrays["conv0"][0].shape == (3, 3, 3, 2)
+    assert arrays["conv0"][0][1, 2, 0, 1] == kernel.reshape(2, 3, 3, 3)[1, 0, 1, 2]
+    assert [array[0] for array in arrays["conv0_norm"]] == [20, 10, 30, 40]
+    assert arrays["connected2"][0][1, 3] == rows.reshape(5, 2)[3, 1]
+    assert arrays["connected2"][1].tolist() == [50] * 5
+
+
+@pytest.mark.parametrize("change", [-4, 4])
+def test_weights_of_another_network_are_refused(read, tmp_path, change):
+    path = tmp_path / "net.weights"
+    path.write_bytes(struct.pack("<iiiq", 0, 2, 0, 7) + b"\0" * (4 * 16 + change))
+    model = read("[convolutional]\nfilters=4\n", weights=path)
+    with pytest.raises(UsageError, match="does not belong to this network"):
+        model.weights()
+
+
+def test_the_files_are_those_that_the_script_writes():
+    import runpy
+
+    made = runpy.run_path(str(FILES.parent / "make_darknet.py"))["FILES"]
+    stored = {path.stem: path.read_text(encoding="utf-8") for path in FILES.glob("*.cfg")}
+    assert {name: make() for name, make in made.items()} == stored
+
+
+def test_a_damaged_file_gives_a_table_or_a_sentence(read):
+    import contextlib
+    import random
+
+    text = (FILES / "yolov3_tiny.cfg").read_text(encoding="utf-8")
+    words = [
+        "[",
+        "]",
+        "=",
+        "groups=7\n",
+        "-1",
+        "99999999999",
+        "[route]\n",
+        "layers=-1,-2\n",
+        "size=0\n",
+    ]
+    rng = random.Random(0)  # noqa: S311  (it keeps no secret)
+    for _ in range(60):
+        at, length = rng.randrange(len(text)), rng.choice([0, 1, 5, 40])
+        with contextlib.suppress(ArchspecError):  # anything else fails the test
+            assert read(text[:at] + rng.choice(words) + text[at + length :], net="").graph.nodes
