@@ -138,3 +138,64 @@ def test_build_prints_the_table_of_a_configuration(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "first" in out
     assert "62,810" in out
+
+
+# Totals
+
+
+def unknown_model() -> archspec.ImportedModel:
+    """A network with a layer of unknown weights, and one of which only the work is unknown."""
+    b = builder()
+    conv = Convolution(filters=4, kernel=3, padding="same")
+    x = b.add(conv, b.inputs["image"], name="conv", type_name="Conv2D")
+    x = b.unknown("Foo", x, name="foo", reason="it is not known", declared=(8, 8, 4), arrays=[])
+    x = b.unknown("Bar", x, name="bar", reason="it is not known", declared=(10,))
+    x = b.add(FullyConnected(units=2, bias=False), x, name="fc", type_name="Dense")
+    return b.finish({"y": x})
+
+
+def test_totals_say_at_least_and_which_layers_are_unknown():
+    text = str(archspec.report(unknown_model())).replace("\N{NO-BREAK SPACE}", " ")
+    assert "parameters   at least 132 + unknown (1 layer: Bar)" in text
+    assert "MACs         at least 6,932 + unknown (2 layers: Foo, Bar)" in text
+    assert "activations  714  " not in text
+    rows = {row.path: row for row in archspec.report(unknown_model()).rows()}
+    assert [f"{rows[name].params:,}" for name in ("conv", "foo", "bar", "fc")] == [
+        "112", "0", "?", "20",
+    ]  # fmt: skip
+    assert [f"{rows[name].macs:,}" for name in ("conv", "foo", "bar", "fc")] == [
+        "6,912", "?", "?", "20",
+    ]  # fmt: skip
+
+
+def test_json_has_null_for_a_total_with_unknown_layers_and_what_is_known_of_it():
+    data = json.loads(json.dumps(archspec.report(unknown_model()).to_dict()))
+    assert (
+        data["totals"] | {"params": None, "macs": None, "activations": 8 * 8 * 11 + 12}
+        == (data["totals"])
+    )
+    assert data["at_least"]["macs"] == 6932
+    assert data["at_least"]["params"] == 132
+    assert "activations" not in data["at_least"]
+    assert [layer["type"] for layer in data["unknown"]] == ["Foo", "Bar"]
+    macs = {row["path"]: row["macs"] for row in data["rows"]}
+    assert macs == {"image": 0, "conv": 6912, "foo": None, "bar": None, "fc": 20}
+
+
+def test_csv_has_an_empty_cell_for_what_is_unknown():
+    from archspec.render.report import csv
+
+    lines = csv(archspec.report(unknown_model()), columns=["layer", "params", "macs"]).splitlines()
+    assert lines[2:] == ["conv,112,6912", "foo,0,", "bar,,", "fc,20,20"]
+
+
+def test_totals_of_an_open_input_are_formulas_and_unknown():
+    b = builder(image=(None, None, 3))
+    conv = Convolution(filters=4, kernel=3, padding="same")
+    x = b.add(conv, b.inputs["image"], name="conv", type_name="Conv2D")
+    x = b.unknown("Foo", x, name="foo", reason="it is not known", declared=(None, None, 4))
+    costs = archspec.report(b.finish({"y": x}))
+    text = str(costs).replace("\N{NO-BREAK SPACE}", " ")
+    assert "at least 108*height*width + unknown (1 layer: Foo)" in " ".join(text.split())
+    assert costs.to_dict()["totals"]["macs"] is None
+    assert costs.to_dict()["at_least"]["macs"] == "108*height*width"

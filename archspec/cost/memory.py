@@ -19,6 +19,7 @@ from typing import NamedTuple
 from archspec.cost.optimizers import Optimizer
 from archspec.cost.setting import Setting
 from archspec.graph.graph import IN_KERAS, SEPARATOR, Expansion, Graph, Layer, Piece
+from archspec.ops.atleast import UNKNOWN, AtLeast
 
 
 class MemoryBytes(NamedTuple):
@@ -111,8 +112,17 @@ def measure(graph: Graph) -> MemoryModel:
         sum(piece.costs.trainable for piece in pieces),
         needs.saved_values + needs.saves_input * size + needs.saves_output * needs.shown,
         needs.saved_mask_bytes,
-        None if graph.is_open else size + max(needs.peak, needs.late_peak),
+        None if graph.is_open else _whole(size + max(needs.peak, needs.late_peak), needs.owned),
     )
+
+
+def _whole(peak: int, owned: Iterable[int]) -> int:
+    """Return a peak as it is; as a part of one where the size of an output is not known."""
+    return peak + UNKNOWN if any(map(_is_unknown, owned)) else peak
+
+
+def _is_unknown(amount: int) -> bool:
+    return isinstance(amount, AtLeast)
 
 
 class Needs(NamedTuple):
@@ -179,7 +189,7 @@ def _layer_needs(layer: Layer, overwritable: bool, reached: bool) -> Needs:
         kept=owned,
         peak=owned,
         late_peak=0,
-        saved_values=layer.saved_inside if reached else 0,
+        saved_values=layer.saved_inside if reached or _is_unknown(layer.saved_inside) else 0,
         saved_mask_bytes=size if reached and layer.saved.mask else 0,
         saves_input=reached and layer.saved.input,
         saves_output=reached and layer.saved.output,
@@ -285,7 +295,7 @@ def _peaks(
         last_use: Index of the last node that uses each buffer.
         source: Index of their input.
     """
-    if set(map(type, kept)) != {int}:
+    if not set(map(type, kept)) <= {int, AtLeast}:
         return 0, 0  # of an open size, for which no peak is given
     alive = peak = late_peak = 0
     for (index, _, _, inputs), each in zip(pieces, needs, strict=True):

@@ -21,7 +21,8 @@ from archspec.display import Displayed, renderer
 from archspec.graph.graph import SEPARATOR, Graph, Node, Scope
 from archspec.imports.loading import as_network
 from archspec.imports.model import ImportedModel, Network
-from archspec.ops.shape import Shape, plain
+from archspec.ops.atleast import UNKNOWN
+from archspec.ops.shape import Shape, UnknownShape, plain
 from archspec.spec.document import Spec
 
 if TYPE_CHECKING:
@@ -40,6 +41,15 @@ CONVENTION = (
 )
 """Counting convention, which stands under every table."""
 
+
+_OF_WEIGHTS = frozenset(
+    {"params", "trainable", "non_trainable", "weight_layers", "weights", "gradients", "optimizer"}
+    | {"weight_bytes"}
+)
+"""Figures that are known where all weights are."""
+
+_OF_SHAPES = frozenset({"activations", "forward_peak"})
+"""Figures that are known where all shapes are."""
 
 GROUPS = frozenset({"layers", "branch", "branches"})
 """Kinds of scopes that add nothing to the steps in them."""
@@ -78,7 +88,11 @@ class Row(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """Sums over all rows, for one example."""
+    """Sums over all rows, for one example.
+
+    Of a model file with layers that archspec does not know, some are
+    `archspec.ops.atleast.AtLeast`.
+    """
 
     params: int
     trainable: int
@@ -119,7 +133,29 @@ class Report(Displayed):
 
     @property
     def about(self) -> str:
+        """The spec's description; of a model file, its format."""
+        if self.model is not None:
+            return self.model.format
         return self.spec.about if self.spec else ""
+
+    @cached_property
+    def unknown(self) -> tuple[Node, ...]:
+        """The layers of a model file that archspec does not know."""
+        return () if self.model is None else self.model.unknown_nodes
+
+    def lacking(self, figure: str) -> tuple[Node, ...]:
+        """Return the unknown layers without which a figure is only a part of itself.
+
+        Args:
+            figure: A name of `Totals`, of `MemoryBytes`, or of a claim.
+        """
+        if figure == "layers":
+            return ()
+        if figure in _OF_WEIGHTS:
+            return tuple(node for node in self.unknown if node.op.unlisted is UNKNOWN)
+        if figure in _OF_SHAPES:
+            return tuple(node for node in self.unknown if isinstance(node.shape, UnknownShape))
+        return self.unknown
 
     @cached_property
     def checks(self) -> tuple[Check, ...]:
@@ -233,7 +269,8 @@ class Report(Displayed):
             start, stop = part.index, part.index + 1
             kind, label = part.op.word, part.op.label
             shared_with = part.layer.owner
-        sums = self._sums_of_open if self.graph.is_open else self._sums_of_closed
+        one_by_one = self.graph.is_open or self.unknown
+        sums = self._sums_one_by_one if one_by_one else self._sums_of_closed
         params, trainable, fixed, macs, other_ops, activations = sums(start, stop)
         last = stop - 1
         return Row(
@@ -268,8 +305,10 @@ class Report(Displayed):
         """Return the sum of each column over a stretch of nodes."""
         return [column[stop] - column[start] for column in self._sums]
 
-    def _sums_of_open(self, start: int, stop: int) -> list[int]:
-        """Return the same of formulas, of which running sums would be long."""
+    def _sums_one_by_one(self, start: int, stop: int) -> list[int]:
+        """Return the same without running sums: of formulas they would be long, and of an unknown
+        layer on they would all be unknown.
+        """
         from archspec.ops.extent import total  # noqa: PLC0415
 
         return [total(column[start:stop]) for column in self._columns]
@@ -313,15 +352,18 @@ class Report(Displayed):
                 }
                 for name, index in self.graph.outputs.items()
             },
-            "totals": {name: plain(n) for name, n in self.totals._asdict().items()},
-            "memory_bytes": {name: plain(n) for name, n in self.memory.to_dict().items()},
+            **self._source(),
+            "totals": {name: self._known(name, n) for name, n in self.totals._asdict().items()},
+            "memory_bytes": {
+                name: self._known(name, n) for name, n in self.memory.to_dict().items()
+            },
             **({"estimate": self.estimate.to_dict()} if self.estimate else {}),
             "memory_model": {
-                "weights": self.memory_model.params,
-                "trainable_weights": self.memory_model.trainable,
+                "weights": plain(self.memory_model.params),
+                "trainable_weights": plain(self.memory_model.trainable),
                 "saved_values_per_example": plain(self.memory_model.saved_values),
                 "saved_mask_bytes_per_example": plain(self.memory_model.saved_mask_bytes),
-                "forward_peak_values_per_example": self.memory_model.forward_values,
+                "forward_peak_values_per_example": plain(self.memory_model.forward_values),
                 "activation_bytes_per_value": self.setting.value_bytes,
             },
             **(
@@ -343,6 +385,29 @@ class Report(Displayed):
                 }
                 for scope in self.graph.scopes
             ],
+        }
+
+    def _known(self, figure: str, value: Any) -> Any:
+        """Return a figure as JSON has it: None where unknown layers are a part of it."""
+        return None if self.lacking(figure) else plain(value)
+
+    def _source(self) -> dict[str, Any]:
+        """Return what only the report of a model file has: what the file says, what is unknown."""
+        model = self.model
+        if model is None:
+            return {}
+        figures = {**self.totals._asdict(), **self.memory.to_dict()}
+        return {
+            "file": model.path,
+            "format": model.format,
+            "params_by_format": model.params,
+            "notes": list(model.notes),
+            "unknown": [layer._asdict() for layer in model.unknown],
+            "at_least": {
+                name: plain(int(n) if isinstance(n, int) else n)
+                for name, n in figures.items()
+                if self.lacking(name)
+            },
         }
 
     def save(
@@ -367,11 +432,17 @@ class Report(Displayed):
             **_row_dict(self.row(node)),
             "inputs": [self.graph.nodes[index].name for index in node.inputs],
             "arguments": plain(node.op.model_dump(mode="json")),
+            **self._declared(node),
             "weights": [
                 {"name": weight.name, "shape": list(weight.shape), "trainable": weight.trainable}
                 for weight in node.layer.weights
             ],
         }
+
+    def _declared(self, node: Node) -> dict[str, Any]:
+        """Return the shape that a model file declares for a layer, where it does."""
+        declared = None if self.model is None else self.model.declared.get(node.name)
+        return {} if declared is None else {"declared_shape": list(declared)}
 
     def __repr__(self) -> str:
         """Return one line, as a report may be in a list."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from archspec.display import Displayed
 from archspec.errors import UsageError
-from archspec.graph.graph import Graph
+from archspec.graph.graph import Graph, Node
 from archspec.ops.shape import plain
 from archspec.ops.unknown import Unknown
 from archspec.spec.document import Spec
@@ -59,12 +59,18 @@ class ImportedModel(Displayed):
     _read_weights: Callable[[], Arrays] | None = field(default=None, repr=False, compare=False)
 
     @cached_property
+    def unknown_nodes(self) -> tuple[Node, ...]:
+        """The nodes of layers that archspec does not know, in the order of the graph."""
+        return tuple(node for node in self.graph.nodes if isinstance(node.op, Unknown))
+
+    @property
     def unknown(self) -> tuple[UnknownLayer, ...]:
         """The layers that archspec does not know, in the order of the graph."""
+        ops = [(node.name, node.op) for node in self.unknown_nodes]
         return tuple(
-            UnknownLayer(node.name, node.op.type_name, node.op.reason)
-            for node in self.graph.nodes
-            if isinstance(node.op, Unknown)
+            UnknownLayer(name, op.type_name, op.reason)
+            for name, op in ops
+            if isinstance(op, Unknown)
         )
 
     @property

@@ -80,6 +80,11 @@ class Op(Element):
         """Whether training leaves all its weights as they are."""
         return False
 
+    @property
+    def unlisted(self) -> int:
+        """Number of parameters that `weights` does not list: none where all weights are known."""
+        return 0
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         rules = {

@@ -4,16 +4,20 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any
 
+from archspec.ops.atleast import UNKNOWN, AtLeast
+
 
 def plain(value: Any) -> Any:
     """Return a count, or a list or mapping of counts, as JSON has it: formulas as their text.
 
-    A shape that is not known is None.
+    A shape that is not known, and an amount of which a part is not, is None.
     """
     if isinstance(value, dict):
         return {name: plain(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
         return None if isinstance(value, UnknownShape) else [plain(each) for each in value]
+    if isinstance(value, AtLeast):
+        return None
     return str(value) if hasattr(value, "terms") else value
 
 
@@ -73,13 +77,13 @@ class UnknownShape(Shape):
 
     @property
     def channels(self) -> int:
-        """Number of channels that are known: none."""
-        return 0
+        """Number of channels, of which nothing is known."""
+        return UNKNOWN
 
     @property
     def size(self) -> int:
-        """Number of values that are known: none."""
-        return 0
+        """Number of values, of which nothing is known."""
+        return UNKNOWN
 
     def __str__(self) -> str:
         return "?"

@@ -3,6 +3,7 @@
 from typing import Any, NoReturn
 
 from archspec.errors import UsageError
+from archspec.ops.atleast import UNKNOWN
 from archspec.ops.op import Op, Reach, Saved, Weight, Work
 from archspec.ops.shape import UNKNOWN_SHAPE, Shape
 
@@ -10,8 +11,8 @@ from archspec.ops.shape import UNKNOWN_SHAPE, Shape
 class Unknown(Op):
     """A layer of a model file that archspec does not know. It is no kind: no spec can write it.
 
-    It has the shape and the weights that the file declares. Its work is unknown, which `work`
-    cannot say: whoever adds up costs asks for the unknown layers of a graph too.
+    It has the shape and the weights that the file declares. All else is `UNKNOWN`, which no sum
+    loses.
     """
 
     type_name: str
@@ -41,10 +42,20 @@ class Unknown(Op):
         return self.arrays or ()
 
     def work(self, *shapes: Shape) -> Work:  # noqa: ARG002
-        return Work(0, 0)
+        return Work(UNKNOWN, UNKNOWN)
+
+    @property
+    def unlisted(self) -> int:
+        return UNKNOWN if self.arrays is None else 0
+
+    def connection_count(self, *shapes: Shape) -> int:  # noqa: ARG002
+        return UNKNOWN
 
     def saved_for_backward(self) -> Saved:
         return Saved()
+
+    def saved_inside(self, *inputs: Shape) -> int:  # noqa: ARG002
+        return UNKNOWN
 
     def reach(self, *inputs: Shape) -> Reach | None:  # noqa: ARG002
         return None

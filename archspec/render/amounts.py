@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.cost.report import float_or_int
+from archspec.ops.atleast import AtLeast
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -55,6 +56,8 @@ def byte_size(value: int) -> str:
 
     A formula in the input's size stays one, in bytes.
     """
+    if isinstance(value, AtLeast):
+        return f"{byte_size(int(value))} + ?" if value else "?"
     if not isinstance(value, int):
         from archspec.ops.extent import bracketed  # noqa: PLC0415
 
@@ -75,6 +78,8 @@ def short(value: int) -> str:
 
     Of a formula in the input's size, the text says no more than that.
     """
+    if isinstance(value, AtLeast):
+        return f"{short(int(value))} + ?" if value else "?"
     if not isinstance(value, int):
         return "by size"
     amount = float(value)

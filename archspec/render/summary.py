@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +15,7 @@ from archspec.text import counted
 if TYPE_CHECKING:
     from archspec.cost.convention import Counted
     from archspec.cost.stored import Stored
+    from archspec.imports.model import ImportedModel
 
 UNBROKEN = "\N{NO-BREAK SPACE}"
 """A space at which a line must not end."""
@@ -21,6 +23,13 @@ UNBROKEN = "\N{NO-BREAK SPACE}"
 
 NEEDS_SIZE = "which needs a size: --at 512x768, or `at='512x768'` in Python"
 """The end of a line about what is no formula in the input's size."""
+
+
+MOST_TYPES = 5
+"""Largest number of types of unknown layers that a line names."""
+
+MOST_NOTES = 10
+"""Largest number of notes, or of unknown layers, that stand below a table."""
 
 
 class Fact(NamedTuple):
@@ -40,13 +49,16 @@ def facts(report: Report) -> Iterator[Fact]:
     if totals.non_trainable:
         trained = f"{thousands(totals.trainable)} trained, {thousands(totals.non_trainable)} not"
     layers = counted(totals.weight_layers, "weight layer")
-    yield Fact("parameters", thousands(totals.params), f"{trained}; {layers}")
+    yield _amount(
+        report, "params", Fact("parameters", thousands(totals.params), f"{trained}; {layers}")
+    )
     if report.graph.is_open:
         yield from _facts_by_size(report)
     else:
-        yield Fact("MACs", thousands(totals.macs), f"{thousands(totals.flops)} FLOPs")
-        yield Fact("other ops", thousands(totals.other_ops), "")
-        yield Fact("activations", thousands(totals.activations), "")
+        macs = Fact("MACs", thousands(totals.macs), f"{thousands(totals.flops)} FLOPs")
+        yield _amount(report, "macs", macs)
+        yield _amount(report, "other_ops", Fact("other ops", thousands(totals.other_ops), ""))
+        yield _amount(report, "activations", Fact("activations", thousands(totals.activations), ""))
     weights = ("weights", memory.weights)
     state = ("gradients", memory.gradients), (setting.optimizer.label, memory.optimizer)
     parts = _sum(weights, *state, ("saved for backward", memory.saved)) + _recipe(setting)
@@ -54,21 +66,51 @@ def facts(report: Report) -> Iterator[Fact]:
         yield Fact("must keep", "", parts)
         yield Fact("inference", "", f"{_sum(weights)} + forward{UNBROKEN}peak, {NEEDS_SIZE}")
     else:
-        yield Fact("must keep", byte_size(memory.must_keep), parts)
+        yield _amount(report, "must_keep", Fact("must keep", byte_size(memory.must_keep), parts))
         if (estimate := report.estimate) is not None:
             detail = f"{estimate.engine}: {estimate.basis}; {estimate.accuracy}"
             yield Fact("estimate", byte_size(estimate.bytes), detail)
-        yield Fact(
-            "inference",
-            byte_size(memory.inference),
-            _sum(weights, ("forward peak", memory.forward_peak)),
-        )
+        terms = _sum(weights, ("forward peak", memory.forward_peak))
+        inference = Fact("inference", byte_size(memory.inference), terms)
+        yield _amount(report, "inference", inference)
     if report.stored:
         yield _stored(report.stored)
     yield from map(_counted, report.counted)
+    if report.model is not None:
+        yield from _facts_of_file(report.model, totals.params)
     yield Fact("counting", "", CONVENTION)
     for section in dict.fromkeys(check.section for check in report.checks):
         yield from _claims(section, [each for each in report.checks if each.section == section])
+
+
+def _amount(report: Report, figure: str, fact: Fact) -> Fact:
+    """Return the fact of a figure; that only a part of it is known where layers are unknown."""
+    lacking = report.lacking(figure)
+    if not lacking:
+        return fact
+    known = fact.figure.removesuffix(" + ?")
+    known = "" if known == "?" else f"at least {known} + ".replace(" ", UNBROKEN)
+    types = Counter(node.op.label for node in lacking)
+    named = [label if n == 1 else f"{n} {label}" for label, n in types.most_common(MOST_TYPES)]
+    named += [f"{len(types) - MOST_TYPES} other types"] if len(types) > MOST_TYPES else []
+    detail = f"{known}unknown ({counted(len(lacking), 'layer')}: {', '.join(named)})"
+    return Fact(fact.name, "", detail)
+
+
+def _facts_of_file(model: ImportedModel, params: int) -> Iterator[Fact]:
+    """Yield what a model file says beside its graph, and what archspec does not know of it."""
+    if model.params is not None and model.params != params:
+        yield Fact(
+            "own count", thousands(model.params), "parameters, as the framework of the file counts"
+        )
+    for name, type_name, reason in model.unknown[:MOST_NOTES]:
+        yield Fact("unknown", "", f"{name} ({type_name}): {reason}")
+    if len(model.unknown) > MOST_NOTES:
+        yield Fact("unknown", "", f"and {len(model.unknown) - MOST_NOTES:,} more layers")
+    for note in model.notes[:MOST_NOTES]:
+        yield Fact("note", "", note)
+    if len(model.notes) > MOST_NOTES:
+        yield Fact("note", "", f"and {len(model.notes) - MOST_NOTES:,} more, which JSON has")
 
 
 def _stored(weights: Stored) -> Fact:
@@ -107,9 +149,14 @@ def _facts_by_size(report: Report) -> Iterator[Fact]:
     totals, least = report.totals, report.smallest
     size = words(open_input(report.graph), least) if least else "no size that it takes"
     yield Fact("input", "", f"{report.graph.input_text}, from {size} on")
-    yield Fact("MACs", "", _formula(totals.macs))
-    yield Fact("other ops", "", _formula(totals.other_ops))
-    yield Fact("activations", "", _formula(totals.activations))
+    figures = (
+        ("macs", "MACs", totals.macs),
+        ("other_ops", "other ops", totals.other_ops),
+        ("activations", "activations", totals.activations),
+    )
+    for figure, name, value in figures:
+        fact = _amount(report, figure, Fact(name, _formula(value), ""))
+        yield Fact(name, "", fact.figure or fact.detail)
 
 
 def _formula(value: int) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from archspec.graph.graph import SEPARATOR
+from archspec.ops.atleast import UNKNOWN, AtLeast
 from archspec.text import csv_lines, printable
 
 GAP = "  "
@@ -139,8 +140,12 @@ class PrintedTable(NamedTuple):
         return "\n".join(f"| {' | '.join(map(_markdown_cell, line))} |" for line in lines)
 
     def csv(self) -> str:
-        """Return a line of names and one for each row, of plain values."""
-        return csv_lines([[column.name for column in self.columns], *self.rows])
+        """Return a line of names and one for each row, of plain values; empty for unknown ones."""
+        rows = [
+            [None if value == UNKNOWN and isinstance(value, AtLeast) else value for value in row]
+            for row in self.rows
+        ]
+        return csv_lines([[column.name for column in self.columns], *rows])
 
     def cells(self) -> list[list[str]]:
         """Return the rows as people read them, the totals last."""
