@@ -129,6 +129,42 @@ class ModelBuilder:
             self._compare(node, tuple(declared))
         return node
 
+    def share(
+        self,
+        first: Node,
+        *inputs: Node,
+        name: str,
+        type_name: str,
+        declared: Sequence[int | None] | None = None,
+    ) -> Node:
+        """Add a layer once more, with the weights of its first use.
+
+        Args:
+            first: The node of its first use.
+            inputs: The nodes that it reads now.
+            name: The name of this use.
+            type_name: The layer's type in the file.
+            declared: The shape of its output in the file, channels last without the batch.
+
+        Returns:
+            Its node: an unknown layer where the weights cannot be shared.
+        """
+        unique = self._name(name, type_name)
+        path, sources = (
+            first.layer.owner or first.name,
+            dict(zip(first.inputs, inputs, strict=True)),
+        )
+        try:
+            copies = self._builder.share(unique, path, first.index, first.index + 1, sources)
+        except Problem as problem:
+            if self._builder.full:
+                raise self._refused(problem) from None
+            return self._unknown(unique, type_name, problem.message, inputs, declared, ())
+        node = copies[first.index]
+        if declared is not None:
+            self._compare(node, tuple(declared))
+        return node
+
     def unknown(
         self,
         type_name: str,

@@ -105,7 +105,9 @@ def input_shapes(model: LayerConfig) -> dict[str, Extents | None]:
     if is_joined(model):
         named = {name_of(layer): layer for layer in layers}
         first = [named[each] for each in input_names(model)]
-    return {name_of(layer): _input_shape(layer, model) for layer in first}
+    # A sequential model without an input layer has the shape of its input in its first layer.
+    names = [name_of(each) if class_of(each) == "InputLayer" else "input" for each in first]
+    return {n: _input_shape(layer, model) for n, layer in zip(names, first, strict=True)}
 
 
 def input_names(model: LayerConfig) -> list[str]:

@@ -91,8 +91,8 @@ def is_operator(layer: LayerConfig) -> bool:
     module = layer.get("module")
     if module is not None:
         return ".ops" in str(module)
-    config = layer.get("config")
-    return isinstance(config, Mapping) and "trainable" not in config and "name" in config
+    is_keras_3 = any(isinstance(node, Mapping) for node in layer.get("inbound_nodes") or ())
+    return is_keras_3 and "trainable" not in layer["config"]
 
 
 def function_of(layer: LayerConfig) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from archspec.imports.keras.calls import Arrays, NoArrays, ShapedArray
 from archspec.imports.keras.config import LayerConfig, class_of, is_operator, layers_of, name_of
 from archspec.imports.keras.modelfile import LAYERS, ModelFile, names_in
-from archspec.imports.keras.variables import kind_of, variable_names
+from archspec.imports.keras.variables import kind_of, snake, variable_names
 
 NORMALIZATION: Final = "normalization"
 """Kind of layers whose arrays are the mean and variance of images, which are not trained."""
@@ -115,8 +115,8 @@ class _ByPlace:
         return [next(waiting) if every or layer in owners else {} for layer in layers]
 
     def inside(self, layers: Sequence[LayerConfig], index: int) -> Arrays:
-        kind = _snake(kind_of(layers[index]))
-        before = sum(_snake(kind_of(layer)) == kind for layer in layers[:index])
+        kind = snake(kind_of(layers[index]))
+        before = sum(snake(kind_of(layer)) == kind for layer in layers[:index])
         groups = _counted(self._group, kind)
         named = {name: group for group in groups if (name := _name_in(group))}
         if len(named) == len(groups) and name_of(layers[index]) in named:
@@ -131,7 +131,7 @@ def _by_kind(layers: Sequence[LayerConfig]) -> dict[str, list[int]]:
     kinds: dict[str, list[int]] = {}
     for index, layer in enumerate(layers):
         if layers_of(layer) is None and not is_operator(layer):
-            kinds.setdefault(_snake(class_of(layer)), []).append(index)
+            kinds.setdefault(snake(class_of(layer)), []).append(index)
     return kinds
 
 
@@ -193,12 +193,6 @@ def _order_of_part(name: str) -> tuple[int, str, int]:
     plain = name.lstrip("_")
     place = _PARTS.index(plain) if plain in _PARTS else len(_PARTS)
     return place, _kind(name), _number(name)
-
-
-def _snake(kind: str) -> str:
-    """Return a class's name as Keras writes it in paths."""
-    kind = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", kind))
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", kind).lower()
 
 
 def _placed(group: Any, scope: tuple[str, ...]) -> Iterator[StoredLayer]:

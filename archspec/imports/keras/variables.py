@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,6 +16,23 @@ def kind_of(layer: Mapping[str, Any]) -> str:
         return kind
     function = function_of(layer)
     return _OPERATORS.get(function, f"TFOpLambda of {function}")
+
+
+def names_of_kind(kind: str, count: int) -> tuple[str, ...]:
+    """Return the names of a layer's arrays from its class in snake case and their number.
+
+    Empty where they are not certain: a layer may lack its bias.
+    """
+    for name, names in _VARIABLES.items():
+        if snake(name) == kind and (len(names) == count or names[:count] == names[:-1]):
+            return names[:count]
+    return ()
+
+
+def snake(kind: str) -> str:
+    """Return a class's name as Keras writes it in paths."""
+    kind = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", kind))
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", kind).lower()
 
 
 def variable_names(kind: str, config: Config) -> tuple[str, ...]:

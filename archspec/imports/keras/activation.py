@@ -1,0 +1,176 @@
+"""Keras's activations as ops, as layers and as arguments of other layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from archspec.graph.graph import Node
+from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError
+from archspec.ops import functions
+from archspec.ops.elementwise import Activate, Glu, PRelu, Softmax
+from archspec.ops.functions import FUNCTIONS
+from archspec.ops.op import Op
+
+OTHER_WORDS: Final = {"swish": "silu", "hard_silu": "hard_swish", "exp": "exponential"}
+"""The word of archspec's for each function that has another in Keras."""
+
+NONE: Final = (None, "linear", "identity")
+"""Values of the argument `activation` that change nothing."""
+
+
+def activated(layer: KerasLayer, x: Node) -> Node:
+    """Add the `activation` of a layer after its op `x`; return `x` where it has none."""
+    given = _function_name(layer.config.get("activation"))
+    if given in NONE:
+        return x
+    op = _op(given, layer)
+    part = op.function if isinstance(op, Activate) and isinstance(op.function, str) else op.kind
+    return layer.add(op, x, part="activation" if part == "activation" else str(part))
+
+
+def activation(layer: KerasLayer) -> Node:
+    """Add Activation."""
+    given = _function_name(layer.config.get("activation"))
+    return layer.add(Activate(function="linear") if given in NONE else _op(given, layer))
+
+
+def _function_name(given: Any) -> Any:
+    """Return the name of a function that a configuration names; a layer's as it is."""
+    if isinstance(given, Mapping):
+        config = given.get("config")
+        if isinstance(config, str):  # {"class_name": "function", "config": "relu"}
+            return config
+        if given.get("class_name") == "function" and isinstance(config, Mapping):
+            return config.get("name") or config.get("function_name")
+    return given
+
+
+def _op(given: Any, layer: KerasLayer) -> Op:
+    if isinstance(given, Mapping):
+        function = _OPS.get(str(given.get("class_name")).rpartition(">")[2])
+        config = given.get("config")
+        if function is None or not isinstance(config, Mapping):
+            raise UnlikeError(f"its activation is {given.get('class_name')}")
+        return function(config)
+    return named(str(given).rpartition(">")[2], layer)
+
+
+def named(word: str, layer: KerasLayer) -> Op:
+    """Return the op of a function by its name in Keras."""
+    word = OTHER_WORDS.get(word, word)
+    if word == "softmax":
+        return Softmax()
+    if word == "glu":
+        return Glu()
+    if word not in FUNCTIONS:
+        raise UnlikeError(f"its activation is {word!r}")
+    if word == "hard_sigmoid" and layer.keras < 3:
+        layer.model.note(
+            "The file's hard_sigmoid is that of Keras 2, x / 5 + 1/2 between 0 and 1; archspec has "
+            "that of Keras 3, x / 6 + 1/2."
+        )
+    return Activate(function=word)
+
+
+def _relu(config: Mapping[str, Any]) -> Op:
+    most, slope, threshold = (
+        config.get(name) or 0 for name in ("max_value", "negative_slope", "threshold")
+    )
+    if slope:
+        if most or threshold:
+            raise UnlikeError("it has a slope below 0 and a limit")
+        return Activate(function=functions.LeakyRelu(slope=_number(slope)))
+    if not most and not threshold:
+        return Activate(function="relu")
+    limit = {"max": _number(most)} if most else {}
+    return Activate(function=functions.Relu(threshold=_number(threshold), **limit))
+
+
+def _leaky_relu(config: Mapping[str, Any]) -> Op:
+    slope = config["negative_slope"] if "negative_slope" in config else config.get("alpha", 0.3)
+    return Activate(function=functions.LeakyRelu(slope=_number(slope)))
+
+
+def _elu(config: Mapping[str, Any]) -> Op:
+    alpha = _number(config.get("alpha", 1.0))
+    return Activate(function="elu" if alpha == 1 else functions.Elu(alpha=alpha))
+
+
+def _thresholded_relu(config: Mapping[str, Any]) -> Op:
+    return Activate(function=functions.Threshold(threshold=_number(config.get("theta", 1.0))))
+
+
+def _softmax(_: Mapping[str, Any]) -> Op:
+    return Softmax()
+
+
+def _number(value: Any) -> float:
+    """Return a number of a configuration, which Keras 2 may have written as an array."""
+    if isinstance(value, Mapping):
+        value = value.get("value", value.get("config", {}).get("value"))
+    return float(value)
+
+
+_OPS: Final[Mapping[str, Callable[[Mapping[str, Any]], Op]]] = {
+    "ReLU": _relu,
+    "LeakyReLU": _leaky_relu,
+    "ELU": _elu,
+    "ThresholdedReLU": _thresholded_relu,
+    "Softmax": _softmax,
+}
+"""The op of each layer without weights that is a function, from its arguments."""
+
+
+def relu(layer: KerasLayer) -> Node:
+    """Add ReLU."""
+    return layer.add(_relu(layer.config))
+
+
+def leaky_relu(layer: KerasLayer) -> Node:
+    """Add LeakyReLU."""
+    return layer.add(_leaky_relu(layer.config))
+
+
+def elu(layer: KerasLayer) -> Node:
+    """Add ELU."""
+    return layer.add(_elu(layer.config))
+
+
+def thresholded_relu(layer: KerasLayer) -> Node:
+    """Add ThresholdedReLU."""
+    return layer.add(_thresholded_relu(layer.config))
+
+
+def softmax(layer: KerasLayer) -> Node:
+    """Add Softmax."""
+    return layer.add(Softmax(axis=layer.axis_name(layer.config.get("axis", -1))))
+
+
+def prelu(layer: KerasLayer) -> Node:
+    """Add PReLU."""
+    x, shared = layer.shape, layer.config.get("shared_axes") or []
+    shared = [shared] if isinstance(shared, int) else shared
+    places = sorted({layer.axis(axis) for axis in shared})
+    ways: dict[tuple[int, ...], Any] = {
+        (): "none",
+        tuple(range(x.rank)): "places",
+        tuple(range(len(x))): "all",
+    }
+    # A vector has no places: there every channel has a slope in both ways.
+    word: Any = "places" if not x.rank and not places else ways.get(tuple(places))
+    if word is None:
+        raise UnlikeError(f"it shares its slopes along the axes {shared}")
+    return layer.add(PRelu(shared=word, **layer.trainable))
+
+
+LAYERS: Final[Mapping[str, Function]] = {
+    "Activation": activation,
+    "ReLU": relu,
+    "LeakyReLU": leaky_relu,
+    "ELU": elu,
+    "ThresholdedReLU": thresholded_relu,
+    "Softmax": softmax,
+    "PReLU": prelu,
+}
+"""The function of each class."""

@@ -1,0 +1,182 @@
+"""Keras's layers that move values, and those that only work in training, as ops."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any, Final
+
+from archspec.graph.graph import Node
+from archspec.imports.keras.layer import (
+    Function,
+    KerasLayer,
+    UnlikeError,
+    sides,
+    simplest,
+    window,
+)
+from archspec.ops.arrangement import Crop, Flatten, Pad, Reshape, Upsample
+from archspec.ops.elementwise import Activate, Dropout, DropPath, SpatialDropout
+from archspec.ops.resizing import Resize
+from archspec.ops.shape import Shape
+from archspec.ops.shuffles import Permute
+
+
+def flatten(layer: KerasLayer) -> Node:
+    """Add Flatten."""
+    if layer.channels_first and layer.shape.rank:
+        layer.model.note(
+            f"The file flattens {layer.name} with its channels first, and archspec with its "
+            "channels last: the rows of the next kernel are in another order."
+        )
+    return layer.add(Flatten())
+
+
+def reshape(layer: KerasLayer) -> Node:
+    """Add Reshape."""
+    return reshaped(layer, layer.config["target_shape"])
+
+
+def reshaped(layer: KerasLayer, target: Sequence[Any], *inputs: Node, part: str = "") -> Node:
+    """Add a reshape to extents of which -1 takes what is left."""
+    extents = [None if n in (-1, None) else int(n) for n in target]
+    if layer.channels_first and len(extents) > 1:
+        if layer.shape.rank:
+            raise UnlikeError("it reshapes maps whose channels are first")
+        extents = [*extents[1:], extents[0]]
+    # `multiple of` what is known: where nothing is open, every extent can be written.
+    x = inputs[0].shape if inputs else layer.shape
+    if extents.count(None) == 1 and not x.is_open:
+        known = prod(n for n in extents if n is not None)
+        if known and x.size % known == 0:
+            extents = [x.size // known if n is None else n for n in extents]
+    return layer.add(Reshape(to=tuple(extents)), *inputs, part=part)
+
+
+def permute(layer: KerasLayer) -> Node:
+    """Add Permute."""
+    if layer.channels_first and layer.shape.rank:
+        raise UnlikeError("it permutes maps whose channels are first")
+    dims = layer.config["dims"]
+    return layer.add(Permute(to=tuple(layer.axis_name(axis) for axis in dims)))
+
+
+def repeat_vector(layer: KerasLayer) -> Node:
+    """Add RepeatVector: the vector as a sequence of one place, which is repeated."""
+    x = layer.add(Reshape(to=(1, layer.shape.channels)), part="reshape")
+    return layer.add(Upsample(factor=layer.config["n"]), x)
+
+
+def zero_padding(layer: KerasLayer) -> Node:
+    """Add ZeroPadding1D, ZeroPadding2D or ZeroPadding3D."""
+    amounts = sides(layer.config["padding"], layer.shape.rank)
+    return layer.add(Pad(amount=simplest(amounts)))
+
+
+def cropping(layer: KerasLayer) -> Node:
+    """Add Cropping1D, Cropping2D or Cropping3D."""
+    amounts = sides(layer.config["cropping"], layer.shape.rank)
+    return layer.add(Crop(amount=simplest(amounts)))
+
+
+def up_sampling(layer: KerasLayer) -> Node:
+    """Add UpSampling1D, UpSampling2D or UpSampling3D."""
+    method = layer.config.get("interpolation", "nearest")
+    factor = window(layer.config["size"])
+    if method in ("nearest", "bilinear"):
+        return layer.add(Upsample(factor=factor, method=method))
+    x = layer.shape
+    if method != "bicubic" or x.is_open:
+        raise UnlikeError(f"its interpolation is {method!r}")
+    factors = (factor,) * x.rank if isinstance(factor, int) else factor
+    to = window([n * f for n, f in zip(x.spatial, factors, strict=True)])
+    return layer.add(Resize(to=to, method=method))
+
+
+def resizing(layer: KerasLayer) -> Node:
+    """Add Resizing."""
+    config = layer.config
+    method = config.get("interpolation", "bilinear")
+    for name in ("crop_to_aspect_ratio", "pad_to_aspect_ratio"):
+        if config.get(name):
+            raise UnlikeError(f"it keeps the aspect ratio (`{name}`)")
+    if method not in ("nearest", "bilinear", "bicubic"):
+        raise UnlikeError(f"its interpolation is {method!r}")
+    return layer.add(Resize(to=window([config["height"], config["width"]]), method=method))
+
+
+def center_crop(layer: KerasLayer) -> Node:
+    """Add CenterCrop, where the image is large enough for it."""
+    x, config = layer.shape, layer.config
+    wanted = (config["height"], config["width"])
+    if x.is_open or x.rank != 2 or any(n < m for n, m in zip(x.spatial, wanted, strict=True)):
+        raise UnlikeError(f"it makes images of {wanted[0]}x{wanted[1]} of any size")
+    amounts = [((n - m) // 2, n - m - (n - m) // 2) for n, m in zip(x.spatial, wanted, strict=True)]
+    return layer.add(Crop(amount=simplest(amounts)))
+
+
+def dropout(layer: KerasLayer) -> Node:
+    """Add Dropout; with a noise shape that drops channels or whole examples, what does that."""
+    rate, noise = layer.config["rate"], layer.config.get("noise_shape")
+    if noise is None:
+        return layer.add(Dropout(rate=rate))
+    extents = tuple(noise)[1:]
+    ones = (1,) * (len(extents) - 1)
+    if extents == (*ones, 1):
+        return layer.add(DropPath(rate=rate))
+    if extents[:-1] == ones and extents[-1] in (None, layer.shape.channels):
+        return layer.add(SpatialDropout(rate=rate) if ones else Dropout(rate=rate))
+    if all(n is None for n in extents) or Shape(extents) == layer.shape:
+        return layer.add(Dropout(rate=rate))
+    raise UnlikeError(f"its noise has the shape {noise}")
+
+
+def spatial_dropout(layer: KerasLayer) -> Node:
+    """Add SpatialDropout1D, SpatialDropout2D or SpatialDropout3D."""
+    return layer.add(SpatialDropout(rate=layer.config["rate"]))
+
+
+def stochastic_depth(layer: KerasLayer) -> Node:
+    """Add StochasticDepth of keras.applications' ConvNeXt."""
+    return layer.add(DropPath(rate=layer.config["drop_path_rate"]))
+
+
+def identity(layer: KerasLayer) -> Node:
+    """Add a layer that changes nothing, or nothing outside training."""
+    if layer.kind != "Identity":
+        layer.model.note(
+            f"{layer.name} is a {layer.kind}, which does nothing at inference and is shown as such."
+        )
+    return layer.add(Activate(function="linear"))
+
+
+_IDENTITIES: Final = """
+    Identity ActivityRegularization GaussianDropout GaussianNoise AlphaDropout Masking
+    RandomFlip RandomRotation RandomTranslation RandomZoom RandomContrast RandomBrightness
+    RandomShear RandomColorJitter RandomColorDegeneration RandomGrayscale RandomHue
+    RandomSaturation RandomSharpness RandomPosterization RandomPerspective RandomErasing
+    RandomGaussianBlur RandomInvert RandomElasticTransform
+"""
+
+LAYERS: Final[Mapping[str, Function]] = {
+    "Flatten": flatten,
+    "Reshape": reshape,
+    "Permute": permute,
+    "RepeatVector": repeat_vector,
+    **{
+        f"{name}{rank}D": function
+        for rank in (1, 2, 3)
+        for name, function in (
+            ("ZeroPadding", zero_padding),
+            ("Cropping", cropping),
+            ("UpSampling", up_sampling),
+            ("SpatialDropout", spatial_dropout),
+        )
+    },
+    "Resizing": resizing,
+    "CenterCrop": center_crop,
+    "Dropout": dropout,
+    "StochasticDepth": stochastic_depth,
+    **dict.fromkeys(_IDENTITIES.split(), identity),
+}
+"""The function of each class."""

@@ -1,0 +1,152 @@
+"""Keras's convolutions and dense layers as ops."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from archspec.graph.graph import Node
+from archspec.imports.keras.activation import activated
+from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError, padded, window
+from archspec.ops.convolution import (
+    Convolution,
+    DepthwiseConvolution,
+    FullyConnected,
+    LocalConv,
+    TransposedConvolution,
+)
+from archspec.ops.tokens import Embedding
+
+
+def conv(layer: KerasLayer) -> Node:
+    """Add Conv1D, Conv2D or Conv3D."""
+    config = layer.config
+    op = Convolution(
+        filters=config["filters"],
+        groups=config.get("groups", 1),
+        **_window_arguments(layer, config["kernel_size"]),
+    )
+    return activated(layer, layer.add(op))
+
+
+def depthwise_conv(layer: KerasLayer) -> Node:
+    """Add DepthwiseConv1D or DepthwiseConv2D."""
+    config = layer.config
+    op = DepthwiseConvolution(
+        multiplier=config.get("depth_multiplier", 1),
+        **_window_arguments(layer, config["kernel_size"]),
+    )
+    return activated(layer, layer.add(op))
+
+
+def separable_conv(layer: KerasLayer) -> Node:
+    """Add SeparableConv1D or SeparableConv2D: a depthwise convolution, then one of 1x1."""
+    config, stored = layer.config, layer.stored
+    arguments = _window_arguments(layer, config["kernel_size"]) | {"bias": False}
+    op = DepthwiseConvolution(multiplier=config.get("depth_multiplier", 1), **arguments)
+    x = layer.add(op, part="depthwise", stored=None if stored is None else stored[:1])
+    pointwise = Convolution(
+        filters=config["filters"], kernel=1, bias=config.get("use_bias", True), **layer.trainable
+    )
+    rest = None if stored is None else stored[1:]
+    return activated(layer, layer.add(pointwise, x, stored=rest))
+
+
+def conv_transpose(layer: KerasLayer) -> Node:
+    """Add Conv1DTranspose, Conv2DTranspose or Conv3DTranspose."""
+    config = layer.config
+    if _is_set(config.get("output_padding")):
+        raise UnlikeError("it has an `output_padding`, which counts otherwise than torch's")
+    op = TransposedConvolution(
+        filters=config["filters"],
+        kernel=window(config["kernel_size"], layer.shape.rank),
+        stride=window(config.get("strides", 1), layer.shape.rank),
+        dilation=window(config.get("dilation_rate", 1), layer.shape.rank),
+        padding=config.get("padding", "valid"),
+        bias=config.get("use_bias", True),
+        **layer.trainable,
+    )
+    return activated(layer, layer.add(op))
+
+
+def local_conv(layer: KerasLayer) -> Node:
+    """Add LocallyConnected1D or LocallyConnected2D of Keras 2."""
+    config = layer.config
+    if config.get("implementation", 1) != 1:
+        raise UnlikeError("its kernel is stored as a sparse matrix")
+    arguments = _window_arguments(layer, config["kernel_size"])
+    return activated(layer, layer.add(LocalConv(filters=config["filters"], **arguments)))
+
+
+def dense(layer: KerasLayer) -> Node:
+    """Add Dense, which works at each place of maps by itself."""
+    config = layer.config
+    each_place = {"each_place": True} if layer.shape.rank > 1 else {}
+    bias = config.get("use_bias", True)
+    op = FullyConnected(units=config["units"], bias=bias, **each_place, **layer.trainable)
+    return activated(layer, layer.add(op))
+
+
+def einsum_dense(layer: KerasLayer) -> Node:
+    """Add EinsumDense where it is a dense layer at each place: `...x,xy->...y`, `abc,cd->abd`."""
+    config = layer.config
+    equation = str(config["equation"]).replace(" ", "")
+    left, _, result = equation.partition("->")
+    given, _, kernel = left.partition(",")
+    shared, made = (kernel[:1], kernel[1:2]) if len(kernel) == 2 else ("", "")
+    if not shared or given[-1:] != shared or result != given[:-1] + made:
+        raise UnlikeError(f"it computes {equation}")
+    x = layer.shape
+    named = given.replace("...", "")
+    if "..." not in given and len(named) != len(x) + 1:
+        raise UnlikeError(f"it computes {equation} of {x}")
+    units = config["output_shape"]
+    units = units[-1] if isinstance(units, list) else units
+    op = FullyConnected(
+        units=units,
+        bias=config.get("bias_axes") is not None,
+        **({"each_place": True} if x.rank > 1 else {}),
+        **layer.trainable,
+    )
+    return activated(layer, layer.add(op))
+
+
+def embedding(layer: KerasLayer) -> Node:
+    """Add Embedding."""
+    config = layer.config
+    op = Embedding(words=config["input_dim"], filters=config["output_dim"], **layer.trainable)
+    return layer.add(op)
+
+
+def _window_arguments(layer: KerasLayer, size: Any) -> dict[str, Any]:
+    """Return the arguments that all convolutions have."""
+    config, rank = layer.config, layer.shape.rank
+    padding: Any = config.get("padding", "valid")
+    if layer.padding is not None and padding == "valid":
+        padding = padded(layer.padding)
+    return {
+        "kernel": window(size, rank),
+        "stride": window(config.get("strides", 1), rank),
+        "dilation": window(config.get("dilation_rate", 1), rank),
+        "padding": padding,
+        "bias": config.get("use_bias", True),
+        **layer.trainable,
+    }
+
+
+def _is_set(value: Any) -> bool:
+    """Return whether an argument is neither absent nor zero."""
+    return any(value) if isinstance(value, Sequence) else bool(value)
+
+
+LAYERS: Final[Mapping[str, Function]] = {
+    **{f"Conv{rank}D": conv for rank in (1, 2, 3)},
+    **{f"DepthwiseConv{rank}D": depthwise_conv for rank in (1, 2)},
+    **{f"SeparableConv{rank}D": separable_conv for rank in (1, 2)},
+    **{f"Conv{rank}DTranspose": conv_transpose for rank in (1, 2, 3)},
+    **{f"LocallyConnected{rank}D": local_conv for rank in (1, 2)},
+    "Dense": dense,
+    "EinsumDense": einsum_dense,
+    "Embedding": embedding,
+}
+"""The function of each class."""

@@ -1,0 +1,268 @@
+"""One call of a Keras layer while it becomes ops: what the functions of the tables work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from archspec.graph.graph import Node
+from archspec.imports.building import ModelBuilder
+from archspec.imports.keras.calls import ShapedArray
+from archspec.imports.keras.config import Config, Extents
+from archspec.ops.axes import AXES, Axis
+from archspec.ops.op import Op, Weight
+from archspec.ops.padding import Mode
+from archspec.ops.shape import Shape, UnknownShape
+
+FIXED: Final = frozenset(
+    {"moving_mean", "moving_variance", "mean", "variance", "count", "kernel_scale"}
+)
+"""Names of arrays that training does not change by gradients."""
+
+
+class UnlikeError(Exception):
+    """A layer computes what no op does; the message is a clause that says what."""
+
+
+class StoredArray(NamedTuple):
+    """An array that is read from the file when the weights are asked for."""
+
+    shape: tuple[int, ...]
+    """Shape of the array as the op has it."""
+    places: tuple[str, ...]
+    """Paths of the datasets in the HDF5 file from which it is computed."""
+    made: Callable[..., Any] | None = None
+    """Computes it from these; None where it is the first of them."""
+
+
+@dataclass(frozen=True)
+class Padding:
+    """Padding that a layer of its own adds for the layer after it."""
+
+    sides: tuple[tuple[int, int], ...]
+    """Values before and after, for each spatial axis."""
+    mode: str = "zeros"
+    """Values that stand there: zeros, reflect, replicate, circular."""
+    pool: Config | None = None
+    """Arguments of a pool whose padding depends on the input's size."""
+
+
+@dataclass
+class KerasLayer:
+    """One call of a layer: its class, its arguments, the nodes that it reads."""
+
+    kind: str
+    """Class of the layer; for an operator, the name of its function."""
+    config: Config
+    name: str
+    """Path of the layer."""
+    inputs: list[Node]
+    args: tuple[Any, ...]
+    """Arguments of the call, with nodes for tensors."""
+    kwargs: Mapping[str, Any]
+    stored: Sequence[ShapedArray] | None
+    """The layer's arrays; None if the file does not tell them."""
+    variables: Sequence[str]
+    """Names of the arrays, if the class is known."""
+    declared: Extents | None
+    """Shape of the first output in the file, channels last; None if it does not say."""
+    model: ModelBuilder
+    keras: int
+    """First number of the version of Keras that wrote the file: 1, 2 or 3."""
+    channels_first: bool
+    """Whether the file's layers have the channels as the first axis."""
+    weights: dict[str, Sequence[StoredArray]]
+    """Arrays of the nodes of the whole model, by name."""
+    first: KerasLayer | None = None
+    """The first call of the layer, whose weights this one shares; None for the first itself."""
+    used: frozenset[int] = frozenset({0})
+    """Numbers of the outputs that the network uses."""
+    padding: Padding | None = None
+    """Padding of the input by the layer before."""
+    parts: dict[str, Node] = field(default_factory=dict)
+    """Nodes that the call became, by their names within the layer."""
+
+    @property
+    def x(self) -> Node:
+        """The first node that the layer reads."""
+        return self.inputs[0]
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of the first input; raise `UnlikeError` where it is not known."""
+        if isinstance(self.x.shape, UnknownShape):
+            raise UnlikeError("the shape of its input is not known")
+        return self.x.shape
+
+    @property
+    def trainable(self) -> dict[str, Any]:
+        """The argument `trainable` of an op with weights, where it is not the default."""
+        return {} if self.config.get("trainable", True) else {"trainable": False}
+
+    def add(
+        self,
+        op: Op,
+        *inputs: Node,
+        part: str = "",
+        stored: Sequence[ShapedArray] | None = None,
+        sources: Sequence[StoredArray] | None = None,
+    ) -> Node:
+        """Add an op and return its node.
+
+        Args:
+            op: The op.
+            inputs: The nodes that it reads; by default those that the layer reads.
+            part: Name of the op within the layer; empty for the one that has the layer's name.
+            stored: The arrays of the op in the file; by default all of the layer's for the op that
+                has its name, and none for another.
+            sources: How they are computed, where the file stores them in another form.
+        """
+        name = f"{self.name}/{part}" if part else self.name
+        declared = None if part else self.declared
+        given = inputs or tuple(self.inputs)
+        shared = self.first.parts.get(part) if self.first else None
+        if shared is not None and shared.layer.used:
+            return self.model.share(
+                shared, *given, name=name, type_name=self.kind, declared=declared
+            )
+        arrays = self.stored if stored is None and not part else stored
+        node = self.model.add(
+            op,
+            *given,
+            name=name,
+            type_name=self.kind,
+            declared=declared,
+            arrays=None if arrays is None else self.listed(arrays),
+        )
+        if sources is None and arrays is not None:
+            sources = [StoredArray(shape, (data.name,)) for shape, data in arrays]
+        self._keep(node, sources)
+        self.parts[part] = node
+        return node
+
+    def _keep(self, node: Node, sources: Sequence[StoredArray] | None) -> None:
+        """Remember where a node's arrays are, where they are those of its op."""
+        wanted = node.layer.weights
+        if not wanted or not sources:
+            return
+        if [prod(w.shape) for w in wanted] == [prod(s.shape) for s in sources]:
+            self.weights[node.name] = [
+                source._replace(shape=w.shape) for w, source in zip(wanted, sources, strict=True)
+            ]
+        else:
+            theirs = ", ".join("x".join(map(str, source.shape)) for source in sources)
+            ours = ", ".join(f"{w.name} {'x'.join(map(str, w.shape))}" for w in wanted)
+            self.model.note(
+                f"Layer {node.name} has other weights than its configuration says: the file has "
+                f"arrays of {theirs}, and archspec computes {ours}."
+            )
+
+    def listed(self, arrays: Iterable[ShapedArray]) -> list[Weight]:
+        """Return arrays of the file as the weights of an op that archspec does not know."""
+        shapes = [shape for shape, _ in arrays]
+        names = self.variables if len(self.variables) == len(shapes) else ()
+        trains = bool(self.config.get("trainable", True))
+        return [
+            Weight(name, shape, trains and name not in FIXED)
+            for name, shape in zip(
+                names or [f"array{i}" for i in range(len(shapes))], shapes, strict=True
+            )
+        ]
+
+    def unknown(self, reason: str, output: int = 0) -> Node:
+        """Add a layer that archspec does not know, with the shape and weights in the file."""
+        if output or self.first is not None:  # the weights are the first output's, or call's
+            arrays: list[Weight] | None = []
+        else:
+            arrays = None if self.stored is None else self.listed(self.stored)
+        node = self.model.unknown(
+            self.kind,
+            *self.inputs,
+            name=f"{self.name}/output{output}" if output else self.name,
+            reason=reason,
+            declared=None if output else self.declared,
+            arrays=arrays,
+        )
+        if arrays:
+            self._keep(
+                node, [StoredArray(shape, (data.name,)) for shape, data in self.stored or ()]
+            )
+        return node
+
+    def axis(self, axis: Any, x: Shape | None = None) -> int:
+        """Return the place in a shape of an axis that Keras counts with the batch.
+
+        Raises:
+            UnlikeError: It is the batch, or there is no such axis.
+        """
+        x = self.shape if x is None else x
+        if isinstance(axis, (list, tuple)) and len(axis) == 1:
+            (axis,) = axis
+        if not isinstance(axis, int):
+            raise UnlikeError(f"it works along the axes {axis}")
+        place = axis + len(x) if axis < 0 else axis - 1
+        if not 0 <= place < len(x):
+            raise UnlikeError(f"it works along the axis {axis}")
+        if self.channels_first and len(x) > 1:
+            place = len(x) - 1 if place == 0 else place - 1
+        return place
+
+    def axis_name(self, axis: Any, x: Shape | None = None) -> Axis:
+        """Return the name of an axis that Keras counts with the batch."""
+        x = self.shape if x is None else x
+        names: tuple[Axis, ...] = (*AXES.get(x.rank, ()), "channels")
+        return names[self.axis(axis, x)]
+
+
+Function: TypeAlias = Callable[[KerasLayer], "Node | Mapping[int, Node]"]
+"""Adds the ops of a layer, and returns the node of its output, or of each that is used."""
+
+
+def window(value: Any, rank: int | None = None) -> Any:
+    """Return extents as a spec has them: one number where all are equal.
+
+    Args:
+        value: A number, or a list of one for each axis.
+        rank: Number of axes that it must have, if it is a list.
+    """
+    if isinstance(value, (list, tuple)):
+        extents = tuple(int(each) for each in value)
+        if rank is not None and len(extents) != rank:
+            raise UnlikeError(f"it has {len(extents)} extents for {rank} axes")
+        return extents[0] if len({*extents}) == 1 else extents
+    return int(value)
+
+
+def sides(value: Any, rank: int) -> tuple[tuple[int, int], ...]:
+    """Return amounts before and after each axis, as Keras's padding and cropping layers say them.
+
+    A number is for all sides, a list of numbers for each axis; for one axis it is [before, after].
+    """
+    if isinstance(value, int):
+        return ((value, value),) * rank
+    if rank == 1 and len(value) == 2 and all(isinstance(each, int) for each in value):
+        return ((value[0], value[1]),)
+    pairs = tuple((p, p) if isinstance(p, int) else (int(p[0]), int(p[1])) for p in value)
+    if len(pairs) != rank:
+        raise UnlikeError(f"it has amounts for {len(pairs)} of {rank} axes")
+    return pairs
+
+
+def simplest(pairs: Sequence[tuple[int, int]]) -> Any:
+    """Return amounts on the sides as a spec has them: one number where all are equal."""
+    if all(before == after for before, after in pairs):
+        return window([before for before, _ in pairs])
+    return tuple(pairs)
+
+
+def padded(amounts: Padding) -> Any:
+    """Return padding as the argument of an op."""
+    from archspec.ops.padding import MODES  # noqa: PLC0415
+
+    if amounts.mode == "zeros":
+        return simplest(amounts.sides)
+    mode = MODES[amounts.mode](amount=simplest(amounts.sides))
+    assert isinstance(mode, Mode)  # noqa: S101  (all modes are)
+    return mode

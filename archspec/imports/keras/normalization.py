@@ -1,0 +1,182 @@
+"""Keras's normalisations, and the layers that prepare images, as ops."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from archspec.graph.graph import Node
+from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError
+from archspec.ops.elementwise import Rescale, Scale
+from archspec.ops.normalization import (
+    BatchNorm,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    RmsNorm,
+    UnitNorm,
+)
+from archspec.ops.op import Weight
+from archspec.ops.shape import Shape
+
+
+class Standardization(Rescale):
+    """Keras's Normalization: (x - mean) / deviation, with both as arrays that are not trained.
+
+    It is no kind: a spec writes the constants as a `rescale`.
+    """
+
+    kept: tuple[Any, ...] = ()
+    """Shapes of the mean, the variance and the count that it stores."""
+
+    @property
+    def word(self) -> str:
+        return "rescale"
+
+    @property
+    def label(self) -> str:
+        return "NORMALIZATION"
+
+    def weights(self, x: Shape) -> tuple[Weight, ...]:  # noqa: ARG002
+        names = ("mean", "variance", "count")
+        return tuple(
+            Weight(name, shape, False) for name, shape in zip(names, self.kept, strict=False)
+        )
+
+
+def batch_normalization(layer: KerasLayer) -> Node:
+    """Add BatchNormalization or SyncBatchNormalization."""
+    config = layer.config
+    _along_channels(layer, config.get("axis", -1))
+    if config.get("renorm"):
+        raise UnlikeError("it renormalizes its batches")
+    return layer.add(BatchNorm(momentum=config.get("momentum", 0.99), **_affine(layer)))
+
+
+def layer_normalization(layer: KerasLayer) -> Node:
+    """Add LayerNormalization."""
+    config = layer.config
+    _along_channels(layer, config.get("axis", -1))
+    if config.get("rms_scaling"):
+        raise UnlikeError("it divides by the deviation alone (`rms_scaling`)")
+    return layer.add(LayerNorm(**_affine(layer)))
+
+
+def group_normalization(layer: KerasLayer) -> Node:
+    """Add GroupNormalization: with a group for each channel, an instance normalisation."""
+    config, groups = layer.config, layer.config.get("groups", 32)
+    _along_channels(layer, config.get("axis", -1))
+    if groups in (-1, layer.shape.channels) and layer.shape.rank:
+        return layer.add(InstanceNorm(**_affine(layer)))
+    return layer.add(GroupNorm(groups=groups, **_affine(layer)))
+
+
+def rms_normalization(layer: KerasLayer) -> Node:
+    """Add RMSNormalization."""
+    _along_channels(layer, layer.config.get("axis", -1))
+    return layer.add(RmsNorm(epsilon=layer.config.get("epsilon", 1e-6), **layer.trainable))
+
+
+def unit_normalization(layer: KerasLayer) -> Node:
+    """Add UnitNormalization."""
+    return layer.add(UnitNorm(axis=layer.axis_name(layer.config.get("axis", -1))))
+
+
+def rescaling(layer: KerasLayer) -> Node:
+    """Add Rescaling."""
+    config = layer.config
+    scale, offset = constants(config.get("scale", 1.0)), constants(config.get("offset", 0.0))
+    return layer.add(Rescale(scale=scale, offset=offset))
+
+
+def normalization(layer: KerasLayer) -> Node:
+    """Add Normalization, with constants of its configuration or of its arrays."""
+    config = layer.config
+    axis = config.get("axis", -1)
+    if axis not in (None, [], ()):
+        _along_channels(layer, axis)
+    mean, variance = config.get("mean"), config.get("variance")
+    arrays = layer.stored or ()
+    kept: tuple[tuple[int, ...], ...] = tuple(shape for shape, _ in arrays)
+    if mean is None and layer.stored is None:
+        channels = () if axis in (None, [], ()) else (layer.shape.channels,)
+        kept = (channels, channels, ())
+    known = mean is not None and variance is not None
+    if not known and len(arrays) > 1:
+        mean, variance = arrays[0][1][()].ravel().tolist(), arrays[1][1][()].ravel().tolist()
+        known = True
+    if not known:
+        layer.model.note(f"The mean and the variance of {layer.name} are not in the file.")
+        mean, variance = 0.0, 1.0
+    means, deviations = _numbers(mean), [max(v, 0.0) ** 0.5 for v in _numbers(variance)]
+    longest = max(len(means), len(deviations))
+    means, deviations = (each * longest if len(each) == 1 else each for each in (means, deviations))
+    deviations = [max(deviation, SMALLEST) for deviation in deviations]
+    if config.get("invert"):
+        scales, offsets = deviations, means
+    else:
+        scales = [1 / deviation for deviation in deviations]
+        offsets = [-m / d for m, d in zip(means, deviations, strict=True)]
+    op = Standardization(scale=_one(scales), offset=_one(offsets), kept=kept)
+    return layer.add(op)
+
+
+SMALLEST: Final = 1e-7
+"""Smallest deviation by which Keras divides."""
+
+
+def layer_scale(layer: KerasLayer) -> Node:
+    """Add LayerScale of keras.applications' ConvNeXt."""
+    initial = layer.config.get("init_values", 1.0)
+    return layer.add(Scale(bias=False, initial=initial, **layer.trainable))
+
+
+def constants(value: Any) -> Any:
+    """Return a constant of a configuration, or one for each channel."""
+    return _one(_numbers(value))
+
+
+def _one(values: list[float]) -> Any:
+    return values[0] if len(set(values)) == 1 else tuple(values)
+
+
+def _numbers(value: Any) -> list[float]:
+    """Return all numbers of a nested list, or of an array as Keras writes it."""
+    if isinstance(value, Mapping):
+        config = value.get("config")
+        return _numbers(config["value"] if isinstance(config, Mapping) else value["value"])
+    if isinstance(value, (list, tuple)):
+        return [number for each in value for number in _numbers(each)]
+    return [float(value)]
+
+
+def _along_channels(layer: KerasLayer, axis: Any) -> None:
+    """Raise `UnlikeError` where a layer normalizes along another axis than the channels."""
+    if layer.axis(axis) != layer.shape.rank:
+        raise UnlikeError(f"it works along the axis {axis}, not along the channels")
+
+
+def _affine(layer: KerasLayer) -> dict[str, Any]:
+    config = layer.config
+    return {
+        "epsilon": config.get("epsilon", 1e-3),
+        "scale": config.get("scale", True),
+        "center": config.get("center", True),
+        **layer.trainable,
+    }
+
+
+LAYERS: Final[Mapping[str, Function]] = {
+    "BatchNormalization": batch_normalization,
+    "BatchNormalizationV1": batch_normalization,
+    "BatchNormalizationV2": batch_normalization,
+    "SyncBatchNormalization": batch_normalization,
+    "LayerNormalization": layer_normalization,
+    "GroupNormalization": group_normalization,
+    "RMSNormalization": rms_normalization,
+    "UnitNormalization": unit_normalization,
+    "Rescaling": rescaling,
+    "Normalization": normalization,
+    "LayerScale": layer_scale,
+}
+"""The function of each class."""

@@ -1,0 +1,499 @@
+"""Operators between tensors as ops: Operations of Keras 3, TensorFlow's functions in Keras 2.
+
+`x + y` is a class Add of Keras's own in a file of Keras 3, and `tf.__operators__.add` in one of
+Keras 2. Both are the function `add` here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Any, Final
+
+from archspec.graph.graph import Node
+from archspec.imports.keras.activation import named
+from archspec.imports.keras.arrangement import reshaped
+from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError, simplest, window
+from archspec.imports.keras.merging import concat, merged
+from archspec.ops import functions
+from archspec.ops.arrangement import Pad, PadChannels, Reshape, Slice
+from archspec.ops.elementwise import Activate, Rescale, Softmax
+from archspec.ops.merge import Add, MatMul, Max, Multiply, Subtract
+from archspec.ops.op import Op
+from archspec.ops.pooling import GlobalAvgPool, GlobalMaxPool, MaxPool
+from archspec.ops.resizing import Resize
+from archspec.ops.shuffles import DepthToSpace, Permute, SpaceToDepth
+
+OTHER_NAMES: Final[Mapping[str, str]] = {
+    "addv2": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide",
+    "true_divide": "divide", "realdiv": "divide", "div": "divide",
+    "reduce_mean": "mean", "reduce_max": "max", "concat": "concatenate", "concatv2": "concatenate",
+    "getitem": "get_item", "clip_by_value": "clip", "batch_matmul": "matmul", "batchmatmulv2":
+    "matmul", "abs": "absolute", "neg": "negative", "resize_bilinear": "resize", "swish": "silu",
+    "hard_silu": "hard_swish", "exp": "exponential", "leaky_re_lu": "leaky_relu", "re_lu": "relu",
+}  # fmt: skip
+"""The name here of functions that have another in a version of Keras or TensorFlow."""
+
+
+def function_name(name: str) -> str:
+    """Return the function that an operator computes, from its class or TensorFlow's name for it."""
+    last = name.rpartition(".")[2]
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", last).lower()
+    return OTHER_NAMES.get(snake, OTHER_NAMES.get(snake.replace("_", ""), snake))
+
+
+def argument(layer: KerasLayer, place: int, *names: str, default: Any = None) -> Any:
+    """Return an argument of an operator, whatever a version of Keras did with it.
+
+    Args:
+        layer: The operator.
+        place: The argument's place in the call.
+        names: The argument's names: of Keras 3, then of TensorFlow.
+        default: The value of an argument that is not there.
+    """
+    for name in names:
+        for source in (layer.kwargs, layer.config):
+            if source.get(name) is not None:
+                return source[name]
+    if place < len(layer.args) and layer.args[place] is not None:
+        return layer.args[place]
+    return default
+
+
+def _both(layer: KerasLayer) -> tuple[Any, Any]:
+    """Return the two operands: nodes or numbers."""
+    first = layer.args[0] if layer.args else argument(layer, 0, "x1", "x", "a")
+    if isinstance(first, list) and len(first) == 2:
+        return first[0], first[1]
+    return first, argument(layer, 1, "x2", "y", "b")
+
+
+def _number(value: Any) -> Any:
+    """Return a constant operand: a number, or one for each channel."""
+    if isinstance(value, Mapping):
+        config = value.get("config", value)
+        value = config.get("value") if isinstance(config, Mapping) else None
+    if isinstance(value, bool) or value is None:
+        raise UnlikeError("its second operand is not a number")
+    if isinstance(value, (list, tuple)):
+        while len(value) == 1 and isinstance(value[0], (list, tuple)):
+            value = value[0]
+        numbers = [_number(each) for each in value]
+        if not numbers or any(isinstance(each, tuple) for each in numbers):
+            raise UnlikeError("its second operand is an array")
+        return numbers[0] if len(set(numbers)) == 1 else tuple(numbers)
+    return float(value)
+
+
+def _mapped(value: Any, function: Callable[[float], float]) -> Any:
+    return tuple(map(function, value)) if isinstance(value, tuple) else function(value)
+
+
+def _arithmetic(merge: Op, constant: Callable[[Any, bool], Rescale]) -> Function:
+    """Return the function of an operator that takes two tensors, or a tensor and a number."""
+
+    def operator(layer: KerasLayer) -> Node:
+        a, b = _both(layer)
+        if isinstance(a, Node) and isinstance(b, Node):
+            return merged(layer, merge, a, b)
+        x, number = (a, b) if isinstance(a, Node) else (b, a)
+        if not isinstance(x, Node):
+            raise UnlikeError("it has no tensor among its operands")
+        return layer.add(constant(_number(number), isinstance(a, Node)), x)
+
+    return operator
+
+
+def _plus(number: Any, _: bool) -> Rescale:
+    return Rescale(scale=1.0, offset=number)
+
+
+def _minus(number: Any, first: bool) -> Rescale:
+    if first:
+        return Rescale(scale=1.0, offset=_mapped(number, lambda n: -n))
+    return Rescale(scale=-1.0, offset=number)
+
+
+def _times(number: Any, _: bool) -> Rescale:
+    return Rescale(scale=number)
+
+
+def divide(layer: KerasLayer) -> Node:
+    """Add x / number."""
+    a, b = _both(layer)
+    if not isinstance(a, Node) or isinstance(b, Node):
+        raise UnlikeError("it divides by a tensor")
+    number = _number(b)
+    if 0.0 in (number if isinstance(number, tuple) else (number,)):
+        raise UnlikeError("it divides by zero")
+    return layer.add(Rescale(scale=_mapped(number, lambda n: 1 / n)), a)
+
+
+def negative(layer: KerasLayer) -> Node:
+    """Add -x."""
+    return layer.add(Rescale(scale=-1.0))
+
+
+def maximum(layer: KerasLayer) -> Node:
+    """Add the larger of two tensors; of a tensor and 0, a relu."""
+    a, b = _both(layer)
+    if isinstance(a, Node) and isinstance(b, Node):
+        return merged(layer, Max(), a, b)
+    if _number(b if isinstance(a, Node) else a) == 0:
+        return layer.add(Activate(function="relu"))
+    raise UnlikeError("it takes the larger of a tensor and a number")
+
+
+def matmul(layer: KerasLayer) -> Node:
+    """Add the product of two matrices."""
+    a, b = _both(layer)
+    if argument(layer, 2, "transpose_a", "adj_x") or not isinstance(b, Node):
+        raise UnlikeError("its first operand is transposed, or its second a constant")
+    transpose = bool(argument(layer, 3, "transpose_b", "adj_y", default=False))
+    return layer.add(MatMul(transpose_b=transpose), a, b)
+
+
+def clip(layer: KerasLayer) -> Node:
+    """Add a clip, where it is one of the activations."""
+    low = argument(layer, 1, "x_min", "clip_value_min")
+    high = argument(layer, 2, "x_max", "clip_value_max")
+    words = {(0, 6): "relu6", (-1, 1): "hard_tanh"}
+    if (low, high) in words:
+        return layer.add(Activate(function=words[low, high]))
+    if low == 0 and isinstance(high, (int, float)) and high > 0:
+        return layer.add(Activate(function=functions.Relu(max=float(high))))
+    raise UnlikeError(f"it limits values to {low} and {high}")
+
+
+def relu(layer: KerasLayer) -> Node:
+    """Add a relu, which `keras.activations` gives arguments."""
+    slope, most, threshold = (
+        argument(layer, place, name, other)
+        for place, name, other in (
+            (1, "negative_slope", "alpha"),
+            (2, "max_value", "max_value"),
+            (3, "threshold", "threshold"),
+        )
+    )
+    if slope:
+        return layer.add(Activate(function=functions.LeakyRelu(slope=float(slope))))
+    if not most and not threshold:
+        return layer.add(Activate(function="relu"))
+    limit = {"max": float(most)} if most else {}
+    return layer.add(Activate(function=functions.Relu(threshold=float(threshold or 0), **limit)))
+
+
+def leaky_relu(layer: KerasLayer) -> Node:
+    """Add a leaky relu."""
+    slope = argument(layer, 1, "negative_slope", "alpha", default=0.2)
+    return layer.add(Activate(function=functions.LeakyRelu(slope=float(slope))))
+
+
+def gelu(layer: KerasLayer) -> Node:
+    """Add a gelu."""
+    if argument(layer, 1, "approximate", default=layer.keras > 2):
+        return layer.add(Activate(function=functions.Gelu(approximate=True)))
+    return layer.add(Activate(function="gelu"))
+
+
+def softmax(layer: KerasLayer) -> Node:
+    """Add a softmax."""
+    axis = argument(layer, 1, "axis", default=-1)
+    return layer.add(Softmax(axis=layer.axis_name(axis)))
+
+
+def activation(layer: KerasLayer) -> Node:
+    """Add an elementwise function without arguments."""
+    return layer.add(named(layer.kind, layer))
+
+
+def concatenate(layer: KerasLayer) -> Node:
+    """Add the tensors of a list along an axis."""
+    axis = argument(layer, 1, "axis", default=-1)
+    return merged(layer, concat(layer, axis))
+
+
+def reduced(pool: Callable[..., Op]) -> Function:
+    """Return the function of a mean or a maximum over all spatial axes."""
+
+    def reduce(layer: KerasLayer) -> Node:
+        axes = argument(layer, 1, "axis")
+        if axes is None:
+            raise UnlikeError("it reduces the batch too")
+        places = {layer.axis(axis) for axis in (axes if isinstance(axes, list) else [axes])}
+        x = layer.shape
+        if not x.rank or places != {*range(x.rank)}:
+            raise UnlikeError(f"it reduces the axes {axes} of {x}")
+        keep = argument(layer, 2, "keepdims", "keep_dims", default=False)
+        return layer.add(pool(keep_axes=True) if keep else pool())
+
+    return reduce
+
+
+def reshape(layer: KerasLayer) -> Node:
+    """Add a reshape."""
+    shape = argument(layer, 1, "newshape", "shape")
+    if not isinstance(shape, (list, tuple)) or any(isinstance(n, Node) for n in shape):
+        raise UnlikeError("its new shape is computed")
+    return reshaped(layer, shape[1:], layer.x)
+
+
+def transpose(layer: KerasLayer) -> Node:
+    """Add a permutation of the axes."""
+    axes = argument(layer, 1, "axes", "perm")
+    if axes is None or axes[0] != 0 or layer.channels_first:
+        raise UnlikeError("it moves the batch, or channels that are first")
+    return layer.add(Permute(to=tuple(layer.axis_name(axis) for axis in axes[1:])))
+
+
+def expand_dims(layer: KerasLayer) -> Node:
+    """Add an axis of extent 1."""
+    axis = int(argument(layer, 1, "axis", default=-1))
+    x = layer.shape
+    place = axis + len(x) + 1 if axis < 0 else axis - 1
+    if layer.channels_first or not 0 <= place <= len(x) or x.is_open:
+        raise UnlikeError(f"it adds the axis {axis} to {x}")
+    return layer.add(Reshape(to=(*x[:place], 1, *x[place:])))
+
+
+def squeeze(layer: KerasLayer) -> Node:
+    """Leave axes of extent 1 out."""
+    axes, x = argument(layer, 1, "axis"), layer.shape
+    if layer.channels_first or x.is_open:
+        raise UnlikeError("it drops axes of an input whose size, or order, is not known")
+    listed = [i + 1 for i, n in enumerate(x) if n == 1] if axes is None else axes
+    places = {layer.axis(axis) for axis in (listed if isinstance(listed, list) else [listed])}
+    return layer.add(Reshape(to=tuple(n for i, n in enumerate(x) if i not in places)))
+
+
+def pad(layer: KerasLayer) -> Node:
+    """Add padding of the spatial axes, or of the channels at their end."""
+    amounts = argument(layer, 1, "pad_width", "paddings")
+    mode = str(argument(layer, 2, "mode", default="constant")).lower()
+    value = argument(layer, 3, "constant_values", default=0)
+    x = layer.shape
+    if layer.channels_first or value or mode not in PAD_MODES:
+        raise UnlikeError(f"it pads with other values (mode {mode!r})")
+    pairs = [(int(a), int(b)) for a, b in amounts]
+    if len(pairs) != len(x) + 1 or pairs[0] != (0, 0):
+        raise UnlikeError("it pads the batch")
+    *spatial, (before, after) = pairs[1:]
+    if (before, after) == (0, 0):
+        return layer.add(Pad(amount=simplest(spatial), mode=PAD_MODES[mode]))
+    if before or any(map(any, spatial)) or mode != "constant":
+        raise UnlikeError("it pads before the channels")
+    return layer.add(PadChannels(to=x.channels + after))
+
+
+PAD_MODES: Final[Mapping[str, Any]] = {"constant": "zeros", "reflect": "reflect"}
+"""The values that padding has here, by their name in Keras and TensorFlow."""
+
+
+def resize(layer: KerasLayer) -> Node:
+    """Add a resize of images."""
+    size = argument(layer, 1, "size")
+    method: Any = argument(layer, 2, "interpolation", "method", default="bilinear")
+    if method not in ("nearest", "bilinear", "bicubic"):
+        raise UnlikeError(f"its interpolation is {method!r}")
+    flags = ("antialias", "crop_to_aspect_ratio", "pad_to_aspect_ratio", "preserve_aspect_ratio")
+    if given := [name for name in flags if layer.config.get(name) or layer.kwargs.get(name)]:
+        raise UnlikeError(f"it has `{given[0]}`")
+    return layer.add(Resize(to=window(size), method=method))
+
+
+def depth_to_space(layer: KerasLayer) -> Node:
+    """Add depth_to_space."""
+    return layer.add(DepthToSpace(factor=argument(layer, 1, "block_size")))
+
+
+def space_to_depth(layer: KerasLayer) -> Node:
+    """Add space_to_depth."""
+    return layer.add(SpaceToDepth(factor=argument(layer, 1, "block_size")))
+
+
+def split(layer: KerasLayer) -> Mapping[int, Node]:
+    """Add a slice for each part that is used."""
+    x = layer.shape
+    place = layer.axis(argument(layer, 2, "axis", default=0 if layer.keras < 3 else -1))
+    name = layer.axis_name(argument(layer, 2, "axis", default=-1))
+    parts = argument(layer, 1, "indices_or_sections", "num_or_size_splits")
+    extent = x[place]
+    if isinstance(parts, int):
+        if parts < 1 or extent % parts or parts > MOST_PARTS:
+            raise UnlikeError(f"it splits {extent} values in {parts} parts")
+        bounds = [extent // parts * i for i in range(parts + 1)]
+    elif layer.keras < 3:  # sizes
+        bounds = [sum(parts[:i]) for i in range(len(parts) + 1)]
+    else:
+        bounds = [0, *parts, extent]
+    axis = {} if name == "channels" else {"axis": name}
+    return {
+        i: layer.add(Slice(start=a, stop=b, **axis), layer.x, part=f"part{i}")
+        for i, (a, b) in enumerate(pairwise(bounds))
+        if i in layer.used
+    }
+
+
+MOST_PARTS: Final = 1_000
+"""Largest number of parts of a split."""
+
+
+def get_item(layer: KerasLayer) -> Node:
+    """Add what picks values by indices: slices, strides, and axes that one index drops."""
+    keys = argument(layer, 1, "key", "slice_spec")
+    keys = list(keys) if isinstance(keys, (list, tuple)) else [keys]
+    x = layer.x
+    names = [str(key.get("class_name", "")) if isinstance(key, Mapping) else "" for key in keys]
+    if "__ellipsis__" in names:
+        at = names.index("__ellipsis__")
+        keys[at : at + 1] = [{}] * (len(layer.shape) + 2 - len(keys))
+    keys += [{}] * (len(layer.shape) + 1 - len(keys))
+    if (
+        layer.channels_first
+        or len(keys) != len(layer.shape) + 1
+        or _bounds(keys[0], 1)[:2] != (0, 1)
+    ):
+        raise UnlikeError("it picks from the batch, or adds an axis")
+    if isinstance(keys[0], int):
+        raise UnlikeError("it picks one example of the batch")
+    strides: list[int] = []
+    dropped: set[int] = set()
+    ops: list[Op] = []
+    for place, key in enumerate(keys[1:]):
+        extent = layer.shape[place]
+        start, stop, step = _bounds(key, extent)
+        if isinstance(key, int):
+            dropped.add(place)
+        strides.append(step)
+        if (start, stop) != (0, extent):
+            name = layer.axis_name(place + 1)
+            axis = {} if name == "channels" else {"axis": name}
+            ops.append(Slice(start=start, stop=stop, **axis))
+    if any(step != 1 for step in strides):
+        if strides[-1] != 1 or dropped:
+            raise UnlikeError("it picks every second channel")
+        ops.append(MaxPool(size=1, stride=window(strides[:-1])))
+    if dropped:
+        extents = [
+            1 if i in dropped else _bounds(key, n)[1] - _bounds(key, n)[0]
+            for i, (key, n) in enumerate(zip(keys[1:], layer.shape, strict=True))
+        ]
+        kept = tuple(n for i, n in enumerate(extents) if i not in dropped)
+        ops.append(Reshape(to=kept))
+    if not ops:
+        return layer.add(Activate(function="linear"))
+    for number, op in enumerate(ops):
+        x = layer.add(op, x, part="" if op is ops[-1] else f"part{number}")
+    return x
+
+
+def _bounds(key: Any, extent: Any) -> tuple[Any, Any, int]:
+    """Return the first value that a key picks along an axis, the one after its last, the step."""
+    if isinstance(key, int) and not isinstance(key, bool):
+        start = key + extent if key < 0 else key
+        return start, start + 1, 1
+    if not isinstance(key, Mapping):
+        raise UnlikeError("it picks by an array of indices")
+    config = key.get("config") or key
+    start, stop, step = (config.get(name) for name in ("start", "stop", "step"))
+    if any(value is not None and not isinstance(value, int) for value in (start, stop, step)):
+        raise UnlikeError("it picks by indices that are computed")
+    step = 1 if step is None else step
+    if step < 1:
+        raise UnlikeError("it picks values backwards")
+    start = 0 if start is None else start + extent if start < 0 else start
+    stop = extent if stop is None else stop + extent if stop < 0 else stop
+    if isinstance(stop, int) and isinstance(extent, int):
+        stop = min(stop, extent)
+    return start, stop, step
+
+
+def unchanged(layer: KerasLayer) -> Node:
+    """Add an operator that changes no value of its input."""
+    return layer.add(Activate(function="linear"))
+
+
+_ACTIVATIONS: Final = """
+    relu6 elu selu celu softplus softsign silu sigmoid tanh exponential hard_sigmoid hard_swish
+    log_softmax log_sigmoid mish hard_tanh hard_shrink soft_shrink squareplus tanh_shrink
+    sparse_plus sparse_sigmoid sparsemax glu
+"""
+
+SAME_SHAPE: Final = frozenset(
+    [
+        "power",
+        "pow",
+        "square",
+        "sqrt",
+        "rsqrt",
+        "log",
+        "log1p",
+        "log2",
+        "log10",
+        "expm1",
+        "sin",
+        "cos",
+        "tan",
+        "sinh",
+        "cosh",
+        "asin",
+        "acos",
+        "atan",
+        "erf",
+        "sign",
+        "floor",
+        "ceil",
+        "round",
+        "reciprocal",
+        "isnan",
+        "isfinite",
+        "logical_not",
+        "minimum",
+        "floor_divide",
+        "mod",
+        "cumsum",
+        "sort",
+        "flip",
+        "reverse",
+        "roll",
+        "normalize",
+        "l2_normalize",
+        "nan_to_num",
+        "softmax_v2",
+        "bitwise_not",
+    ]
+)
+"""Operators that archspec does not have, but whose output has the shape of their first input."""
+
+LAYERS: Final[Mapping[str, Function]] = {
+    "add": _arithmetic(Add(), _plus),
+    "subtract": _arithmetic(Subtract(), _minus),
+    "multiply": _arithmetic(Multiply(), _times),
+    "divide": divide,
+    "negative": negative,
+    "maximum": maximum,
+    "matmul": matmul,
+    "clip": clip,
+    "relu": relu,
+    "leaky_relu": leaky_relu,
+    "gelu": gelu,
+    "softmax": softmax,
+    **dict.fromkeys(_ACTIVATIONS.split(), activation),
+    "absolute": lambda layer: layer.add(Activate(function="abs")),
+    "concatenate": concatenate,
+    "mean": reduced(GlobalAvgPool),
+    "max": reduced(GlobalMaxPool),
+    "reshape": reshape,
+    "transpose": transpose,
+    "expand_dims": expand_dims,
+    "squeeze": squeeze,
+    "pad": pad,
+    "resize": resize,
+    "depth_to_space": depth_to_space,
+    "space_to_depth": space_to_depth,
+    "split": split,
+    "get_item": get_item,
+    **dict.fromkeys(("cast", "stop_gradient", "identity", "convert_to_tensor"), unchanged),
+}
+"""The function of each operator, by its name."""

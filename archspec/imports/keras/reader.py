@@ -1,0 +1,289 @@
+"""A file of Keras's becomes a graph: each call of a layer by a function of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from math import prod
+from pathlib import Path
+from typing import Any, Final
+
+from archspec.declare.declaration import DeclarationError
+from archspec.errors import Problem
+from archspec.graph.graph import Node
+from archspec.imports.building import ModelBuilder
+from archspec.imports.keras import (
+    activation,
+    arrangement,
+    convolution,
+    merging,
+    normalization,
+    operators,
+    pooling,
+    recurrent,
+)
+from archspec.imports.keras.calls import Arrays, Call, NoArrays, Tensor, input_shapes, walk
+from archspec.imports.keras.config import (
+    Config,
+    Extents,
+    LayerConfig,
+    Reference,
+    UnfamiliarError,
+    class_of,
+    is_operator,
+    shape_without_batch,
+)
+from archspec.imports.keras.layer import Function, KerasLayer, StoredArray, UnlikeError
+from archspec.imports.keras.modelfile import open_model
+from archspec.imports.keras.stored import arrays_of
+from archspec.imports.keras.text import is_text, read_text
+from archspec.imports.keras.variables import variable_names
+from archspec.imports.keras.weightfile import read_arrays, read_weights
+from archspec.imports.limits import refuse
+from archspec.imports.model import ImportedModel
+
+TABLE: Final[Mapping[str, Function]] = {
+    **activation.LAYERS,
+    **arrangement.LAYERS,
+    **convolution.LAYERS,
+    **merging.LAYERS,
+    **normalization.LAYERS,
+    **pooling.LAYERS,
+    **recurrent.LAYERS,
+}
+"""The function of each of Keras's layers, by its class."""
+
+FOREIGN: Final = "it is not one of Keras's layers"
+"""Reason why a layer of a user's is unknown."""
+
+REASONS: Final = {"Lambda": "it runs Python code, which archspec never does"}
+"""Reasons why layers of Keras's are unknown, for those that can be said better."""
+
+
+def read_file(path: Path) -> ImportedModel:
+    """Return the network in a file of Keras's.
+
+    Raises:
+        UsageError: The file is damaged, or holds no network.
+    """
+    if is_text(path):
+        config, form = read_text(path)
+        version = str(config.get("keras_version", ""))
+        return _model(path, config, NoArrays(), version, form, has_weights=False)
+    with open_model(path) as file:
+        if file.config is None:
+            return read_weights(file)
+        form = ".keras" if file.by_place else "HDF5"
+        return _model(path, file.config, arrays_of(file), file.version, form, has_weights=True)
+
+
+def _model(
+    path: Path, config: LayerConfig, arrays: Arrays, version: str, form: str, *, has_weights: bool
+) -> ImportedModel:
+    """Return the network that a configuration describes."""
+    try:
+        return _Reader(path, config, arrays, version, form, has_weights=has_weights).read()
+    except UnfamiliarError as error:
+        refuse(path, f"its configuration is not that of a network with layers ({error})")
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        refuse(path, f"its configuration is not as Keras writes it ({error!r:.200})")
+
+
+class _Reader:
+    """Makes the graph of a network from the calls of its layers."""
+
+    def __init__(
+        self,
+        path: Path,
+        config: LayerConfig,
+        arrays: Arrays,
+        version: str,
+        form: str,
+        *,
+        has_weights: bool,
+    ) -> None:
+        self.path = path
+        self.config = config
+        self.has_weights = has_weights
+        self.shapes = input_shapes(config)
+        self.keys: list[Hashable] = [("input", name) for name in self.shapes]
+        self.outputs: Mapping[str, Hashable] = {}
+        self.calls = list(self._walked(config, arrays))
+        self.keras = _major(version, self.calls)
+        self.channels_first = any(
+            call.layer["config"].get("data_format") == "channels_first" for call in self.calls
+        )
+        self.declared = self._declared()
+        self.used: dict[Any, set[int]] = {}
+        """Numbers of the outputs of each call that are used."""
+        for key in (*(key for call in self.calls for key in call.inputs), *self.outputs.values()):
+            if isinstance(key, Tensor):
+                self.used.setdefault((key.path, key.numbers), set()).add(key.output)
+        inner = config["config"]
+        name = inner.get("name") if isinstance(inner, Mapping) else None
+        self.model = ModelBuilder(
+            path,
+            {each: self._last(shape) or () for each, shape in self.shapes.items()},
+            name=str(name or path.stem),
+            format_name=f"Keras {version or self.keras} {form}",
+        )
+        if self.channels_first:
+            self.model.note(
+                "The file's layers have their channels first; shapes are shown channels last."
+            )
+        self.nodes: dict[Hashable, Node] = dict(
+            zip(self.keys, self.model.inputs.values(), strict=True)
+        )
+        self.layers: dict[tuple[str, ...], KerasLayer] = {}
+        """The first call of each layer."""
+        self.weights: dict[str, Sequence[StoredArray]] = {}
+
+    def read(self) -> ImportedModel:
+        """Return the model."""
+        for call in self.calls:
+            self._add(call)
+        ends = {self._end_name(name, key): self._node(key) for name, key in self.outputs.items()}
+        counts = [layer.stored for layer in self.layers.values()]
+        params = None
+        if self.has_weights and all(stored is not None for stored in counts):
+            params = sum(prod(shape) for stored in counts for shape, _ in stored or ())
+        read = (lambda: read_arrays(self.path, self.weights)) if self.has_weights else None
+        return self.model.finish(ends, params=params, weights=read)
+
+    def _end_name(self, name: str, key: Hashable) -> str:
+        """Return an output's name: that of its layer where the file only has a number."""
+        return "-".join(key.path) if name.isdigit() and isinstance(key, Tensor) else name
+
+    def _walked(self, config: LayerConfig, arrays: Arrays) -> Iterator[Call]:
+        self.outputs = yield from walk(config, arrays, self.keys)
+
+    def _declared(self) -> dict[Hashable, Extents]:
+        """Return the shape that the file has for each tensor, where it has one."""
+        declared: dict[Hashable, Extents] = {}
+        for call in self.calls:
+            for reference, key in call.tensors.items():
+                if reference.shape is not None:
+                    declared.setdefault(key, reference.shape)
+            built = call.layer.get("build_config")
+            shape = built.get("input_shape") if isinstance(built, Mapping) else None
+            is_shape = isinstance(shape, list) and all(isinstance(n, int | None) for n in shape)
+            if is_shape and shape and len(call.inputs) == 1 and not any(call.numbers):
+                declared.setdefault(call.inputs[0], shape_without_batch(shape))
+        return {key: self._last(shape) or () for key, shape in declared.items()}
+
+    def _last(self, shape: Extents | None) -> Extents | None:
+        """Return a shape of the file with its channels last."""
+        if shape is None or not self.channels_first or len(shape) < 2:
+            return shape
+        return (*shape[1:], shape[0])
+
+    def _node(self, key: Hashable) -> Node:
+        """Return the node of a tensor."""
+        if key not in self.nodes and isinstance(key, Tensor):
+            layer = self.layers[key.path]
+            reason = "archspec does not know how many outputs it has"
+            self.nodes[key] = layer.unknown(reason, key.output)
+        return self.nodes[key]
+
+    def _add(self, call: Call) -> None:
+        layer = self._layer(call)
+        function = _function_of(call.layer, layer)
+        try:
+            made = function(layer)
+        except UnlikeError as error:
+            made = layer.unknown(str(error))
+        except (DeclarationError, Problem) as error:
+            made = layer.unknown(f"archspec has no such layer: {_sentence(error)}")
+        except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, AttributeError):
+            made = layer.unknown("its configuration is not as Keras writes it")
+        for index, node in ({0: made} if isinstance(made, Node) else made).items():
+            self.nodes[call.output(index)] = node
+        self.layers.setdefault(call.path, layer)
+
+    def _layer(self, call: Call) -> KerasLayer:
+        config: Config = call.layer["config"]
+        kind = class_of(call.layer)
+        nodes = {reference: self._node(key) for reference, key in call.tensors.items()}
+        names = variable_names(kind, config)
+        declared = self.declared.get(call.output())
+        return KerasLayer(
+            kind=kind,
+            config=config,
+            name="/".join(
+                name if not number else f"{name}@{number + 1}"
+                for name, number in zip(call.path, call.numbers, strict=True)
+            ),
+            inputs=[self._node(key) for key in call.inputs],
+            args=tuple(_with_nodes(each, nodes) for each in call.arguments.args),
+            kwargs={n: _with_nodes(each, nodes) for n, each in call.arguments.kwargs.items()},
+            stored=call.stored,
+            variables=names,
+            declared=declared,
+            model=self.model,
+            keras=self.keras,
+            channels_first=self.channels_first,
+            weights=self.weights,
+            first=self.layers.get(call.path),
+            used=frozenset(self.used.get((call.path, call.numbers), (0,))),
+        )
+
+
+def _function_of(config: LayerConfig, layer: KerasLayer) -> Function:
+    """Return the function of a layer; for a layer that archspec does not know, one that says so."""
+    kind = layer.kind
+    if kind in ("TFOpLambda", "SlicingOpLambda") or is_operator(config):
+        function = str(layer.config.get("function") or kind)
+        layer.kind = operators.function_name(function)
+        if layer.stored is None:
+            layer.stored = []
+        if layer.kind in operators.LAYERS:
+            return operators.LAYERS[layer.kind]
+        if layer.kind in operators.SAME_SHAPE and layer.declared is None and layer.inputs:
+            layer.declared = layer.x.shape.known or None
+        layer.kind = function
+        return _unknown("archspec has no op for this operator")
+    if package := _package(config):
+        layer.kind = f"{package}>{kind}"
+        return _unknown(FOREIGN)
+    if kind in TABLE:
+        return TABLE[kind]
+    return _unknown(REASONS.get(kind, "archspec has no such layer"))
+
+
+def _package(config: LayerConfig) -> str:
+    """Return the package of a layer that is not Keras's; empty for Keras's own."""
+    for name in (config.get("registered_name"), config["class_name"]):
+        package, mark, _ = str(name or "").rpartition(">")
+        if mark and package not in ("keras", "Keras", "keras.src"):
+            return package
+    module = str(config.get("module") or "keras")
+    is_keras = module.split(".", maxsplit=1)[0] in ("keras", "tf_keras", "builtins", "keras_core")
+    return "" if is_keras else module
+
+
+def _unknown(reason: str) -> Function:
+    return lambda layer: layer.unknown(reason)
+
+
+def _with_nodes(value: Any, nodes: Mapping[Reference, Node]) -> Any:
+    """Return an argument of a call with nodes for references."""
+    if isinstance(value, Reference):
+        return nodes[value]
+    if isinstance(value, Mapping):
+        return {name: _with_nodes(each, nodes) for name, each in value.items()}
+    return [_with_nodes(each, nodes) for each in value] if isinstance(value, list) else value
+
+
+def _major(version: str, calls: Sequence[Call]) -> int:
+    """Return the first number of the version of Keras that wrote a file."""
+    if version[:1].isdigit():
+        return int(version.partition(".")[0])
+    modern = any(
+        isinstance(node, Mapping)
+        for call in calls
+        for node in call.layer.get("inbound_nodes") or ()
+    )
+    return 3 if modern else 2
+
+
+def _sentence(error: DeclarationError | Problem) -> str:
+    return error.message if isinstance(error, Problem) else str(error).partition("\n")[0][:200]

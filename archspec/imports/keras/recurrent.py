@@ -1,0 +1,187 @@
+"""Keras's recurrent layers and wrappers as ops."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from archspec.graph.graph import Node
+from archspec.imports.keras import arrangement, convolution, normalization
+from archspec.imports.keras.activation import LAYERS as ACTIVATIONS
+from archspec.imports.keras.activation import activated
+from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError, sides, window
+from archspec.ops.arrangement import Crop, Pad, Reshape
+from archspec.ops.convolution import Convolution
+from archspec.ops.pooling import AvgPool, MaxPool
+from archspec.ops.recurrence import Gru, Lstm, Rnn
+
+_GATES: Final = {"LSTM": ("tanh", "sigmoid"), "GRU": ("tanh", "sigmoid"), "SimpleRNN": ("tanh",)}
+_OPS: Final[Mapping[str, Any]] = {"LSTM": Lstm, "GRU": Gru, "SimpleRNN": Rnn}
+
+
+def recurrent(layer: KerasLayer) -> Node:
+    """Add LSTM, GRU or SimpleRNN."""
+    if layer.config.get("go_backwards"):
+        raise UnlikeError("it reads its sequence backwards alone")
+    return layer.add(_OPS[layer.kind](**_arguments(layer, layer.kind, layer.config)))
+
+
+def bidirectional(layer: KerasLayer) -> Node:
+    """Add Bidirectional."""
+    inner = layer.config["layer"]
+    kind, config = str(inner["class_name"]).rpartition(">")[2], inner["config"]
+    if kind not in _OPS:
+        raise UnlikeError(f"it reads both ways with a {kind}")
+    if layer.config.get("merge_mode", "concat") != "concat":
+        raise UnlikeError(f"it merges both ways by {layer.config['merge_mode']!r}")
+    other = layer.config.get("backward_layer")
+    if other and other["config"].get("units") != config["units"]:
+        raise UnlikeError("its two layers differ")
+    return layer.add(_OPS[kind](bidirectional=True, **_arguments(layer, kind, config)))
+
+
+def _arguments(layer: KerasLayer, kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    if len(layer.inputs) > 1:
+        raise UnlikeError("it begins with a state that is given to it")
+    if config.get("return_state"):
+        raise UnlikeError("it returns its state too")
+    names = ("activation", "recurrent_activation")
+    for name, usual in zip(names, _GATES[kind], strict=False):
+        if config.get(name, usual) != usual:
+            raise UnlikeError(f"its {name} is {config[name]!r}")
+    # Before Keras 2.1 and 3 the default differs; a file without the argument has one row of biases.
+    if kind == "GRU" and not config.get("reset_after", layer.keras > 2):
+        raise UnlikeError("its reset gate acts before the product (`reset_after: false`)")
+    if config.get("recurrent_dropout"):
+        layer.model.note(
+            f"{layer.name} drops {config['recurrent_dropout']:g} of its state in training "
+            "(`recurrent_dropout`), which archspec's layer does not."
+        )
+    dropout = {"dropout": config["dropout"]} if config.get("dropout") else {}
+    return {
+        "units": config["units"],
+        "output": "sequence" if config.get("return_sequences") else "last",
+        "bias": config.get("use_bias", True),
+        **dropout,
+        **layer.trainable,
+    }
+
+
+def time_distributed(layer: KerasLayer) -> Node:
+    """Add TimeDistributed: the layer inside, on an input with one axis more."""
+    inner = layer.config["layer"]
+    kind, config = str(inner["class_name"]).rpartition(">")[2], inner["config"]
+    if len(layer.inputs) > 1 or layer.channels_first:
+        raise UnlikeError("it has several inputs, or its channels first")
+    within = replace(layer, kind=kind, config=config)
+    if kind in _AT_EACH_PLACE:
+        node = _AT_EACH_PLACE[kind](within)
+    elif kind in _WITH_ONE_AXIS_MORE:
+        node = _WITH_ONE_AXIS_MORE[kind](within)
+    else:
+        raise UnlikeError(f"it applies a {kind} at each time")
+    assert isinstance(node, Node)  # noqa: S101  (none of these has several outputs)
+    return node
+
+
+def _flatten(layer: KerasLayer) -> Node:
+    length, *rest = layer.shape
+    size = 1
+    for extent in rest:
+        size = size * extent
+    return layer.add(Reshape(to=(length, size)))
+
+
+def _conv(layer: KerasLayer) -> Node:
+    config, rank = layer.config, layer.shape.rank - 1
+    if rank < 1 or config.get("padding") not in ("same", "valid"):
+        raise UnlikeError("it applies a convolution that archspec cannot apply at each time")
+    op = Convolution(
+        filters=config["filters"],
+        groups=config.get("groups", 1),
+        kernel=(1, *_each(config["kernel_size"], rank)),
+        stride=(1, *_each(config.get("strides", 1), rank)),
+        dilation=(1, *_each(config.get("dilation_rate", 1), rank)),
+        padding=config.get("padding", "valid"),
+        bias=config.get("use_bias", True),
+        **layer.trainable,
+    )
+    return activated(layer, layer.add(op))
+
+
+def _pool(op: Any) -> Function:
+    def pool(layer: KerasLayer) -> Node:
+        config, rank = layer.config, layer.shape.rank - 1
+        size = _each(config["pool_size"], rank)
+        strides = config.get("strides")
+        stride = size if strides is None else _each(strides, rank)
+        padding = config.get("padding", "valid")
+        return layer.add(op(size=(1, *size), stride=(1, *stride), padding=padding))
+
+    return pool
+
+
+def _global(op: Any) -> Function:
+    def pool(layer: KerasLayer) -> Node:
+        length, *spatial, channels = layer.shape
+        if not spatial or layer.shape.is_open:
+            raise UnlikeError("it pools all of an input whose size is not known")
+        keep = layer.config.get("keepdims")
+        x = layer.add(op(size=(1, *spatial)), part="" if keep else "pool")
+        return x if keep else layer.add(Reshape(to=(length, channels)), x)
+
+    return pool
+
+
+def _pad(layer: KerasLayer) -> Node:
+    amounts = sides(layer.config["padding"], layer.shape.rank - 1)
+    return layer.add(Pad(amount=((0, 0), *amounts)))
+
+
+def _crop(layer: KerasLayer) -> Node:
+    amounts = sides(layer.config["cropping"], layer.shape.rank - 1)
+    return layer.add(Crop(amount=((0, 0), *amounts)))
+
+
+def _reshape(layer: KerasLayer) -> Node:
+    return layer.add(Reshape(to=(layer.shape[0], *layer.config["target_shape"])))
+
+
+def _each(value: Any, rank: int) -> tuple[int, ...]:
+    given = window(value, rank)
+    return (given,) * rank if isinstance(given, int) else tuple(given)
+
+
+_AT_EACH_PLACE: Final[Mapping[str, Function]] = {
+    "Dense": convolution.dense,
+    "Dropout": arrangement.dropout,
+    "BatchNormalization": normalization.batch_normalization,
+    "LayerNormalization": normalization.layer_normalization,
+    "Rescaling": normalization.rescaling,
+    **{name: ACTIVATIONS[name] for name in ("Activation", "ReLU", "LeakyReLU", "ELU")},
+}
+"""Layers that compute the same with one axis more."""
+
+_WITH_ONE_AXIS_MORE: Final[Mapping[str, Function]] = {
+    "Flatten": _flatten,
+    "Reshape": _reshape,
+    **{f"Conv{rank}D": _conv for rank in (1, 2)},
+    **{f"MaxPooling{rank}D": _pool(MaxPool) for rank in (1, 2)},
+    **{f"AveragePooling{rank}D": _pool(AvgPool) for rank in (1, 2)},
+    **{f"GlobalMaxPooling{rank}D": _global(MaxPool) for rank in (1, 2)},
+    **{f"GlobalAveragePooling{rank}D": _global(AvgPool) for rank in (1, 2)},
+    **{f"ZeroPadding{rank}D": _pad for rank in (1, 2)},
+    **{f"Cropping{rank}D": _crop for rank in (1, 2)},
+}
+"""Layers whose window is 1 along the first axis, which is the time."""
+
+
+LAYERS: Final[Mapping[str, Function]] = {
+    "LSTM": recurrent,
+    "GRU": recurrent,
+    "SimpleRNN": recurrent,
+    "Bidirectional": bidirectional,
+    "TimeDistributed": time_distributed,
+}
+"""The function of each class."""

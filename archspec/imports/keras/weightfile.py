@@ -1,0 +1,86 @@
+"""The arrays of a file of Keras's: as the weights of nodes, or as a table of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from archspec.imports.building import ModelBuilder
+from archspec.imports.keras.layer import FIXED, StoredArray
+from archspec.imports.keras.modelfile import ModelFile, open_model
+from archspec.imports.keras.stored import layers_in
+from archspec.imports.keras.variables import names_of_kind
+from archspec.imports.model import Arrays, ImportedModel
+from archspec.ops.op import Weight
+
+
+def read_arrays(path: Path, weights: Mapping[str, Sequence[StoredArray]]) -> Arrays:
+    """Return the arrays of nodes, read from the file.
+
+    Args:
+        path: The file.
+        weights: Where each array of each node is.
+    """
+    with open_model(path) as file:
+        return {
+            name: [_array(file.weights.file, source) for source in sources]
+            for name, sources in weights.items()
+        }
+
+
+def _array(file: Any, source: StoredArray) -> Any:
+    values = [_plain(file[place][()]) for place in source.places]
+    array = values[0] if source.made is None else source.made(*values)
+    return array.reshape(source.shape)
+
+
+def _plain(array: Any) -> Any:
+    """Return an array of numbers; HDF5 has no bfloat16, of which it holds two bytes."""
+    if array.dtype.str != "|V2":
+        return array
+    import numpy as np  # noqa: PLC0415
+
+    return (array.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+
+
+def read_weights(file: ModelFile) -> ImportedModel:
+    """Return the layers of a file of weights alone, one after the other, as unknown layers."""
+    model = ModelBuilder(
+        file.path,
+        {"input": ()},
+        name=file.path.stem.removesuffix(".weights"),
+        format_name=f"Keras {file.version} weights".replace("  ", " "),
+    )
+    model.note(
+        "The file holds weights alone: how the layers are joined, and what they compute, is not in "
+        "it. They are listed in the file's order."
+    )
+    x = model.inputs["input"]
+    weights: dict[str, Sequence[StoredArray]] = {}
+    params = 0
+    for number, layer in enumerate(layers_in(file), 1):
+        shapes = [tuple(array.shape) for array in layer.arrays]
+        names = names_of_kind(layer.kind, len(shapes)) or [
+            str(array.name).rpartition("/")[2].partition(":")[0] for array in layer.arrays
+        ]
+        listed = [
+            Weight(name if not name.isdigit() else f"array{name}", shape, name not in FIXED)
+            for name, shape in zip(names, shapes, strict=True)
+        ]
+        x = model.unknown(
+            layer.kind or "layer",
+            x,
+            name=layer.name or f"{layer.kind or 'layer'}_{number}",
+            reason="the file holds weights alone",
+            arrays=listed,
+        )
+        weights[x.name] = [
+            StoredArray(shape, (array.name,))
+            for shape, array in zip(shapes, layer.arrays, strict=True)
+        ]
+        params += sum(prod(shape) for shape in shapes)
+    return model.finish(
+        {"output": x}, params=params, weights=lambda: read_arrays(file.path, weights)
+    )
