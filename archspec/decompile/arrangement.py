@@ -1,0 +1,183 @@
+"""Units in a sequence, and in branches where they stand side by side."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from archspec.decompile.meaning import is_commutative
+from archspec.decompile.recognition import Unit
+from archspec.decompile.steps import PREVIOUS, Step, every_argument, plain
+from archspec.decompile.view import View
+from archspec.ops.merge import Merge
+from archspec.ops.op import Op
+
+LONG = 8
+"""Number of steps beside which a short branch is not written: a name is easier to follow."""
+
+_OPS = frozenset({"convolution", "fully_connected", "depthwise_convolution", "batch_norm"})
+
+DEEPEST = 12
+"""Deepest nesting of branches; what is nested more stands in a sequence, with names."""
+
+
+def layer_name(names: Sequence[str]) -> str:
+    """Return the name of a step from those of its layers: what they begin with."""
+    parts = [re.split(r"[/_.-]", name) for name in names]
+    shared = [
+        first for first, *others in zip(*parts, strict=False) if all(o == first for o in others)
+    ]
+    if len(names) == 1 and len(shared) > 1 and "/" in names[0]:
+        shared = [part for part in names[0].split("/") if part not in _OPS]
+    return "_".join(shared)
+
+
+class Arrangement:
+    """The sequence of a graph's steps."""
+
+    def __init__(
+        self, view: View, units: Sequence[Unit], defaults: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        self.view = view
+        self.units = units
+        self._defaults = defaults
+        self._unit_of = {unit.output: number for number, unit in enumerate(units)}
+        self._readers: list[list[int]] = [[] for _ in units]
+        for number, unit in enumerate(units):
+            for each in unit.inputs:
+                if each in self._unit_of:
+                    self._readers[self._unit_of[each]].append(number)
+        self._ends = {self._unit_of[each] for each in view.ends if each in self._unit_of}
+        self._left = 20 * len(units) + 100_000
+
+    def sequence(self, numbers: Sequence[int], entry: int, depth: int = 0) -> list[Step]:
+        """Return steps for units, each after those that it reads.
+
+        Args:
+            numbers: The units, in order.
+            entry: The node that the first step reads if it says nothing else.
+            depth: Number of branches around.
+        """
+        inside = {*numbers}
+        absorbed: set[int] = set()
+        forks: dict[int, list[list[int]]] = {}
+        for number in reversed(numbers):
+            if number in absorbed or depth >= DEEPEST:
+                continue
+            ways = self._branches(number, inside - absorbed if absorbed else inside)
+            if ways is not None:
+                forks[number] = ways
+                for way in ways:
+                    absorbed.update(way)
+        steps: list[Step] = []
+        previous = entry
+        reads: tuple[int, ...]
+        for number in numbers:
+            if number in absorbed:
+                continue
+            unit = self.units[number]
+            if unit.owner >= 0:
+                step = Step("share", unit.output, unit.nodes, owner=unit.owner)
+                reads = unit.inputs
+            elif unit.inside:
+                step = Step("layers", unit.output, body=self._inside(unit))
+                step.layer = step.body[0].layer
+                reads = unit.inputs
+            elif number in forks:
+                start = self._start(number)
+                branches = [self.sequence(sorted(way), start, depth + 1) for way in forks[number]]
+                step = self._step(unit)
+                step.kind, step.branches = "branches", branches
+                step.arguments = {"merge": unit.element.kind}
+                reads = (start,)
+            else:
+                step = self._step(unit)
+                reads = unit.inputs
+            step.sources = tuple(PREVIOUS if each == previous else each for each in reads)
+            if step.sources[1:] == (PREVIOUS,) and is_commutative(unit.element):
+                step.sources = step.sources[::-1]
+            previous = unit.output
+            steps.append(step)
+        return steps
+
+    def _inside(self, unit: Unit) -> list[Step]:
+        """Return the steps of a chain."""
+        return [self._step(each) for each in unit.inside]
+
+    def _step(self, unit: Unit) -> Step:
+        arguments = {name: plain(value) for name, value in every_argument(unit.element).items()}
+        return Step(
+            unit.element.kind,
+            unit.output,
+            unit.nodes,
+            type(unit.element),
+            arguments,
+            layer=layer_name([self.view.places[i].node.name for i in unit.nodes]),
+        )
+
+    def _start(self, number: int) -> int:
+        """Return the node from which all inputs of a merge come."""
+        return self.view.dominators[self.units[number].output]
+
+    def _branches(self, number: int, inside: set[int]) -> list[list[int]] | None:
+        """Return the units of each branch that a merge joins; None if they are no branches."""
+        unit = self.units[number]
+        if not isinstance(unit.element, Merge) or not self._has_defaults(unit.element):
+            return None
+        start = self._start(number)
+        if start < 0 or unit.output in self.view.shared:
+            return None
+        taken: set[int] = set()
+        ways: list[list[int]] = []
+        for each in unit.inputs:
+            way = self._way(each, start, inside, taken)
+            if way is None or not self._is_closed(way, each, number):
+                return None
+            taken.update(way)
+            ways.append(way)
+        if any(len(way) < 2 for way in ways) and len(taken) > LONG:
+            return None
+        return ways
+
+    def _has_defaults(self, op: Op) -> bool:
+        given = self._defaults.get(op.kind, {})
+        fields = type(op).model_fields
+        return all(
+            value == (given[name] if name in given else fields[name].default)
+            for name, value in op.model_dump().items()
+        )
+
+    def _way(self, end: int, start: int, inside: set[int], taken: set[int]) -> list[int] | None:
+        """Return the units from node `start` up to node `end`."""
+        way: set[int] = set()
+        waiting = [end]
+        while waiting:
+            index = waiting.pop()
+            if index == start:
+                continue
+            number = self._unit_of.get(index, -1)
+            if number not in inside or number in taken:
+                return None
+            if number in way:
+                continue
+            self._left -= 1
+            if self._left < 0 or any(i in self.view.shared for i in self.units[number].nodes):
+                return None
+            way.add(number)
+            waiting += self.units[number].inputs
+        return sorted(way)
+
+    def _is_closed(self, way: Sequence[int], end: int, merge: int) -> bool:
+        """Return whether only the merge reads a branch, and only its last unit."""
+        own = {*way}
+        for number in way:
+            if number in self._ends:
+                return False
+            readers = self._readers[number]
+            if self.units[number].output == end:
+                if readers != [merge]:
+                    return False
+            elif not own.issuperset(readers):
+                return False
+        return True

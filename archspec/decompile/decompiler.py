@@ -1,0 +1,212 @@
+"""The text of a spec for a graph, proved to give this graph."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from archspec.compile.expand import expand
+from archspec.decompile.arrangement import Arrangement
+from archspec.decompile.defaults import common_arguments, convolution_defaults
+from archspec.decompile.naming import Naming
+from archspec.decompile.proof import difference
+from archspec.decompile.recognition import Recognition, Unit
+from archspec.decompile.rolling import rolled
+from archspec.decompile.steps import Expression, Step, plain
+from archspec.decompile.view import View
+from archspec.decompile.writing import Writer, pair, said_once
+from archspec.errors import SpecError, UsageError
+from archspec.graph.graph import Graph
+from archspec.ops.elementwise import Activate
+from archspec.spec.document import choose, validate
+from archspec.spec.source import parse
+
+
+@dataclass(frozen=True)
+class Decompiled:
+    """A spec that was made from a graph."""
+
+    text: str
+    graph: Graph
+    """The graph that the text compiles to."""
+    order: tuple[int, ...]
+    """The node of the original graph for each of `graph`'s; -1 for one that was added."""
+
+
+def decompiled(graph: Graph, name: str = "", comment: Sequence[str] = ()) -> Decompiled:
+    """Return the spec that a person would have written for a graph.
+
+    Args:
+        graph: The graph.
+        name: Name of the network. Default: the graph's.
+        comment: Lines that stand above the spec.
+
+    Raises:
+        UsageError: The language cannot say a layer of the graph.
+    """
+    view = View(graph)
+    failures = []
+    for effort in (2, 1, 0):
+        try:
+            text, order = _Draft(view, name or graph.name, comment, effort).text()
+            source = parse(text)
+            made = expand(choose(validate(source), source, None, {}))
+        except SpecError as error:
+            failures.append(str(error))
+            continue
+        fault = difference(graph, made, order)
+        if fault is None:
+            return Decompiled(text, made, tuple(order))
+        failures.append(fault)
+    raise UsageError(f"this model cannot be written as a spec: {failures[-1]}")
+
+
+class _Draft:
+    """A spec that is not proved yet."""
+
+    def __init__(self, view: View, name: str, comment: Sequence[str], effort: int) -> None:
+        self.view = view
+        self.name = name
+        self.comment = comment
+        self.effort = effort
+        """2 for all that makes the text short, 1 for fewer defaults, 0 for steps alone."""
+        self.defaults: dict[str, dict[str, Any]] = {}
+
+    def text(self) -> tuple[str, list[int]]:
+        """Return the text, and the node that each node of its graph is."""
+        view = self.view
+        if self.effort:
+            self.defaults = common_arguments(view)
+            convolution = convolution_defaults(view)
+            if convolution:
+                self.defaults["conv"] = convolution
+        recognition = Recognition(view, self.defaults)
+        units = recognition.run() if self.effort else recognition.steps()
+        arrangement = Arrangement(view, units, self.defaults)
+        main, heads = self._parts(units)
+        entry = next(iter(view.graph.inputs.values()))
+        steps = arrangement.sequence(main, entry)
+        order = [*view.graph.inputs.values(), *_order(steps)]
+        starts: dict[str, int] = {}
+        bodies: dict[str, list[Step]] = {}
+        for head, numbers in heads.items():
+            output = view.graph.outputs[head]
+            if numbers:
+                starts[head] = units[numbers[0]].inputs[0]
+                bodies[head] = arrangement.sequence(numbers, starts[head])
+                order += _order(bodies[head])
+            else:
+                starts[head] = output
+                linear = {"function": "linear"}
+                bodies[head] = [Step("activation", -2, (), Activate, linear)]
+                order.append(-1)
+        output = next(iter(view.graph.outputs.values()))
+        if not steps or steps[-1].output != output:
+            steps.append(Step("activation", -2, (), Activate, {"function": "linear"}, (output,)))
+            order.insert(len(view.graph.inputs) + sum(len([*s.order()]) for s in steps), -1)
+        if self.effort:
+            outside = [s for body in bodies.values() for s in body]
+            steps = rolled(steps, entry, [*starts.values()], outside)
+        naming = Naming(view, steps)
+        naming.run(bodies, starts)
+        naming.name_loops(steps)
+        return self._written(steps, bodies, starts, naming), order
+
+    def _parts(self, units: Sequence[Unit]) -> tuple[list[int], dict[str, list[int]]]:
+        """Return the units of `layers`, and those that each head has alone."""
+        outputs = self.view.graph.outputs
+        wanted: dict[int, set[str]] = {}
+        for name, index in outputs.items():
+            wanted.setdefault(index, set()).add(name)
+        needed: list[set[str]] = [set() for _ in units]
+        for number in range(len(units) - 1, -1, -1):
+            unit = units[number]
+            names = wanted.get(unit.output, set())
+            needed[number] = names
+            for each in (*unit.inputs, *((unit.owner,) if unit.owner >= 0 else ())):
+                wanted[each] = wanted.get(each, set()) | names if each in wanted else {*names}
+        first = next(iter(outputs))
+        heads: dict[str, list[int]] = {name: [] for name in outputs if name != first}
+        main = []
+        for number, names in enumerate(needed):
+            if len(names) == 1 and (name := next(iter(names))) != first:
+                heads[name].append(number)
+            else:
+                main.append(number)
+        last = next((n for n in main if units[n].output == outputs[first]), None)
+        if last is not None and not any(outputs[first] in units[n].inputs for n in main):
+            main = [n for n in main if n != last] + [last]
+        return main, heads
+
+    def _written(
+        self,
+        steps: list[Step],
+        bodies: Mapping[str, list[Step]],
+        starts: Mapping[str, int],
+        naming: Naming,
+    ) -> str:
+        every = [each for step in steps for each in step.walk()]
+        every += [each for body in bodies.values() for step in body for each in step.walk()]
+        defaults = {
+            kind: {name: plain(value) for name, value in values.items()}
+            for kind, values in self.defaults.items()
+        }
+        if self.effort == 2:
+            defaults = said_once(every, defaults)
+        writer = Writer(naming, defaults)
+        lines = [f"# {line}" for line in self.comment]
+        lines.append(f"name: {spec_name(self.name)}")
+        shapes = {
+            naming.inputs[index]: [_extent(n) for n in self.view.places[index].shape]
+            for index in self.view.graph.inputs.values()
+        }
+        if [*shapes] == ["input"]:
+            lines += pair("input", shapes["input"], 0)
+        else:
+            lines += pair("inputs", shapes, 0)
+        variables = self._variables(steps)
+        if variables:
+            lines += pair("vars", variables, 0)
+        if defaults:
+            lines.append("defaults:")
+            lines += [line for item in defaults.items() for line in pair(*item, 2)]
+        lines += ["layers:", *writer.steps(steps, 2)]
+        if bodies:
+            lines.append("heads:")
+        for head, body in bodies.items():
+            lines += [f"  {head}:", f"    from: {naming.texts[id(body), starts[head]]}"]
+            lines += ["    layers:", *writer.steps(body, 6)]
+        return "\n".join(lines) + "\n"
+
+    def _variables(self, steps: Sequence[Step]) -> dict[str, Any]:
+        """Make the number of classes a variable; return the variables."""
+        if not self.effort:
+            return {}
+        last = next((s for s in reversed(steps) if s.kind in ("fc", "conv")), None)
+        if last is None or last.kind != "fc" or last.repeat is not None:
+            return {}
+        classes = last.arguments["units"]
+        if not isinstance(classes, int) or classes < 2:
+            return {}
+        last.arguments = last.arguments | {"units": Expression("classes")}
+        return {"classes": classes}
+
+
+def _order(steps: Sequence[Step]) -> list[int]:
+    return [index for step in steps for index in step.order()]
+
+
+def _extent(extent: Any) -> Any:
+    """Return the extent of an input as a spec has it."""
+    if isinstance(extent, int):
+        return extent
+    ((axis,),) = extent.terms
+    return None if axis.unit == 1 else f"multiple of {axis.unit}"
+
+
+def spec_name(name: str) -> str:
+    """Return a name that a spec may have."""
+    tidy = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_")
+    return tidy if re.match("[A-Za-z]", tidy) else f"model_{tidy}".rstrip("_")

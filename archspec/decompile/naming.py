@@ -1,0 +1,167 @@
+"""Names of steps: those that others read, and those of the source that the language can carry."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from archspec.compile import catalog
+from archspec.decompile.steps import PREVIOUS, Step
+from archspec.decompile.view import View
+from archspec.spec.document import name_problem
+
+IMAGE: Final = "image"
+"""Name of the only input of a network some of whose inner steps read it."""
+
+_NUMBERED: Final = re.compile(r"([a-z][a-z0-9_]*?)_?[0-9]*")
+
+_MADE: Final = frozenset(
+    {
+        "conv1d",
+        "conv2d",
+        "conv3d",
+        "depthwise_conv2d",
+        "separable_conv2d",
+        "conv2d_transpose",
+        "dense",
+        "activation",
+        "batch_normalization",
+        "layer_normalization",
+        "max_pooling2d",
+        "average_pooling2d",
+        "zero_padding2d",
+        "global_average_pooling2d",
+        "global_max_pooling2d",
+        "input_layer",
+        "concatenate",
+        "multiply",
+        "average",
+        "re_lu",
+        "leaky_re_lu",
+        "rescaling",
+        "normalization",
+        "branch",
+        "branches",
+        "layers",
+        "merge",
+        "step",
+        "head",
+        "node",
+        "gemm",
+        "relu",
+    }
+)
+"""Names that programs give to layers by their type, with a number."""
+
+
+class _Group(NamedTuple):
+    """A group of steps around the one that is named."""
+
+    entry: int
+    steps: list[Step]
+    """The steps before it."""
+
+
+class Naming:
+    """Names for the steps of a network."""
+
+    def __init__(self, view: View, steps: Sequence[Step]) -> None:
+        self.view = view
+        self.steps = steps
+        self.inputs = {index: name for name, index in view.graph.inputs.items()}
+        """The name of each input by its node."""
+        self.texts: dict[tuple[int, int], str] = {}
+        """Names that steps read, by the identity of the step and the node."""
+        self._taken = {*self.inputs.values()}
+        self._groups: list[_Group] = []
+
+    def run(self, extra: Mapping[str, Sequence[Step]], starts: Mapping[str, int]) -> None:
+        """Name every step that another reads.
+
+        Args:
+            extra: The steps of each head.
+            starts: The node at which each head starts.
+        """
+        first = next(iter(self.inputs))
+        self._walk(self.steps, first)
+        for name, steps in extra.items():
+            self._groups = [_Group(first, [*self.steps])]
+            self.texts[id(steps), starts[name]] = self._text(starts[name])
+            self._walk(steps, starts[name])
+
+    def _walk(self, steps: Sequence[Step], entry: int) -> None:
+        group = _Group(entry, [])
+        self._groups.append(group)
+        previous = entry
+        for step in steps:
+            for source in step.sources:
+                if source != PREVIOUS:
+                    self.texts[id(step), source] = self._text(source)
+                elif len(step.sources) > 1 and not step.adds_previous:
+                    self.texts[id(step), PREVIOUS] = self._text(previous)
+            if step.owner >= 0:
+                self.texts[id(step), step.owner] = self._text(step.owner)
+            start = step.sources[0] if step.sources[0] != PREVIOUS else previous
+            for sequence in step.inner:
+                self._walk(sequence, start)
+            group.steps.append(step)
+            previous = step.output
+        self._groups.pop()
+
+    def _text(self, source: int) -> str:
+        """Return what a step writes to read a node."""
+        if self._groups[-1].entry == source and len(self._groups) > 1:
+            return "input"
+        for group in reversed(self._groups):
+            for step in reversed(group.steps):
+                if step.output == source or source in step.rounds:
+                    return self._named(step, source)
+        name = self.inputs.get(source)
+        if name is None:
+            raise KeyError(source)
+        if name == "input" and len(self._groups) > 1:
+            name = self.inputs[source] = self._free(IMAGE)
+        return name
+
+    def _named(self, step: Step, source: int) -> str:
+        if not step.name:
+            word = "skip" if step.repeat is None and not step.loop else "stage"
+            step.name = self._free(suited(step.layer) or word)
+        if step.rounds:
+            numbers = [i for i, each in enumerate(step.rounds, start=1) if each == source]
+            return f"{step.name}{numbers[-1]}"
+        return step.name
+
+    def _free(self, name: str) -> str:
+        """Return a name that nothing else has, nor gets by itself."""
+        base, free, number = name, name, 0
+        while free in self._taken or not is_free(free):
+            number += 1
+            free = f"{base}_{number}"
+        self._taken.add(free)
+        return free
+
+    def name_loops(self, steps: Sequence[Step], word: str = "stage") -> None:
+        """Name the loops that contain names, so that each round has its own."""
+        for step in steps:
+            for sequence in step.inner:
+                self.name_loops(sequence, "unit")
+            if step.body and not step.name and any(each.name for each in step.body):
+                step.name = self._free(word)
+
+
+def is_free(name: str) -> bool:
+    """Return whether no step gets this name by itself, as conv3."""
+    if name_problem(name, "a step") is not None:
+        return False
+    numbered = re.fullmatch(r"(.*?)[0-9]+", name)
+    word = numbered[1] if numbered else name
+    return word not in _MADE and word not in catalog.kinds()
+
+
+def suited(name: str) -> str:
+    """Return a layer's name as the language can carry it; empty for one that says nothing."""
+    tidy = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")[:64]
+    made = _NUMBERED.fullmatch(tidy)
+    return "" if not tidy or (made and made[1] in _MADE) or not is_free(tidy) else tidy

@@ -1,0 +1,240 @@
+"""Steps as YAML, written as the specs that come with archspec are: a step a line where it fits."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from archspec.decompile.naming import Naming
+from archspec.decompile.steps import PREVIOUS, Expression, First, Step, default_of, plain, usual
+
+WIDTH = 100
+"""Characters of the longest line."""
+
+_PLAIN: Final = re.compile(r"=?[A-Za-z_][A-Za-z0-9_ =+*/.<>()%-]*")
+_WORDS: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+
+SEVERAL = 4
+"""Number of steps that are too many for one line."""
+
+Common = Mapping[str, Mapping[str, Any]]
+"""Plain values of arguments, by kind and name."""
+
+
+def said_once(steps: Iterable[Step], given: Common) -> dict[str, dict[str, Any]]:
+    """Return `given`, and the arguments that so many steps have that they are said once."""
+    defaults = {kind: dict(values) for kind, values in given.items()}
+    counts: dict[tuple[str, str], Counter[str]] = {}
+    values: dict[str, Any] = {}
+    known: dict[str, Any] = {}
+    for step in steps:
+        if step.element is None or step.branches or step.is_merge:
+            continue
+        known[step.kind] = step.element
+        for name, value in step.arguments.items():
+            text = repr(value)
+            values[text] = value
+            counts.setdefault((step.kind, name), Counter())[text] += 1
+    for (kind, name), found in counts.items():
+        text, most = found.most_common(1)[0]
+        value = values[text]
+        by_itself = plain(default_of(known[kind], name))
+        if name in defaults.get(kind, {}) or value == by_itself or known[kind].main == name:
+            continue
+        if isinstance(value, (Expression, First, dict)) or value is None:
+            continue
+        others = found.total() - most - found.get(repr(by_itself), 0)
+        if most - found.get(repr(by_itself), 0) >= 3 and most > others:
+            defaults.setdefault(kind, {})[name] = value
+    return defaults
+
+
+class Writer:
+    """Writes steps, without the arguments that are defaults."""
+
+    def __init__(self, naming: Naming, defaults: Common) -> None:
+        self.naming = naming
+        self.defaults = defaults
+
+    def steps(self, steps: Sequence[Step], indent: int) -> list[str]:
+        """Return the lines of a list of steps."""
+        return [line for step in steps for line in lines_of(self.data(step), indent)]
+
+    def data(self, step: Step) -> Any:
+        """Return a step as a spec has it, as plain data."""
+        data: dict[str, Any] = {}
+        if step.loop:
+            data["for"] = step.loop
+        if step.name:
+            data["name"] = step.name
+        if step.repeat is not None and (step.kind == "layers" or step.name):
+            data["repeat"] = _value(step.repeat)
+        if step.owner >= 0:
+            data["share"] = self.naming.texts[id(step), step.owner]
+            self._add_sources(data, step)
+            return data
+        if step.kind == "layers":
+            self._add_sources(data, step)
+            data["layers"] = [self.data(each) for each in step.body]
+            return data
+        if step.branches:
+            self._add_sources(data, step)
+            data["branches"] = [[self.data(each) for each in way] for way in step.branches]
+            data["merge"] = step.arguments["merge"]
+        else:
+            arguments = self._arguments(step)
+            merged = self._merged(step)
+            if step.is_merge and merged is not None and not arguments:
+                data[step.kind] = merged
+            else:
+                data[step.kind] = _short(step, arguments)
+                self._add_sources(data, step)
+        if step.repeat is not None and "repeat" not in data:
+            data["repeat"] = _value(step.repeat)
+        return step.kind if data == {step.kind: None} else data
+
+    def _arguments(self, step: Step) -> dict[str, Any]:
+        given = self.defaults.get(step.kind, {})
+        main = step.element and step.element.main
+        ordered = sorted(step.arguments.items(), key=lambda item: item[0] != main)
+        return {
+            name: _value(value)
+            for name, value in ordered
+            if value != (given[name] if name in given else usual(step, name))
+        }
+
+    def _merged(self, step: Step) -> Any:
+        """Return what a merge without arguments has as its value: a name, or a list."""
+        if not step.is_merge:
+            return None
+        texts = self._names(step)
+        return texts[1] if step.adds_previous else texts
+
+    def _names(self, step: Step) -> list[str]:
+        return [self.naming.texts.get((id(step), each), "") for each in step.sources]
+
+    def _add_sources(self, data: dict[str, Any], step: Step) -> None:
+        names = self._names(step)
+        if len(names) > 1:
+            data["from"] = names
+        elif step.sources != (PREVIOUS,):
+            data["from"] = names[0]
+
+
+def _value(value: Any) -> Any:
+    """Return a value as it is written: one that is computed is a text that begins with `=`."""
+    if isinstance(value, Expression):
+        return f"={value}"
+    if isinstance(value, First):
+        return f"={_operand(value.first)} if index == 0 else {_operand(value.others)}"
+    return value
+
+
+def _operand(value: Any) -> str:
+    """Return a value as an expression has it."""
+    if isinstance(value, Expression):
+        return str(value)
+    return scalar(value) if isinstance(value, bool) else repr(value)
+
+
+def _short(step: Step, arguments: dict[str, Any]) -> Any:
+    """Return arguments in the shortest form: nothing, the main one alone, or all by name."""
+    if not arguments:
+        return None
+    main = step.element and step.element.main
+    if main in arguments and len(arguments) == 1 and not isinstance(arguments[main], dict):
+        return arguments[main]
+    return arguments
+
+
+def scalar(value: Any) -> str:
+    """Return a number or a text as YAML."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return re.sub(r"e([+-])0*(\d)", r"e\1\2", repr(value)).replace("e+", "e+")
+    if isinstance(value, int):
+        return str(value)
+    text = str(value)
+    if _PLAIN.fullmatch(text) and text.lower() not in _WORDS and " #" not in text:
+        return text if not text.endswith(" ") else f'"{text}"'
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def flow(value: Any) -> str:
+    """Return a value in one line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {flow(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_item, value)) + "]"
+    return scalar(value)
+
+
+def _item(value: Any) -> str:
+    """Return an item of a list in one line; a mapping of one key needs no braces there."""
+    text = flow(value)
+    return text[1:-1] if isinstance(value, dict) and len(value) == 1 else text
+
+
+def lines_of(step: Any, indent: int) -> list[str]:
+    """Return the lines of a step in a list, or of a sequence of steps."""
+    margin = " " * indent
+    if isinstance(step, list):  # a branch
+        text = f"{margin}- {flow(step)}"
+        if len(text) <= WIDTH and len(step) <= SEVERAL and not any(map(_is_group, step)):
+            return [text]
+        inner = [line for each in step for line in lines_of(each, indent + 2)]
+        return [f"{margin}- {inner[0].strip()}", *inner[1:]]
+    if not isinstance(step, dict):
+        return [f"{margin}- {scalar(step)}"]
+    text = f"{margin}- {_item(step) if len(step) == 1 else flow(step)}"
+    if len(text) <= WIDTH and not _is_group(step):
+        return [text]
+    body = [line for key, value in step.items() for line in pair(key, value, indent + 2)]
+    return [f"{margin}- {body[0].strip()}", *body[1:]]
+
+
+def _is_group(step: Any) -> bool:
+    """Return whether a step is a group with more in it than a line should have."""
+    if not isinstance(step, dict):
+        return False
+    inner = step.get("layers", ())
+    many = len(inner) >= SEVERAL or any(map(_is_group, inner))
+    return many or "for" in step or "branches" in step
+
+
+def pair(key: str, value: Any, indent: int) -> list[str]:
+    """Return the lines of a key and its value."""
+    margin = " " * indent
+    text = f"{margin}{key}:" + ("" if value is None else f" {flow(value)}")
+    if key in ("layers", "branches") and isinstance(value, list):
+        few = key == "layers" and len(value) < SEVERAL and not any(map(_is_group, value))
+        if few and len(text) <= WIDTH:
+            return [text]
+        return [f"{margin}{key}:", *(line for each in value for line in lines_of(each, indent + 2))]
+    if len(text) <= WIDTH:
+        return [text]
+    if isinstance(value, dict):
+        inner = [line for each in value.items() for line in pair(*each, indent + 2)]
+        return [f"{margin}{key}:", *inner]
+    if isinstance(value, list):
+        return [f"{margin}{key}:", *_wrapped(value, indent + 2)]
+    return [text]
+
+
+def _wrapped(values: Sequence[Any], indent: int) -> list[str]:
+    """Return the lines of a long list."""
+    margin = " " * indent
+    lines: list[str] = []
+    line = margin + "["
+    for number, value in enumerate(values, start=1):
+        text = _item(value) + ("]" if number == len(values) else ",")
+        if line.strip() not in ("", "[") and len(line) + len(text) + 1 > WIDTH:
+            lines.append(line)
+            line = margin + " "
+        line += text if line.strip() in ("", "[") else f" {text}"
+    return [*lines, line]

@@ -1,0 +1,114 @@
+"""Graphs back to specs: every network gives a spec, and the spec the same network."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from support.random_specs import specs
+from support.specs import graph_of, spec_of
+
+from archspec.compile.expand import expand
+from archspec.decompile.decompiler import decompiled
+from archspec.decompile.proof import difference
+from archspec.spec.bundled import bundled
+from archspec.spec.loading import load, networks
+
+SMALL = 1_000
+"""Largest number of layers of the networks that are tried by default."""
+
+
+def spec_from(layers: str, extent: str = "[32, 32, 4]") -> list[str]:
+    """Return the lines of `layers` of the spec that the network of these steps gives."""
+    text = decompiled(graph_of(layers, extent)).text
+    return text.partition("layers:\n")[2].splitlines()
+
+
+@pytest.mark.parametrize("family", sorted(bundled()))
+def test_every_family_gives_a_spec_of_the_same_network(family):
+    for spec in networks(family):
+        graph = expand(spec)
+        if graph.size <= SMALL:
+            made = decompiled(graph)
+            assert difference(graph, made.graph, made.order) is None
+
+
+@given(specs())
+@settings(max_examples=60, suppress_health_check=list(HealthCheck), deadline=None)
+def test_random_networks_give_specs_of_the_same_networks(spec):
+    graph = expand(spec_of(json.dumps(spec)))
+    made = decompiled(graph)
+    assert difference(graph, made.graph, made.order) is None
+
+
+@pytest.mark.parametrize(
+    ("network", "most"),
+    [("vgg16", 20), ("resnet50_keras", 40), ("densenet121", 40), ("mobilenet_v2", 45)],
+)
+def test_well_known_networks_are_as_short_as_a_person_would_write_them(network, most):
+    assert len(decompiled(expand(load(network))).text.splitlines()) <= most
+
+
+BLOCKS = [
+    "conv: {filters: 8, norm: batch, activation: relu}",
+    "conv: {filters: 8, norm: batch, activation: relu, order: norm-act-conv}",
+    "separable_conv: {filters: 8, norm: batch}",
+    "residual: 4",
+    "residual: {filters: 8, stride: 2}",
+    "residual: {filters: 4, style: bottleneck}",
+    "residual: {filters: 8, gate: squeeze_excitation}",
+    "residual: {filters: 8, order: norm-act-conv}",
+    "residual: {filters: 8, shortcut: pad, stride: 2}",
+    "inverted_residual: 4",
+    "inverted_residual: {filters: 8, stride: 2}",
+    "inverted_residual: {filters: 4, gate: {squeeze_excitation: 8}}",
+    "inverted_residual: {filters: 4, fused: true}",
+    "inception: {conv1x1: 4, conv3x3: 8, conv5x5: 2, reduce3x3: 4, reduce5x5: 2, pool_proj: 4}",
+    "inception: {conv1x1: 4, conv3x3: 8, conv5x5: 2}",
+    "fire: {squeeze: 4, expand1x1: 8, expand3x3: 8}",
+    "dense: {layers: 3, growth: 4}",
+    "dense: {layers: 2, growth: 4, bottleneck: null}",
+    "dual_path: {layers: 2, filters: 8, growth: 4, width: 2, cardinality: 4}",
+    "fractal: 8",
+    "squeeze_excitation: 2",
+    "mlpconv: {filters: [8, 8, 4], kernel: 5}",
+    "patchify: {filters: 8, patch: 4}",
+    "attention: 2",
+    "attention: {heads: 2, window: 4, shift: 2, relative_position_bias: true}",
+    "transformer: 2",
+    "transformer: {heads: 2, order: post-norm, layer_scale: 0.1, drop_path: 0.1}",
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_block_is_recognised(block):
+    kind = block.partition(":")[0]
+    made = spec_from(block)
+    assert len([line for line in made if line.lstrip(" -").startswith((kind, f"{{{kind}"))]) == 1
+    assert [line for line in made if line.startswith("  - ")][1:] == []
+
+
+def test_the_order_of_summands_does_not_hide_a_block():
+    first = "conv: {filters: 4, padding: 1, norm: batch, activation: relu, bias: false}"
+    second = "conv: {filters: 4, padding: 1, norm: batch, bias: false}"
+    unit = f"{{branches: [[], [{first}, {second}]], merge: add}}"
+    assert spec_from(f"{unit}, activation: relu") == ["  - residual: 4"]
+
+
+def test_equal_steps_become_a_loop():
+    assert spec_from("conv: 8, conv: 8, conv: 8") == ["  - {conv: 8, repeat: 3}"]
+
+
+def test_shared_weights_are_shared_in_the_spec():
+    made = decompiled(expand(load("siamese"))).text
+    assert "share: tower" in made
+    assert made.count("from: right") == 1
+
+
+def test_what_no_block_is_stays_branches():
+    layers = "{branches: [[conv: 4], [max_pool: {size: 3, stride: 1}]], merge: add}"
+    assert spec_from(layers) == [
+        "  - branches:",
+        "      - [conv: 4]",
+        "      - [max_pool: {size: 3, stride: 1}]",
+        "    merge: add",
+    ]
