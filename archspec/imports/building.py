@@ -79,6 +79,8 @@ class ModelBuilder:
         self.name = _clean(name) or "model"
         self.format = format_name
         self._names = _Names()
+        self.helpers: set[str] = set()
+        """Names of nodes that a reader added in vain: no note says that they are left out."""
         self._renamed: list[str] = []
         self._differing: list[str] = []
         if not inputs:
@@ -126,7 +128,7 @@ class ModelBuilder:
                 raise self._refused(problem) from None
             return self._unknown(unique, type_name, problem.message, inputs, declared, arrays)
         if declared is not None:
-            self._compare(node, tuple(declared))
+            self.compare(node, tuple(declared))
         return node
 
     def share(
@@ -162,7 +164,7 @@ class ModelBuilder:
             return self._unknown(unique, type_name, problem.message, inputs, declared, ())
         node = copies[first.index]
         if declared is not None:
-            self._compare(node, tuple(declared))
+            self.compare(node, tuple(declared))
         return node
 
     def unknown(
@@ -186,6 +188,23 @@ class ModelBuilder:
         """
         unique = self._name(name, type_name)
         return self._unknown(unique, type_name, reason, inputs, declared, arrays)
+
+    @property
+    def size(self) -> int:
+        """Number of nodes so far."""
+        return self._builder.size
+
+    def compare(self, node: Node, declared: Extents) -> None:
+        """Note where a node's shape is not the one that the file declares."""
+        self.declared[node.name] = declared
+        known = node.shape.known
+        if len(known) != len(declared) or any(
+            ours != theirs
+            for ours, theirs in zip(known, declared, strict=False)
+            if ours is not None and theirs is not None
+        ):
+            theirs = "x".join("?" if n is None else str(n) for n in declared)
+            self._differing.append(f"{node.name} {theirs}, not {node.shape}")
 
     def note(self, sentence: str) -> None:
         """Add a sentence to the notes, unless it is there."""
@@ -217,7 +236,8 @@ class ModelBuilder:
         named.update((names.unique(_clean(name) or "head"), node) for name, node in others)
         graph = self._builder.finish(self.name, named, {})
         kept = {node.name for node in graph.nodes}
-        dropped = [node.name for node in self._builder.nodes if node.name not in kept]
+        told = kept | self.helpers
+        dropped = [node.name for node in self._builder.nodes if node.name not in told]
         if dropped:
             self.note(
                 _about(
@@ -278,18 +298,6 @@ class ModelBuilder:
                 raise self._refused(problem) from None
             shapeless = Unknown(type_name=op.type_name, reason=reason, arrays=op.arrays)
             return self._builder.place(shapeless, unique, inputs)
-
-    def _compare(self, node: Node, declared: Extents) -> None:
-        """Note where a node's shape is not the one that the file declares."""
-        self.declared[node.name] = declared
-        known = node.shape.known
-        if len(known) != len(declared) or any(
-            ours != theirs
-            for ours, theirs in zip(known, declared, strict=False)
-            if ours is not None and theirs is not None
-        ):
-            theirs = "x".join("?" if n is None else str(n) for n in declared)
-            self._differing.append(f"{node.name} {theirs}, not {node.shape}")
 
     def _name(self, name: str, type_name: str) -> str:
         """Return a name that no other layer has, and reserve it."""

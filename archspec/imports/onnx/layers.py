@@ -1,0 +1,920 @@
+"""Operators with weights, windows or a function of their own: one function each.
+
+A function is called as ONNX calls the operator. It reads the step's inputs, adds archspec's op, and
+keeps the value of its output; what archspec cannot say raises `Unsupported`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Final, TypeAlias
+
+from archspec.errors import Problem
+from archspec.graph.graph import Node
+from archspec.imports.onnx.folding import axes_of
+from archspec.imports.onnx.source import Constant, Step
+from archspec.imports.onnx.trace import (
+    ABSENT,
+    BATCH,
+    Trace,
+    Unsupported,
+    Value,
+    Weights,
+    is_one,
+)
+from archspec.ops.convolution import (
+    Convolution,
+    DepthwiseConvolution,
+    FullyConnected,
+    TransposedConvolution,
+)
+from archspec.ops.elementwise import Activate, Dropout, PRelu, Softmax
+from archspec.ops.functions import Celu, Elu, Gelu, HardShrink, LeakyRelu, Relu, SoftShrink
+from archspec.ops.functions import Threshold as ThresholdFunction
+from archspec.ops.normalization import (
+    BatchNorm,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    LocalResponseNorm,
+    RmsNorm,
+    UnitNorm,
+)
+from archspec.ops.op import Op
+from archspec.ops.pooling import AvgPool, GlobalAvgPool, GlobalMaxPool, L2Pool, MaxPool
+from archspec.ops.recurrence import Gru, Lstm, Rnn
+from archspec.ops.tokens import Embedding
+from archspec.ops.windows import slide
+
+Handler: TypeAlias = Callable[[Trace, Step], None]
+
+
+def last(x: Value, rank: int) -> tuple[int, ...]:
+    """Return the file's axes in archspec's order, for a tensor of batch, channels and places."""
+    if x.rank != rank:
+        raise Unsupported(f"its input has {x.rank} axes instead of {rank}")
+    return (*range(2, rank), 1)
+
+
+def placed(node: Node, rank: int, batch: Any) -> Value:
+    """Return the value of a node whose file's tensor is batch, channels, places."""
+    return Value(node, (BATCH, rank - 2, *range(rank - 2)), batch)
+
+
+def one_or_each(numbers: Sequence[int]) -> Any:
+    """Return one number where all are equal, as a person writes it."""
+    return numbers[0] if len({*numbers}) == 1 else tuple(numbers)
+
+
+# Windows.
+
+
+def padding_of(
+    step: Step, spatial: Sequence[Any], window: Sequence[int], stride: Sequence[int]
+) -> Any:
+    """Return the padding of a window: `same`, `valid` or amounts."""
+    rank = len(window)
+    auto = step.get("auto_pad", "NOTSET")
+    if auto == "VALID":
+        return "valid"
+    if auto == "SAME_UPPER":
+        return "same"
+    axes = list(zip(spatial, window, stride, strict=True))
+    if auto == "SAME_LOWER":
+        try:
+            places = [slide(*axis, "same") for axis in axes]
+        except Problem:
+            raise Unsupported("its padding depends on the size of the input") from None
+        pairs = tuple((place.after, place.before) for place in places)
+    else:
+        pads = step.get("pads", [])
+        if not pads:
+            return "valid"
+        if len(pads) != 2 * rank or min(pads) < 0:
+            raise Unsupported("its padding is negative, or not as long as its kernel")
+        pairs = tuple(zip(pads[:rank], pads[rank:], strict=True))
+    if not any(map(any, pairs)):
+        return "valid"
+    if all(is_same(*axis, pair) for axis, pair in zip(axes, pairs, strict=True)):
+        return "same"
+    if all(before == after for before, after in pairs):
+        return one_or_each([before for before, _ in pairs])
+    return pairs
+
+
+def is_same(extent: Any, window: int, stride: int, pair: tuple[int, int]) -> bool:
+    """Whether amounts are those of `same`, at any size of the input."""
+    if not isinstance(extent, int):
+        return stride == 1 and pair == ((window - 1) // 2, window // 2)
+    place = slide(extent, window, stride, "same")
+    return (place.before, place.after) == pair
+
+
+def windows(step: Step, rank: int, kernel: Sequence[int] | None = None) -> dict[str, Any]:
+    """Return kernel, stride and dilation of a step, one number for each axis."""
+    taps = list(kernel or step.get("kernel_shape", []))
+    strides = step.get("strides", []) or [1] * rank
+    dilations = step.get("dilations", []) or [1] * rank
+    if not len(taps) == len(strides) == len(dilations) == rank:
+        raise Unsupported("its window has not as many axes as its input")
+    if min(*taps, *strides, *dilations) < 1:
+        raise Unsupported("its window is empty")
+    return {"taps": taps, "strides": strides, "dilations": dilations}
+
+
+def conv(t: Trace, step: Step) -> None:
+    x, kernel = t.value(step), t.weight(step, 1, "kernel")
+    rank = len(kernel.dims)
+    node = t.aligned(step, x, last(x, rank))
+    filters, depth = kernel.dims[:2]
+    groups = step.get("group", 1)
+    shape = windows(step, rank - 2, kernel.dims[2:])
+    spread = zip(shape["taps"], shape["dilations"], strict=True)
+    reach = [(tap - 1) * by + 1 for tap, by in spread]
+    bias, last_step = _bias(t, step, filters, (1, filters, *(1,) * (rank - 2)))
+    channels = node.shape.channels
+    if depth * groups != channels or not groups or filters % groups:
+        raise Unsupported(f"its kernel is for {depth * groups} channels, its input has {channels}")
+    common = {
+        "kernel": one_or_each(shape["taps"]),
+        "stride": one_or_each(shape["strides"]),
+        "dilation": one_or_each(shape["dilations"]),
+        "padding": padding_of(step, node.shape.spatial, reach, shape["strides"]),
+        "bias": bias is not None,
+    }
+    op: Op
+    places = tuple(range(2, rank))
+    if depth == 1 and groups == channels > 1:
+        op = DepthwiseConvolution(multiplier=filters // groups, **common)
+        split = (channels, filters // groups, *kernel.dims[2:])
+        order = (*(axis + 0 for axis in places), 0, 1)
+        reads = [lambda: kernel.load().reshape(split).transpose(order)]
+    else:
+        op = Convolution(filters=filters, groups=groups, **common)
+        reads = [lambda: kernel.load().transpose((*places, 1, 0))]
+    constants = [kernel]
+    if bias is not None:
+        constants.append(bias)
+        reads.append(lambda: bias.load().reshape(-1))
+    result = t.add(step, op, node, constants=constants, weights=reads)
+    t.values[last_step.outputs[0]] = placed(result, rank, x.batch)
+
+
+def _bias(
+    t: Trace, step: Step, filters: int, dims: tuple[int, ...]
+) -> tuple[Constant | None, Step]:
+    """Return a convolution's bias, and the last step: an Add of constants after it is a bias."""
+    bias = t.constant(step, 2)
+    if len(step.inputs) > 2 and step.inputs[2]:
+        if bias is None or bias.dims != (filters,):
+            raise Unsupported("its bias is computed as the network runs")
+        return bias, step
+    added = added_after(t, step, filters, dims)
+    return added or (None, step)
+
+
+def added_after(
+    t: Trace, step: Step, filters: int, dims: tuple[int, ...]
+) -> tuple[Constant, Step] | None:
+    """Return a constant for each filter that is added right after a step, and that step."""
+    following = t.only_user(step.outputs[0])
+    if following is None or following.op != "Add":
+        return None
+    added = next(
+        (each for place in (0, 1) if (each := t.constant(following, place)) is not None), None
+    )
+    own = added.dims if added is not None else ()
+    short = tuple(dims)
+    while len(short) > len(own) and short[0] == 1:
+        short = short[1:]
+    if (
+        added is None
+        or added.kind != "float"
+        or own not in (short, dims)
+        or filters == 1 == len(own) == 0
+    ):
+        return None
+    t.done.add(id(following))
+    return added, following
+
+
+def conv_transpose(t: Trace, step: Step) -> None:
+    x, kernel = t.value(step), t.weight(step, 1, "kernel")
+    rank = len(kernel.dims)
+    node = t.aligned(step, x, last(x, rank))
+    groups = step.get("group", 1)
+    filters = kernel.dims[1] * groups
+    shape = windows(step, rank - 2, kernel.dims[2:])
+    if kernel.dims[0] != node.shape.channels:
+        raise Unsupported(f"its kernel is for {kernel.dims[0]} channels")
+    bias, last_step = _bias(t, step, filters, (1, filters, *(1,) * (rank - 2)))
+    reach = [(tap - 1) * by + 1 for tap, by in zip(shape["taps"], shape["dilations"], strict=True)]
+    more = step.get("output_padding", []) or [0] * (rank - 2)
+    padding, more = _cut(step, node, reach, shape["strides"], more)
+    op = TransposedConvolution(
+        filters=filters,
+        kernel=one_or_each(shape["taps"]),
+        stride=one_or_each(shape["strides"]),
+        dilation=one_or_each(shape["dilations"]),
+        padding=padding,
+        output_padding=one_or_each(more),
+        groups=groups,
+        bias=bias is not None,
+    )
+    places = tuple(range(2, rank))
+    reads = [lambda: kernel.load().transpose((*places, 1, 0))]
+    constants = [kernel]
+    if bias is not None:
+        constants.append(bias)
+        reads.append(lambda: bias.load().reshape(-1))
+    result = t.add(step, op, node, constants=constants, weights=reads)
+    t.values[last_step.outputs[0]] = placed(result, rank, x.batch)
+
+
+def _cut(
+    step: Step, node: Node, reach: Sequence[int], strides: Sequence[int], more: Sequence[int]
+) -> tuple[Any, Sequence[int]]:
+    """Return what a transposed convolution cuts off its ends, and what it adds at the end."""
+    rank = len(reach)
+    pads = step.get("pads", []) or [0] * (2 * rank)
+    auto = step.get("auto_pad", "NOTSET")
+    if "output_shape" in step.attributes:
+        wanted = step.get("output_shape", [])[-rank:]
+        totals = [
+            (n - 1) * s + m + w - out
+            for n, s, m, w, out in zip(
+                node.shape.spatial, strides, more, reach, wanted, strict=True
+            )
+        ]
+        pairs = [
+            (t // 2, t - t // 2) if auto == "SAME_UPPER" else (t - t // 2, t // 2) for t in totals
+        ]
+    elif auto in ("SAME_UPPER", "SAME_LOWER"):
+        return "same", [0] * rank
+    elif auto == "VALID":
+        pairs = [(0, 0)] * rank
+    else:
+        pairs = list(zip(pads[:rank], pads[rank:], strict=True))
+    # Amounts below 0 lengthen the end: that is `output_padding`.
+    more = [m + max(-after, 0) for m, (_, after) in zip(more, pairs, strict=True)]
+    pairs = [(before, max(after, 0)) for before, after in pairs]
+    if any(before < 0 for before, _ in pairs):
+        raise Unsupported("its padding lengthens the beginning")
+    if (
+        all(
+            pair == ((w - s) // 2, w - s - (w - s) // 2) and not m
+            for pair, w, s, m in zip(pairs, reach, strides, more, strict=True)
+            if w >= s
+        )
+        and all(w >= s for w, s in zip(reach, strides, strict=True))
+        and any(map(any, pairs))
+    ):
+        return "same", [0] * rank
+    if not any(map(any, pairs)) and not any(more):
+        # Keras's `valid` ends with a whole stride, an amount of 0 with the last kernel.
+        return ("valid" if all(w >= s for w, s in zip(reach, strides, strict=True)) else 0), more
+    if all(before == after for before, after in pairs):
+        return one_or_each([before for before, _ in pairs]), more
+    return tuple(pairs), more
+
+
+def _pool(t: Trace, step: Step, kind: type[Any], **more: Any) -> None:
+    x = t.value(step)
+    rank = x.rank
+    node = t.aligned(step, x, last(x, rank))
+    shape = windows(step, rank - 2)
+    if len(step.outputs) > 1 and step.outputs[1] in t.users:
+        raise Unsupported("its places of maxima are read")
+    if max(shape["dilations"]) > 1:
+        raise Unsupported("its window is dilated")
+    padding = padding_of(step, node.shape.spatial, shape["taps"], shape["strides"])
+    if more.get("count_padding") and padding == "same":
+        pads = step.get("pads", [])
+        pairs = tuple(zip(pads[: rank - 2], pads[rank - 2 :], strict=True))
+        padding = pairs or padding
+        if all(before == after for before, after in pairs):
+            padding = one_or_each([before for before, _ in pairs])
+    if padding == "valid" or isinstance(padding, str):
+        more.pop("count_padding", None)
+    taps, strides = one_or_each(shape["taps"]), one_or_each(shape["strides"])
+    if taps == strides == 1 and padding == "valid":
+        t.note("pool of one place")
+        t.values[step.outputs[0]] = x
+        return
+    if strides != taps:
+        more["stride"] = strides
+    op = kind(size=taps, padding=padding, **more)
+    if step.get("ceil_mode", 0) and padding != "same":
+        rounded = kind(size=taps, padding=padding, ceil=True, **more)
+        if rounded.output_shape(node.shape) != op.output_shape(node.shape):
+            op = rounded
+    t.values[step.outputs[0]] = placed(t.add(step, op, node), rank, x.batch)
+
+
+def max_pool(t: Trace, step: Step) -> None:
+    _pool(t, step, MaxPool)
+
+
+def average_pool(t: Trace, step: Step) -> None:
+    counted = {"count_padding": True} if step.get("count_include_pad", 0) else {}
+    _pool(t, step, AvgPool, **counted)
+
+
+def lp_pool(t: Trace, step: Step) -> None:
+    if step.get("p", 2) != 2:
+        raise Unsupported("archspec has the pool of the norm 2 alone")
+    _pool(t, step, L2Pool)
+
+
+def _global_pool(t: Trace, step: Step, kind: type[Any], axes: Sequence[int], *, keep: bool) -> None:
+    """Add a pool over the given axes; the one that is left is the channels."""
+    x = t.value(step)
+    places = [x.at(axis) for axis in axes]
+    rest = [a for a in range(x.rank) if a not in places and x.axes[a] != BATCH]
+    real = [a for a in places if x.axes[a] != ABSENT]
+    if any(x.axes[a] == BATCH for a in places):
+        raise Unsupported("it works along the batch")
+    wide = [a for a in rest if x.axes[a] != ABSENT and not is_one(x.dims[a])]
+    if len(wide) > 1 or not (wide or rest):
+        raise Unsupported("it leaves more than the channels")
+    channel = wide[0] if wide else rest[-1]
+    if not real:
+        node = x.node
+        axis_of_channel = x.axes[channel]
+    else:
+        spatial = sorted(places, key=lambda a: x.axes[a])
+        node = t.aligned(step, x, (*spatial, channel))
+        stays = keep and not _becomes_vector(t, step)
+        node = t.add(step, kind(**({"keep_axes": True} if stays else {})), node)
+        axis_of_channel = len(node.shape) - 1
+    result = []
+    for a in range(x.rank):
+        if a in places:
+            if keep:
+                kept = real and len(node.shape) > 1
+                order = sorted(places, key=lambda a: x.axes[a]).index(a)
+                result.append(order if kept else ABSENT)
+        else:
+            result.append(
+                BATCH if x.axes[a] == BATCH else axis_of_channel if a == channel else ABSENT
+            )
+    t.values[step.outputs[0]] = Value(node, tuple(result), x.batch)
+
+
+def _becomes_vector(t: Trace, step: Step) -> bool:
+    """Whether all that read a pool drop its axes of extent 1."""
+    users = t.users.get(step.outputs[0], [])
+    for _ in range(4):
+        if len(users) != 1 or users[0].op not in ("Dropout", "Identity", "Cast"):
+            break
+        users = t.users.get(users[0].outputs[0], [])
+    vectors = ("Flatten", "Reshape", "Squeeze")
+    return bool(users) and all(user.op in vectors for user in users)
+
+
+def global_average_pool(t: Trace, step: Step) -> None:
+    _global_pool(t, step, GlobalAvgPool, range(2, t.value(step).rank), keep=True)
+
+
+def global_max_pool(t: Trace, step: Step) -> None:
+    _global_pool(t, step, GlobalMaxPool, range(2, t.value(step).rank), keep=True)
+
+
+def _reduce(kind: type[Any]) -> Handler:
+    def handler(t: Trace, step: Step) -> None:
+        x = t.value(step)
+        given = t.constant(step, 1)
+        axes = axes_of(step, [None, given])
+        if axes is None:
+            raise Unsupported("it works along the batch")
+        _global_pool(t, step, kind, axes, keep=bool(step.get("keepdims", 1)))
+        del x
+
+    return handler
+
+
+# Fully connected.
+
+
+def gemm(t: Trace, step: Step) -> None:
+    kernel = t.weight(step, 1, "kernel")
+    alpha, beta = step.get("alpha", 1.0), step.get("beta", 1.0)
+    if step.get("transA", 0) or len(kernel.dims) != 2:
+        raise Unsupported("its input is transposed")
+    turned = bool(step.get("transB", 0))
+    bias = t.constant(step, 2)
+    if len(step.inputs) > 2 and step.inputs[2] and bias is None:
+        raise Unsupported("its bias is computed as the network runs")
+    units = kernel.dims[0] if turned else kernel.dims[1]
+    if bias is not None and bias.size != units:
+        raise Unsupported("its bias has not one number for each unit")
+
+    def matrix() -> Any:
+        array = kernel.load()
+        return (
+            alpha * (array.T if turned else array) if alpha != 1 else (array.T if turned else array)
+        )
+
+    def offsets() -> Any:
+        array = bias.load().reshape(-1) if bias is not None else None
+        return array if beta == 1 else beta * array
+
+    fully_connected(t, step, step, kernel, matrix, units, bias, offsets)
+
+
+def mat_mul(t: Trace, step: Step) -> None:
+    kernel = t.constant(step, 1)
+    if kernel is None:
+        _product(t, step)
+        return
+    dims = kernel.dims
+    while len(dims) > 2 and dims[0] == 1:
+        dims = dims[1:]
+    if len(dims) != 2:
+        raise Unsupported("it multiplies by several matrices")
+    found = added_after(t, step, dims[1], (dims[1],))
+    bias, end = found or (None, step)
+
+    def matrix() -> Any:
+        return kernel.load().reshape(dims)
+
+    def offsets() -> Any:
+        return bias.load().reshape(-1) if bias is not None else None
+
+    fully_connected(t, step, end, kernel, matrix, dims[1], bias, offsets)
+
+
+def fully_connected(
+    t: Trace,
+    step: Step,
+    end: Step,
+    kernel: Constant,
+    matrix: Callable[[], Any],
+    units: int,
+    bias: Constant | None,
+    offsets: Callable[[], Any],
+) -> None:
+    """Add a fully connected layer on the last axis; a flattened map's rows are put in order."""
+    x = t.value(step)
+    if x.rank < 1 or x.axes[-1] == BATCH:
+        raise Unsupported("its input is no vector")
+    inner = kernel.size // units if units else 0
+    if x.dims[-1] != inner:
+        raise Unsupported(f"its kernel is for {inner} values, its input has {x.dims[-1]}")
+    maps, order = x.maps, x.order
+    if x.is_mixed:
+        node = x.node
+    else:
+        places = sorted((a for a in range(x.rank - 1) if x.axes[a] >= 0), key=lambda a: x.axes[a])
+        node = t.aligned(step, x, (*places, x.rank - 1))
+
+    def rows() -> Any:
+        array = matrix()
+        if not order:
+            return array
+        split = array.reshape(*(maps[axis] for axis in order), array.shape[-1])
+        back = [order.index(axis) for axis in range(len(order))]
+        return split.transpose(*back, len(order)).reshape(array.shape)
+
+    each_place = {"each_place": True} if node.shape.rank > 1 else {}
+    op = FullyConnected(units=units, bias=bias is not None, **each_place)
+    constants = [kernel] if bias is None else [kernel, bias]
+    reads = [rows] if bias is None else [rows, offsets]
+    result = t.add(step, op, node, constants=constants, weights=reads)
+    axes = x.axes
+    if not x.is_mixed:
+        places = sorted((a for a in range(x.rank - 1) if x.axes[a] >= 0), key=lambda a: x.axes[a])
+        axes = tuple(
+            places.index(a) if a in places else len(places) if a == x.rank - 1 else x.axes[a]
+            for a in range(x.rank)
+        )
+    t.values[end.outputs[0]] = Value(result, axes, x.batch)
+
+
+def _product(t: Trace, step: Step) -> None:
+    """Add the product of two values."""
+    from archspec.ops.merge import MatMul  # noqa: PLC0415
+
+    a, b = t.value(step, 0), t.value(step, 1)
+    if a.rank != b.rank or a.rank < 2:
+        raise Unsupported("its inputs have different numbers of axes")
+
+    def order(x: Value, *, swapped: bool) -> tuple[int, ...]:
+        outer = [axis for axis in range(x.rank - 2) if x.axes[axis] != BATCH]
+        if len(outer) > 2:  # more than a head and a window: axes of extent 1 may go
+            outer = [axis for axis in outer if x.axes[axis] != ABSENT]
+        inner = [x.rank - 1, x.rank - 2] if swapped else [x.rank - 2, x.rank - 1]
+        return (*outer, *inner)
+
+    def fits(x: Value, axes: Sequence[int]) -> bool:
+        return [x.axes[axis] for axis in axes] == list(range(len(x.node.shape)))
+
+    left = t.aligned(step, a, order(a, swapped=False))
+    turned = not fits(b, order(b, swapped=False)) and fits(b, order(b, swapped=True))
+    right = t.aligned(step, b, order(b, swapped=turned))
+    op = MatMul(transpose_b=turned)
+    axes = order(a, swapped=False)
+    result = tuple(axes.index(axis) if axis in axes else a.axes[axis] for axis in range(a.rank))
+    t.values[step.outputs[0]] = Value(t.add(step, op, left, right), result, a.batch)
+
+
+# Functions.
+
+
+def elementwise(t: Trace, step: Step, op: Op, place: int = 0) -> None:
+    """Add an op that leaves every value where it is."""
+    x = t.value(step, place)
+    t.values[step.outputs[0]] = replace(x, node=t.add(step, op, x.node))
+
+
+def _activation(word: str) -> Handler:
+    def handler(t: Trace, step: Step) -> None:
+        elementwise(t, step, Activate(function=word))
+
+    return handler
+
+
+def _function(make: Callable[[Step], Any]) -> Handler:
+    def handler(t: Trace, step: Step) -> None:
+        elementwise(t, step, Activate(function=make(step)))
+
+    return handler
+
+
+def clip(t: Trace, step: Step) -> None:
+    bounds = []
+    for place, name in ((1, "min"), (2, "max")):
+        number: Any = step.attributes.get(name)
+        if number is None and place < len(step.inputs) and step.inputs[place]:
+            values = t.numbers(step, place, "limit")
+            number = values[0] if values else None
+        bounds.append(None if number is None or abs(number) > 1e38 else float(number))
+    low, high = bounds
+    words: dict[tuple[Any, Any], Any] = {
+        (0.0, 6.0): "relu6",
+        (0.0, None): "relu",
+        (-1.0, 1.0): "hard_tanh",
+        (None, None): "linear",
+    }
+    if (low, high) in words:
+        function = words[low, high]
+    elif low == 0 and high is not None and high > 0:
+        function = Relu(max=high)
+    else:
+        raise Unsupported(f"archspec has no function that cuts at {low} and {high}")
+    elementwise(t, step, Activate(function=function))
+
+
+def hard_sigmoid(t: Trace, step: Step) -> None:
+    slope = step.get("alpha", 0.2)
+    if abs(slope - 1 / 6) > 1e-3 or abs(step.get("beta", 0.5) - 0.5) > 1e-6:
+        raise Unsupported(f"archspec's hard sigmoid has the slope 1/6, not {slope:g}")
+    elementwise(t, step, Activate(function="hard_sigmoid"))
+
+
+def shrink(t: Trace, step: Step) -> None:
+    limit, bias = step.get("lambd", 0.5), step.get("bias", 0.0)
+    if bias not in (0.0, limit):
+        raise Unsupported("archspec has no such shrinkage")
+    function = SoftShrink(threshold=limit) if bias else HardShrink(threshold=limit)
+    elementwise(t, step, Activate(function=function))
+
+
+def prelu(t: Trace, step: Step) -> None:
+    x, slope = t.value(step), t.weight(step, 1, "slope")
+    dims = (1,) * (x.rank - 1 - len(slope.dims)) + slope.dims[-(x.rank - 1) :]
+    by_channel = slope.size == x.node.shape.channels
+    if x.is_mixed:
+        x = t.straight(step, x)
+    if slope.size == 1:
+        shared, order = "all", None
+    elif by_channel and (slope.size == dims[x.channels - 1] or len(slope.dims) == 1):
+        shared, order = "places", None
+    elif slope.size == x.node.shape.size:
+        shared = "none"
+        order = [x.axes.index(axis) - 1 for axis in range(len(x.node.shape))]
+    else:
+        raise Unsupported("archspec shares slopes between all places of a channel, or all values")
+    op = PRelu.parse({"shared": shared})
+    shape = op.weights(x.node.shape)[0].shape
+
+    def read() -> Any:
+        array = slope.load()
+        return (array.reshape(dims).transpose(order) if order else array).reshape(shape)
+
+    node = t.add(step, op, x.node, constants=[slope], weights=[read])
+    t.values[step.outputs[0]] = replace(x, node=node)
+
+
+def softmax(t: Trace, step: Step) -> None:
+    x = t.value(step)
+    logarithm = step.op == "LogSoftmax"
+    axis = x.at(step.get("axis", -1 if t.opset >= 13 else 1))
+    if x.axes[axis] == ABSENT:
+        raise Unsupported("it works along an axis of one place")
+    name = x.name_of(axis)
+    if t.opset < 13 and any(not is_one(n) for n in x.dims[axis + 1 :]):
+        raise Unsupported("it works along several axes at once")
+    if name == "channels" and (logarithm or x.node.shape.rank == 0):
+        op: Op = Activate(function="log_softmax" if logarithm else "softmax")
+    elif logarithm:
+        node = t.aligned(
+            step, x, [a for a in range(x.rank) if a != axis and x.axes[a] >= 0] + [axis]
+        )
+        rest = [a for a in range(x.rank) if a != axis and x.axes[a] >= 0] + [axis]
+        node = t.add(step, Activate(function="log_softmax"), node)
+        axes = tuple(rest.index(a) if a in rest else x.axes[a] for a in range(x.rank))
+        t.values[step.outputs[0]] = Value(node, axes, x.batch)
+        return
+    else:
+        op = Softmax(axis=name)
+    elementwise(t, step, op)
+
+
+def dropout(t: Trace, step: Step) -> None:
+    rate: Any = step.attributes.get("ratio")
+    if rate is None and len(step.inputs) > 1 and step.inputs[1]:
+        rate = t.numbers(step, 1, "rate")[0]
+    rate = 0.5 if rate is None else rate
+    if not 0 < rate < 1:
+        passed(t, step)
+    else:
+        elementwise(t, step, Dropout(rate=float(rate)))
+
+
+def passed(t: Trace, step: Step) -> None:
+    """Let a step that changes nothing vanish."""
+    t.values[step.outputs[0]] = t.value(step)
+
+
+# Norms.
+
+
+def batch_normalization(t: Trace, step: Step) -> None:
+    x = t.value(step)
+    arrays = [t.weight(step, place, "statistics") for place in range(1, 5)]
+    channels = x.dims[1] if x.rank > 1 else x.dims[-1]
+    if any(each.size != channels for each in arrays):
+        raise Unsupported("its statistics are not for the channels of its input")
+    op = BatchNorm(epsilon=step.get("epsilon", 1e-5), momentum=step.get("momentum", 0.9))
+    normalized(t, step, x, op, arrays)
+
+
+def normalized(
+    t: Trace, step: Step, x: Value, op: Op, arrays: Sequence[Constant], channel: int = 1
+) -> None:
+    """Add a norm with an array for each channel, which is one of the file's axes."""
+    maps, order = x.maps, x.order
+    if x.is_mixed:
+        node = x.node
+        axes = x.axes
+    else:
+        channel = channel if x.rank > 1 else 0
+        places = sorted(
+            (a for a in range(x.rank) if x.axes[a] >= 0 and a != channel), key=lambda a: x.axes[a]
+        )
+        node = t.aligned(step, x, (*places, channel))
+        axes = tuple(
+            len(places) if a == channel else places.index(a) if a in places else x.axes[a]
+            for a in range(x.rank)
+        )
+
+    def read(constant: Constant) -> Callable[[], Any]:
+        def array() -> Any:
+            flat = constant.load().reshape(-1)
+            if not order:
+                return flat
+            back = [order.index(axis) for axis in range(len(order))]
+            return flat.reshape([maps[axis] for axis in order]).transpose(back).reshape(-1)
+
+        return array
+
+    weights: Weights = [read(each) for each in arrays]
+    result = t.add(step, op, node, constants=arrays, weights=weights)
+    t.values[step.outputs[0]] = replace(x, node=result, axes=axes)
+
+
+def layer_normalization(t: Trace, step: Step) -> None:
+    x = t.value(step)
+    axis = x.at(step.get("axis", -1))
+    if axis != x.rank - 1:
+        raise Unsupported("it normalises over more than the channels")
+    arrays = [t.weight(step, 1, "scale")]
+    if (bias := t.constant(step, 2)) is not None:
+        arrays.append(bias)
+    op = LayerNorm(epsilon=step.get("epsilon", 1e-5), center=len(arrays) > 1)
+    normalized(t, step, x, op, arrays, axis)
+
+
+def rms_normalization(t: Trace, step: Step) -> None:
+    x = t.value(step)
+    axis = x.at(step.get("axis", -1))
+    if axis != x.rank - 1:
+        raise Unsupported("it normalises over more than the channels")
+    op = RmsNorm(epsilon=step.get("epsilon", 1e-5))
+    normalized(t, step, x, op, [t.weight(step, 1, "scale")], axis)
+
+
+def group_normalization(t: Trace, step: Step) -> None:
+    x = t.value(step)
+    arrays = [t.weight(step, 1, "scale"), t.weight(step, 2, "offset")]
+    groups = step.get("num_groups", 0)
+    if any(each.size != x.dims[1] for each in arrays):
+        raise Unsupported("it has a factor for each group, not for each channel")
+    op = GroupNorm(groups=groups, epsilon=step.get("epsilon", 1e-5))
+    normalized(t, step, x, op, arrays)
+
+
+def instance_normalization(t: Trace, step: Step) -> None:
+    arrays = [t.weight(step, 1, "scale"), t.weight(step, 2, "offset")]
+    op = InstanceNorm(epsilon=step.get("epsilon", 1e-5))
+    normalized(t, step, t.value(step), op, arrays)
+
+
+def lrn(t: Trace, step: Step) -> None:
+    x = t.value(step)
+    op = LocalResponseNorm(
+        size=step.get("size", 5),
+        alpha=step.get("alpha", 1e-4),
+        beta=step.get("beta", 0.75),
+        k=step.get("bias", 1.0),
+    )
+    if x.channels != 1:
+        x = replace(x, node=t.aligned(step, x, last(x, x.rank)))
+        x = placed(x.node, x.rank, x.batch)
+    t.values[step.outputs[0]] = replace(x, node=t.add(step, op, x.node))
+
+
+def lp_normalization(t: Trace, step: Step) -> None:
+    x = t.value(step)
+    if step.get("p", 2) != 2:
+        raise Unsupported("archspec divides by the length of a vector alone, the norm 2")
+    elementwise(t, step, UnitNorm(axis=x.name_of(x.at(step.get("axis", -1)))))
+
+
+# Sequences.
+
+
+def _recurrent(t: Trace, step: Step, kind: type[Any], gates: Sequence[int], biases: int) -> None:
+    """Add a recurrence. ONNX's tensors are [positions, batch, channels]."""
+    x = t.value(step)
+    kernel, inner = t.weight(step, 1, "kernel"), t.weight(step, 2, "recurrent kernel")
+    bias = t.constant(step, 3)
+    units, ways = inner.dims[-1], kernel.dims[0]
+    if step.get("layout", 0):
+        raise Unsupported("its axes are in another order than archspec reads")
+    if any(step.inputs[place : place + 1] not in ((), ("",)) for place in (4,)):
+        lengths = t.constant(step, 4)
+        if lengths is None and t.optional(step, 4) is not None:
+            raise Unsupported("the lengths of its sequences are given as the network runs")
+    if step.get("direction", "forward") == "reverse":
+        raise Unsupported("it reads its sequence backwards")
+    if x.rank != 3 or x.axes[1] not in (BATCH, ABSENT):
+        raise Unsupported("its input is no sequence of vectors")
+    if len(step.inputs) > 7 and step.inputs[7]:
+        raise Unsupported("it has peepholes")
+    whole, final = step.outputs[0], step.outputs[1] if len(step.outputs) > 1 else ""
+    wants_all = bool(whole) and (whole in t.users or whole in t.source.outputs)
+    wants_last = bool(final) and (final in t.users or final in t.source.outputs)
+    if wants_all and wants_last:
+        raise Unsupported("both its outputs and its last state are read")
+    if len(step.outputs) > 2 and step.outputs[2] in t.users:
+        raise Unsupported("its last cell is read")
+    node = t.aligned(step, x, (0, 2))
+    op = kind(
+        units=units,
+        bias=bias is not None,
+        bidirectional=ways == 2,
+        output="sequence" if wants_all else "last",
+    )
+    order = list(gates)
+
+    def gated(array: Any) -> Any:
+        import numpy as np  # noqa: PLC0415
+
+        parts = np.split(array, len(order), 0)
+        return np.concatenate([parts[gate] for gate in order], 0)
+
+    def reads_of(way: int) -> list[Callable[[], Any]]:
+        def offsets() -> Any:
+            import numpy as np  # noqa: PLC0415
+
+            assert bias is not None  # noqa: S101
+            both = [gated(half) for half in np.split(bias.load()[way], 2)]
+            return both[0] + both[1] if biases == 1 else np.stack(both)
+
+        return [
+            lambda: gated(kernel.load()[way]).T,
+            lambda: gated(inner.load()[way]).T,
+            *([offsets] if bias is not None else []),
+        ]
+
+    reads = [read for way in range(ways) for read in reads_of(way)]
+    constants = [kernel, inner, *([bias] if bias is not None else [])]
+    result = t.add(step, op, node, constants=constants, weights=reads)
+    if bias is not None and biases == 1:
+        t.note("two biases")
+    if wants_all:
+        if ways == 2:
+            t.values[whole] = _two_ways(t, step, result, units, x.batch)
+        else:
+            t.values[whole] = Value(result, (0, ABSENT, BATCH, 1), x.batch)
+    if wants_last or not wants_all:
+        if ways == 2:
+            raise Unsupported("the last states of both directions are read apart")
+        t.values[final] = Value(result, (ABSENT, BATCH, 0), x.batch)
+
+
+def _two_ways(t: Trace, step: Step, node: Node, units: int, batch: Any) -> Value:
+    """Return the outputs of both directions, [positions, directions, batch, units]."""
+    split = t.reshape(step, node, (node.shape[0], 2, units))
+    return Value(split, (0, 1, BATCH, 2), batch)
+
+
+def lstm(t: Trace, step: Step) -> None:
+    _recurrent(t, step, Lstm, (0, 2, 3, 1), 1)  # ONNX: input, output, forget, candidate
+
+
+def gru(t: Trace, step: Step) -> None:
+    if not step.get("linear_before_reset", 0):
+        raise Unsupported("its reset gate acts before the product, in archspec after it")
+    _recurrent(t, step, Gru, (0, 1, 2), 2)  # update, reset, candidate in both
+
+
+def rnn(t: Trace, step: Step) -> None:
+    if step.get("activations", ["Tanh"])[0].lower() != "tanh":
+        raise Unsupported("archspec's plain recurrence has tanh alone")
+    _recurrent(t, step, Rnn, (0,), 1)
+
+
+def embedding(t: Trace, step: Step) -> None:
+    """Add the lookup of vectors by numbers: Gather from an array."""
+    table, x = t.weight(step, 0, "table"), t.value(step, 1)
+    if len(table.dims) != 2 or step.get("axis", 0):
+        raise Unsupported("it looks up other than vectors")
+    node = t.aligned(step, x, [a for a in range(x.rank) if x.axes[a] != BATCH])
+    op = Embedding(words=table.dims[0], filters=table.dims[1])
+    result = t.add(step, op, node, constants=[table], weights=[table.load])
+    axes = (*x.axes, len(result.shape) - 1)
+    t.values[step.outputs[0]] = Value(result, axes, x.batch)
+
+
+LAYERS: Final[dict[str, Handler]] = {
+    "Conv": conv,
+    "ConvTranspose": conv_transpose,
+    "MaxPool": max_pool,
+    "AveragePool": average_pool,
+    "LpPool": lp_pool,
+    "GlobalAveragePool": global_average_pool,
+    "GlobalMaxPool": global_max_pool,
+    "ReduceMean": _reduce(GlobalAvgPool),
+    "ReduceMax": _reduce(GlobalMaxPool),
+    "Gemm": gemm,
+    "MatMul": mat_mul,
+    "Relu": _activation("relu"),
+    "Sigmoid": _activation("sigmoid"),
+    "Tanh": _activation("tanh"),
+    "Selu": _activation("selu"),
+    "Softplus": _activation("softplus"),
+    "Softsign": _activation("softsign"),
+    "Mish": _activation("mish"),
+    "HardSwish": _activation("hard_swish"),
+    "Swish": _activation("swish"),
+    "Exp": _activation("exponential"),
+    "Abs": _activation("abs"),
+    "archspec.Swish": _activation("swish"),
+    "archspec.HardSwish": _activation("hard_swish"),
+    "archspec.HardSigmoid": _activation("hard_sigmoid"),
+    "archspec.Mish": _activation("mish"),
+    "archspec.LogSigmoid": _activation("log_sigmoid"),
+    "archspec.Gelu": _function(lambda step: Gelu(approximate=bool(step.get("tanh", 0)))),
+    "Gelu": _function(lambda step: Gelu(approximate=step.get("approximate", "none") == "tanh")),
+    "LeakyRelu": _function(lambda step: LeakyRelu(slope=step.get("alpha", 0.01))),
+    "Elu": _function(lambda step: Elu(alpha=step.get("alpha", 1.0))),
+    "Celu": _function(lambda step: Celu(alpha=step.get("alpha", 1.0))),
+    "ThresholdedRelu": _function(
+        lambda step: ThresholdFunction(threshold=step.get("alpha", 1.0), value=0.0)
+    ),
+    "Clip": clip,
+    "HardSigmoid": hard_sigmoid,
+    "Shrink": shrink,
+    "PRelu": prelu,
+    "Softmax": softmax,
+    "LogSoftmax": softmax,
+    "Dropout": dropout,
+    "Identity": passed,
+    "Cast": passed,
+    "CastLike": passed,
+    "BatchNormalization": batch_normalization,
+    "LayerNormalization": layer_normalization,
+    "RMSNormalization": rms_normalization,
+    "GroupNormalization": group_normalization,
+    "InstanceNormalization": instance_normalization,
+    "LRN": lrn,
+    "LpNormalization": lp_normalization,
+    "LSTM": lstm,
+    "GRU": gru,
+    "RNN": rnn,
+}
+"""The function for each operator; those of `archspec.` stand for several steps, see `patterns`."""

@@ -1,0 +1,593 @@
+"""Operators that move values or merge several tensors: one function each.
+
+Most of what a file does to axes is no work: Transpose, Squeeze and many a Reshape only relabel the
+axes of a value. What remains becomes `reshape`, `permute`, `slice` and so on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import prod
+from typing import Any, Final
+
+from archspec.graph.graph import Node
+from archspec.imports.onnx.folding import (
+    axes_of,
+    common_dims,
+    cuts_of,
+    reshaped_dims,
+    split_sizes,
+    squeezed_dims,
+)
+from archspec.imports.onnx.layers import Handler, elementwise, embedding, last, placed
+from archspec.imports.onnx.source import Constant, Step
+from archspec.imports.onnx.trace import ABSENT, BATCH, Trace, Unsupported, Value
+from archspec.ops.arrangement import Crop, Pad, PadChannels, Slice, Upsample
+from archspec.ops.elementwise import Activate, Rescale, Scale
+from archspec.ops.merge import Add, Concat, Max, Mean, Merge, Multiply, Subtract
+from archspec.ops.op import Op
+from archspec.ops.resizing import Resize
+from archspec.ops.shuffles import DepthToSpace, SpaceToDepth
+from archspec.ops.tokens import ClassToken, Parameter, PositionEmbedding
+
+FEW: Final = 4
+"""Largest number of values of a constant that is a fixed factor, as for the colours of pixels."""
+
+
+# Axes.
+
+
+def transpose(t: Trace, step: Step) -> None:
+    x = t.value(step)
+    order = step.get("perm", []) or list(reversed(range(x.rank)))
+    if sorted(order) != list(range(x.rank)):
+        raise Unsupported("its axes are not those of its input")
+    t.values[step.outputs[0]] = replace(x, axes=tuple(x.axes[axis] for axis in order))
+
+
+def reshape(t: Trace, step: Step) -> None:
+    x = t.value(step)
+    to = step.attributes.get("shape")
+    to = list(to) if to is not None else t.numbers(step, 1, "shape")
+    dims = reshaped_dims(x.dims, to, step.get("allowzero", 0) == 1)
+    t.values[step.outputs[0]] = t.reshaped(step, x, dims)
+
+
+def flatten(t: Trace, step: Step) -> None:
+    x = t.value(step)
+    axis = step.get("axis", 1)
+    axis += x.rank if axis < 0 else 0
+    dims = x.dims
+    t.values[step.outputs[0]] = t.reshaped(step, x, (prod(dims[:axis]), prod(dims[axis:])))
+
+
+def squeeze(t: Trace, step: Step) -> None:
+    x = t.value(step)
+    axes = axes_of(step, [None, t.constant(step, 1)])
+    t.values[step.outputs[0]] = t.reshaped(step, x, squeezed_dims(x.dims, axes))
+
+
+def unsqueeze(t: Trace, step: Step) -> None:
+    x = t.value(step)
+    axes = axes_of(step, [None, t.constant(step, 1)]) or []
+    places = {axis % (x.rank + len(axes)) for axis in axes}
+    rest = iter(x.axes)
+    result = tuple(ABSENT if at in places else next(rest) for at in range(x.rank + len(axes)))
+    t.values[step.outputs[0]] = replace(x, axes=result)
+
+
+def expand(t: Trace, step: Step) -> None:
+    x = t.value(step)
+    to = t.numbers(step, 1, "shape")
+    if common_dims(x.dims, to) != x.dims:
+        raise Unsupported("it repeats its input")
+    t.values[step.outputs[0]] = x
+
+
+def tile(t: Trace, step: Step) -> None:
+    x = t.value(step)
+    if any(n != 1 for n in t.numbers(step, 1, "numbers of copies")):
+        raise Unsupported("it repeats its input")
+    t.values[step.outputs[0]] = x
+
+
+# Parts.
+
+
+def cut_along(t: Trace, step: Step, x: Value, axis: int, start: int, stop: int) -> Value:
+    """Return the values from one place up to another along an axis of the file."""
+    extent = x.dims[axis]
+    if start == 0 and stop == extent:
+        return x
+    if x.axes[axis] < 0:
+        raise Unsupported("it cuts the batch")
+    x = t.straight(step, x)
+    named = x.name_of(axis)
+    more = {} if start == 0 else {"start": start}
+    if stop != extent:
+        more["stop"] = stop
+    return replace(x, node=t.add(step, Slice(axis=named, **more), x.node))
+
+
+def slice_(t: Trace, step: Step) -> None:
+    x = t.value(step)
+    given = [t.constant(step, place) for place in range(5)]
+    cuts = [
+        cut
+        for cut in cuts_of(step, given, x.dims)
+        if (cut.start, cut.stop, cut.step) != (0, x.dims[cut.axis], 1)
+    ]
+    if any(cut.step != 1 for cut in cuts):
+        raise Unsupported("it takes every second value, or goes backwards")
+    spatial = [cut for cut in cuts if x.axes[cut.axis] != len(x.node.shape) - 1]
+    if len(spatial) > 1 and len(spatial) == len(cuts):
+        sides = [(0, 0)] * x.node.shape.rank
+        for cut in spatial:
+            place = x.axes[cut.axis]
+            if place < 0:
+                raise Unsupported("it cuts the batch")
+            sides[place] = (cut.start, x.dims[cut.axis] - cut.stop)
+        node = t.add(step, Crop(amount=tuple(sides)), x.node)
+        t.values[step.outputs[0]] = replace(x, node=node)
+        return
+    for cut in cuts:
+        x = cut_along(t, step, x, cut.axis, cut.start, cut.stop)
+    t.values[step.outputs[0]] = x
+
+
+def split(t: Trace, step: Step) -> None:
+    x = t.value(step)
+    axis = x.at(step.get("axis", 0))
+    sizes = split_sizes(step, t.constant(step, 1), x.dims[axis])
+    start = 0
+    for output, size in zip(step.outputs, sizes, strict=True):
+        if output in t.users or output in t.source.outputs:
+            t.values[output] = cut_along(t, step, x, axis, start, start + size)
+        start += size
+
+
+def gather(t: Trace, step: Step) -> None:
+    if t.constant(step, 0) is not None:
+        embedding(t, step)
+        return
+    x = t.value(step)
+    index = t.weight(step, 1, "index")
+    axis = x.at(step.get("axis", 0))
+    values = list(index.values or ())
+    extent = x.dims[axis]
+    if not values or not isinstance(extent, int):
+        raise Unsupported("it picks values by numbers that are too many, or not known")
+    first = values[0] % extent
+    if values != list(range(values[0], values[0] + len(values))):
+        raise Unsupported("it picks values that do not follow each other")
+    y = cut_along(t, step, x, axis, first, first + len(values))
+    if index.dims == ():
+        y = replace(y, axes=tuple(a for at, a in enumerate(y.axes) if at != axis))
+    elif len(index.dims) > 1:
+        raise Unsupported("it picks values by a table")
+    t.values[step.outputs[0]] = y
+
+
+# Joints.
+
+
+def in_one_order(t: Trace, step: Step, values: Sequence[Value]) -> tuple[list[Node], Value]:
+    """Return nodes of several tensors of one rank, with the axes of all in one order."""
+    first = max(values, key=lambda x: sum(axis >= 0 for axis in x.axes))
+    if any(x.rank != first.rank for x in values):
+        raise Unsupported("its inputs have different numbers of axes")
+    if all(x.axes == first.axes and x.order == first.order for x in values):
+        return [x.node for x in values], first
+    order = [a for a in range(first.rank) if first.axes[a] != BATCH]
+    order = [a for a in order if first.axes[a] >= 0 or any(x.axes[a] >= 0 for x in values)]
+    order.sort(key=lambda a: first.axes[a] if first.axes[a] >= 0 else -1)
+    if any(x.axes[a] == BATCH for x in values for a in order):
+        raise Unsupported("the batch of its inputs is another axis")
+    nodes = [t.aligned(step, x, order) for x in values]
+    axes = tuple(order.index(a) if a in order else first.axes[a] for a in range(first.rank))
+    return nodes, Value(nodes[0], axes, first.batch)
+
+
+def _merge(kind: type[Merge]) -> Handler:
+    def handler(t: Trace, step: Step) -> None:
+        if kind in (Add, Multiply, Subtract, Max) and any(
+            t.constant(step, place) is not None for place in range(len(step.inputs))
+        ):
+            _with_constant(t, step, kind)
+            return
+        values = [t.value(step, place) for place in range(len(step.inputs))]
+        rank = max(x.rank for x in values)
+        values = [
+            replace(x, axes=(ABSENT,) * (rank - x.rank) + x.axes)
+            if x.rank < rank and x.axes[:1] != (BATCH,)
+            else x
+            for x in values
+        ]
+        if len(values) == 1:
+            t.values[step.outputs[0]] = values[0]
+            return
+        nodes, like = in_one_order(t, step, values)
+        shapes = {tuple(node.shape) for node in nodes}
+        if len(shapes) > 1 and kind is not Multiply:
+            raise Unsupported("it repeats an input to the extents of the other")
+        node = t.add(step, kind(), *nodes)
+        t.values[step.outputs[0]] = replace(like, node=node)
+
+    return handler
+
+
+def concat(t: Trace, step: Step) -> None:
+    constants = [t.constant(step, place) for place in range(len(step.inputs))]
+    if any(constants):
+        _class_token(t, step, constants)
+        return
+    values = [t.value(step, place) for place in range(len(step.inputs))]
+    axis = values[0].at(step.get("axis", 0))
+    if len(values) == 1:
+        t.values[step.outputs[0]] = values[0]
+        return
+    if any(x.axes[axis] < 0 for x in values) or any(x.is_mixed for x in values):
+        values = [t.straight(step, x) for x in values]
+        order = [a for a in range(values[0].rank) if values[0].axes[a] != BATCH]
+        by_place = sorted(
+            order, key=lambda a: max((x.axes[a] for x in values if x.axes[a] >= 0), default=-1)
+        )
+        nodes = [t.aligned(step, x, by_place) for x in values]
+        axes = tuple(by_place.index(a) if a in by_place else BATCH for a in range(values[0].rank))
+        like = Value(nodes[0], axes, values[0].batch)
+    else:
+        nodes, like = in_one_order(t, step, values)
+    op = Concat(axis=like.name_of(axis))
+    if op.axis == "channels":
+        op = Concat()
+    t.values[step.outputs[0]] = replace(like, node=t.add(step, op, *nodes))
+
+
+def _class_token(t: Trace, step: Step, constants: Sequence[Constant | None]) -> None:
+    """Add a learned vector before a sequence."""
+    if len(constants) != 2 or constants[0] is None:
+        raise Unsupported("it joins constants to its input")
+    token, x = constants[0], t.value(step, 1)
+    axis = x.at(step.get("axis", 0))
+    count = token.dims[axis] if axis < len(token.dims) else 0
+    channels = x.dims[-1]
+    if x.rank != 3 or axis != 1 or not count or token.size != count * channels:
+        raise Unsupported("it joins constants to its input")
+    node = t.aligned(step, x, (1, 2))
+
+    def read() -> Any:
+        return token.load().reshape(count, channels)
+
+    result = t.add(step, ClassToken(count=count), node, constants=[token], weights=[read])
+    t.values[step.outputs[0]] = Value(result, (BATCH, 0, 1), x.batch)
+
+
+# Arithmetic with constants.
+
+
+def _with_constant(t: Trace, step: Step, kind: type[Merge]) -> None:
+    """Add a factor, an offset or a learned array: what an operation with a constant is."""
+    place = next(i for i in range(len(step.inputs)) if t.constant(step, i) is not None)
+    constant = t.weight(step, place, "constant")
+    x = t.value(step, 1 - place)
+    sub, mul = kind is Subtract, kind is Multiply
+    number = constant.number
+    if kind is Max:
+        if number != 0:
+            raise Unsupported("archspec compares with 0 alone")
+        elementwise(t, step, Activate(function="relu"), 1 - place)
+        return
+    if sub and place == 0:
+        if number is None:
+            raise Unsupported("it subtracts its input from an array")
+        elementwise(t, step, Rescale(scale=-1.0, offset=float(number)), 1)
+        return
+    if constant.size == 1 and number is not None:
+        if (number == 1 and mul) or (number == 0 and not mul):
+            t.values[step.outputs[0]] = x
+            return
+        op: Op = (
+            Rescale(scale=float(number))
+            if mul
+            else Rescale(scale=1.0, offset=float(-number if sub else number))
+        )
+        elementwise(t, step, op, 1 - place)
+        return
+    apply_array(t, step, x, constant, "multiply" if mul else "add", negative=sub)
+
+
+def divide(t: Trace, step: Step) -> None:
+    constant = t.constant(step, 1)
+    if constant is None:
+        if t.constant(step, 0) is not None:
+            raise Unsupported("it divides by its input")
+        raise Unsupported("archspec does not divide two tensors")
+    x, number = t.value(step), constant.number
+    if constant.size == 1 and number:
+        if number == 1:
+            t.values[step.outputs[0]] = x
+        else:
+            elementwise(t, step, Rescale(scale=1 / float(number)))
+        return
+    apply_array(t, step, x, constant, "multiply", inverse=True)
+
+
+def negate(t: Trace, step: Step) -> None:
+    elementwise(t, step, Rescale(scale=-1.0))
+
+
+def apply_array(
+    t: Trace,
+    step: Step,
+    x: Value,
+    constant: Constant,
+    use: str,
+    *,
+    negative: bool = False,
+    inverse: bool = False,
+) -> None:
+    """Multiply by an array or add one: fixed factors of colours, a scale, or what was learned."""
+    x = t.straight(step, x)
+    if len(constant.dims) > x.rank:
+        raise Unsupported("it repeats its input")
+    dims = (1,) * (x.rank - len(constant.dims)) + constant.dims
+    if any(n not in (1, own) for n, own in zip(dims, x.dims, strict=True)):
+        raise Unsupported("it repeats its input")
+    if any(dims[a] != 1 and x.axes[a] < 0 for a in range(x.rank)):
+        raise Unsupported("its constant has the axis of the batch")
+    order = sorted((a for a in range(x.rank) if x.axes[a] >= 0), key=lambda a: x.axes[a])
+    shape = tuple(dims[a] for a in order)
+    wide = [a for a in order if dims[a] != 1]
+
+    def read() -> Any:
+        array = constant.load().reshape(dims)
+        array = 1 / array if inverse else -array if negative else array
+        rest = [a for a in range(x.rank) if a not in order]
+        return array.transpose((*order, *rest)).reshape(shape)
+
+    channel = x.channels
+    by_channel = wide == [channel]
+    values = constant.values
+    op: Op
+    if by_channel and values is not None and len(values) <= FEW and _is_near_input(t, x):
+        numbers = [float(1 / v if inverse else -v if negative else v) for v in values]
+        op = (
+            Rescale(scale=tuple(numbers))
+            if use == "multiply"
+            else Rescale(scale=1.0, offset=tuple(numbers))
+        )
+        elementwise_on(t, step, x, op)
+        return
+    if by_channel and use == "multiply":
+        _scale(t, step, x, constant, read)
+        return
+    if use == "add" and shape == tuple(x.node.shape) and x.node.shape.rank == 1:
+        op = PositionEmbedding()
+    else:
+        while len(shape) > 1 and shape[0] == 1:
+            shape = shape[1:]
+        op = Parameter.parse({"shape": shape, "use": use})
+    node = t.add(step, op, x.node, constants=[constant], weights=[lambda: read().reshape(shape)])
+    t.values[step.outputs[0]] = replace(x, node=node)
+
+
+def elementwise_on(t: Trace, step: Step, x: Value, op: Op) -> None:
+    t.values[step.outputs[0]] = replace(x, node=t.add(step, op, x.node))
+
+
+def _is_near_input(t: Trace, x: Value) -> bool:
+    """Whether nothing but fixed arithmetic lies between the input and a value."""
+    node = x.node
+    while isinstance(node.op, Rescale) and node.inputs:
+        node = t.nodes[node.inputs[0]]
+    return node.is_input
+
+
+def _scale(t: Trace, step: Step, x: Value, factor: Constant, read: Callable[[], Any]) -> None:
+    """Add a factor for each channel, and an offset if one is added right after."""
+    following = t.only_user(step.outputs[0])
+    offset = None
+    if following is not None and following.op in ("Add", "Sub"):
+        places = [i for i in (0, 1) if t.constant(following, i) is not None]
+        if places and not (following.op == "Sub" and places[0] == 0):
+            given = t.weight(following, places[0], "offset")
+            dims = (1,) * (x.rank - len(given.dims)) + given.dims
+            if len(dims) == x.rank and [a for a in range(x.rank) if dims[a] != 1] == [x.channels]:
+                offset = given
+    end = step
+    constants, reads = [factor], [lambda: read().reshape(-1)]
+    if offset is not None and following is not None:
+        end, sign = following, -1 if following.op == "Sub" else 1
+        t.done.add(id(following))
+        constants.append(offset)
+        reads.append(lambda: sign * offset.load().reshape(-1))
+        t.note("norm as a scale")
+    op = Scale(bias=offset is not None)
+    node = t.add(step, op, x.node, constants=constants, weights=reads)
+    t.values[end.outputs[0]] = replace(x, node=node)
+
+
+# Space.
+
+
+def pad(t: Trace, step: Step) -> None:
+    x = t.value(step)
+    amounts = step.attributes.get("pads", step.attributes.get("paddings"))
+    amounts = list(amounts) if amounts is not None else t.numbers(step, 1, "amounts")
+    axes = [x.at(a) for a in t.numbers(step, 3, "axes")] if t.constant(step, 3) else range(x.rank)
+    half = len(amounts) // 2
+    pairs = dict(zip(axes, zip(amounts[:half], amounts[half:], strict=True), strict=False))
+    if any(not isinstance(n, int) for n in amounts):
+        raise Unsupported("its amounts depend on the size of the input")
+    pairs = {a: pair for a, pair in pairs.items() if any(pair)}
+    if not pairs:
+        t.values[step.outputs[0]] = x
+        return
+    mode = step.get("mode", "constant")
+    value: Any = step.attributes.get("value", 0.0)
+    if len(step.inputs) > 2 and step.inputs[2]:
+        value = t.numbers(step, 2, "value")[0]
+    words = {"constant": "zeros", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
+    if mode not in words:
+        raise Unsupported(f"archspec does not pad in the mode {mode}")
+    if mode == "constant" and value and not _only_feeds_max_pool(t, step, value):
+        raise Unsupported(f"archspec pads with zeros, not with {value:g}")
+    x = t.straight(step, x)
+    channels = x.channels
+    if mode == "constant" and list(pairs) == [channels] and pairs[channels][0] == 0:
+        to = x.dims[channels] + pairs[channels][1]
+        elementwise_on(t, step, x, PadChannels(to=to))
+        return
+    if min(min(pair) for pair in pairs.values()) < 0:
+        _crop(t, step, x, pairs)
+        return
+    if channels in pairs:
+        raise Unsupported("it pads the channels")
+    elementwise_on(t, step, x, _pad_op(x, pairs, words[mode]))
+
+
+def _pad_op(x: Value, pairs: dict[int, Any], mode: str) -> Op:
+    sides = [(0, 0)] * x.node.shape.rank
+    for axis, pair in pairs.items():
+        if x.axes[axis] < 0:
+            raise Unsupported("it pads an axis that archspec's shape does not have")
+        sides[x.axes[axis]] = tuple(pair)
+    amount: Any = tuple(sides)
+    if all(before == after for before, after in sides):
+        each = [before for before, _ in sides]
+        amount = each[0] if len({*each}) == 1 else tuple(each)
+    op: Op = Pad.parse({"amount": amount, **({} if mode == "zeros" else {"mode": mode})})
+    return op
+
+
+def _crop(t: Trace, step: Step, x: Value, pairs: dict[int, Any]) -> None:
+    """Cut off the ends that are padded by amounts below 0."""
+    if any(n > 0 for pair in pairs.values() for n in pair):
+        raise Unsupported("it pads one end and cuts another")
+    sides = [(0, 0)] * x.node.shape.rank
+    for axis, (before, after) in pairs.items():
+        if x.axes[axis] < 0 or x.axes[axis] == len(x.node.shape) - 1:
+            raise Unsupported("it cuts the batch or the channels")
+        sides[x.axes[axis]] = (-before, -after)
+    elementwise_on(t, step, x, Crop(amount=tuple(sides)))
+
+
+def _only_feeds_max_pool(t: Trace, step: Step, value: float) -> bool:
+    """Whether a padding with the lowest numbers goes into a max pool, where it never wins."""
+    users = t.users.get(step.outputs[0], [])
+    return value < -1e30 and bool(users) and all(user.op == "MaxPool" for user in users)
+
+
+def resize(t: Trace, step: Step) -> None:
+    x = t.value(step)
+    modes = {"nearest": "nearest", "linear": "bilinear", "cubic": "bicubic"}
+    mode = modes.get(step.get("mode", "nearest"))
+    if mode is None:
+        raise Unsupported("archspec does not resize in this mode")
+    sizes, scales = t.constant(step, 3), t.constant(step, 2)
+    if step.op == "Upsample" or len(step.inputs) == 2:
+        scales, sizes = t.constant(step, 1), None
+    axes = step.get("axes", []) or list(range(x.rank))
+    new = list(x.dims)
+    if sizes is not None and sizes.values:
+        for axis, n in zip(axes, sizes.values, strict=True):
+            new[x.at(axis)] = n
+    else:
+        factors = list(scales.values or ()) if scales is not None else step.get("scales", [])
+        if len(factors) != len(axes):
+            raise Unsupported("its sizes are not known")
+        for axis, factor in zip(axes, factors, strict=True):
+            own = new[x.at(axis)]
+            whole = float(factor).is_integer()
+            if not whole and not isinstance(own, int):
+                raise Unsupported("its sizes depend on the size of the input")
+            new[x.at(axis)] = own * int(factor) if whole else int(own * factor)
+    x = t.straight(step, x)
+    changed = [a for a in range(x.rank) if new[a] != x.dims[a]]
+    if not changed:
+        t.values[step.outputs[0]] = x
+        return
+    channel = last(x, x.rank)[-1] if x.channels in (-1, 1) else x.channels
+    if channel in changed or any(x.axes[a] == BATCH for a in changed):
+        raise Unsupported("it changes the channels or the batch")
+    places = sorted(
+        (a for a in range(x.rank) if a != channel and x.axes[a] != BATCH),
+        key=lambda a: x.axes[a] if x.axes[a] >= 0 else a,
+    )
+    node = t.aligned(step, x, (*places, channel))
+    if step.get("coordinate_transformation_mode", "half_pixel") == "align_corners":
+        t.note("corners")
+    extents = [(x.dims[a], new[a]) for a in places]
+    op = _resize_op(extents, mode)
+    axes_ = tuple(
+        places.index(a) if a in places else len(places) if a == channel else x.axes[a]
+        for a in range(x.rank)
+    )
+    t.values[step.outputs[0]] = Value(t.add(step, op, node), axes_, x.batch)
+
+
+def _resize_op(extents: Sequence[tuple[Any, Any]], mode: str) -> Op:
+    """Return an `upsample` for whole factors, else a `resize`."""
+    op: Op
+    factors = []
+    for old, new in extents:
+        for factor in range(1, 65):
+            if old * factor == new:
+                factors.append(factor)
+                break
+    if len(factors) == len(extents) and (
+        mode == "nearest" or (mode == "bilinear" and len(extents) == 2)
+    ):
+        one: Any = factors[0] if len({*factors}) == 1 else tuple(factors)
+        op = Upsample.parse({"factor": one, **({} if mode == "nearest" else {"method": mode})})
+        return op
+    to = [new for _, new in extents]
+    if any(not isinstance(n, int) for n in to):
+        raise Unsupported("its sizes depend on the size of the input")
+    op = Resize.parse({"to": to[0] if len({*to}) == 1 else tuple(to), "method": mode})
+    return op
+
+
+def depth_to_space(t: Trace, step: Step) -> None:
+    x = t.value(step)
+    node = t.aligned(step, x, last(x, 4))
+    order = "channels" if step.get("mode", "DCR") == "CRD" else "places"
+    op = DepthToSpace.parse({"factor": step.get("blocksize", 1), "order": order})
+    t.values[step.outputs[0]] = placed(t.add(step, op, node), 4, x.batch)
+
+
+def space_to_depth(t: Trace, step: Step) -> None:
+    x = t.value(step)
+    node = t.aligned(step, x, last(x, 4))
+    op = SpaceToDepth(factor=step.get("blocksize", 1))
+    t.values[step.outputs[0]] = placed(t.add(step, op, node), 4, x.batch)
+
+
+MOVING: Final[dict[str, Handler]] = {
+    "Transpose": transpose,
+    "Reshape": reshape,
+    "Flatten": flatten,
+    "Squeeze": squeeze,
+    "Unsqueeze": unsqueeze,
+    "Expand": expand,
+    "Tile": tile,
+    "Slice": slice_,
+    "Split": split,
+    "Gather": gather,
+    "Concat": concat,
+    "Add": _merge(Add),
+    "Sum": _merge(Add),
+    "Sub": _merge(Subtract),
+    "Mul": _merge(Multiply),
+    "Max": _merge(Max),
+    "Mean": _merge(Mean),
+    "Div": divide,
+    "Neg": negate,
+    "Pad": pad,
+    "Resize": resize,
+    "Upsample": resize,
+    "DepthToSpace": depth_to_space,
+    "SpaceToDepth": space_to_depth,
+}
+"""The function for each operator."""

@@ -1,0 +1,380 @@
+"""Functions that exporters spell out in several steps, found and put back into one.
+
+`x * sigmoid(x)` is swish, and `x * 0.5 * (1 + erf(x / sqrt(2)))` is gelu, whatever the order of the
+factors. A pattern is anchored at its last step; the steps before it must be read by it alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import isclose, sqrt
+from typing import Any, Final, NamedTuple
+
+from archspec.imports.onnx.source import Constant, Step
+
+TOLERANCE: Final = 2e-3
+"""Relative difference of a constant to the one of a formula: 0.1667 stands for 1/6."""
+
+MOST_FACTORS: Final = 6
+
+
+class Product(NamedTuple):
+    """A chain of products: its factors, the product of the constants, and the steps inside."""
+
+    factors: list[str]
+    constant: float
+    steps: list[Step]
+
+
+class Finder:
+    """Finds patterns among the steps of a graph."""
+
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        constants: Mapping[str, Constant],
+        outputs: Sequence[str],
+        users: Mapping[str, Sequence[Step]],
+    ) -> None:
+        self.constants = constants
+        self.makers = {output: step for step in steps for output in step.outputs}
+        self.users = users
+        self.outputs = set(outputs)
+
+    def maker(self, name: str, *ops: str) -> Step | None:
+        """Return the step of one of these operators that gives a value."""
+        step = self.makers.get(name)
+        return step if step is not None and step.op in ops else None
+
+    def number(self, name: str) -> float | None:
+        """Return the only number that a constant holds; None for any other value."""
+        constant = self.constants.get(name)
+        value = constant.number if constant is not None else None
+        return float(value) if isinstance(value, (int, float)) else None
+
+    def is_number(self, name: str, wanted: float) -> bool:
+        number = self.number(name)
+        return number is not None and isclose(number, wanted, rel_tol=TOLERANCE, abs_tol=1e-9)
+
+    def operand(self, step: Step, wanted: float) -> str | None:
+        """Return the other operand of a step on a value and this constant."""
+        for value, constant in ((0, 1), (1, 0)):
+            if len(step.inputs) == 2 and self.is_number(step.inputs[constant], wanted):
+                return step.inputs[value]
+        return None
+
+    def product(self, step: Step) -> Product:
+        """Return the factors of a chain of products that ends in a step."""
+        product = Product([], 1.0, [])
+        pending: list[tuple[str, bool]] = [(step.outputs[0], True)]
+        constant = 1.0
+        while pending:
+            name, is_end = pending.pop()
+            inner = self.maker(name, "Mul", "Div")
+            number = self.number(name)
+            if number is not None:
+                constant *= number
+            elif (
+                inner is not None
+                and (is_end or self.is_private(name))
+                and len(product.steps) < MOST_FACTORS
+                and (inner.op == "Mul" or self.number(inner.inputs[1]))
+            ):
+                product.steps.append(inner)
+                if inner.op == "Div":
+                    constant /= self.number(inner.inputs[1]) or 1.0
+                    pending.append((inner.inputs[0], False))
+                else:
+                    pending += [(each, False) for each in inner.inputs]
+            else:
+                product.factors.append(name)
+        return product._replace(constant=constant)
+
+    def is_private(self, name: str) -> bool:
+        """Whether one step alone reads a value."""
+        return name not in self.outputs and len(self.users.get(name, ())) == 1
+
+
+class Match(NamedTuple):
+    """A pattern that was found."""
+
+    op: str
+    inputs: tuple[str, ...]
+    inner: list[Step]
+    """The steps that it stands for, beside the last."""
+    attributes: Mapping[str, Any] = {}
+
+
+def put_together(steps: Sequence[Step], finder: Finder) -> list[Step]:
+    """Return the steps with those of each pattern replaced by one, in the place of the last."""
+    gone: set[int] = set()
+    new: dict[int, Step] = {}
+    for step in steps:
+        for pattern in PATTERNS.get(step.op, ()):
+            match = pattern(finder, step)
+            if match is None or any(id(inner) in gone or id(inner) in new for inner in match.inner):
+                continue
+            inside = {id(step), *map(id, match.inner)}
+            if any(
+                output in finder.outputs
+                or any(id(user) not in inside for user in finder.users.get(output, ()))
+                for inner in match.inner
+                if inner is not step
+                for output in inner.outputs
+            ):
+                continue
+            gone |= inside - {id(step)}
+            attributes = {**match.attributes}
+            for key in step.attributes:
+                if key.startswith("archspec."):
+                    attributes[key] = step.attributes[key]
+            new[id(step)] = Step(match.op, step.name, match.inputs, step.outputs, attributes)
+            break
+    return [new.get(id(step), step) for step in steps if id(step) not in gone]
+
+
+Pattern = Callable[[Finder, Step], Match | None]
+
+
+def _gate(f: Finder, step: Step) -> Match | None:
+    """Match x times a function of x: swish, hard swish, mish, gelu."""
+    product = f.product(step)
+    if len(product.factors) != 2:
+        return None
+    for x, gate in (product.factors, product.factors[::-1]):
+        for found in (_sigmoid_gate, _clipped_gate, _mish_gate, _normal_gate):
+            match = found(f, x, gate, product.constant)
+            if match is not None:
+                inner = [each for each in product.steps if each is not step]
+                return match._replace(inner=[*inner, *match.inner])
+    return None
+
+
+def _sigmoid_gate(f: Finder, x: str, gate: str, constant: float) -> Match | None:
+    step = f.maker(gate, "Sigmoid", "HardSigmoid")
+    if step is None or step.inputs[0] != x or not isclose(constant, 1, rel_tol=TOLERANCE):
+        return None
+    if step.op == "Sigmoid":
+        return Match("archspec.Swish", (x,), [step])
+    alpha, beta = step.get("alpha", 0.2), step.get("beta", 0.5)
+    if isclose(alpha, 1 / 6, rel_tol=TOLERANCE) and isclose(beta, 0.5):
+        return Match("archspec.HardSwish", (x,), [step])
+    return None
+
+
+def _shifted_relu6(f: Finder, name: str) -> tuple[str, list[Step]] | None:
+    """Return x and the steps of min(max(x + 3, 0), 6)."""
+    clip = f.maker(name, "Clip")
+    if clip is None:
+        return None
+    limits = [clip.attributes.get("min"), clip.attributes.get("max")]
+    for place in (1, 2):
+        if len(clip.inputs) > place and clip.inputs[place]:
+            limits[place - 1] = f.number(clip.inputs[place])
+    add = f.maker(clip.inputs[0], "Add")
+    x = f.operand(add, 3.0) if add is not None else None
+    if add is None or x is None or limits[0] != 0 or limits[1] != 6:
+        return None
+    return x, [clip, add]
+
+
+def _clipped_gate(f: Finder, x: str, gate: str, constant: float) -> Match | None:
+    found = _shifted_relu6(f, gate)
+    if found is None or found[0] != x or not isclose(constant, 1 / 6, rel_tol=TOLERANCE):
+        return None
+    return Match("archspec.HardSwish", (x,), found[1])
+
+
+def _mish_gate(f: Finder, x: str, gate: str, constant: float) -> Match | None:
+    tanh = f.maker(gate, "Tanh")
+    softplus = f.maker(tanh.inputs[0], "Softplus") if tanh is not None else None
+    if tanh is None or softplus is None or softplus.inputs[0] != x or constant != 1:
+        return None
+    return Match("archspec.Mish", (x,), [tanh, softplus])
+
+
+def _normal_gate(f: Finder, x: str, gate: str, constant: float) -> Match | None:
+    """Match the factor of gelu, 1 + erf(x / sqrt(2)), or its approximation by a tanh."""
+    add = f.maker(gate, "Add")
+    inner = f.operand(add, 1.0) if add is not None else None
+    if add is None or inner is None or not isclose(constant, 0.5, rel_tol=TOLERANCE):
+        return None
+    erf = f.maker(inner, "Erf")
+    if erf is not None:
+        scaled = f.maker(erf.inputs[0], "Mul", "Div")
+        product = f.product(scaled) if scaled is not None else None
+        if product is None or product.factors != [x]:
+            return None
+        if not isclose(product.constant, 1 / sqrt(2), rel_tol=TOLERANCE):
+            return None
+        return Match("archspec.Gelu", (x,), [add, erf, *product.steps])
+    tanh = f.maker(inner, "Tanh")
+    if tanh is None:
+        return None
+    inside = list(_between(f, tanh.inputs[0], x))
+    ops = sorted(step.op for step in inside)
+    if ops.count("Add") == 1 and len(inside) <= 6 and set(ops) <= {"Add", "Mul", "Pow"}:
+        return Match("archspec.Gelu", (x,), [add, tanh, *inside], {"tanh": 1})
+    return None
+
+
+def _between(f: Finder, name: str, x: str) -> Iterator[Step]:
+    """Yield the steps between a value and `x`, ten at most."""
+    pending: list[str] = [name]
+    seen: set[int] = set()
+    while pending and len(seen) < 10:
+        each = pending.pop()
+        step = f.makers.get(each)
+        if each == x or step is None or id(step) in seen:
+            continue
+        seen.add(id(step))
+        yield step
+        pending += step.inputs
+
+
+def _hard_sigmoid(f: Finder, step: Step) -> Match | None:
+    product = f.product(step)
+    if len(product.factors) != 1 or not isclose(product.constant, 1 / 6, rel_tol=TOLERANCE):
+        return None
+    found = _shifted_relu6(f, product.factors[0])
+    if found is None:
+        return None
+    inner = [each for each in product.steps if each is not step]
+    return Match("archspec.HardSigmoid", (found[0],), [*inner, *found[1]])
+
+
+def _clipped_line(f: Finder, step: Step) -> Match | None:
+    """Match min(max(x / 6 + 1/2, 0), 1)."""
+    limits = [step.attributes.get("min"), step.attributes.get("max")]
+    for place in (1, 2):
+        if len(step.inputs) > place and step.inputs[place]:
+            limits[place - 1] = f.number(step.inputs[place])
+    add = f.maker(step.inputs[0], "Add")
+    scaled = f.operand(add, 0.5) if add is not None else None
+    mul = f.maker(scaled, "Mul", "Div") if scaled is not None else None
+    if add is None or mul is None or limits != [0, 1]:
+        return None
+    product = f.product(mul)
+    if len(product.factors) != 1 or not isclose(product.constant, 1 / 6, rel_tol=TOLERANCE):
+        return None
+    return Match("archspec.HardSigmoid", (product.factors[0],), [add, *product.steps])
+
+
+def _layer_norm(f: Finder, step: Step) -> Match | None:
+    """Match (x - mean) / sqrt(variance + epsilon) * gamma + beta over the last axis."""
+    beta = next((name for name in step.inputs if name in f.constants), "")
+    scaled = next((name for name in step.inputs if name != beta), "")
+    mul = f.maker(scaled, "Mul")
+    if not beta or mul is None:
+        return None
+    gamma = next((name for name in mul.inputs if name in f.constants), "")
+    div = f.maker(next((name for name in mul.inputs if name != gamma), ""), "Div")
+    if not gamma or div is None:
+        return None
+    found = _standardized(f, div)
+    if found is None:
+        return None
+    x, epsilon, inner = found
+    attributes = {"epsilon": epsilon, "axis": -1}
+    return Match("LayerNormalization", (x, gamma, beta), [mul, div, *inner], attributes)
+
+
+def _standardized(f: Finder, div: Step) -> tuple[str, float, list[Step]] | None:
+    """Return x, epsilon and the steps of (x - mean) / sqrt(variance + epsilon)."""
+    sub, root = f.maker(div.inputs[0], "Sub"), f.maker(div.inputs[1], "Sqrt")
+    add = f.maker(root.inputs[0], "Add") if root is not None else None
+    if sub is None or root is None or add is None:
+        return None
+    epsilon = next((n for name in add.inputs if (n := f.number(name)) is not None), None)
+    variance = next((s for name in add.inputs if (s := f.maker(name, "ReduceMean"))), None)
+    mean = f.maker(sub.inputs[1], "ReduceMean")
+    x = sub.inputs[0]
+    if epsilon is None or variance is None or mean is None or mean.inputs[0] != x:
+        return None
+    if _axes(f, mean) != [-1] or _axes(f, variance) != [-1]:
+        return None
+    square = f.maker(variance.inputs[0], "Pow", "Mul")
+    if square is None or square.inputs[0] != sub.outputs[0]:
+        return None
+    return x, epsilon, [sub, root, add, variance, mean, square]
+
+
+def _axes(f: Finder, step: Step) -> list[int] | None:
+    if "axes" in step.attributes:
+        return list(step.attributes["axes"])
+    constant = f.constants.get(step.inputs[1]) if len(step.inputs) > 1 else None
+    return list(constant.values) if constant is not None and constant.values else None
+
+
+def _group_norm(f: Finder, step: Step) -> Match | None:
+    """Match torch's group norm: an instance norm of reshaped groups, then gamma and beta."""
+    beta = next((name for name in step.inputs if name in f.constants), "")
+    mul = f.maker(next((name for name in step.inputs if name != beta), ""), "Mul")
+    if not beta or mul is None:
+        return None
+    gamma = next((name for name in mul.inputs if name in f.constants), "")
+    back = f.maker(next((name for name in mul.inputs if name != gamma), ""), "Reshape")
+    norm = f.maker(back.inputs[0], "InstanceNormalization") if back is not None else None
+    if not gamma or back is None or norm is None:
+        return None
+    factor = f.constants.get(norm.inputs[1])
+    split = f.maker(norm.inputs[0], "Reshape")
+    if factor is None or split is None or factor.number != 1:
+        return None
+    attributes = {"num_groups": factor.size, "epsilon": norm.get("epsilon", 1e-5)}
+    inner = [mul, back, norm, split]
+    return Match("GroupNormalization", (split.inputs[0], gamma, beta), inner, attributes)
+
+
+def _unit_norm(f: Finder, step: Step) -> Match | None:
+    """Match a vector divided by its length, which is kept from 0."""
+    name, inner = step.inputs[1], []
+    while (wrapped := f.maker(name, "Clip", "Max", "Expand")) is not None:
+        inner.append(wrapped)
+        name = wrapped.inputs[0]
+    length = f.maker(name, "ReduceL2")
+    if length is None or length.inputs[0] != step.inputs[0] or not length.get("keepdims", 1):
+        return None
+    axes = _axes(f, length)
+    if axes is None or len(axes) != 1:
+        return None
+    match = Match("LpNormalization", (step.inputs[0],), [*inner, length], {"axis": axes[0]})
+    return match._replace(attributes={"axis": axes[0], "p": 2})
+
+
+def _softmax(f: Finder, step: Step) -> Match | None:
+    """Match exp(x - max) / sum of these."""
+    exp, total = f.maker(step.inputs[0], "Exp"), f.maker(step.inputs[1], "ReduceSum")
+    if exp is None or total is None or total.inputs[0] != exp.outputs[0]:
+        return None
+    axes = _axes(f, total)
+    sub = f.maker(exp.inputs[0], "Sub")
+    most = f.maker(sub.inputs[1], "ReduceMax") if sub is not None else None
+    if axes is None or len(axes) != 1 or sub is None or most is None:
+        return None
+    if most.inputs[0] != sub.inputs[0]:
+        return None
+    return Match("Softmax", (sub.inputs[0],), [exp, total, sub, most], {"axis": axes[0]})
+
+
+def _relu6(f: Finder, step: Step) -> Match | None:
+    """Match min(max(x, 0), 6) of two steps."""
+    inner = next((s for name in step.inputs if (s := f.maker(name, "Relu", "Max", "Clip"))), None)
+    if inner is None or f.operand(step, 6.0) != inner.outputs[0]:
+        return None
+    if inner.op == "Max" and f.operand(inner, 0.0) is None:
+        return None
+    x = inner.inputs[0] if inner.op != "Max" else f.operand(inner, 0.0)
+    if inner.op == "Clip" or x is None:
+        return None
+    return Match("Clip", (x,), [inner], {"min": 0.0, "max": 6.0})
+
+
+PATTERNS: Final[Mapping[str, Sequence[Pattern]]] = {
+    "Mul": (_gate, _hard_sigmoid),
+    "Div": (_gate, _hard_sigmoid, _softmax, _unit_norm),
+    "Clip": (_clipped_line,),
+    "Add": (_layer_norm, _group_norm),
+    "Min": (_relu6,),
+}
+"""The patterns that end in each operator."""

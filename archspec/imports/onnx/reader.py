@@ -1,0 +1,455 @@
+"""Reads an ONNX file: constants first, then the steps in the file's order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from archspec.errors import Problem, UsageError
+from archspec.imports.building import ModelBuilder
+from archspec.imports.model import ImportedModel
+from archspec.imports.onnx.folding import CannotFold, folded
+from archspec.imports.onnx.layers import LAYERS
+from archspec.imports.onnx.moving import MOVING
+from archspec.imports.onnx.patterns import Finder, put_together
+from archspec.imports.onnx.source import (
+    Constant,
+    Dims,
+    Source,
+    Step,
+    read_source,
+)
+from archspec.imports.onnx.trace import ABSENT, BATCH, Trace, Unsupported, Value
+
+HANDLERS: Final = {**LAYERS, **MOVING}
+
+MOST_STEPS: Final = 200_000
+"""Largest number of steps, those of the file's own operators written out."""
+
+MOST_BODIES: Final = 50
+"""Largest number of a file's own operators inside each other."""
+
+
+def read(path: Path) -> ImportedModel:
+    """Return the network of an ONNX file.
+
+    Raises:
+        UsageError: The file is damaged, or holds no network.
+    """
+    model = read_source(path)
+    graph = model.graph
+    if model.functions:
+        graph = replace(graph, steps=list(_written_out(graph.steps, model.functions)))
+    written = " ".join(each for each in (model.producer, model.version) if each)
+    name = graph.name if graph.name and graph.name.lower() not in _NO_NAMES else path.stem
+    return build(
+        path,
+        graph,
+        name=name,
+        format_name=f"ONNX, opset {model.opset}" + (f", written by {written}" if written else ""),
+        opset=model.opset,
+        writer=model.producer,
+    )
+
+
+_NO_NAMES: Final = {"main_graph", "torch_jit", "torch-jit-export", "tf2onnx", "graph", "model",
+                    "torch_jit_export", "main", "mxnet_converted_model"}  # fmt: skip
+"""Names that exporters give every graph."""
+
+
+def build(
+    path: Path,
+    graph: Source,
+    *,
+    name: str,
+    format_name: str,
+    opset: int,
+    writer: str,
+    params: int | None = None,
+) -> ImportedModel:
+    """Return the model of a graph.
+
+    Args:
+        path: The file.
+        graph: Its graph, in ONNX's operators.
+        name: The network's name.
+        format_name: The format and who wrote the file.
+        opset: Version of the operators.
+        writer: The program that wrote the file.
+        params: Number of parameters as that program counts them.
+    """
+    inputs = {name: dims for name, dims in graph.inputs.items() if not _is_weight(graph, name)}
+    constants = dict(graph.constants)
+    for each in graph.inputs.keys() - inputs.keys():
+        constants[each] = _without_values(path, each, graph.inputs[each] or ())
+    graph = replace(graph, constants=constants, inputs=inputs)
+    graph.steps[:] = _without_constants(graph.steps, constants)
+    layouts = {each: layout(graph, each, dims) for each, dims in inputs.items()}
+    shapes = {
+        each: [n if isinstance(n, int) else None for n in (dims[a] for a in order)]
+        for each, (dims, order) in layouts.items()
+    }
+    b = ModelBuilder(path, shapes, name=name, format_name=format_name)
+    t = Trace(graph, b, opset)
+    for each, node in b.inputs.items():
+        dims, order = layouts[each]
+        t.values[each] = input_value(node, dims, order)
+        t.nodes[node.index] = node
+    run(t, graph.steps)
+    outputs = {each: t.values[each].node for each in graph.outputs if each in t.values}
+    for sentence in notes(t, writer):
+        b.note(sentence)
+    return b.finish(outputs, params=params, weights=t.weights)
+
+
+def input_value(node: Any, dims: Dims, order: Sequence[int]) -> Value:
+    """Return the value of an input whose node has the file's axes in this order."""
+    axes = [BATCH if at not in order else list(order).index(at) for at in range(len(dims))]
+    batch = next((dims[at] for at, axis in enumerate(axes) if axis == BATCH), 1)
+    if not isinstance(batch, int):
+        from archspec.ops.extent import Extent  # noqa: PLC0415  (few files have an open batch)
+
+        batch = Extent.open("batch")
+    if len(node.shape) != len(order):
+        return Value(node, (), batch)
+    return Value(node, tuple(axes), batch)
+
+
+def layout(graph: Source, name: str, dims: Dims | None) -> tuple[Dims, tuple[int, ...]]:
+    """Return an input's extents, and its axes in archspec's order: channels last, no batch.
+
+    The first step that knows its channels decides, as a convolution, whose are the second axis.
+    """
+    if dims is None:
+        return (), ()
+    rank = len(dims)
+    if rank == 0:
+        return dims, ()
+    if rank == 1:
+        return (1, *dims), (1,)
+    channels = _channel_axis(graph, name, rank)
+    if channels is None:
+        channels = rank - 1
+        few = (1, 3, 4)
+        if rank > 3 and dims[1] in few and dims[-1] not in few:
+            channels = 1
+    return dims, (*(at for at in range(1, rank) if at != channels), channels)
+
+
+_CHANNELS_SECOND: Final = {
+    "Conv",
+    "ConvTranspose",
+    "MaxPool",
+    "AveragePool",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "BatchNormalization",
+    "InstanceNormalization",
+    "LRN",
+    "DepthToSpace",
+    "SpaceToDepth",
+}
+"""Operators whose channels are the second axis."""
+
+_TRANSPARENT: Final = {
+    "Add",
+    "Cast",
+    "Clip",
+    "Concat",
+    "Div",
+    "Dropout",
+    "Identity",
+    "Mul",
+    "Neg",
+    "Pad",
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "Relu",
+    "Resize",
+    "Sigmoid",
+    "Slice",
+    "Split",
+    "Sub",
+    "Upsample",
+}
+"""Operators that leave the axes where they are."""
+
+
+def _channel_axis(graph: Source, name: str, rank: int) -> int | None:
+    """Return the axis of an input that becomes the channels of a convolution; None if unknown."""
+    users: dict[str, list[Step]] = {}
+    for step in graph.steps:
+        for each in step.inputs:
+            users.setdefault(each, []).append(step)
+    pending: list[tuple[str, tuple[int, ...]]] = [(name, tuple(range(rank)))]
+    seen: set[str] = set()
+    while pending and len(seen) < 200:
+        value, axes = pending.pop(0)
+        if value in seen:
+            continue
+        seen.add(value)
+        for step in users.get(value, ()):
+            if step.op in _CHANNELS_SECOND and step.inputs[0] == value and len(axes) > 1:
+                return axes[1] or None
+            order = step.get("perm", []) or list(reversed(range(len(axes))))
+            if step.op == "Transpose" and sorted(order) == list(range(len(axes))):
+                pending += [(out, tuple(axes[at] for at in order)) for out in step.outputs]
+            elif step.op in _TRANSPARENT:
+                pending += [(out, axes) for out in step.outputs]
+    return None
+
+
+_WEIGHT_PLACES: Final = {
+    "Conv": (1, 2),
+    "ConvTranspose": (1, 2),
+    "Gemm": (1, 2),
+    "BatchNormalization": (1, 2, 3, 4),
+    "InstanceNormalization": (1, 2),
+    "PRelu": (1,),
+}
+
+
+def _is_weight(graph: Source, name: str) -> bool:
+    """Whether an input of the graph stands only where weights do."""
+    dims = graph.inputs.get(name)
+    if not dims or any(not isinstance(n, int) for n in dims):
+        return False
+    places = [
+        (step.op, place)
+        for step in graph.steps
+        for place, each in enumerate(step.inputs)
+        if each == name
+    ]
+    return bool(places) and all(place in _WEIGHT_PLACES.get(op, ()) for op, place in places)
+
+
+def _without_values(path: Path, name: str, dims: Dims) -> Constant:
+    def load() -> Any:
+        raise UsageError(f"{path} has no values for {name}: it is an input of the network there")
+
+    size = 1
+    for n in dims:
+        size *= n
+    return Constant(tuple(dims), "float", None, load, name, size)
+
+
+def _written_out(
+    steps: Iterable[Step], functions: Mapping[str, Mapping[str, Any]]
+) -> Iterator[Step]:
+    """Yield steps, with the body of each of the file's own operators instead of it."""
+    from archspec.imports.onnx.bodies import written_out  # noqa: PLC0415  (few files have some)
+
+    return written_out(steps, functions, MOST_STEPS, MOST_BODIES)
+
+
+# Steps.
+
+
+def _without_constants(steps: Sequence[Step], constants: dict[str, Constant]) -> list[Step]:
+    """Return the steps that do not follow from constants; the results of the others are kept."""
+    return [step for step in steps if not _fold(step, constants)]
+
+
+def _fold(step: Step, constants: dict[str, Constant]) -> bool:
+    """Compute a step on constants; return whether it was one."""
+    if step.op == "Constant":
+        constant = _constant_of(step)
+        if constant is None:
+            return False
+        constants[step.outputs[0]] = constant
+        return True
+    names = [name for name in step.inputs if name]
+    if not names or any(name not in constants for name in names):
+        return False
+    try:
+        results = folded(step, [constants[name] if name else None for name in step.inputs])
+    except CannotFold:
+        return False
+    constants.update(zip(step.outputs, results, strict=False))
+    return True
+
+
+def _constant_of(step: Step) -> Constant | None:
+    """Return what a Constant holds."""
+    for key, value in step.attributes.items():
+        if isinstance(value, Constant):
+            return replace(value, name=value.name or step.outputs[0])
+        if key in ("value_int", "value_float"):
+            return Constant.of((), [value], "int" if key == "value_int" else "float")
+        if key in ("value_ints", "value_floats"):
+            kind = "int" if key == "value_ints" else "float"
+            return Constant.of((len(value),), value, kind)
+    return None
+
+
+def run(t: Trace, steps: Sequence[Step], depth: int = 0) -> None:
+    """Follow steps, and add what they do to the graph."""
+    users = t.users
+    _count_users(steps, users)
+    finder = Finder(steps, t.constants, t.source.outputs, users)
+    steps = put_together(steps, finder)
+    users.clear()
+    _count_users(steps, users)
+    for step in steps:
+        if id(step) in t.done or not step.outputs:
+            continue
+        _follow(t, step, depth)
+
+
+def _count_users(steps: Iterable[Step], users: dict[str, list[Step]]) -> None:
+    """Add the steps that read each value; those inside a branch read for the step around them."""
+    for step in steps:
+        for name in dict.fromkeys(step.inputs):
+            users.setdefault(name, []).append(step)
+        for value in step.attributes.values():
+            if isinstance(value, Source):
+                _count_users(value.steps, users)
+                for output in value.outputs:
+                    users.setdefault(output, []).append(step)
+
+
+def _follow(t: Trace, step: Step, depth: int) -> None:
+    if step.op in ("Shape", "Size"):
+        _shape(t, step)
+        return
+    if _fold(step, t.constants):
+        return
+    if step.op == "If":
+        _branch(t, step, depth)
+        return
+    start = t.b.size
+    try:
+        HANDLERS.get(step.op, _other)(t, step)
+    except Unsupported as why:
+        t.unknown(step, str(why))
+    except CannotFold:
+        t.unknown(step, "its extents are not known before the network runs")
+    except Problem as problem:
+        t.unknown(step, problem.message)
+    except (IndexError, KeyError, ValueError, TypeError, ArithmeticError) as error:
+        t.unknown(step, f"it is not as ONNX defines it ({type(error).__name__})")
+    for output in step.outputs:
+        _compare(t, output, start)
+
+
+def _other(t: Trace, step: Step) -> None:  # noqa: ARG001  (as every handler is called)
+    raise Unsupported(REASONS.get(step.op, "archspec has no such layer"))
+
+
+REASONS: Final = {
+    "Loop": "it repeats a part of the network as often as that says itself",
+    "Scan": "it repeats a part of the network for each position",
+    "NonMaxSuppression": "the number of its outputs depends on their values",
+}
+"""A clause for operators of which more can be said."""
+
+
+def _shape(t: Trace, step: Step) -> None:
+    """Take the extents of a value as a constant."""
+    value = t.values.get(step.inputs[0])
+    dims: Sequence[Any] | None = None
+    if step.inputs[0] in t.constants:
+        dims = t.constants[step.inputs[0]].dims
+    elif value is not None and value.known and value.axes:
+        dims = value.dims
+    if dims is None:
+        t.unknown(step, "the shape of its input is not known")
+        return
+    if step.op == "Size":
+        total: Any = 1
+        for n in dims:
+            total *= n
+        t.constants[step.outputs[0]] = Constant.of((), [total])
+        return
+    dims = dims[step.get("start", 0) : step.get("end", len(dims))]
+    t.constants[step.outputs[0]] = Constant.of((len(dims),), list(dims))
+
+
+def _branch(t: Trace, step: Step, depth: int) -> None:
+    """Follow a branch of an If: the one that its condition takes, else the larger one."""
+    branches = [step.attributes.get(name) for name in ("then_branch", "else_branch")]
+    given = [each for each in branches if isinstance(each, Source)]
+    if len(given) != 2 or depth > MOST_BODIES:
+        t.unknown(step, "its branches are missing")
+        return
+    condition = t.constants.get(step.inputs[0]) if step.inputs else None
+    if condition is not None and condition.values:
+        chosen = given[0 if condition.values[0] else 1]
+    else:
+        chosen = max(given, key=lambda branch: len(branch.steps))
+        side = "then" if chosen is given[0] else "else"
+        t.b.note(
+            f"{step.name or 'An If'} chooses between two networks as it runs; the table shows "
+            f"its {side}-branch."
+        )
+    t.constants.update(chosen.constants)
+    t.source.declared.update(chosen.declared)
+    outer = dict(t.users)
+    run_inside(t, chosen.steps, depth + 1)
+    t.users.update(outer)
+    for inner, output in zip(chosen.outputs, step.outputs, strict=False):
+        if inner in t.values:
+            t.values[output] = t.values[inner]
+        elif inner in t.constants:
+            t.constants[output] = t.constants[inner]
+
+
+def run_inside(t: Trace, steps: Sequence[Step], depth: int) -> None:
+    """Follow the steps of a branch, whose readers were counted with the graph around it."""
+    for step in steps:
+        if id(step) not in t.done and step.outputs:
+            _follow(t, step, depth)
+
+
+def _compare(t: Trace, output: str, start: int) -> None:
+    """Compare the shape of a node that was just added with the declared one."""
+    value, declared = t.values.get(output), t.source.declared.get(output)
+    if value is None or declared is None or not value.known or value.node.index < start:
+        return
+    if len(declared) != len(value.axes) or any(axis == ABSENT for axis in value.axes):
+        return
+    extent: list[int | None] = [None] * len(value.node.shape)
+    for axis, n in zip(value.axes, declared, strict=True):
+        if axis >= 0:
+            extent[axis] = n if isinstance(n, int) else None
+    t.b.compare(value.node, tuple(extent))
+
+
+def notes(t: Trace, writer: str) -> Iterator[str]:
+    """Yield sentences about what the exporter changed, and what is shown otherwise."""
+    counts = t.counts
+
+    def number(key: str, one: str, many: str) -> str:
+        return f"{counts[key]:,} {many}" if counts[key] > 1 else f"One {one}"
+
+    if "norm as a scale" in counts:
+        yield (
+            f"{number('norm as a scale', 'layer is', 'layers are')} a factor and an offset for "
+            "each channel: as exporters write batch norms, with 2 numbers a channel instead of 4."
+        )
+    if "two biases" in counts:
+        what = number("two biases", "recurrent layer has", "recurrent layers have")
+        yield f"{what} two biases in the file; they are added up to the one that archspec has."
+    if "pool of one place" in counts:
+        what = number("pool of one place", "pool", "pools")
+        yield f"{what} over a single place changes nothing and is left out."
+    if "corners" in counts:
+        yield "A resize aligns the centres of corner pixels (align_corners); archspec's does not."
+    if "flattened" in counts:
+        yield (
+            "The file flattens its maps with the channels first, archspec with the channels last; "
+            "the rows of the fully connected layer after it are put in that order."
+        )
+    folded_norms = t.counts.get("folded norm", 0)
+    if folded_norms:
+        yield (
+            f"{folded_norms:,} convolutions hold a batch norm that the exporter folded into them: "
+            "the model had more parameters."
+        )
+    if writer == "tf2onnx":
+        yield (
+            "tf2onnx leaves out biases that are all zero and folds batch norms into convolutions: "
+            "the model may have had more parameters."
+        )
