@@ -1,0 +1,146 @@
+"""TFLite's networks: what the converter folds, drops and adds is read as what it means."""
+
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+
+import archspec
+from archspec.errors import ArchspecError, UsageError
+from archspec.imports.formats import TFLITE, find_format
+from archspec.imports.formats import read as read_format
+from archspec.imports.model import ImportedModel
+
+pytest.importorskip("tflite")
+
+FILES = Path(__file__).parent / "model_files" / "tflite"
+
+
+def read(name: str) -> ImportedModel:
+    model = archspec.load(FILES / f"{name}.tflite")
+    assert isinstance(model, ImportedModel)
+    assert model.unknown == ()
+    return model
+
+
+def ops(model: ImportedModel) -> dict[str, object]:
+    return {node.name: node.op for node in model.graph.nodes}
+
+
+def test_norms_and_activations_are_fused_and_biases_of_zeros_added():
+    """A stem with batch norm has a bias now; the layers without one have a bias of zeros."""
+    model = read("norms")
+    assert [node.name for node in model.graph.nodes] == [
+        "keras_tensor",
+        "stem_1",
+        "stem_relu_1",
+        "depthwise_1",
+        "separable_1/separable_conv2d",
+        "separable_1",
+        "relu6_1",
+        "pool_1",
+        "scores_1",
+        "StatefulPartitionedCall_1",
+    ]
+    found = ops(model)
+    assert [found[name].bias for name in ("stem_1", "depthwise_1", "separable_1")] == [
+        True, False, False
+    ]  # fmt: skip
+    assert any("3 biases of zeros are left out" in note for note in model.notes)
+    assert any("folds batch norms" in note for note in model.notes)
+
+
+def test_zero_padding_became_same_where_that_is_the_same():
+    """Keras's model pads by one; with a stride of 2 by one at the ends, as `same` does."""
+    found = ops(read("padding"))
+    assert (found["conv_1"].padding, found["strided_1"].padding) == ("same", "same")
+
+
+@pytest.mark.parametrize("name", ["dilation_fixed", "dilation_open"])
+def test_a_dilation_is_an_attribute_or_stands_in_the_batch(name):
+    model = read(name)
+    found = ops(model)
+    assert [(found[each].dilation, found[each].padding) for each in ("same_1", "valid_1")] == [
+        (2, "same"),
+        (2, "valid"),
+    ]
+    assert [str(node.shape) for node in model.graph.nodes if "valid" in node.name] == ["12x12x8"]
+    assert sum(node.layer.params for node in model.graph.nodes) == 3 * 3 * (3 + 8) * 8 + 16
+
+
+def test_groups_are_read_from_the_depth_of_the_filters():
+    op = next(op for op in ops(read("groups")).values() if op.kind == "convolution")
+    assert (op.groups, op.filters) == (2, 8)
+
+
+@pytest.mark.parametrize("name", ["float16", "int8"])
+def test_operators_between_types_of_numbers_are_no_layers(name):
+    assert [node.op.kind for node in read(name).graph.nodes] == [
+        "", "convolution", "activation", "flatten", "fully_connected"
+    ]  # fmt: skip
+
+
+def test_sparse_weights_are_those_that_they_become():
+    model = read("sparse")
+    assert sum(node.layer.params for node in model.graph.nodes) == 16 * 64 + 64 + 64 * 64 + 64
+    with pytest.raises(UsageError, match="stored sparsely"):
+        model.weights()
+
+
+def test_a_file_without_a_shape_signature_has_its_shapes():
+    assert str(read("dilation_fixed").graph.input) == "16x16x3"
+
+
+def test_a_norm_without_a_convolution_is_a_scale_and_repeated_values_an_upsample():
+    """The converter declares 1x16x8 for the second upsample; that is not believed."""
+    model = read("residual")
+    kinds = {node.name: node.op.kind for node in model.graph.nodes}
+    assert kinds["norm_1"] == "scale"
+    assert [node.op.kind for node in model.graph.nodes].count("upsample") == 2
+    assert str(model.graph.output) == "16x16x20"
+    assert not any("other shapes" in note for note in model.notes)
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize(
+    ("name", "tolerance"),
+    [
+        ("norms", 1e-5),
+        ("padding", 1e-5),
+        ("dilation_fixed", 1e-5),
+        ("dilation_open", 1e-5),
+        ("groups", 1e-5),
+        ("float16", 1e-5),
+        ("residual", 1e-5),
+        ("int8", 1e-2),  # TFLite rounds the maps to 8 bits too
+    ],
+)
+def test_the_keras_model_with_its_weights_computes_what_tflite_does(name, tolerance):
+    model = read(name)
+    built = archspec.build(model)
+    for node, arrays in model.weights().items():
+        built.get_layer(node.replace("/", "-")).set_weights(arrays)
+    image = np.random.default_rng(1).random((1, *model.graph.input), "float32")
+    with np.load(FILES / "outputs.npz") as outputs:
+        expected = outputs[name]
+    found = np.asarray(built(image))
+    assert np.abs(found - expected).max() <= tolerance * np.abs(expected).max()
+
+
+def test_a_damaged_file_gives_a_table_or_a_sentence(tmp_path):
+    path = tmp_path / "net.tflite"
+    random = Random(0)  # noqa: S311  (it keeps no secret)
+    for name in ("norms", "residual", "dilation_open"):
+        content = (FILES / f"{name}.tflite").read_bytes()
+        for _ in range(30):
+            damaged = bytearray(content)
+            for _ in range(random.choice([1, 1, 4, 20])):
+                damaged[random.randrange(8, len(damaged))] = random.choice([0, 1, 127, 255])
+            path.write_bytes(damaged[: random.choice([len(damaged), len(damaged) // 2])])
+            assert find_format(path) is TFLITE
+            try:
+                model = read_format(path, TFLITE)
+            except ArchspecError:
+                continue  # a sentence
+            assert model.graph.nodes
