@@ -17,8 +17,8 @@ from archspec.cost.roofline import Roofline
 from archspec.cost.size import at_if_open, refuse_open
 from archspec.display import renderer
 from archspec.errors import UsageError
-from archspec.spec.document import Spec
-from archspec.spec.loading import as_networks, as_spec
+from archspec.imports.loading import as_network, as_networks
+from archspec.imports.model import Network
 
 STYLES: Final = ("graph", "maps", "table")
 """Styles of figures: nested blocks; feature maps to scale; a table of stages."""
@@ -174,7 +174,7 @@ class RooflineFigure(AnyFigure):
 
 
 def draw(
-    *specs: Spec | str | PathLike[str] | Comparison | Difference | Roofline,
+    *specs: Network | str | PathLike[str] | Comparison | Difference | Roofline,
     style: str = "graph",
     depth: int | None = None,
     ops: bool = False,
@@ -191,8 +191,9 @@ def draw(
     """Return a figure of a network, of several, or of a comparison.
 
     Args:
-        specs: A spec, or a path or a name as `load` takes them. The style `"graph"` draws several
-            beside each other; `"table"` has a column for each, and a family means all its variants.
+        specs: A spec, a model file's model, or a path or a name as `load` takes them. The style
+            `"graph"` draws several beside each other; `"table"` has a column for each, and a family
+            means all its variants.
             Without other arguments: a difference, as `diff` returns it, is both networks beside
             each other, what differs marked; a comparison, as `compare` returns it, is a plot of
             parameters against MACs; a roofline, as `roofline` returns it, has its rows under the
@@ -284,11 +285,11 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _networks(
-    specs: Sequence[Spec | str | PathLike[str] | Comparison | Difference | Roofline],
+    specs: Sequence[Network | str | PathLike[str] | Comparison | Difference | Roofline],
     style: str,
     *,
     inference: bool,
-) -> Iterator[Spec]:
+) -> Iterator[Network]:
     if not specs:
         raise UsageError("there is nothing to draw; give a spec, a path or a name")
     drawn_alone = Comparison | Difference | Roofline
@@ -298,6 +299,6 @@ def _networks(
     if style == "table":
         yield from as_networks(networks, inference=inference)
     elif style == "graph" or len(specs) == 1:
-        yield from (as_spec(each, inference=inference) for each in networks)
+        yield from (as_network(each, inference=inference) for each in networks)
     else:
         raise UsageError(f"the style {style} draws one network, not {len(specs)}")

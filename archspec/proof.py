@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from os import PathLike
-from typing import Any
+from typing import Any, cast
 
 from archspec import arguments
 from archspec.cost.report import Report, report
 from archspec.display import Displayed
 from archspec.errors import Diagnostic, SpecError, UsageError
+from archspec.imports import loading
+from archspec.imports.model import ImportedModel, Network
 from archspec.recipe.mistakes import places
 from archspec.recipe.train import Recipe
 from archspec.spec.document import Spec, choose
@@ -79,7 +81,7 @@ class Proof(Displayed):
 
 
 def check(
-    *specs: Spec | str | PathLike[str],
+    *specs: Network | str | PathLike[str],
     variant: str | None = None,
     engine: str | None = None,
     **variables: Any,
@@ -87,7 +89,8 @@ def check(
     """Check specs: every variant and its recipe must be valid, every figure and budget true.
 
     Args:
-        specs: Specs, or paths and names as `load` takes them. A family means all its variants.
+        specs: Specs, or paths and names as `load` takes them. A family means all its variants. A
+            model file, which claims nothing, is checked for layers that archspec does not know.
         variant: The only variant of each to check.
         engine: The engine for which a training step must also fit in a `training_bytes` of
             `budget:` that names no figure: `"jax-gpu"` or `"torch-gpu"`.
@@ -110,7 +113,7 @@ def check(
 
 
 def proof(
-    specs: Iterable[Spec | str | PathLike[str]],
+    specs: Iterable[Network | str | PathLike[str]],
     variant: str | None,
     variables: Mapping[str, Any],
     engine: str | None = None,
@@ -124,12 +127,18 @@ def proof(
 
 
 def _proofs(
-    specs: Iterable[Spec | str | PathLike[str]],
+    specs: Iterable[Network | str | PathLike[str]],
     variant: str | None,
     variables: Mapping[str, Any],
     engine: str | None,
 ) -> Iterator[Proved]:
     for spec in specs:
+        if isinstance(spec, ImportedModel) or loading.is_model_file(spec):
+            model = cast("ImportedModel", loading.as_network(spec))
+            if variant is not None or variables:
+                raise UsageError(f"{model.path} is a model file: it has no variants and variables")
+            yield _read(model)
+            continue
         if isinstance(spec, Spec):
             if variant is not None or variables:
                 raise UsageError("a spec that is loaded has its variant and its variables already")
@@ -144,6 +153,15 @@ def _proofs(
             yield Proved(name, None, error)
             continue
         yield from (_proved(member, engine) for member in members)
+
+
+def _read(model: ImportedModel) -> Proved:
+    """Return the proof of a model file: its shapes follow, and all its layers are known."""
+    wrong = [
+        Diagnostic("unknown-kind", f"`{name}` is a layer of type {kind}: {reason}", file=model.path)
+        for name, kind, reason in model.unknown
+    ]
+    return Proved(model.name, report(model), SpecError(tuple(wrong)) if wrong else None)
 
 
 def _members(name: str, variant: str | None, variables: Mapping[str, Any]) -> tuple[Spec, ...]:

@@ -242,16 +242,16 @@ def _reports(
     from archspec.cost.report import report
     from archspec.cost.size import at_if_open
     from archspec.errors import SpecError
-    from archspec.spec.loading import networks
+    from archspec.imports.loading import members
 
     reports, errors = [], []
     for name in names:
         try:
-            members = networks(name, **settings)
+            networks = members(name, **settings)
         except SpecError as error:
             errors.append(error)
             continue
-        for spec in members:
+        for spec in networks:
             try:
                 at = at_if_open(spec, memory["at"])
                 reports.append(report(spec, **memory | {"at": at}))

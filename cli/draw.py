@@ -14,7 +14,7 @@ from .options import (
     Form,
     Option,
     Words,
-    load_spec,
+    load_network,
     memory_options,
     set_option,
     specs_argument,
@@ -25,7 +25,7 @@ from .output import check_outputs, complain, echo, screen, terminal_width, uncol
 if TYPE_CHECKING:
     from archspec.errors import SpecError
     from archspec.figure import AnyFigure
-    from archspec.spec.document import Spec
+    from archspec.imports.model import Network
 
 STYLES = ("graph", "maps", "table")
 MEASURES = ("params", "macs", "other_ops", "memory", "field")
@@ -184,16 +184,16 @@ def _check_target(
 
 def _loaded(
     specs: Sequence[str], variant: str | None, settings: dict[str, Any], *, families: bool
-) -> list[Spec]:
+) -> list[Network]:
     """Return the networks to draw; of `families`, all their variants."""
-    from archspec.spec.loading import networks
+    from archspec.imports.loading import members
 
     if families:
-        return [each for spec in specs for each in networks(spec, **settings)]
-    return [load_spec(spec, variant, settings) for spec in specs]
+        return [each for spec in specs for each in members(spec, **settings)]
+    return [load_network(spec, variant, settings) for spec in specs]
 
 
-def _drawn(specs: Sequence[Spec], **settings: Any) -> tuple[AnyFigure, list[SpecError]]:
+def _drawn(specs: Sequence[Network], **settings: Any) -> tuple[AnyFigure, list[SpecError]]:
     """Return a figure of all networks that have no mistakes, and the errors of the others."""
     from archspec.cost.report import report
     from archspec.errors import SpecError

@@ -12,7 +12,7 @@ from .options import (
     NameOrMapping,
     at_option,
     engine_option,
-    load_spec,
+    load_network,
     output_options,
     spec_options,
 )
@@ -59,7 +59,7 @@ def command(
     """
     from archspec.measurement.fits import fits
 
-    found = fits(load_spec(spec, variant, settings), **options)
+    found = fits(load_network(spec, variant, settings), **options)
     deliver(found, form, outputs)
     if not all(entry.batch for entry in found.entries):
         raise click.exceptions.Exit(1)

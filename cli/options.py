@@ -425,8 +425,10 @@ def threshold_option(command: Command) -> Command:
 
 def load_spec(spec: str, variant: str | None, settings: Mapping[str, Any]) -> Spec:
     """Return the spec that the parameters of `spec_options` name."""
+    from archspec.imports.loading import needs_spec
     from archspec.spec.loading import load
 
+    needs_spec(spec, f"`archspec {click.get_current_context().info_name}`")
     return load(spec, variant, **settings)
 
 

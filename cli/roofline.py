@@ -10,7 +10,7 @@ from .options import (
     AT_LEAST_1,
     DeviceName,
     format_option,
-    load_spec,
+    load_network,
     memory_options,
     out_option,
     spec_options,
@@ -62,7 +62,7 @@ def command(
     from archspec.figure import draw
 
     with uncollected():
-        loaded = load_spec(spec, variant, settings)
+        loaded = load_network(spec, variant, settings)
         result = roofline(loaded, device, training=training, inference=inference, **memory)
         tables, figures = apart(outputs)
         layout = {"depth": depth}

@@ -34,6 +34,9 @@ def command(spec: str, port: int | None, opens: bool | None, read_only: bool) ->
     archspec serve vgg16 --no-open
     """
     from archspec.errors import extra
+    from archspec.imports.loading import needs_spec
+
+    needs_spec(spec, "`archspec serve`")
 
     with extra("serve", "`archspec serve` needs more packages"):
         from archspec.serve.page_server import PageServer

@@ -18,9 +18,10 @@ from archspec.cost.setting import Setting
 from archspec.cost.size import at_if_open, refuse_open
 from archspec.display import Displayed
 from archspec.errors import UsageError, suggestion
-from archspec.ops.shape import Shape
-from archspec.spec.document import Spec
-from archspec.spec.loading import as_networks
+from archspec.imports.loading import as_networks
+from archspec.imports.model import Network
+from archspec.ops.atleast import AtLeast
+from archspec.ops.shape import Shape, plain
 
 if TYPE_CHECKING:
     from archspec.cost.convention import Counted
@@ -67,7 +68,7 @@ class NetworkFigures(NamedTuple):
     """The bytes of a training step on an engine, where one was named."""
 
     def to_dict(self) -> dict[str, Any]:
-        figures = self._asdict()
+        figures = plain(self._asdict())
         del figures["setting"], figures["counted"], figures["estimate"]
         if self.estimate:
             figures["estimate"] = self.estimate.to_dict()
@@ -130,9 +131,12 @@ class Comparison(Displayed):
         return tuple(entries)
 
     def ratio(self, network: NetworkFigures, figure: str) -> float | None:
-        """Return a figure in multiples of the first network's; None where that is 0."""
+        """Return a figure in multiples of the first network's; None where that is 0, or unknown."""
         unit: int = getattr(self.baseline, figure)
-        return getattr(network, figure) / unit if unit else None
+        value: int = getattr(network, figure)
+        if not unit or isinstance(unit, AtLeast) or isinstance(value, AtLeast):
+            return None
+        return value / unit
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data: the JSON form, versioned by `schema_version`."""
@@ -151,7 +155,7 @@ class Comparison(Displayed):
 
 
 def compare(
-    *specs: Spec | str | os.PathLike[str],
+    *specs: Network | str | os.PathLike[str],
     batch: int | None = None,
     dtype: str | None = None,
     optimizer: str | Mapping[str, Any] | None = None,
@@ -163,7 +167,8 @@ def compare(
     """Compare networks: their costs side by side.
 
     Args:
-        specs: Specs, or paths and names as `load` takes them. A family means all its variants.
+        specs: Specs, model files' models, or paths and names as `load` takes them. A family means
+            all its variants.
         batch: As in `report`, for all networks.
         dtype: As in `report`.
         optimizer: As in `report`.
@@ -203,13 +208,12 @@ def compare(
 
 def distinct_names(reports: Sequence[Report]) -> tuple[str, ...]:
     """Return a name for each network, with its file where files use the same name."""
-    files = {(costs.name, costs.spec.source.name if costs.spec else "") for costs in reports}
-    often = Counter(name for name, _ in files)
+    files = [costs.file for costs in reports]
+    named = {(costs.name, file) for costs, file in zip(reports, files, strict=True)}
+    often = Counter(name for name, _ in named)
     return tuple(
-        f"{costs.name} ({costs.spec.source.name})"
-        if often[costs.name] > 1 and costs.spec
-        else costs.name
-        for costs in reports
+        f"{costs.name} ({file})" if often[costs.name] > 1 and file else costs.name
+        for costs, file in zip(reports, files, strict=True)
     )
 
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from archspec import arguments
 from archspec.cost.size import refuse_open
 from archspec.ops.functions import kind_of
+from archspec.ops.unknown import Unknown
 
 if TYPE_CHECKING:
     from archspec.graph.graph import Graph, Layer, Node
@@ -320,11 +321,14 @@ def count(graph: Graph, convention: str) -> Counted:
         if rule.prints and not skipped and (rule.last_softmax or not last):
             if kind in rule.counts:
                 ops += rule.counts[kind](Work(node.layer))
+            elif isinstance(node.op, Unknown):
+                ops += node.layer.macs
+                unknown[node.op.label] += 1
             elif node.layer.macs or node.layer.other_ops:
                 unknown[kind] += 1
         if rule.params == "modules" and (skipped or kind in EMBEDDINGS or kind not in rule.counts):
             continue
-        params += _params(node.layer, statistics=rule.params == "all")
+        params += _params(node.layer, statistics=rule.params == "all") + node.op.unlisted
     return Counted(
         convention,
         rule,

@@ -15,8 +15,8 @@ from archspec.cost.compare import FIGURES, NetworkFigures, distinct_names, figur
 from archspec.cost.report import CONVENTION, Report, Row, check_rows, report
 from archspec.cost.size import at_if_open, refuse_open
 from archspec.display import Displayed
-from archspec.spec.document import Spec
-from archspec.spec.loading import as_spec
+from archspec.imports.loading import as_network
+from archspec.imports.model import Network
 
 SCHEMA_VERSION = 3
 """Version of the JSON form. It grows when a key changes its meaning or is removed."""
@@ -146,8 +146,8 @@ class Difference(Displayed):
 
 
 def diff(
-    before: Spec | str | os.PathLike[str],
-    after: Spec | str | os.PathLike[str],
+    before: Network | str | os.PathLike[str],
+    after: Network | str | os.PathLike[str],
     *,
     depth: int | None = None,
     ops: bool = False,
@@ -159,8 +159,8 @@ def diff(
     """Compare two networks row by row, and show where they differ.
 
     Args:
-        before: A spec, or a path or a name as `load` takes them.
-        after: The spec to compare it with.
+        before: A spec, a model file's model, or a path or a name as `load` takes them.
+        after: The network to compare it with.
         depth: Deepest level of paths that has rows of its own. Default: all.
         ops: Whether every primitive op is a row.
         batch: As in `report`.
@@ -181,7 +181,7 @@ def diff(
     """
     first, second = (
         report(spec, batch=batch, dtype=dtype, optimizer=optimizer, at=at_if_open(spec, at))
-        for spec in map(as_spec, (before, after))
+        for spec in map(as_network, (before, after))
     )
     return Difference(first, second, depth, ops)
 

@@ -18,6 +18,7 @@ from archspec.cost.memory import MemoryBytes, MemoryModel, measure
 from archspec.cost.receptive_field import ReceptiveField, receptive_fields
 from archspec.cost.setting import Setting, setting
 from archspec.display import Displayed, renderer
+from archspec.errors import UsageError
 from archspec.graph.graph import SEPARATOR, Graph, Node, Scope
 from archspec.imports.loading import as_network
 from archspec.imports.model import ImportedModel, Network
@@ -138,6 +139,13 @@ class Report(Displayed):
             return self.model.format
         return self.spec.about if self.spec else ""
 
+    @property
+    def file(self) -> str:
+        """Path of the spec or of the model file; empty for a graph alone."""
+        if self.model is not None:
+            return self.model.path
+        return self.spec.source.name if self.spec else ""
+
     @cached_property
     def unknown(self) -> tuple[Node, ...]:
         """The layers of a model file that archspec does not know."""
@@ -176,6 +184,8 @@ class Report(Displayed):
         """Bytes of the weights in the form of `storage`; None without one."""
         if not self.storage:
             return None
+        if self.lacking("weights"):
+            refuse_unknown(self, "`stored`")
         from archspec.cost.stored import stored  # noqa: PLC0415
 
         return stored(self.graph, self.storage)
@@ -185,6 +195,7 @@ class Report(Displayed):
         """The bytes of a training step on `engine`; None where none was named."""
         if self.engine is None:
             return None
+        refuse_unknown(self, "an estimate")
         from archspec.cost.estimate.engines import estimate  # noqa: PLC0415
 
         return estimate(self, self.engine)
@@ -516,6 +527,17 @@ def report(
     _ = costs.counted, costs.stored, costs.estimate
     _ = costs.checks  # a claim that says nothing is a mistake of the spec, to be heard of now
     return costs
+
+
+def refuse_unknown(costs: Report, what: str) -> None:
+    """Raise `UsageError` for a model file with unknown layers where all costs are needed."""
+    if costs.unknown:
+        first = costs.unknown[0]
+        others = f", and {len(costs.unknown) - 1:,} more" if len(costs.unknown) > 1 else ""
+        raise UsageError(
+            f"{what} needs the cost of every layer, and {costs.name} has layers that archspec does "
+            f"not know: `{first.name}`, of type {first.op.label}{others}"
+        )
 
 
 def check_rows(depth: int | None, *, ops: bool) -> None:

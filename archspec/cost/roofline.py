@@ -30,17 +30,17 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from archspec import arguments
-from archspec.cost.report import Report, report
+from archspec.cost.report import Report, refuse_unknown, report
 from archspec.cost.size import refuse_open
 from archspec.device.device import Device
 from archspec.device.finding import find
 from archspec.display import Displayed
 from archspec.errors import UsageError
+from archspec.imports.model import Network
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
     from archspec.graph.graph import Node
-    from archspec.spec.document import Spec
 
 SCHEMA_VERSION: Final = 1
 """Version of the JSON form. It grows when a key changes its meaning or is removed."""
@@ -428,7 +428,7 @@ def _seen(node: Node, place: int) -> int:
 
 
 def roofline(
-    spec: Spec | str | PathLike[str],
+    spec: Network | str | PathLike[str],
     device: Device | str,
     *,
     batch: int | None = None,
@@ -441,7 +441,7 @@ def roofline(
     """Return the least time of a network on a device, row by row.
 
     Args:
-        spec: A spec, or a path or a name as `load` takes them.
+        spec: A spec, a model file's model, or a path or a name as `load` takes them.
         device: A name such as `"h100"`, the path of a `.txtpb` file, or a `Device`.
         batch: As for `report`; so are `dtype`, `optimizer`, `inference` and `at`.
         dtype: See `batch`.
@@ -465,6 +465,7 @@ def roofline(
     arguments.flag("training", training)
     costs = report(spec, batch=batch, dtype=dtype, optimizer=optimizer, inference=inference, at=at)
     refuse_open(costs.graph, "a roofline")
+    refuse_unknown(costs, "a roofline")
     result = Roofline(costs, find(device), training)
     _ = result.rate
     return result

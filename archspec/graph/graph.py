@@ -137,7 +137,7 @@ def layer_at(op: Op, inputs: tuple[Shape, ...]) -> Layer:
         trainable=trainable + op.unlisted,
         macs=work.macs,
         other_ops=work.other_ops,
-        kernels=any(weight.name == "kernel" for weight in weights) + op.unlisted,
+        kernels=int(any(weight.name == "kernel" for weight in weights)) + op.unlisted,
         saved=op.saved_for_backward(),
         saved_inside=op.saved_inside(*inputs),
         reach=op.reach(*inputs[: op.most_inputs] or (output,)),

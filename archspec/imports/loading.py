@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from archspec import arguments
 from archspec.errors import UsageError
@@ -15,6 +15,7 @@ from archspec.imports.formats import Format, find_format, read
 from archspec.imports.model import ImportedModel, Network
 from archspec.spec import loading
 from archspec.spec.bundled import bundled
+from archspec.spec.document import Spec
 
 
 def load(
@@ -88,6 +89,35 @@ def as_networks(
             yield from loading.as_networks([model or each], inference=inference)  # type: ignore[list-item]
 
 
+def members(network: str | os.PathLike[str], /, **variables: Any) -> tuple[Network, ...]:
+    """Return all networks that a path or a name means: a family's variants, or a file's model.
+
+    Raises:
+        SpecError: The file cannot be read as a spec.
+        UsageError: A name or a variable does not exist, or a model file is damaged.
+    """
+    if _format_of(network) is None:
+        return loading.networks(network, **variables)
+    return (load(network, **variables),)
+
+
+def spec_for(
+    what: str, network: Network | str | os.PathLike[str], *, inference: bool = False
+) -> Spec:
+    """Return a spec as it is, or that of a path or a name; for `inference` without its heads.
+
+    Args:
+        what: What needs the spec, for the message: "`archspec.fit`".
+        network: What a user gave.
+        inference: Whether to leave out the heads.
+
+    Raises:
+        UsageError: It is a model file, or something else.
+    """
+    needs_spec(network, what)
+    return loading.as_spec(cast("Spec", network), inference=inference)
+
+
 def needs_spec(network: Any, what: str) -> None:
     """Raise `UsageError` for a model file where a spec is needed.
 
@@ -105,6 +135,11 @@ def needs_spec(network: Any, what: str) -> None:
         f"{what} needs a spec, and {path} is a model file: `archspec import {path} -o net.yaml` "
         "makes a spec of it"
     )
+
+
+def is_model_file(network: Any) -> bool:
+    """Return whether a value is the path of a model file."""
+    return isinstance(network, str | os.PathLike) and _format_of(network) is not None
 
 
 def _model(path: str | os.PathLike[str]) -> ImportedModel | None:

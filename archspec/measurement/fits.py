@@ -16,15 +16,16 @@ from archspec.cost.checks import bytes_of
 from archspec.cost.estimate.engines import engine as named_engine
 from archspec.cost.estimate.engines import estimate
 from archspec.cost.estimate.footprint import Footprint
-from archspec.cost.report import Report, report
+from archspec.cost.report import Report, refuse_unknown, report
 from archspec.cost.size import refuse_open
 from archspec.device.device import Device
 from archspec.device.finding import find
 from archspec.display import Displayed
 from archspec.errors import Problem, SpecError, UsageError
+from archspec.imports.loading import as_network
+from archspec.imports.model import Network
 from archspec.spec.bundled import bundled
 from archspec.spec.document import Spec
-from archspec.spec.loading import as_spec
 
 SCHEMA_VERSION: Final = 1
 """Version of the JSON form. It grows when a key changes its meaning or is removed."""
@@ -115,7 +116,7 @@ class Fits(Displayed):
 
 
 def fits(
-    spec: Spec | str | PathLike[str],
+    spec: Network | str | PathLike[str],
     memory: int | str | None = None,
     *,
     device: Any = None,
@@ -160,11 +161,12 @@ def fits(
         )
     room = _room(memory) if memory is not None else known.memory if known else 0
     wanted = None if global_batch is None else arguments.whole("global_batch", global_batch)
-    loaded = as_spec(spec)
+    loaded = as_network(spec)
     engine_name = named_engine("jax-gpu" if engine is None else engine)
     options: dict[str, Any] = {"dtype": dtype, "optimizer": optimizer, "at": at}
     costs = report(loaded, batch=1, **options)
     refuse_open(costs.graph, "`fits`")
+    refuse_unknown(costs, "`fits`")
     notes: list[str] = []
     entries = []
     for name, footprint in _footprints(costs, engine_name, notes, asked=engine is not None):
@@ -172,7 +174,7 @@ def fits(
     if known is not None and known.platform == "tpu" and engine is None:
         notes.append(f"{engine_name} is the estimate for a GPU: there is none for {known}")
     smallest = min(entry.batch for entry in entries)
-    if known is not None and smallest:
+    if known is not None and smallest and isinstance(loaded, Spec):
         found = _compiled(loaded, known, entries[-1].batch, costs, at, room)
         if found is not None:
             entries.append(found)
@@ -280,10 +282,10 @@ def _compiled(
 
 
 def _remedies(
-    spec: Spec, costs: Report, engine: str, room: int, options: Mapping[str, Any]
+    spec: Network, costs: Report, engine: str, room: int, options: Mapping[str, Any]
 ) -> Iterator[Remedy]:
     """Yield the changes by which something fits."""
-    changes: list[tuple[str, Spec, dict[str, Any]]] = []
+    changes: list[tuple[str, Network, dict[str, Any]]] = []
     if costs.setting.weight_bytes == costs.setting.value_bytes > 2:
         changes.append(("--dtype mixed_bfloat16", spec, {"dtype": "mixed_bfloat16"}))
     if costs.memory.optimizer:
@@ -295,7 +297,7 @@ def _remedies(
             if options["at"] is not None:
                 size = "x".join(map(str, smaller))
                 changes.append((f"--at {size}", spec, {"at": size}))
-            else:
+            elif isinstance(spec, Spec):
                 shape = [*smaller, channels]
                 text = ",".join(map(str, shape))
                 resized = replace(spec, overrides={**spec.overrides, "input": shape})

@@ -18,13 +18,13 @@ from archspec.device.finding import find
 from archspec.display import Displayed
 from archspec.errors import UsageError
 from archspec.graph.graph import Graph
+from archspec.imports.loading import spec_for
 from archspec.measurement import cache, compiling
 from archspec.measurement.dump import CompiledMemory
 from archspec.measurement.job import Job, Purpose, versions
 from archspec.recipe.mistakes import places
 from archspec.recipe.train import Recipe
 from archspec.spec.document import Spec
-from archspec.spec.loading import as_spec
 
 SCHEMA_VERSION: Final = 1
 """Version of the JSON form. It grows when a key changes its meaning or goes."""
@@ -137,11 +137,11 @@ def measure(
     known = find(device)
     if batch is not None:
         batch = arguments.whole("batch", batch)
-    spec = as_spec(spec)
+    spec = spec_for("`archspec.measure`", spec)
     recipe = recipe_of(spec, batch, dtype, optimizer)
     graphs: dict[Purpose, Graph] = {
         "training": _sized(spec, at),
-        "inference": _sized(as_spec(spec, inference=True), at),
+        "inference": _sized(spec_for("`archspec.measure`", spec, inference=True), at),
     }
     installed = versions()
     memories: dict[Purpose, CompiledMemory] = {}

@@ -27,9 +27,9 @@ from archspec.device.finding import find
 from archspec.display import Displayed
 from archspec.errors import UsageError
 from archspec.graph.graph import Graph, Input, Node, layer_at
+from archspec.imports.loading import spec_for
 from archspec.keras_model.build import build
 from archspec.keras_model.engine import dtype_policy, load_keras
-from archspec.spec.loading import as_spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -192,7 +192,7 @@ def time_network(
         UsageError: An argument is wrong, or there is no such device at hand.
     """
     arguments.flag("training", training)
-    spec = as_spec(spec, inference=not training)
+    spec = spec_for("a measurement", spec, inference=not training)
     costs = report(spec, batch=batch, dtype=dtype, at=at)
     refuse_open(costs.graph, "a measurement")
     is_here = isinstance(device, str) and device.lower() == CPU

@@ -25,6 +25,9 @@ class AtLeast(int):
     def __sub__(self, other: Any) -> Any:
         return _made(int.__sub__(self, other))
 
+    def __rsub__(self, other: Any) -> Any:
+        return _made(int.__rsub__(self, other))
+
     def __format__(self, form: str) -> str:
         return f"{int.__format__(self, form)} + ?" if self else "?"
 

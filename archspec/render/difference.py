@@ -10,6 +10,7 @@ from archspec.cost.changes import Change
 from archspec.cost.difference import Difference, RowPair, Shared
 from archspec.element import show
 from archspec.graph.graph import SEPARATOR
+from archspec.ops.atleast import AtLeast
 from archspec.render.amounts import thousands
 from archspec.render.comparison import find
 from archspec.render.summary import UNBROKEN, common_setting
@@ -224,7 +225,9 @@ def totals(difference: Difference) -> list[tuple[str, str, str, str]]:
         column = find(figure)
         a, b = getattr(before, figure), getattr(after, figure)
         sign = "-" if b < a else "+"
-        if a != b:
+        if isinstance(b - a, AtLeast):
+            rows.append((column.title, column.text(a), column.text(b), "?"))
+        elif a != b:
             rows.append(
                 (column.title, column.text(a), column.text(b), sign + column.text(abs(b - a)))
             )

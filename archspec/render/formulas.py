@@ -100,7 +100,7 @@ def _factor(value: int) -> str:
 
 
 def _memory(row: Row) -> str:
-    if row.activations == row.shape.size and row.shape.rank:
+    if row.activations == row.shape.size and row.shape.rank > 0:
         if row.shape.is_open:  # the product is the formula
             return f"{row.activations:,}"
         return f"{'*'.join(map(str, row.shape))} = {row.activations:,}"

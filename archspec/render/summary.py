@@ -15,7 +15,7 @@ from archspec.text import counted
 if TYPE_CHECKING:
     from archspec.cost.convention import Counted
     from archspec.cost.stored import Stored
-    from archspec.imports.model import ImportedModel
+    from archspec.graph.graph import Node
 
 UNBROKEN = "\N{NO-BREAK SPACE}"
 """A space at which a line must not end."""
@@ -76,8 +76,7 @@ def facts(report: Report) -> Iterator[Fact]:
     if report.stored:
         yield _stored(report.stored)
     yield from map(_counted, report.counted)
-    if report.model is not None:
-        yield from _facts_of_file(report.model, totals.params)
+    yield from facts_of_file(report)
     yield Fact("counting", "", CONVENTION)
     for section in dict.fromkeys(check.section for check in report.checks):
         yield from _claims(section, [each for each in report.checks if each.section == section])
@@ -85,20 +84,35 @@ def facts(report: Report) -> Iterator[Fact]:
 
 def _amount(report: Report, figure: str, fact: Fact) -> Fact:
     """Return the fact of a figure; that only a part of it is known where layers are unknown."""
-    lacking = report.lacking(figure)
-    if not lacking:
+    nodes = report.lacking(figure)
+    if not nodes:
         return fact
     known = fact.figure.removesuffix(" + ?")
     known = "" if known == "?" else f"at least {known} + ".replace(" ", UNBROKEN)
-    types = Counter(node.op.label for node in lacking)
+    return Fact(fact.name, "", f"{known}unknown ({_types(nodes)})")
+
+
+def _types(nodes: Sequence[Node]) -> str:
+    """Return the number of unknown layers, and their types, the most frequent ones first."""
+    types = Counter(node.op.label for node in nodes)
     named = [label if n == 1 else f"{n} {label}" for label, n in types.most_common(MOST_TYPES)]
     named += [f"{len(types) - MOST_TYPES} other types"] if len(types) > MOST_TYPES else []
-    detail = f"{known}unknown ({counted(len(lacking), 'layer')}: {', '.join(named)})"
-    return Fact(fact.name, "", detail)
+    return f"{counted(len(nodes), 'layer')}: {', '.join(named)}"
 
 
-def _facts_of_file(model: ImportedModel, params: int) -> Iterator[Fact]:
+def lacking(report: Report) -> dict[str, str]:
+    """Return what is unknown of each figure of which only a part is known."""
+    figures = (*report.totals._fields, *report.memory.to_dict())
+    return {
+        name: f"unknown: {_types(nodes)}" for name in figures if (nodes := report.lacking(name))
+    }
+
+
+def facts_of_file(report: Report) -> Iterator[Fact]:
     """Yield what a model file says beside its graph, and what archspec does not know of it."""
+    model, params = report.model, report.totals.params
+    if model is None:
+        return
     if model.params is not None and model.params != params:
         yield Fact(
             "own count", thousands(model.params), "parameters, as the framework of the file counts"

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from archspec import arguments, atomic
 from archspec.errors import UsageError
+from archspec.imports.loading import spec_for
 from archspec.runs import folder as folders
 from archspec.spec.document import Spec
-from archspec.spec.loading import as_spec
 from archspec.studies import storage as storages
 from archspec.studies.files import DATABASE, STUDY
 from archspec.studies.goals import bounds, objectives
@@ -103,7 +103,7 @@ def search(
         >>> len(found.trials), found.best.figures["params"] < 20_000
         (2, True)
     """
-    network = as_spec(spec)
+    network = spec_for("`archspec.search`", spec)
     arguments.one_of("pruner", pruner, PRUNERS)
     arguments.whole("trials", trials)
     arguments.whole("seed", seed, least=0)

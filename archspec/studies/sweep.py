@@ -23,8 +23,8 @@ from archspec.cost.size import at_if_open, graph_at
 from archspec.display import Displayed, renderer
 from archspec.errors import SpecError, UsageError
 from archspec.figure import AnyFigure
+from archspec.imports.loading import spec_for
 from archspec.spec.document import Spec
-from archspec.spec.loading import as_spec
 from archspec.studies.goals import Bound, Objective, bounds, front, objectives
 from archspec.studies.space import Space, space_of
 
@@ -353,7 +353,7 @@ def sweep(
         >>> len(found), found.front[0].values
         (3, {'classes': 2})
     """
-    network = as_spec(spec, inference=inference)
+    network = spec_for("`archspec.sweep`", spec, inference=inference)
     space = space_of(network, vary or {})
     count = space.count
     if count is None:

@@ -18,6 +18,7 @@ from archspec.errors import UsageError, call
 from archspec.evaluation import mistakes, scores
 from archspec.evaluation.inference import averages, scores_of
 from archspec.evaluation.scores import Scores, TaskScores
+from archspec.imports.loading import spec_for
 from archspec.keras_model.engine import load_file, load_keras
 from archspec.runs import checkpoints, folder, storage, summary
 from archspec.runs.checkpoints import Checkpoint
@@ -33,7 +34,6 @@ from archspec.runs.outcome import DivergedError, Outcome, Run, why_no_run
 from archspec.runs.records import TransferRecord
 from archspec.runs.state import RunState
 from archspec.spec.document import Spec
-from archspec.spec.loading import as_spec
 from archspec.training import description, resuming, units
 from archspec.training.callback_state import callback_state
 from archspec.training.callbacks import Watcher, as_keras_callback
@@ -98,7 +98,7 @@ def fit(
         with hosts.all_succeed():
             if out is not None and leads:
                 folder.check_free(arguments.place("out", out))
-            spec = as_spec(spec)
+            spec = spec_for("`archspec.fit`", spec)
             plan = plan_training(spec, recipe)
         watchers = watchers if leads else ()
         for watcher in watchers:  # a sign of life, as Keras takes seconds to start

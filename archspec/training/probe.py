@@ -19,6 +19,7 @@ from archspec.data.sources import SOURCES
 from archspec.display import Displayed
 from archspec.errors import Problem, UsageError, suggestion
 from archspec.graph.graph import Graph, Layer, Node
+from archspec.imports.loading import spec_for
 from archspec.keras_model.build import build, layer_name
 from archspec.keras_model.engine import deep, load_keras
 from archspec.keras_model.verify import last_calls
@@ -28,7 +29,6 @@ from archspec.ops.shape import Shape
 from archspec.recipe.train import Recipe
 from archspec.spec.document import Spec
 from archspec.spec.findings import spec_error
-from archspec.spec.loading import as_spec
 from archspec.training import gradients
 from archspec.training.activity import BOUNDS, DYING, dead, function_of, linear_range
 
@@ -221,7 +221,7 @@ def probe(
     if data not in (GAUSSIAN, *SOURCES):
         hint = suggestion(data, (GAUSSIAN, *SOURCES), what="data")
         raise UsageError(f"there is no data `{data}` to feed; {hint}")
-    spec = as_spec(spec)
+    spec = spec_for("`archspec.probe`", spec)
     costs = report(spec, batch=batch)
     graph = costs.graph
     _check_size(spec, graph)

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from archspec.display import Sentences
 from archspec.errors import UsageError
+from archspec.imports.loading import spec_for
 from archspec.spec.document import Spec
-from archspec.spec.loading import as_spec
 from archspec.training.session import Session, plan_training, prepare
 
 LOWEST: Final = 1e-6
@@ -79,7 +79,7 @@ def find_lr(spec: Spec | str | PathLike[str], **recipe: Any) -> Rates:
         >>> run = archspec.fit("lenet5", epochs=1, learning_rate=rates.chosen)
     """
     without = {"schedule": None, "warmup": 0, "learning_rate": LOWEST, "devices": 1}
-    session = prepare(plan_training(as_spec(spec), recipe | without))
+    session = prepare(plan_training(spec_for("`archspec.find_lr`", spec), recipe | without))
     rates: list[float] = []
     losses: list[float] = []
     for rate, loss in _steps(session):

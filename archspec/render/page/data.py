@@ -23,6 +23,7 @@ from archspec.cost.setting import ITEM_BYTES, Setting
 from archspec.cost.size import at_if_open, at_size, refuse_open
 from archspec.errors import SpecError, UsageError
 from archspec.figure import Figure
+from archspec.ops.atleast import AtLeast
 from archspec.ops.functions import NAMES
 from archspec.render import report as table
 from archspec.render.amounts import thousands
@@ -30,6 +31,7 @@ from archspec.render.figure.network import drawing
 from archspec.render.figure.outline import Box, opened, outline
 from archspec.render.figure.svg import svg
 from archspec.render.formulas import derivation
+from archspec.render.summary import facts_of_file, lacking
 from archspec.render.table import Column
 from archspec.spec.document import Spec
 from archspec.spec.findings import Findings
@@ -111,6 +113,10 @@ def page_data(
         "rows": rows,
         "totals": report.totals._asdict(),
         "formulas": _formulas(of_any_size.totals) if of_any_size else {},
+        "lacking": lacking(report),
+        "file": [
+            [fact.name, f"{fact.figure} {fact.detail}".strip()] for fact in facts_of_file(report)
+        ],
         "figures": list(_figures(report, levels, ops=ops)),
         "checks": [_check(check) for check in report.checks],
         "setting": _setting(report.setting),
@@ -213,11 +219,18 @@ def _row(report: Report, box: Box, level: int, levels: int) -> dict[str, Any]:
         "field": _text("field", values["field"]),
         "stride": _text("stride", values["stride"]),
         "size": row.shape.size,
+        "unknown": _unknown_values(row),
         "reach": reach and [list(map(float_or_int, each)) for each in reach],
         "start": row.start,
         "stop": row.stop,
         "why": {name: text for name, text in derivation(report, row)._asdict().items() if text},
     }
+
+
+def _unknown_values(row: Row) -> list[str]:
+    """Return the columns in which nothing of a row is known."""
+    names = [name for name, value in row._asdict().items() if isinstance(value, AtLeast)]
+    return [*names, "memory"] if "activations" in names else names
 
 
 _COLUMNS: Final = {column.name: column for column in table.COLUMNS}

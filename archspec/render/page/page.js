@@ -159,6 +159,7 @@ const archspec = (() => {
 
   function cellText(row, name) {
     if (name === "layer") return flat ? row.path : row.name;
+    if (row.unknown.includes(name)) return "?";
     if (name === "memory") return byteSize(bytesOf(row.activations));
     if (name === "field" || name === "stride" || column(name).left) return row[name];
     return thousands(row[name]);
@@ -207,7 +208,7 @@ const archspec = (() => {
       if (place === 0) return make("th", {scope: "row"}, "total");
       const value = data.totals[name === "memory" ? "activations" : name];
       const text = value === undefined ? "" :
-        name === "memory" ? byteSize(bytesOf(value)) : thousands(value);
+        (name === "memory" ? byteSize(bytesOf(value)) : thousands(value)) + rest(name);
       return make("td", {class: "number"}, text);
     });
     foot.replaceChildren(make("tr", {}, ...totals));
@@ -674,7 +675,8 @@ const archspec = (() => {
     };
   }
 
-  function stack(title, total, names, parts, most) {
+  function stack(figure, total, names, parts, most) {
+    const title = figure.replace("_", " ");
     const strip = make("div", {class: "strip", "aria-hidden": "true"});
     strip.style.width = `${100 * share(total, most)}%`;
     const list = make("ul"), formulas = partFormulas();
@@ -686,12 +688,12 @@ const archspec = (() => {
       segment.style.setProperty("--part", colour);
       strip.append(segment);
       const item = make("li", {"data-part": name, "data-bytes": parts[name]},
-        `${label} ${byteSize(parts[name])}`, make("small", {}, formulas[name]));
+        `${label} ${byteSize(parts[name])}${rest(name)}`, make("small", {}, formulas[name]));
       item.style.setProperty("--part", colour);
       list.append(item);
     });
     return make("div", {class: "stack", "data-total": total},
-      make("strong", {}, `${title} ${byteSize(total)}`), strip, list);
+      make("strong", {}, `${title} ${byteSize(total)}${rest(figure)}`), strip, list);
   }
 
   /* Return the estimate for an engine, as long as the bytes are many, and its errors. */
@@ -711,7 +713,7 @@ const archspec = (() => {
     const most = [parts.must_keep, parts.inference, ...estimates.map(([, bytes]) => bytes)]
       .reduce((a, b) => a > b ? a : b);
     $("memory").replaceChildren(
-      stack("must keep", parts.must_keep, ["weights", "gradients", "optimizer", "saved"], parts, most),
+      stack("must_keep", parts.must_keep, ["weights", "gradients", "optimizer", "saved"], parts, most),
       ...estimates.map(([estimate, bytes]) => guess(estimate, bytes, most)),
       stack("inference", parts.inference, ["weights", "forward_peak"], parts, most),
     );
@@ -839,18 +841,22 @@ const archspec = (() => {
 
   // The rest
 
+  /* Return what stands behind a figure of which a part is unknown; nothing behind others. */
+  const rest = name => name in data.lacking ? " + ?" : "";
+
   function drawTotals() {
     const totals = data.totals, {macs, other_ops, activations} = data.formulas;
+    const number = name => thousands(totals[name]) + rest(name), {lacking} = data;
     const tile = (title, text, ...more) => make("div", {}, make("dt", {}, title),
       make("dd", {}, text, ...more.filter(Boolean).map(each => make("small", {}, each))));
     const trained = BigInt(totals.non_trainable) ?
       `${thousands(totals.trainable)} trained, ${thousands(totals.non_trainable)} not` : "all trained";
     $("totals").replaceChildren(
-      tile("parameters", thousands(totals.params), trained),
-      tile("MACs", thousands(totals.macs), `${thousands(totals.flops)} FLOPs`, macs),
-      tile("other ops", thousands(totals.other_ops), other_ops),
-      tile("activations", thousands(totals.activations), activations),
-      tile("weight layers", thousands(totals.weight_layers), `of ${thousands(totals.layers)} layers`),
+      tile("parameters", number("params"), lacking.params ?? trained),
+      tile("MACs", number("macs"), lacking.macs ?? `${thousands(totals.flops)} FLOPs`, macs),
+      tile("other ops", number("other_ops"), lacking.other_ops, other_ops),
+      tile("activations", number("activations"), lacking.activations, activations),
+      tile("weight layers", number("weight_layers"), `of ${thousands(totals.layers)} layers`),
     );
   }
 
@@ -914,6 +920,9 @@ const archspec = (() => {
     $("about").textContent = data.about;
     $("input").textContent = `input ${data.input}`;
     $("convention").textContent = data.convention;
+    $("file").hidden = !data.file.length;
+    $("file").querySelector("dl").replaceChildren(...data.file.flatMap(([name, text]) =>
+      [make("dt", {}, name), make("dd", {}, text)]));
     drawTotals();
     drawSetting();
     drawControls();
