@@ -161,7 +161,17 @@ def prelu(layer: KerasLayer) -> Node:
     word: Any = "places" if not x.rank and not places else ways.get(tuple(places))
     if word is None:
         raise UnlikeError(f"it shares its slopes along the axes {shared}")
-    return layer.add(PRelu(shared=word, **layer.trainable))
+    return layer.add(PRelu(shared=word, **_initial(layer.config), **layer.trainable))
+
+
+def _initial(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the value that slopes begin with, as an argument, where it is a constant."""
+    given = config.get("alpha_initializer")
+    if not isinstance(given, Mapping):
+        return {}
+    values = {"Zeros": 0.0, "Ones": 1.0, "Constant": given.get("config", {}).get("value")}
+    value = values.get(str(given.get("class_name")))
+    return {} if value is None else {"initial": _number(value)}
 
 
 LAYERS: Final[Mapping[str, Function]] = {

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from archspec.graph.graph import Node
+from archspec.imports.keras import own, quantized
 from archspec.imports.keras.activation import activated
 from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError, padded, window
 from archspec.ops.convolution import (
@@ -25,6 +26,7 @@ def conv(layer: KerasLayer) -> Node:
         filters=config["filters"],
         groups=config.get("groups", 1),
         **_window_arguments(layer, config["kernel_size"]),
+        **own.bank(config, "kernel_initializer"),
     )
     return activated(layer, layer.add(op))
 
@@ -35,6 +37,7 @@ def depthwise_conv(layer: KerasLayer) -> Node:
     op = DepthwiseConvolution(
         multiplier=config.get("depth_multiplier", 1),
         **_window_arguments(layer, config["kernel_size"]),
+        **own.bank(config, "depthwise_initializer"),
     )
     return activated(layer, layer.add(op))
 
@@ -84,7 +87,8 @@ def dense(layer: KerasLayer) -> Node:
     each_place = {"each_place": True} if layer.shape.rank > 1 else {}
     bias = config.get("use_bias", True)
     op = FullyConnected(units=config["units"], bias=bias, **each_place, **layer.trainable)
-    return activated(layer, layer.add(op))
+    kernel = quantized.sources(layer, (layer.shape.channels, config["units"]))
+    return activated(layer, layer.add(op, sources=kernel))
 
 
 def einsum_dense(layer: KerasLayer) -> Node:

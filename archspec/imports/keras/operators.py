@@ -420,50 +420,12 @@ _ACTIVATIONS: Final = """
     sparse_plus sparse_sigmoid sparsemax glu
 """
 
-SAME_SHAPE: Final = frozenset(
-    [
-        "power",
-        "pow",
-        "square",
-        "sqrt",
-        "rsqrt",
-        "log",
-        "log1p",
-        "log2",
-        "log10",
-        "expm1",
-        "sin",
-        "cos",
-        "tan",
-        "sinh",
-        "cosh",
-        "asin",
-        "acos",
-        "atan",
-        "erf",
-        "sign",
-        "floor",
-        "ceil",
-        "round",
-        "reciprocal",
-        "isnan",
-        "isfinite",
-        "logical_not",
-        "minimum",
-        "floor_divide",
-        "mod",
-        "cumsum",
-        "sort",
-        "flip",
-        "reverse",
-        "roll",
-        "normalize",
-        "l2_normalize",
-        "nan_to_num",
-        "softmax_v2",
-        "bitwise_not",
-    ]
-)
+_SAME_SHAPE = """
+    power pow square sqrt rsqrt log log1p log2 log10 expm1 sin cos tan sinh cosh asin acos atan erf
+    sign floor ceil round reciprocal isnan isfinite logical_not minimum floor_divide mod cumsum
+    sort flip reverse roll normalize l2_normalize nan_to_num bitwise_not
+"""
+SAME_SHAPE: Final = frozenset(_SAME_SHAPE.split())
 """Operators that archspec does not have, but whose output has the shape of their first input."""
 
 LAYERS: Final[Mapping[str, Function]] = {

@@ -14,10 +14,12 @@ from archspec.imports.building import ModelBuilder
 from archspec.imports.keras import (
     activation,
     arrangement,
+    attention,
     convolution,
     merging,
     normalization,
     operators,
+    own,
     pooling,
     recurrent,
 )
@@ -32,7 +34,7 @@ from archspec.imports.keras.config import (
     is_operator,
     shape_without_batch,
 )
-from archspec.imports.keras.layer import Function, KerasLayer, StoredArray, UnlikeError
+from archspec.imports.keras.layer import Function, KerasLayer, Padding, StoredArray, UnlikeError
 from archspec.imports.keras.modelfile import open_model
 from archspec.imports.keras.stored import arrays_of
 from archspec.imports.keras.text import is_text, read_text
@@ -44,6 +46,7 @@ from archspec.imports.model import ImportedModel
 TABLE: Final[Mapping[str, Function]] = {
     **activation.LAYERS,
     **arrangement.LAYERS,
+    **attention.LAYERS,
     **convolution.LAYERS,
     **merging.LAYERS,
     **normalization.LAYERS,
@@ -113,6 +116,13 @@ class _Reader:
             call.layer["config"].get("data_format") == "channels_first" for call in self.calls
         )
         self.declared = self._declared()
+        self.paddings: dict[Hashable, Padding] = {}
+        """Padding that the tensor of a layer adds to the input of the next, which has it itself."""
+        self.readers: dict[Hashable, list[Call]] = {}
+        """The calls that read each tensor."""
+        for call in self.calls:
+            for key in call.inputs:
+                self.readers.setdefault(key, []).append(call)
         self.used: dict[Any, set[int]] = {}
         """Numbers of the outputs of each call that are used."""
         for key in (*(key for call in self.calls for key in call.inputs), *self.outputs.values()):
@@ -185,7 +195,14 @@ class _Reader:
         return self.nodes[key]
 
     def _add(self, call: Call) -> None:
+        padding = self._padding_for_next(call)
+        if padding is not None:
+            self.paddings[call.output()] = padding
+            self.nodes[call.output()] = self._node(call.inputs[0])
+            return
         layer = self._layer(call)
+        if len(call.inputs) == 1:
+            layer.padding = self.paddings.get(call.inputs[0])
         function = _function_of(call.layer, layer)
         try:
             made = function(layer)
@@ -198,6 +215,17 @@ class _Reader:
         for index, node in ({0: made} if isinstance(made, Node) else made).items():
             self.nodes[call.output(index)] = node
         self.layers.setdefault(call.path, layer)
+
+    def _padding_for_next(self, call: Call) -> Padding | None:
+        """Return the padding that a layer adds for the next one, where that is all that it does."""
+        readers = self.readers.get(call.output(), ())
+        if not call.path[-1].endswith(own.SUFFIX) or len(readers) != 1:
+            return None
+        (reader,) = readers
+        if len(reader.inputs) != 1 or call.output() in self.outputs.values():
+            return None
+        kind = class_of(call.layer)
+        return own.padding_of(kind, call.layer["config"], class_of(reader.layer))
 
     def _layer(self, call: Call) -> KerasLayer:
         config: Config = call.layer["config"]
@@ -241,7 +269,10 @@ def _function_of(config: LayerConfig, layer: KerasLayer) -> Function:
             layer.declared = layer.x.shape.known or None
         layer.kind = function
         return _unknown("archspec has no op for this operator")
-    if package := _package(config):
+    package = _package(config)
+    if package == own.PACKAGE and kind in own.LAYERS:
+        return own.LAYERS[kind]
+    if package:
         layer.kind = f"{package}>{kind}"
         return _unknown(FOREIGN)
     if kind in TABLE:

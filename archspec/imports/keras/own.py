@@ -1,0 +1,377 @@
+"""archspec's own Keras layers as the ops that they were made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import inf
+from typing import Any, Final
+
+from archspec.graph.graph import Node
+from archspec.imports.keras.layer import (
+    Function,
+    KerasLayer,
+    Padding,
+    UnlikeError,
+    padded,
+    simplest,
+    window,
+)
+from archspec.imports.keras.pooling import open_padding
+from archspec.ops import functions
+from archspec.ops.arrangement import Crop, Pad, PadChannels, Slice
+from archspec.ops.attention import CausalMask, RelativePositionBias, ShiftedWindowMask
+from archspec.ops.convolution import (
+    Convolution,
+    DepthwiseConvolution,
+    LocalConv,
+    Rbf,
+    TransposedConvolution,
+)
+from archspec.ops.elementwise import Activate, DropPath, Glu, Scale, Squash
+from archspec.ops.functions import FUNCTIONS
+from archspec.ops.merge import AbsoluteDifference, MatMul
+from archspec.ops.normalization import LocalResponseNorm
+from archspec.ops.op import Op
+from archspec.ops.paths import Join, PathDraw
+from archspec.ops.pooling import AvgPool, BlurPool, L2Pool, MaxUnpool, Subsampling
+from archspec.ops.resizing import Resize
+from archspec.ops.shuffles import ChannelShuffle, DepthToSpace, Roll, SpaceToDepth
+from archspec.ops.tokens import ClassToken, Embedding, Parameter, PositionEmbedding
+from archspec.ops.windows import slide
+
+PACKAGE: Final = "archspec"
+"""Name under which archspec registers its layers with Keras."""
+
+SUFFIX: Final = "-pad"
+"""End of the name of a layer that pads for the next one."""
+
+
+def padding_of(kind: str, config: Mapping[str, Any], consumer: str) -> Padding | None:
+    """Return the padding that a layer adds for the one after it; None if it is a step by itself.
+
+    Args:
+        kind: Class of the layer.
+        config: Its arguments.
+        consumer: Class of the only layer that reads it.
+    """
+    is_max = consumer.startswith("MaxPooling")
+    if consumer == "BlurPooling":  # it always mirrors its input
+        return Padding(())
+    if kind == "WindowPadding" and consumer.startswith(("MaxPooling", "L2Pooling")):
+        return Padding((), pool=config)
+    if kind.startswith("ZeroPadding") and consumer.startswith(_PADDED):
+        given = config["padding"]
+        rank = int(kind[-2])
+        pairs = [given] if rank == 1 else given
+        return Padding(tuple((int(a), int(b)) for a, b in pairs))
+    if kind != "Pad":
+        return None
+    pairs = tuple((int(a), int(b)) for a, b in config["amounts"])
+    mode, value = config.get("mode", "constant"), float(config.get("value", 0.0))
+    if is_max:
+        return Padding(pairs) if value == -inf and mode == "constant" else None
+    if not consumer.startswith(_PADDED) or value:
+        return None
+    return Padding(pairs, "zeros" if mode == "constant" else mode)
+
+
+_PADDED: Final = ("Conv", "DepthwiseConv", "LocalConv", "StructuredConv")
+"""Beginnings of the classes that can pad their input by themselves."""
+
+
+def pad(layer: KerasLayer) -> Node:
+    """Add Pad: of the spatial axes, or of the channels at their end."""
+    config, x = layer.config, layer.shape
+    pairs = [(int(a), int(b)) for a, b in config["amounts"]]
+    if float(config.get("value", 0.0)):
+        raise UnlikeError("it pads with a number")
+    mode = config.get("mode", "constant")
+    if len(pairs) == len(x):
+        return layer.add(PadChannels(to=x.channels + pairs[-1][1]))
+    words = {} if mode == "constant" else {"mode": mode}
+    return layer.add(Pad(amount=simplest(pairs), **words))
+
+
+def _pool(op: Callable[..., Op]) -> Function:
+    """Return the function of a pool whose padding is in its arguments."""
+
+    def pool(layer: KerasLayer) -> Node:
+        config, rank = layer.config, layer.shape.rank
+        arguments = _size(layer)
+        if layer.padding is not None and layer.padding.pool is not None:
+            arguments |= _open(layer.padding.pool)
+        else:
+            arguments |= _amounts(layer, [(int(a), int(b)) for a, b in config["padding"]], rank)
+        return layer.add(op(**arguments))
+
+    return pool
+
+
+def _size(layer: KerasLayer) -> dict[str, Any]:
+    size = window(layer.config["pool_size"], layer.shape.rank)
+    stride = window(layer.config["strides"], layer.shape.rank)
+    return {"size": size} if size == stride else {"size": size, "stride": stride}
+
+
+def _open(pool: Mapping[str, Any]) -> dict[str, Any]:
+    return {"padding": open_padding(pool["padding"])} | ({"ceil": True} if pool["ceil"] else {})
+
+
+def _amounts(layer: KerasLayer, pairs: Sequence[tuple[int, int]], rank: int) -> dict[str, Any]:
+    """Return `padding` of a pool by its amounts: `same` where they are those of it."""
+    if not any(map(any, pairs)):
+        return {}
+    sizes, strides = ([*layer.config[name]] for name in ("pool_size", "strides"))
+    axes = zip(layer.shape.spatial, sizes, strides, strict=True)
+    same = [slide(*axis, "same") for axis in axes]
+    if [(place.before, place.after) for place in same] == [*pairs] and len(pairs) == rank:
+        return {"padding": "same"}
+    return {"padding": simplest(pairs)}
+
+
+def padded_average(layer: KerasLayer) -> Node:
+    """Add PaddedAveragePooling, whose divisor counts a part of the padding."""
+    pairs, counted = (
+        [(int(a), int(b)) for a, b in layer.config[name]] for name in ("padding", "counted")
+    )
+    if not any(map(any, counted)):
+        return layer.add(AvgPool(**_size(layer), **_amounts(layer, pairs, layer.shape.rank)))
+    ceil = {"ceil": True} if counted != pairs else {}
+    return layer.add(AvgPool(**_size(layer), padding=simplest(counted), count_padding=True, **ceil))
+
+
+def open_average(layer: KerasLayer) -> Node:
+    """Add OpenAveragePooling, which computes its padding as it runs."""
+    counted = {"count_padding": True} if layer.config["counted"] else {}
+    return layer.add(AvgPool(**_size(layer), **_open(layer.config), **counted))
+
+
+def subsampling(layer: KerasLayer) -> Node:
+    """Add Subsampling."""
+    pairs = [(int(a), int(b)) for a, b in layer.config["padding"]]
+    arguments = _amounts(layer, pairs, layer.shape.rank)
+    return layer.add(Subsampling(**_size(layer), **arguments, **layer.trainable))
+
+
+def blur_pooling(layer: KerasLayer) -> Node:
+    """Add BlurPooling."""
+    return layer.add(BlurPool(size=layer.config["size"], stride=window(layer.config["strides"])))
+
+
+def local_conv(layer: KerasLayer) -> Node:
+    """Add LocalConv."""
+    return layer.add(LocalConv(filters=layer.config["filters"], **_window_arguments(layer)))
+
+
+def structured_conv(layer: KerasLayer) -> Node:
+    """Add StructuredConv: what no convolution of Keras does."""
+    config = layer.config
+    arguments = _window_arguments(layer) | bank(config, "kernel_initializer")
+    if config.get("multiplier") is not None:
+        return layer.add(DepthwiseConvolution(multiplier=config["multiplier"], **arguments))
+    connections = config.get("connections")
+    if connections is not None:
+        arguments["connections"] = tuple(tuple(each) for each in connections)
+    if config.get("standardize"):
+        arguments["standardize"] = True
+    return layer.add(
+        Convolution(filters=config["filters"], groups=config.get("groups", 1), **arguments)
+    )
+
+
+def _window_arguments(layer: KerasLayer) -> dict[str, Any]:
+    config, rank = layer.config, layer.shape.rank
+    return {
+        "kernel": window(config["kernel_size"], rank),
+        "stride": window(config["strides"], rank),
+        "dilation": window(config["dilation_rate"], rank),
+        "bias": config.get("use_bias", True),
+        "padding": "valid" if layer.padding is None else padded(layer.padding),
+        **layer.trainable,
+    }
+
+
+def bank(config: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the bank of filters that a kernel starts as, as an argument; nothing for others."""
+    initializer = config.get(name)
+    if not isinstance(initializer, Mapping):
+        return {}
+    words = str(initializer.get("registered_name") or initializer.get("class_name"))
+    return {"initial": initializer["config"]["bank"]} if words == "archspec>FilterBank" else {}
+
+
+def cut_conv_transpose(layer: KerasLayer) -> Node:
+    """Add CutConvTranspose."""
+    config, rank = layer.config, layer.shape.rank
+    kernel, stride, dilation = (
+        [*config[name]] for name in ("kernel_size", "strides", "dilation_rate")
+    )
+    sides, margins = [], []
+    for (before, after), k, s, d in zip(config["cuts"], kernel, stride, dilation, strict=True):
+        beyond = max(s - ((k - 1) * d + 1), 0)
+        margin = max(beyond - after, 0)
+        margins.append(margin)
+        sides.append((before, after - beyond + margin))
+    if any(before < 0 or after < 0 for before, after in sides):
+        raise UnlikeError("it cuts off less than nothing")
+    op = TransposedConvolution(
+        filters=config["filters"],
+        kernel=window(kernel, rank),
+        stride=window(stride, rank),
+        dilation=window(dilation, rank),
+        groups=config["groups"],
+        padding=simplest(sides),
+        output_padding=window(margins),
+        bias=config.get("use_bias", True),
+        **layer.trainable,
+    )
+    return layer.add(op)
+
+
+def function(layer: KerasLayer) -> Node:
+    """Add Function: one of the functions that Keras lacks, or one with arguments."""
+    word, given = layer.config["function"], dict(layer.config["given"])
+    if word == "glu":
+        return layer.add(Glu())
+    if word == "squash":
+        return layer.add(Squash(axis=layer.axis_name(given["axis"])))
+    cls = FUNCTIONS.get(word)
+    if cls is None:
+        raise UnlikeError(f"its function is {word!r}")
+    if isinstance(cls, str):
+        return layer.add(Activate(function=word))
+    if cls is functions.Threshold:
+        given["value"] = given.pop("default_value", 0.0)
+    made = cls(**given)
+    plain = made == cls()
+    return layer.add(Activate(function=word if plain else made))
+
+
+def scale(layer: KerasLayer) -> Node:
+    """Add Scale."""
+    config = layer.config
+    initial = {"initial": config["initial"]} if config.get("initial", 1.0) != 1 else {}
+    return layer.add(Scale(bias=config["use_bias"], **initial, **layer.trainable))
+
+
+def axis_slice(layer: KerasLayer) -> Node:
+    """Add AxisSlice."""
+    config = layer.config
+    axis = layer.axis_name(config["axis"])
+    return layer.add(Slice(start=config["start"], stop=config["stop"], axis=axis))
+
+
+def local_response_normalization(layer: KerasLayer) -> Node:
+    """Add LocalResponseNormalization, whose alpha is that of the formula."""
+    config = layer.config
+    size, alpha, beta, k = (config[name] for name in ("size", "alpha", "beta", "k"))
+    return layer.add(LocalResponseNorm(size=size, alpha=alpha, beta=beta, k=k, divide=False))
+
+
+def crop_like(layer: KerasLayer) -> Node:
+    """Add CropLike."""
+    offset = layer.config["offset"]
+    return layer.add(Crop() if offset is None else Crop(offset=window(offset)))
+
+
+def join(layer: KerasLayer) -> Node:
+    """Add Join."""
+    columns = layer.config["columns"]
+    own = {} if columns is None else {"columns": tuple(columns)}
+    return layer.add(Join(rate=layer.config["rate"], **own))
+
+
+def _plain(op: Callable[..., Op], **names: str) -> Function:
+    """Return the function of a layer whose arguments are those of its op, by their names there."""
+
+    def plain(layer: KerasLayer) -> Node:
+        arguments = {ours: _tuples(layer.config[theirs]) for ours, theirs in names.items()}
+        return layer.add(op(**arguments))
+
+    return plain
+
+
+def _weighted(op: Callable[..., Op], **names: str) -> Function:
+    """Return the same for an op with weights."""
+
+    def weighted(layer: KerasLayer) -> Node:
+        arguments = {ours: _tuples(layer.config[theirs]) for ours, theirs in names.items()}
+        return layer.add(op(**arguments, **layer.trainable))
+
+    return weighted
+
+
+def _tuples(value: Any) -> Any:
+    return window(value) if isinstance(value, list) else value
+
+
+def parameter(layer: KerasLayer) -> Node:
+    """Add Parameter."""
+    config = layer.config
+    return layer.add(
+        Parameter(
+            shape=tuple(config["shape"]),
+            use=config["use"],
+            initial=config.get("initial", 0.0),
+            deviation=config.get("deviation", 0.0),
+            **layer.trainable,
+        )
+    )
+
+
+def shifted_window_mask(layer: KerasLayer) -> Node:
+    """Add ShiftedWindowMask."""
+    extent, size, shift = (tuple(layer.config[name]) for name in ("extents", "window", "shift"))
+    return layer.add(ShiftedWindowMask(extent=extent, window=size, shift=shift))
+
+
+def relative_position_bias(layer: KerasLayer) -> Node:
+    """Add RelativePositionBias."""
+    size = tuple(layer.config["window"])
+    return layer.add(RelativePositionBias(window=size, **layer.trainable))
+
+
+def resize(layer: KerasLayer) -> Node:
+    """Add Resize."""
+    size, method = layer.config["size"], layer.config["method"]
+    to = {} if size is None else {"to": window(size)}
+    return layer.add(Resize(method=method, **to))
+
+
+LAYERS: Final[Mapping[str, Function]] = {
+    "Pad": pad,
+    "PaddedAveragePooling": padded_average,
+    "OpenAveragePooling": open_average,
+    "L2Pooling": _pool(L2Pool),
+    "Subsampling": subsampling,
+    "BlurPooling": blur_pooling,
+    "Rbf": _plain(Rbf, units="units"),
+    "LocalConv": local_conv,
+    "StructuredConv": structured_conv,
+    "CutConvTranspose": cut_conv_transpose,
+    "Function": function,
+    "Scale": scale,
+    "ChannelSlice": _plain(Slice, start="start", stop="stop"),
+    "AxisSlice": axis_slice,
+    "CropLike": crop_like,
+    "LocalResponseNormalization": local_response_normalization,
+    "BatchDropPath": lambda layer: layer.add(DropPath(rate=layer.config["rate"], mode="batch")),
+    "PathDraw": _plain(PathDraw, columns="columns", global_share="global_share"),
+    "Join": join,
+    "AbsoluteDifference": _plain(AbsoluteDifference),
+    "MatMul": _plain(MatMul, transpose_b="transpose_b"),
+    "RelativePositionBias": relative_position_bias,
+    "CausalMask": _plain(CausalMask),
+    "ShiftedWindowMask": shifted_window_mask,
+    "Parameter": parameter,
+    "PositionEmbedding": _weighted(PositionEmbedding, method="method"),
+    "ClassToken": _weighted(ClassToken, count="count"),
+    "Roll": _plain(Roll, by="steps"),
+    "ChannelShuffle": _plain(ChannelShuffle, groups="groups"),
+    "DepthToSpace": _plain(DepthToSpace, factor="factors", order="order"),
+    "SpaceToDepth": _plain(SpaceToDepth, factor="factors", order="order"),
+    "Resize": resize,
+    "MaxUnpooling": _plain(MaxUnpool, size="size"),
+    "WordEmbedding": _weighted(Embedding, words="words", filters="filters"),
+}
+"""The function of each of archspec's layers, by its class."""
