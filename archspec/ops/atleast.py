@@ -29,7 +29,7 @@ class AtLeast(int):
         return _made(int.__rsub__(self, other))
 
     def __format__(self, form: str) -> str:
-        return f"{int.__format__(self, form)} + ?" if self else "?"
+        return f"{format(int(self), form)} + ?" if self else "?"
 
     def __str__(self) -> str:
         return format(self, "")

@@ -29,7 +29,7 @@ from archspec.ops.convolution import (
     FullyConnected,
     TransposedConvolution,
 )
-from archspec.ops.elementwise import Activate, Dropout, PRelu, Softmax
+from archspec.ops.elementwise import Activate, Dropout, Glu, PRelu, Softmax
 from archspec.ops.functions import Celu, Elu, Gelu, HardShrink, LeakyRelu, Relu, SoftShrink
 from archspec.ops.functions import Threshold as ThresholdFunction
 from archspec.ops.normalization import (
@@ -632,6 +632,14 @@ def softmax(t: Trace, step: Step) -> None:
     elementwise(t, step, op)
 
 
+def glu(t: Trace, step: Step) -> None:
+    x = t.value(step)
+    channel = 1 if x.rank > 2 else x.rank - 1
+    if x.axes[channel] != len(x.node.shape) - 1:
+        raise Unsupported("it halves another axis than the channels")
+    elementwise(t, step, Glu())
+
+
 def dropout(t: Trace, step: Step) -> None:
     rate: Any = step.attributes.get("ratio")
     if rate is None and len(step.inputs) > 1 and step.inputs[1]:
@@ -653,11 +661,18 @@ def passed(t: Trace, step: Step) -> None:
 
 def batch_normalization(t: Trace, step: Step) -> None:
     x = t.value(step)
-    arrays = [t.weight(step, place, "statistics") for place in range(1, 5)]
+    learned = [bool(name) for name in step.inputs[1:3]]
+    places = [place for place in range(1, 5) if step.inputs[place]]
+    arrays = [t.weight(step, place, "statistics") for place in places]
     channels = x.dims[1] if x.rank > 1 else x.dims[-1]
     if any(each.size != channels for each in arrays):
         raise Unsupported("its statistics are not for the channels of its input")
-    op = BatchNorm(epsilon=step.get("epsilon", 1e-5), momentum=step.get("momentum", 0.9))
+    op = BatchNorm(
+        epsilon=step.get("epsilon", 1e-5),
+        momentum=step.get("momentum", 0.9),
+        scale=learned[0],
+        center=learned[1],
+    )
     normalized(t, step, x, op, arrays)
 
 
@@ -887,6 +902,7 @@ LAYERS: Final[dict[str, Handler]] = {
     "archspec.HardSwish": _activation("hard_swish"),
     "archspec.HardSigmoid": _activation("hard_sigmoid"),
     "archspec.Mish": _activation("mish"),
+    "archspec.Glu": glu,
     "archspec.LogSigmoid": _activation("log_sigmoid"),
     "archspec.Gelu": _function(lambda step: Gelu(approximate=bool(step.get("tanh", 0)))),
     "Gelu": _function(lambda step: Gelu(approximate=step.get("approximate", "none") == "tanh")),

@@ -99,7 +99,12 @@ def build(
         t.nodes[node.index] = node
     run(t, graph.steps)
     outputs = {each: t.values[each].node for each in graph.outputs if each in t.values}
-    for sentence in notes(t, writer):
+    unread = sum(
+        each.count
+        for each in graph.constants.values()
+        if each.kind == "float" and each.name and each.name not in t.used
+    )
+    for sentence in notes(t, writer, unread if params else 0):
         b.note(sentence)
     return b.finish(outputs, params=params, weights=t.weights)
 
@@ -417,13 +422,18 @@ def _compare(t: Trace, output: str, start: int) -> None:
     t.b.compare(value.node, tuple(extent))
 
 
-def notes(t: Trace, writer: str) -> Iterator[str]:
+def notes(t: Trace, writer: str, unread: int) -> Iterator[str]:
     """Yield sentences about what the exporter changed, and what is shown otherwise."""
     counts = t.counts
 
     def number(key: str, one: str, many: str) -> str:
         return f"{counts[key]:,} {many}" if counts[key] > 1 else f"One {one}"
 
+    if unread:
+        yield (
+            f"{unread:,} stored numbers are in no layer of the graph, as those of heads that only "
+            "help to train."
+        )
     if "norm as a scale" in counts:
         yield (
             f"{number('norm as a scale', 'layer is', 'layers are')} a factor and an offset for "

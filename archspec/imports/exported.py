@@ -1,0 +1,735 @@
+"""PyTorch's `torch.export` archives, `.pt2`: a zip with the graph as JSON, read without torch.
+
+The graph has ATen's operators. Each is written as the steps of ONNX that do the same, and read as
+an ONNX file is; `archspec.imports.onnx` then knows one vocabulary. Shapes stand in the archive, and
+weights as plain bytes, which are read when they are asked for. Pickles in it are never opened.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from archspec.errors import UsageError
+from archspec.imports.limits import check_members, open_file, parse_json, refuse
+from archspec.imports.model import ImportedModel
+from archspec.imports.onnx.reader import build
+from archspec.imports.onnx.source import (
+    SCOPE,
+    Constant,
+    Dims,
+    Source,
+    Step,
+    scope_name,
+)
+from archspec.ops.fields import LARGEST
+
+OPSET: Final = 20
+"""Version of ONNX's operators in which ATen's are written."""
+
+_DTYPES: Final = {1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: "float16",
+                  7: "float32", 8: "float64", 12: "bool", 13: "bfloat16"}  # fmt: skip
+"""Names of torch's element types by the archive's numbers."""
+
+_OLD: Final = "serialized_exported_program.json"
+
+
+def read(path: Path) -> ImportedModel:
+    """Return the network of an archive of `torch.export.save`.
+
+    Raises:
+        UsageError: The file is damaged, or holds no such archive.
+    """
+    with open_file(path) as file:
+        try:
+            archive = zipfile.ZipFile(file)
+            members = archive.infolist()
+            check_members(members, os.fstat(file.fileno()).st_size, path)
+            names = [member.filename for member in members]
+            place = _graph_member(names, path)
+            program = parse_json(archive.read(place), place, path)
+            root = place.split("models/")[0] if "models/" in place else ""
+            config = f"{root}data/weights/{Path(place).stem}_weights_config.json"
+            stored = parse_json(archive.read(config), config, path) if config in names else {}
+        except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+            refuse(path, f"the zip is damaged ({error!s:.100})")
+    reader = _Program(path, program, stored.get("config", {}), f"{root}data/weights/")
+    graph = reader.source()
+    version = str(program.get("torch_version", "")).partition("+")[0]
+    return build(
+        path,
+        graph,
+        name=reader.name or path.stem,
+        format_name=f"PyTorch {version} .pt2".replace("  ", " "),
+        opset=OPSET,
+        writer="torch.export",
+        params=reader.params,
+    )
+
+
+def _graph_member(names: Sequence[str], path: Path) -> str:
+    graphs = [
+        name for name in names if name.endswith(_OLD) or re.search(r"(^|/)models/.*\.json$", name)
+    ]
+    return graphs[0] if graphs else refuse(path, "it has no graph")
+
+
+Arguments: TypeAlias = Mapping[str, Any]
+
+
+class _Program:
+    """Writes a program's ATen operators as ONNX's steps."""
+
+    def __init__(
+        self, path: Path, program: Mapping[str, Any], stored: Mapping[str, Any], folder: str
+    ) -> None:
+        self.path = path
+        self.stored = stored
+        self.folder = folder
+        module = program.get("graph_module", {})
+        self.graph: Mapping[str, Any] = module.get("graph", {})
+        self.signature: Mapping[str, Any] = module.get("signature", {})
+        self.dims: dict[str, Dims] = {
+            name: _dims(meta.get("sizes", []))
+            for name, meta in self.graph.get("tensor_values", {}).items()
+        }
+        self.steps: list[Step] = []
+        self.constants: dict[str, Constant] = {}
+        self.params = 0
+        """Number of parameters, as torch counts them."""
+        self.name = ""
+        """The class of the model."""
+        self._scope = ""
+
+    def source(self) -> Source:
+        """Return the graph."""
+        inputs: dict[str, Dims | None] = {}
+        for spec in self.signature.get("input_specs", []):
+            (kind, value), *_ = spec.items()
+            arg = value.get("arg", {})
+            name = arg.get("name") or arg.get("as_tensor", {}).get("name", "")
+            if kind == "user_input":
+                if name:
+                    inputs[name] = self.dims.get(name)
+                continue
+            stored = next((str(value[key]) for key in _STORED_NAMES if key in value), name)
+            if name in self.dims:
+                self.constants[name] = self._array(name, stored)
+                self.params += prod(self.dims[name]) if kind == "parameter" else 0
+        for node in self.graph.get("nodes", []):
+            self._node(node)
+        outputs = []
+        for spec in self.signature.get("output_specs", []):
+            arg = spec.get("user_output", {}).get("arg", {})
+            if "as_tensor" in arg:
+                outputs.append(arg["as_tensor"]["name"])
+        return Source(self.name, self.steps, self.constants, inputs, outputs, self.dims)
+
+    def _array(self, name: str, stored: str) -> Constant:
+        """Return a parameter or a buffer, which is read when it is asked for."""
+        dims = self.dims[name]
+        if any(not isinstance(n, int) or not 0 <= n <= LARGEST for n in dims):
+            refuse(self.path, f"the array {stored[:60]!r} has impossible extents")
+        meta = self.graph["tensor_values"][name]
+        kind = "float" if meta.get("dtype") in (6, 7, 8, 13) else "int"
+        entry = self.stored.get(stored)
+
+        def load() -> Any:
+            return _read_array(self.path, self.folder, stored, entry, dims)
+
+        return Constant(dims, kind, None, load, stored, prod(dims))
+
+    def _node(self, node: Mapping[str, Any]) -> None:
+        metadata = node.get("metadata", {})
+        stack = [each.split(",", 2) for each in metadata.get("nn_module_stack", "").split(";")]
+        full = [each for each in stack if len(each) == 3]
+        if full and not full[0][1]:
+            self.name = self.name or full[0][2].rpartition(".")[2]
+        outputs = _outputs(node)
+        if not outputs:
+            return
+        function = node.get("name") or outputs[0]
+        self._scope = scope_name([each[1] for each in full], [each[2] for each in full], function)
+        arguments = {
+            each.get("name", str(at)): _argument(each.get("arg", {}))
+            for at, each in enumerate(node.get("inputs", []))
+        }
+        target = node.get("target", "").removeprefix("torch.ops.")
+        parts = target.split(".")
+        name = parts[1] if parts[0] == "aten" and len(parts) > 1 else target
+        write = ATEN.get(name.rstrip("_") if not name.startswith("_") else name)
+        before = len(self.steps)
+        if write is not None:
+            try:
+                write(self, arguments, outputs)
+            except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+                del self.steps[before:]
+                write = None
+        if write is None:
+            tensors = [
+                each.name
+                for value in arguments.values()
+                for each in (value if isinstance(value, list) else [value])
+                if isinstance(each, Tensor)
+            ]
+            self.step(name or "operator", tensors, outputs)
+
+    # What the functions of operators use.
+
+    def step(
+        self, op: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any
+    ) -> None:
+        """Add a step."""
+        attributes[SCOPE] = self._scope
+        self.steps.append(Step(op, "", tuple(inputs), tuple(outputs), attributes))
+
+    def number(self, value: float) -> str:
+        """Return the name of a constant with one value."""
+        name = f"archspec_constant_{len(self.constants)}"
+        kind = "float" if isinstance(value, float) else "int"
+        self.constants[name] = Constant.of((), [value], kind)
+        return name
+
+    def ints(self, values: Sequence[int]) -> str:
+        """Return the name of a constant that is a list of whole numbers."""
+        name = f"archspec_constant_{len(self.constants)}"
+        self.constants[name] = Constant.of((len(values),), list(values))
+        return name
+
+    def new(self, like: str, dims: Dims | None = None) -> str:
+        """Return the name of a value between two steps."""
+        name = f"{like}_archspec_{len(self.steps)}"
+        if dims is not None:
+            self.dims[name] = dims
+        return name
+
+    def rank(self, tensor: Tensor) -> int:
+        return len(self.dims[tensor.name])
+
+    def shape_of(self, output: str) -> list[int]:
+        """Return the extents of a value for Reshape: 0 for an open first one, -1 for another."""
+        return [
+            n if isinstance(n, int) else 0 if at == 0 else -1
+            for at, n in enumerate(self.dims[output])
+        ]
+
+
+_STORED_NAMES: Final = (
+    "parameter_name",
+    "buffer_name",
+    "tensor_constant_name",
+    "custom_obj_name",
+)
+
+
+class Tensor:
+    """An argument that is a tensor."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def _argument(arg: Mapping[str, Any]) -> Any:
+    """Return the value of an argument; None where it has none, or is only known at run time."""
+    given: tuple[str, Any] = next(iter(arg.items()), ("as_none", None))
+    kind, value = given
+    if kind == "as_tensor":
+        return Tensor(value["name"])
+    if kind in ("as_tensors", "as_optional_tensors"):
+        flat = [each.get("as_tensor", each) if isinstance(each, dict) else {} for each in value]
+        return [Tensor(each["name"]) if "name" in each else None for each in flat]
+    if kind == "as_sym_int":
+        return value.get("as_int")
+    if kind == "as_sym_ints":
+        return [each.get("as_int") for each in value]
+    if kind in ("as_sym_float", "as_sym_bool"):
+        return value.get("as_float", value.get("as_bool"))
+    return None if kind == "as_none" else value
+
+
+def _outputs(node: Mapping[str, Any]) -> list[str]:
+    names: list[str] = []
+    for each in node.get("outputs", []):
+        if "as_tensor" in each:
+            names.append(each["as_tensor"]["name"])
+        elif "as_tensors" in each:
+            names += [tensor["name"] for tensor in each["as_tensors"]]
+    return names
+
+
+def _dims(sizes: Sequence[Mapping[str, Any]]) -> Dims:
+    return tuple(
+        each["as_int"] if "as_int" in each else str(each.get("as_expr", {}).get("expr_str", "?"))
+        for each in sizes
+    )
+
+
+def _read_array(
+    path: Path, folder: str, stored: str, entry: Mapping[str, Any] | None, dims: Dims
+) -> Any:
+    """Return an array of the archive."""
+    import numpy as np  # noqa: PLC0415
+
+    if entry is None or entry.get("use_pickle"):
+        raise UsageError(
+            f"{path} has {stored} in a pickle, which archspec does not open: save the program "
+            "with PyTorch 2.9 or later for its weights"
+        )
+    meta = entry.get("tensor_meta", {})
+    dtype = _DTYPES.get(meta.get("dtype", 0))
+    if dtype is None:
+        raise UsageError(f"{path} has {stored} in a type of numbers that archspec does not read")
+    member = folder + str(entry.get("path_name", ""))
+    with zipfile.ZipFile(path) as archive:
+        try:
+            raw = archive.read(member)
+        except KeyError:
+            refuse(path, f"it has no {member[:100]}")
+    array = np.frombuffer(raw, "<u2" if dtype == "bfloat16" else np.dtype(dtype).newbyteorder("<"))
+    if dtype == "bfloat16":
+        array = (array.astype("uint32") << 16).view("float32")
+    strides = [each.get("as_int", 0) for each in meta.get("strides", [])]
+    start = meta.get("storage_offset", {}).get("as_int", 0)
+    last = start + sum((n - 1) * step for n, step in zip(dims, strides, strict=True))
+    if min([*strides, start], default=0) < 0 or (prod(dims) and last >= array.size):
+        refuse(path, f"the array {stored[:60]!r} is cut")
+    bytes_ = array.dtype.itemsize
+    return np.lib.stride_tricks.as_strided(
+        array[start:], dims, [step * bytes_ for step in strides], writeable=False
+    ).copy()
+
+
+# Operators of ATen: one function each, called as ATen calls the operator.
+
+Writer: TypeAlias = Callable[[_Program, Arguments, Sequence[str]], None]
+
+
+def _name(value: Any) -> str:
+    return value.name if isinstance(value, Tensor) else ""
+
+
+def _each(value: Any, count: int) -> list[int]:
+    """Return one number for each axis; ATen repeats a single one."""
+    numbers = list(value) if isinstance(value, list) else [value]
+    return [int(n) for n in (numbers * count if len(numbers) == 1 else numbers)]
+
+
+def _plain(op: str, **attributes: Any) -> Writer:
+    """Return the function of an operator on one tensor."""
+
+    def write(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+        p.step(op, [_name(next(iter(a.values())))], outputs[:1], **attributes)
+
+    return write
+
+
+def _with(op: str, **names: tuple[str, float]) -> Writer:
+    """Return the function of an operator with numbers: ONNX's name, ATen's, and the default."""
+
+    def write(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+        numbers = {
+            ours: float(a[theirs] if a.get(theirs) is not None else default)
+            for ours, (theirs, default) in names.items()
+        }
+        p.step(op, [_name(next(iter(a.values())))], outputs[:1], **numbers)
+
+    return write
+
+
+def convolution(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    rank = p.rank(a["weight"]) - 2
+    padding = a.get("padding", 0)
+    attributes: dict[str, Any] = {
+        "strides": _each(a.get("stride") or 1, rank),
+        "dilations": _each(a.get("dilation") or 1, rank),
+        "group": int(a.get("groups") or 1),
+    }
+    if isinstance(padding, str):
+        attributes["auto_pad"] = "VALID" if padding == "valid" else "SAME_UPPER"
+    else:
+        attributes["pads"] = _each(padding or 0, rank) * 2
+    op = "ConvTranspose" if a.get("transposed") else "Conv"
+    if a.get("transposed"):
+        attributes["output_padding"] = _each(a.get("output_padding") or 0, rank)
+    inputs = [a["input"].name, a["weight"].name, _name(a.get("bias"))]
+    p.step(op, inputs if inputs[2] else inputs[:2], outputs[:1], **attributes)
+
+
+def conv_transpose(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    convolution(p, {**a, "transposed": True}, outputs)
+
+
+def linear(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    inputs = [a["input"].name, a["weight"].name, _name(a.get("bias"))]
+    p.step("Gemm", inputs if inputs[2] else inputs[:2], outputs, transB=1)
+
+
+def addmm(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    p.step("Gemm", [a["mat1"].name, a["mat2"].name, a["self"].name], outputs)
+
+
+def matmul(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    p.step("MatMul", [value.name for value in a.values() if isinstance(value, Tensor)], outputs)
+
+
+def batch_norm(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    names = ("input", "weight", "bias", "running_mean", "running_var")
+    p.step(
+        "BatchNormalization",
+        [_name(a.get(name)) for name in names],
+        outputs[:1],
+        epsilon=float(a.get("eps", 1e-5)),
+        momentum=1 - float(a.get("momentum", 0.1)),
+    )
+
+
+def layer_norm(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    p.step(
+        "LayerNormalization",
+        [_name(a.get(name)) for name in ("input", "weight", "bias")],
+        outputs[:1],
+        epsilon=float(a.get("eps", 1e-5)),
+        axis=-len(a["normalized_shape"]),
+    )
+
+
+def group_norm(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    p.step(
+        "GroupNormalization",
+        [_name(a.get(name)) for name in ("input", "weight", "bias")],
+        outputs[:1],
+        epsilon=float(a.get("eps", 1e-5)),
+        num_groups=int(a["num_groups"]),
+    )
+
+
+def instance_norm(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    names = [_name(a.get(name)) for name in ("input", "weight", "bias")]
+    p.step("InstanceNormalization", names, outputs, epsilon=float(a.get("eps", 1e-5)))
+
+
+def pool(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    _pool(p, a, outputs, "MaxPool")
+
+
+def avg_pool(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    if a.get("divisor_override"):
+        raise ValueError
+    counted = 1 if a.get("count_include_pad", True) else 0
+    _pool(p, a, outputs, "AveragePool", count_include_pad=counted)
+
+
+def _pool(p: _Program, a: Arguments, outputs: Sequence[str], op: str, **more: Any) -> None:
+    rank = p.rank(a["self"]) - 2
+    kernel = _each(a["kernel_size"], rank)
+    p.step(
+        op,
+        [a["self"].name],
+        outputs,
+        kernel_shape=kernel,
+        strides=_each(a.get("stride") or kernel, rank),
+        pads=_each(a.get("padding") or 0, rank) * 2,
+        dilations=_each(a.get("dilation") or 1, rank),
+        ceil_mode=int(bool(a.get("ceil_mode"))),
+        **more,
+    )
+
+
+def _adaptive(whole: str, window: str) -> Writer:
+    """Return the function of a pool to a given size."""
+
+    def write(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+        x = a["self"].name
+        before, after = p.dims[x][2:], p.dims[outputs[0]][2:]
+        if all(n == 1 for n in after):
+            p.step(whole, [x], outputs[:1])
+            return
+        if any(not isinstance(n, int) or n % m for n, m in zip(before, after, strict=True)):
+            raise ValueError  # windows of several sizes
+        kernel = [n // m for n, m in zip(before, after, strict=True)]
+        p.step(window, [x], outputs[:1], kernel_shape=kernel, strides=kernel)
+
+    return write
+
+
+def _reduced(op: str) -> Writer:
+    def write(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+        axes = a.get("dim")
+        axes = [axes] if isinstance(axes, int) else axes or list(range(p.rank(a["self"])))
+        keep = int(bool(a.get("keepdim")))
+        p.step(op, [a["self"].name, p.ints(axes)], outputs[:1], keepdims=keep)
+
+    return write
+
+
+def _shaped(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    """Write what gives the same values other extents."""
+    x = next(value for value in a.values() if isinstance(value, Tensor))
+    p.step("Reshape", [x.name, p.ints(p.shape_of(outputs[0]))], outputs)
+
+
+def expand(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    to = [n if n >= 0 else 1 for n in p.shape_of(outputs[0])]
+    p.step("Expand", [a["self"].name, p.ints([n or 1 for n in to])], outputs)
+
+
+def permute(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    rank = p.rank(a["self"])
+    p.step("Transpose", [a["self"].name], outputs, perm=[axis % rank for axis in a["dims"]])
+
+
+def transpose(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    order = list(range(p.rank(a["self"])))
+    one, other = a["dim0"], a["dim1"]
+    order[one], order[other] = order[other], order[one]
+    p.step("Transpose", [a["self"].name], outputs, perm=order)
+
+
+def turned(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    order = list(reversed(range(p.rank(a["self"]))))
+    p.step("Transpose", [a["self"].name], outputs, perm=order)
+
+
+def cat(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    p.step("Concat", [each.name for each in a["tensors"]], outputs, axis=int(a.get("dim") or 0))
+
+
+def split(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    axis = int(a.get("dim") or 0)
+    sizes = [p.dims[output][axis] for output in outputs]
+    p.step("Split", [a["self"].name, p.ints(sizes)], outputs, axis=axis)
+
+
+def slice_(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    axis, start, stop = int(a.get("dim") or 0), a.get("start") or 0, a.get("end")
+    if stop is None:
+        stop = 2**63 - 1
+    inputs = [a["self"].name, *(p.ints([n]) for n in (start, stop, axis, a.get("step") or 1))]
+    p.step("Slice", inputs, outputs)
+
+
+def select(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    p.step("Gather", [a["self"].name, p.number(int(a["index"]))], outputs, axis=int(a["dim"]))
+
+
+def _arithmetic(op: str) -> Writer:
+    def write(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+        names = [
+            value.name if isinstance(value, Tensor) else p.number(float(value))
+            for value in (a["self"], a["other"])
+        ]
+        if a.get("alpha") not in (None, 1, 1.0):
+            raise ValueError
+        p.step(op, names, outputs)
+
+    return write
+
+
+def rsub(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    _arithmetic("Sub")(p, {"self": a["other"], "other": a["self"]}, outputs)
+
+
+def _softmax(op: str) -> Writer:
+    def write(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+        p.step(op, [a["self"].name], outputs, axis=int(a["dim"]))
+
+    return write
+
+
+def dropout(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    x = next(value for value in a.values() if isinstance(value, Tensor))
+    if a.get("train") or a.get("training"):
+        p.step("Dropout", [x.name], outputs[:1], ratio=float(a["p"]))
+    else:
+        p.step("Identity", [x.name], outputs[:1])
+
+
+def clamp(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    low, high = a.get("min", a.get("min_val")), a.get("max", a.get("max_val"))
+    limits = {"min": low, "max": high}
+    numbers = {key: float(value) for key, value in limits.items() if value is not None}
+    p.step("Clip", [a["self"].name], outputs, **numbers)
+
+
+def hardtanh(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    clamp(p, {"min_val": -1.0, "max_val": 1.0, **a}, outputs)
+
+
+def gelu(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    p.step("Gelu", [a["self"].name], outputs, approximate=a.get("approximate") or "none")
+
+
+def prelu(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    p.step("PRelu", [a["self"].name, a["weight"].name], outputs)
+
+
+def embedding(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    p.step("Gather", [a["weight"].name, a["indices"].name], outputs, axis=0)
+
+
+def _resized(mode: str) -> Writer:
+    def write(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+        x = next(value for value in a.values() if isinstance(value, Tensor))
+        sizes = [n if isinstance(n, int) else None for n in p.dims[outputs[0]]]
+        first = p.dims[x.name][0]
+        sizes[0] = first if isinstance(first, int) else 1
+        if None in sizes:
+            raise ValueError
+        corners = "align_corners" if a.get("align_corners") else "half_pixel"
+        known = [n for n in sizes[2:] if n is not None]
+        axes = list(range(2, len(sizes)))
+        p.step(
+            "Resize",
+            [x.name, "", "", p.ints(known)],
+            outputs,
+            mode=mode,
+            axes=axes,
+            coordinate_transformation_mode=corners,
+        )
+
+    return write
+
+
+def _padded(mode: str) -> Writer:
+    def write(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+        given = list(a.get("pad", a.get("padding")) or [])
+        rank = p.rank(a["self"])
+        before, after = [0] * rank, [0] * rank
+        for at in range(len(given) // 2):  # from the last axis on
+            before[rank - 1 - at], after[rank - 1 - at] = given[2 * at], given[2 * at + 1]
+        words = {"replicate": "edge", "circular": "wrap"}
+        chosen = str(a.get("mode") or mode)
+        p.step(
+            "Pad",
+            [a["self"].name, p.ints([*before, *after]), p.number(float(a.get("value") or 0))],
+            outputs,
+            mode=words.get(chosen, chosen),
+        )
+
+    return write
+
+
+def pixel_shuffle(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    factor = int(a["upscale_factor"])
+    p.step("DepthToSpace", [a["self"].name], outputs, blocksize=factor, mode="CRD")
+
+
+def attention(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    """Write scaled dot-product attention: a product, a softmax, a product."""
+    if a.get("attn_mask") is not None or a.get("is_causal") or a.get("enable_gqa"):
+        raise ValueError
+    q, k, v = (a[name].name for name in ("query", "key", "value"))
+    rank = len(p.dims[q])
+    size = p.dims[q][-1]
+    names = [p.new(outputs[0] + word) for word in ("key", "score", "scale", "share")]
+    order = [*range(rank - 2), rank - 1, rank - 2]
+    p.step("Transpose", [k], names[:1], perm=order)
+    p.step("MatMul", [q, names[0]], names[1:2])
+    scale = a.get("scale") or size**-0.5
+    p.step("Mul", [names[1], p.number(float(scale))], names[2:3])
+    p.step("Softmax", [names[2]], names[3:4], axis=-1)
+    p.step("MatMul", [names[3], v], outputs)
+
+
+def _by_rank(name: str, write: Writer) -> dict[str, Writer]:
+    """Return a function under the names that ATen has for one to three spatial axes."""
+    return {f"{name}{rank}d": write for rank in (1, 2, 3)}
+
+
+ATEN: Final[Mapping[str, Writer]] = {
+    **_by_rank("conv", convolution),
+    **_by_rank("conv_transpose", conv_transpose),
+    "convolution": convolution,
+    "linear": linear,
+    "addmm": addmm,
+    "mm": matmul,
+    "bmm": matmul,
+    "matmul": matmul,
+    "batch_norm": batch_norm,
+    "_native_batch_norm_legit_no_training": batch_norm,
+    "layer_norm": layer_norm,
+    "native_layer_norm": layer_norm,
+    "group_norm": group_norm,
+    "instance_norm": instance_norm,
+    **_by_rank("max_pool", pool),
+    **{f"max_pool{rank}d_with_indices": pool for rank in (2, 3)},
+    **_by_rank("avg_pool", avg_pool),
+    **_by_rank("adaptive_avg_pool", _adaptive("GlobalAveragePool", "AveragePool")),
+    **_by_rank("adaptive_max_pool", _adaptive("GlobalMaxPool", "MaxPool")),
+    "mean": _reduced("ReduceMean"),
+    "amax": _reduced("ReduceMax"),
+    **dict.fromkeys(
+        ("flatten", "unflatten", "view", "_unsafe_view", "reshape", "squeeze", "unsqueeze",
+         "view_copy"),
+        _shaped,
+    ),
+    "expand": expand,
+    "permute": permute,
+    "transpose": transpose,
+    "t": turned,
+    "numpy_T": turned,
+    "cat": cat,
+    "concat": cat,
+    "split": split,
+    "split_with_sizes": split,
+    "chunk": split,
+    "slice": slice_,
+    "select": select,
+    "add": _arithmetic("Add"),
+    "sub": _arithmetic("Sub"),
+    "mul": _arithmetic("Mul"),
+    "div": _arithmetic("Div"),
+    "maximum": _arithmetic("Max"),
+    "rsub": rsub,
+    "softmax": _softmax("Softmax"),
+    "_softmax": _softmax("Softmax"),
+    "log_softmax": _softmax("LogSoftmax"),
+    "_log_softmax": _softmax("LogSoftmax"),
+    "dropout": dropout,
+    "feature_dropout": dropout,
+    "relu": _plain("Relu"),
+    "relu6": _plain("Clip", min=0.0, max=6.0),
+    "sigmoid": _plain("Sigmoid"),
+    "tanh": _plain("Tanh"),
+    "silu": _plain("archspec.Swish"),
+    "mish": _plain("Mish"),
+    "hardswish": _plain("HardSwish"),
+    "hardsigmoid": _plain("archspec.HardSigmoid"),
+    "selu": _plain("Selu"),
+    "softplus": _plain("Softplus"),
+    "softsign": _plain("Softsign"),
+    "log_sigmoid": _plain("archspec.LogSigmoid"),
+    "exp": _plain("Exp"),
+    "abs": _plain("Abs"),
+    "neg": _plain("Neg"),
+    "glu": _plain("archspec.Glu"),
+    "leaky_relu": _with("LeakyRelu", alpha=("negative_slope", 0.01)),
+    "elu": _with("Elu", alpha=("alpha", 1.0)),
+    "celu": _with("Celu", alpha=("alpha", 1.0)),
+    "gelu": gelu,
+    "prelu": prelu,
+    "hardtanh": hardtanh,
+    "clamp": clamp,
+    "clip": clamp,
+    "embedding": embedding,
+    "upsample_nearest1d": _resized("nearest"),
+    "upsample_nearest2d": _resized("nearest"),
+    "upsample_bilinear2d": _resized("linear"),
+    "upsample_bicubic2d": _resized("cubic"),
+    "pad": _padded("constant"),
+    "constant_pad_nd": _padded("constant"),
+    **_by_rank("reflection_pad", _padded("reflect")),
+    **_by_rank("replication_pad", _padded("replicate")),
+    "pixel_shuffle": pixel_shuffle,
+    "scaled_dot_product_attention": attention,
+    **dict.fromkeys(
+        ("contiguous", "clone", "detach", "alias", "to", "_to_copy", "lift_fresh_copy", "type_as"),
+        _plain("Identity"),
+    ),
+}  # fmt: skip
+"""The function of each operator of ATen, without its overload and the `_` of those in place."""
