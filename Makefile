@@ -13,7 +13,8 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no
 # Tests start hundreds of processes: what they import is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-fast test-all check pytest lint format types docs faithful editor bench clean
+.PHONY: demo test test-fast test-all check pytest lint format types docs faithful editor break-models \
+	bench clean
 
 demo: $(VENV)/ready
 	$(BIN)/archspec build vgg16
@@ -63,6 +64,10 @@ faithful: $(VENV)/dev
 editor:
 	folder=$$(mktemp -d) && cp editors/page/*.js* $$folder && cd $$folder && npm ci --ignore-scripts \
 		&& npm run build -- --outfile=$(CURDIR)/archspec/serve/static/codemirror.js && rm -r $$folder
+
+# A million model files with something changed at random: a night. FILES=1000 tries fewer.
+break-models: $(VENV)/dev
+	$(BIN)/python tests/break_models.py $(or $(FILES),1000000) --seed $(or $(SEED),$(shell date +%F))
 
 bench: $(VENV)/dev
 	$(BIN)/python benchmarks/run.py

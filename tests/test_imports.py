@@ -1,6 +1,8 @@
 """Model files as networks: formats by their bytes, names, unknown layers, what is refused."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -199,3 +201,28 @@ def test_totals_of_an_open_input_are_formulas_and_unknown():
     assert "at least 108*height*width + unknown (1 layer: Foo)" in " ".join(text.split())
     assert costs.to_dict()["totals"]["macs"] is None
     assert costs.to_dict()["at_least"]["macs"] == "108*height*width"
+
+
+# Damaged files
+
+
+def test_a_changed_file_is_a_table_or_a_sentence():
+    """Bytes, numbers, names and members of every fixture; `make break-models` changes a million."""
+    command = [sys.executable, str(Path(__file__).parent / "break_models.py"), "300"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "300 begun" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"# a" * 20_000, b"\n" * 60_000, b"{\n" * 30_000, b"layers " * 9_000, b", " * 30_000],
+)
+def test_the_format_of_any_text_is_told_in_linear_time(tmp_path, content):
+    path = tmp_path / "text.txt"
+    path.write_bytes(content)
+    code = f"from archspec.imports.formats import find_format; print(find_format({str(path)!r}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "None\n"

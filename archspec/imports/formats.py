@@ -76,10 +76,13 @@ ZIP: Final = b"PK\x03\x04"
 HDF5: Final = b"\x89HDF\r\n\x1a\n"
 GRAPH_FILE: Final = ("saved_model.pb", "saved_model.pbtxt")
 
-_KERAS_TEXT = re.compile(rb'^\s*(?:\{.*?)?"?class_name"?\s*:', re.MULTILINE | re.DOTALL)
-_LAYERS = re.compile(rb'(?:^|[{,])\s*"?layers"?\s*:', re.MULTILINE)
-_DARKNET = re.compile(rb"\s*(?:[#;][^\n]*\s*)*\[\s*(?:net|network)\s*\]", re.IGNORECASE)
-_CAFFE = re.compile(rb"^\s*(?:layers?|input_shape)\s*\{", re.MULTILINE)
+# No expression below takes more than linear time, whatever the text.
+_CLASS_IN_JSON = re.compile(rb'"class_name"\s*:')
+_CLASS_IN_YAML = re.compile(rb"^class_name[ \t]*:", re.MULTILINE)
+_LAYERS = re.compile(rb'(?:^[ \t]*|[{,]\s*)"?layers"?[ \t]*:', re.MULTILINE)
+_NO_COMMENT = re.compile(rb"^[ \t]*(?=[^\s#;])", re.MULTILINE)
+_DARKNET = re.compile(rb"\[\s*(?:net|network)\s*\]", re.IGNORECASE)
+_CAFFE = re.compile(rb"^[ \t]*(?:layers?|input_shape)[ \t]*\{", re.MULTILINE)
 _ONNX = re.compile(rb"\x08[\x01-\x20][\x12\x1a\x22\x28\x32\x3a\x42]", re.DOTALL)
 
 
@@ -160,13 +163,19 @@ def _format_of_bytes(head: bytes, path: str) -> Format | None:
 
 
 def _format_of_text(head: bytes) -> Format | None:
-    if _DARKNET.match(head.removeprefix(b"\xef\xbb\xbf")):
+    text = head.removeprefix(b"\xef\xbb\xbf")
+    first = _NO_COMMENT.search(text)
+    if first and _DARKNET.match(text, first.end()):
         return DARKNET
-    if _CAFFE.search(head):
+    if _CAFFE.search(text):
         return CAFFE
-    keras, layers = _KERAS_TEXT.search(head), _LAYERS.search(head)
+    is_json = text.lstrip()[:1] == b"{"
+    keras, layers = (
+        (_CLASS_IN_JSON if is_json else _CLASS_IN_YAML).search(text),
+        _LAYERS.search(text),
+    )
     # A spec's `layers` comes first; Keras says the class of a network before its layers.
-    return KERAS if keras and (layers is None or keras.end() <= layers.end()) else None
+    return KERAS if keras and (layers is None or keras.start() < layers.start()) else None
 
 
 def _format_of_zip(path: str) -> Format | None:

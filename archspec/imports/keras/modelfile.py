@@ -225,7 +225,7 @@ def names_in(group: Any, attribute: str) -> list[str]:
 
 
 def _bytes(text: Any) -> bytes:
-    return text if isinstance(text, bytes) else str(text).encode()
+    return text if isinstance(text, bytes) else str(text).encode(errors="replace")
 
 
 def _check_sizes(file: ModelFile) -> None:
