@@ -194,6 +194,19 @@ def test_a_slice_has_a_part_for_each_top(read):
     ]  # fmt: skip
 
 
+def test_weights_of_one_name_are_shared(read):
+    """As in a siamese network: the second convolution has the first one's kernel and bias."""
+    more = (
+        "param { name: 'w' } param { name: 'b' } convolution_param { num_output: 3 kernel_size: 1 }"
+    )
+    model = read(
+        layer("Convolution", "first", more=more) + layer("Convolution", "p", "first", more)
+    )
+    assert [node.layer.params for node in model.graph.nodes] == [0, 12, 0]
+    assert model.graph.nodes[2].layer.owner == "first"
+    assert model.params == 12
+
+
 def test_rates_of_zero_keep_weights_from_training(read):
     conv = "convolution_param { num_output: 4 kernel_size: 1 }"
     text = layer(

@@ -87,7 +87,7 @@ _V1_TYPES: Final = {
 _OLDER_NAMES: Final = {"SoftmaxLoss": "SoftmaxWithLoss"}
 
 _LEARNED: Final = {"Convolution", "Deconvolution", "InnerProduct", "Scale", "PReLU", "Bias"}
-"""Types whose `param` says whether training changes the weights."""
+"""Types whose `param` says whether training changes the weights, and who shares them."""
 
 _DATA: Final = {
     "Data", "ImageData", "HDF5Data", "MemoryData", "WindowData", "DummyData", "Input",
@@ -177,7 +177,8 @@ class _Net:
     folded: dict[int, Layer] = field(default_factory=dict)
     """The Scale layer that belongs to a BatchNorm layer, by the line of the latter."""
     builder: ModelBuilder = field(init=False)
-    loss_weights: dict[str, float] = field(default_factory=dict)
+    owners: dict[tuple[str, ...], Node] = field(default_factory=dict)
+    """The first layer with weights of these names, which later ones share."""
     averages: int = 0
     """Number of BatchNorm layers."""
     params: int | None = 0
@@ -277,7 +278,13 @@ class _Net:
             message = f"layer `{layer.name}`: {problems}"
             raise TextProblem(layer.line, message) from None
         name = f"{layer.name}_{part}" if part else layer.name
+        key = layer.shared_names if layer.type in _LEARNED and not part else ()
+        if all(key) and key in self.owners:
+            first = self.owners[key]
+            return self.builder.share(first, *inputs, name=name, type_name=layer.type)
         node = self.builder.add(op, *inputs, name=name, type_name=layer.type)
+        if key and all(key):
+            self.owners[key] = node
         if isinstance(node.op, Unknown) or self.params is None:
             self.params = None
         else:

@@ -8,7 +8,6 @@ as space-to-batch, 16-bit weights behind an operator) is read as what it means.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +20,7 @@ from archspec.errors import UsageError
 from archspec.graph.graph import Node
 from archspec.imports.building import ModelBuilder
 from archspec.imports.model import Arrays, ImportedModel
+from archspec.imports.tensornames import common_root, is_nameless, layer_name
 from archspec.imports.tflitefile import Operator, Tensor, TfliteFile, open_tflite
 from archspec.ops.arrangement import Flatten, Pad, PadChannels, Reshape, Slice, Upsample
 from archspec.ops.axes import names_of_axes
@@ -50,16 +50,6 @@ _WITH_KERNEL: Final = {
     "CONV_2D", "CONV_3D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"
 }  # fmt: skip
 """Operators whose second input is a kernel, which is called like the layer."""
-
-_NAMELESS: Final = ("StatefulPartitionedCall", "PartitionedCall", "arith.constant")
-"""Beginnings of names that say nothing."""
-
-_OP_WORDS: Final = re.compile(
-    r"/(?:convolution|depthwise|separable_conv2d|conv_transpose|Conv2D|DepthwiseConv2dNative|MatMul"
-    r"|BiasAdd|Relu6?|Elu|Sigmoid|Tanh|Softmax|LeakyRelu|MaxPool(?:2d)?|AvgPool|Mean|Max|Add|add"
-    r"|Mul|mul|concat|Reshape|Squeeze|Pad|Sum|convolution/\w+|batchnorm/\w+)_?\d*$"
-)
-"""Ends of a tensor's name that say which operator made it."""
 
 
 class Stored(NamedTuple):
@@ -137,11 +127,10 @@ class _Net:
             tensors.insert(0, operator.inputs[1])
         for index in tensors:
             name = self.tensor(index).name.split(";")[-1 if first else 0]
-            if name and not name.startswith(_NAMELESS):
+            if not is_nameless(name):
                 break
-        name = name.removesuffix(":0").removeprefix(self.root)
-        short = _OP_WORDS.sub("", name) or name
-        return name if short in self.names else short
+        short = layer_name(name, self.root)
+        return name.removesuffix(":0").removeprefix(self.root) if short in self.names else short
 
     def add(
         self,
@@ -260,7 +249,9 @@ def read(path: str | os.PathLike[str]) -> ImportedModel:
         format_name=f"TFLite{writer}",
     )
     net.nodes = dict(zip(names, net.builder.inputs.values(), strict=True))
-    net.root = _common_root(file)
+    net.root = common_root(
+        file.tensors[each.outputs[0]].name for each in file.operators if each.outputs
+    )
     for operator in file.operators:
         for index in set(operator.inputs):
             net.readers.setdefault(index, []).append(operator)
@@ -288,16 +279,6 @@ def read(path: str | os.PathLike[str]) -> ImportedModel:
 def _input_name(name: str, index: int) -> str:
     name = name.removeprefix("serving_default_").removesuffix(":0")
     return name or f"input_{index}"
-
-
-def _common_root(file: TfliteFile) -> str:
-    """Return the first part of the operators' names, where all have the same: the model's name."""
-    roots = {
-        file.tensors[operator.outputs[0]].name.partition("/")[0]
-        for operator in file.operators
-        if operator.outputs and "/" in file.tensors[operator.outputs[0]].name
-    }
-    return f"{roots.pop()}/" if len(roots) == 1 else ""
 
 
 def _add(net: _Net, operator: Operator) -> None:
