@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from support.blank import blank_pictures
 from support.browser import chromium, open_page
 from support.serving import serve
 
-__all__ = ["chromium", "open_page", "serve"]
+__all__ = ["blank_pictures", "chromium", "open_page", "serve"]
 
 MORE = float(os.environ.get("ARCHSPEC_EXAMPLES", "1"))
 """Multiple of the usual number of examples that is drawn: 0.2 in `make test-fast`."""
@@ -38,10 +39,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out files that are all about Keras where it is not wanted: they import it at once."""
-    if "not keras" in config.option.markexpr and collection_path.suffix == ".py":
+    """Leave out files that are all about what is not wanted: some import it at once."""
+    unwanted = [mark for mark in ("client", "keras") if f"not {mark}" in config.option.markexpr]
+    if unwanted and collection_path.suffix == ".py":
         text = collection_path.read_text(encoding="utf-8")
-        return "\npytestmark = pytest.mark.keras\n" in text or None
+        return any(f"\npytestmark = pytest.mark.{mark}\n" in text for mark in unwanted) or None
     return None
 
 

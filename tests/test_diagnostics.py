@@ -96,7 +96,10 @@ UNREACHED = {
 
 def messages(module: Path) -> Iterator[str]:
     """The messages of all problems that a module makes, `{}` for what is put into them."""
-    for function in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+    text = module.read_text(encoding="utf-8")
+    if "Problem(" not in text:
+        return
+    for function in ast.walk(ast.parse(text)):
         if not isinstance(function, ast.FunctionDef):
             continue
         names: dict[str, list[ast.expr]] = {}

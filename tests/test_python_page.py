@@ -22,7 +22,8 @@ TRAINED = {"resume", "compare_runs", "evaluate", "predict"}
 """Functions whose example follows the one of `fit`."""
 
 ENGINE = TRAINED | {
-    *("build", "load_model", "probe", "verify", "weights.copy", "export", "fit", "find_lr")
+    *("build", "load_model", "probe", "verify", "weights.copy", "export", "fit", "find_lr"),
+    *("search", "join_search"),  # in processes of their own
 }
 """Functions whose example needs Keras."""
 

@@ -28,6 +28,7 @@ from archspec.training.fit import fit, resume
 
 pytestmark = [
     pytest.mark.keras,
+    pytest.mark.usefixtures("blank_pictures"),
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn import metrics
 from support.specs import spec_of
 
 from archspec.data import dataset, targets
@@ -242,6 +241,8 @@ def test_standardized_numbers_have_mean_0_and_come_back():
 
 
 def test_scores_of_numbers_are_those_of_scikit_learn():
+    from sklearn import metrics
+
     rng = np.random.default_rng(3)
     truth = rng.normal(size=(50, 2)) * [1, 100]
     predicted = truth + rng.normal(size=(50, 2)) * [0.5, 20]
@@ -259,6 +260,8 @@ def test_scores_of_numbers_are_those_of_scikit_learn():
 
 
 def test_scores_of_labels_are_those_of_scikit_learn():
+    from sklearn import metrics
+
     rng = np.random.default_rng(4)
     truth = rng.integers(0, 2, (60, 3)).astype(float)
     predicted = np.clip(truth * 0.4 + rng.uniform(0, 0.6, (60, 3)), 0, 1).round(1)  # many equal

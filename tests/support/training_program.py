@@ -12,6 +12,8 @@ import signal
 import sys
 from typing import Any
 
+from support.blank import blank
+
 from archspec.errors import UsageError
 from archspec.training.callbacks import Watcher
 from archspec.training.fit import fit, resume
@@ -56,7 +58,8 @@ def main(jobs: str, *hosts: str) -> None:
         together = Hosts(count, index, f"127.0.0.1:{port}")
     for spec, home, recipe, left in json.loads(jobs):
         try:
-            train(spec, home, recipe, left, together)
+            with blank():
+                train(spec, home, recipe, left, together)
         except UsageError as error:
             sys.stdout.write(f"{home}: {error}\n")
 
