@@ -331,7 +331,7 @@ class Names:
             return
         bounds = best[1]
         self._taken.append(bounds._replace(x=bounds.x - 3, right=bounds.right + 3))
-        leader = _leader(disc, bounds)
+        leader = leader_of(disc, bounds)
         if math.dist(*leader) > LEADER:
             self._leaders.append(leader)
             self._marks.append(Path(leader, "line", width=0.6))
@@ -350,10 +350,10 @@ class Names:
         )
         if not inside or any(bounds.overlaps(other) for other in self._taken):
             return False
-        leader = _leader(disc, bounds)
+        leader = leader_of(disc, bounds)
         return not (
-            any(_crosses(*leader, other) for other in self._taken)
-            or any(_crosses(*other, bounds) for other in self._leaders)
+            any(crosses(*leader, other) for other in self._taken)
+            or any(crosses(*other, bounds) for other in self._leaders)
         )
 
 
@@ -379,7 +379,7 @@ def _hides(bounds: Bounds, disc: Disc) -> bool:
     return across and bounds.y - DOT < disc.y < bounds.bottom + DOT
 
 
-def _leader(disc: Disc, bounds: Bounds) -> tuple[Point, Point]:
+def leader_of(disc: Disc, bounds: Bounds) -> tuple[Point, Point]:
     """Return the line from a circle's edge to the nearest point of its name."""
     end = min(max(disc.x, bounds.x), bounds.right), min(max(disc.y, bounds.y), bounds.bottom)
     distance = math.dist(end, (disc.x, disc.y)) or 1.0
@@ -387,7 +387,7 @@ def _leader(disc: Disc, bounds: Bounds) -> tuple[Point, Point]:
     return (disc.x + (end[0] - disc.x) * share, disc.y + (end[1] - disc.y) * share), end
 
 
-def _crosses(start: Point, end: Point, bounds: Bounds) -> bool:
+def crosses(start: Point, end: Point, bounds: Bounds) -> bool:
     """Whether a line passes through a rectangle, by the shares of it that are within its sides."""
     first, last = 0.0, 1.0
     for axis, (low, high) in enumerate(((bounds.x, bounds.right), (bounds.y, bounds.bottom))):

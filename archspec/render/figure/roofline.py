@@ -7,16 +7,17 @@ stands below it.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from archspec.cost.roofline import Bound, Roofline
 from archspec.render.amounts import rate, seconds
-from archspec.render.figure.drawing import Drawing, Mark, Path, Text
+from archspec.render.figure.drawing import Drawing, Mark, Path, Point, Text
 from archspec.render.figure.faces import EDGE, LABEL, LINE, MIDDLE, SMALL, heading, legend
 from archspec.render.figure.metrics import fitting, text_width
-from archspec.render.figure.plot import Bounds, Disc, axes, group
+from archspec.render.figure.plot import Bounds, Disc, axes, crosses, group, leader_of
 from archspec.text import counted
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def _names(area: Bounds, discs: Sequence[Disc], low: Collection[str]) -> Iterato
     """Yield the names of the places where most time is spent, beside the roof and apart.
 
     On the rising part they stand below it, on the flat part above it; those of `low`, which were
-    measured well below the roof, stand below their circles.
+    measured well below the roof, stand below their circles. No line to a name crosses another name.
     """
     places: dict[tuple[int, int], list[Disc]] = {}
     for disc in discs:
@@ -161,25 +162,35 @@ def _names(area: Bounds, discs: Sequence[Disc], low: Collection[str]) -> Iterato
     by_time = sorted(places.values(), key=lambda found: -sum(disc.radius**2 for disc in found))
     circles = [_box(disc) for disc in discs]
     taken: list[Bounds] = []
-    for found in by_time[:MOST_NAMES]:
+    leaders: list[tuple[Point, Point]] = []
+
+    def above(disc: Disc) -> bool:
+        return disc.tone == TONES["compute"] and disc.name not in low
+
+    # Above the roof, names end over their circles, each higher than those to its left.
+    for found in sorted(by_time[:MOST_NAMES], key=lambda found: above(found[0]) and found[0].x):
         disc = found[0]
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         name = fitting(disc.name, SMALL, LONGEST) + more
         width = text_width(name, SMALL)
         left = min(disc.x + disc.radius + 5, area.right - width - 6)
-        way = -1 if disc.tone == TONES["compute"] and disc.name not in low else 1
-        for line in range(LINES):
+        way = -1 if above(disc) else 1
+        lefts = [max(area.x + 6, disc.x - width), left] if way < 0 else [left]
+        for line, start in itertools.product(range(LINES), lefts):
             middle = disc.y + way * line * LINE
-            bounds = Bounds(left, middle - SMALL / 2 - 1, left + width, middle + SMALL / 2 + 1)
-            beside = line > 1 or (way > 0 and left > disc.x + disc.radius)
+            bounds = Bounds(start, middle - SMALL / 2 - 1, start + width, middle + SMALL / 2 + 1)
+            beside = line > 1 or (way > 0 and start > disc.x + disc.radius)
             hidden = any(bounds.overlaps(other) for other in [*taken, *circles])
             inside = area.y < bounds.y and bounds.bottom < area.bottom
-            if beside and inside and not hidden:
+            leader = leader_of(disc, bounds)
+            through = any(crosses(*leader, other) for other in taken)
+            through |= any(crosses(*other, bounds) for other in leaders)
+            if beside and inside and not hidden and not through:
                 taken.append(bounds)
                 if line:
-                    edge = disc.x, disc.y + way * disc.radius
-                    yield Path((edge, (left, middle)), "line", width=0.5)
-                yield Text(left + 2, middle + SMALL * MIDDLE, name, SMALL, anchor="start")
+                    leaders.append(leader)
+                    yield Path(leader, "line", width=0.5)
+                yield Text(start + 2, middle + SMALL * MIDDLE, name, SMALL, anchor="start")
                 break
 
 
