@@ -65,6 +65,8 @@ if TYPE_CHECKING:
     from archspec.measurement.fits import fits as fits
     from archspec.measurement.measurement import Measurement as Measurement
     from archspec.measurement.measurement import measure as measure
+    from archspec.measurement.timing import Timings as Timings
+    from archspec.measurement.timing import time_network as time_network
     from archspec.proof import Proof as Proof
     from archspec.proof import check as check
     from archspec.runs.comparison import RunComparison as RunComparison
@@ -128,6 +130,8 @@ _HOMES = {
     "fits": "archspec.measurement.fits",
     "Measurement": "archspec.measurement.measurement",
     "measure": "archspec.measurement.measurement",
+    "Timings": "archspec.measurement.timing",
+    "time_network": "archspec.measurement.timing",
     "Proof": "archspec.proof",
     "check": "archspec.proof",
     "Study": "archspec.studies.study",

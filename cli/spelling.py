@@ -27,6 +27,8 @@ CALLS: Final = {
     "networks": "list",
     "kinds": "list --kinds",
     "find_lr": "fit --find-lr",
+    "join_search": "search --resume",
+    "time_network": "measure --time",
 }
 """Commands of public functions whose names differ."""
 

@@ -217,6 +217,24 @@ def test_a_compiler_that_writes_no_layout_still_tells_the_sums(
     assert "alive at the peak" not in str(measured)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a child that waits for its parent's input")
+def test_the_compiler_ends_with_the_command_that_was_killed():
+    begin = """
+import os, subprocess, sys
+worker = [sys.executable, "-P", "-m", "archspec.measurement.worker", str(os.getpid())]
+process = subprocess.Popen(worker)
+print(process.pid, flush=True)
+process.wait()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", begin], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as command:
+        worker = int(command.stdout.readline())
+        os.kill(worker, 0)
+        command.kill()
+        assert command.stdout.read() == b""  # the worker has ended, which held the pipe
+
+
 def test_a_compiler_that_takes_all_memory_is_ended(
     spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -135,7 +135,7 @@ def _process(
     environment = {**os.environ, **changes, "KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3"}
     with (folder / "news").open("wb") as news, (folder / "log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-P", "-m", worker.__name__, *arguments],
+            [sys.executable, "-P", "-m", worker.__name__, str(os.getpid()), *arguments],
             stdin=subprocess.PIPE,
             stdout=news,
             stderr=log,

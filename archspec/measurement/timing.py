@@ -190,6 +190,11 @@ def time_network(
     Raises:
         SpecError: The spec has mistakes.
         UsageError: An argument is wrong, or there is no such device at hand.
+
+    Example:
+        >>> times = archspec.time_network("lenet5", batch=8)  # doctest: +SKIP
+        >>> times.inference.seconds, times.rows[0].ratio  # doctest: +SKIP
+        (0.0004, 3.1)
     """
     arguments.flag("training", training)
     spec = spec_for("a measurement", spec, inference=not training)

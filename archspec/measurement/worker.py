@@ -1,14 +1,17 @@
 """The process that compiles: a job comes on standard input, news of it goes to standard output.
 
-`python -m archspec.measurement.worker` is started by `compiling.py`. A crash of the compiler, or
-its hunger for memory, ends this process alone. Each piece of news is a line of JSON.
+`python -m archspec.measurement.worker PARENT` is started by `compiling.py`. A crash of the
+compiler, or its hunger for memory, ends this process alone. Each piece of news is a line of JSON.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import sys
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -23,8 +26,13 @@ RUN: Final = "run"
 """Argument with which the program is run on the device that is at hand, and not only compiled."""
 
 
+PARENT_SECONDS: Final = 1.0
+"""Time between two looks at the process that started this one."""
+
+
 def main() -> None:
-    """Do the job that standard input has."""
+    """Do the job that standard input has, for the process whose number is the first argument."""
+    threading.Thread(target=_end_with, args=(int(sys.argv[1]),), daemon=True).start()
     job: Job = pickle.load(sys.stdin.buffer)  # noqa: S301  (from the process that started this)
     try:
         _do(job, runs=RUN in sys.argv)
@@ -32,6 +40,13 @@ def main() -> None:
         _tell(error=str(error))
     except Exception as error:  # noqa: BLE001  (of Keras, JAX or XLA, which have many)
         _tell(error=shortened(first_line(error)), kind=type(error).__name__)
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent has ended: a compilation may take minutes and gigabytes."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_SECONDS)
+    os._exit(1)
 
 
 def _do(job: Job, *, runs: bool) -> None:
