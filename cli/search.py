@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,6 +25,7 @@ from .options import (
     where_option,
 )
 from .output import deliver, echo
+from .spelling import spelled
 
 if TYPE_CHECKING:
     from archspec.studies.storage import Trial
@@ -115,7 +117,8 @@ def command(
     """
     import archspec
 
-    line = None if quiet or form == "json" else _line
+    silent = quiet or form == "json"
+    line = None if silent else _line
     given = {name: value for name, value in options.items() if value is not None}
     if resume is not None or join is not None:
         beside = {**given, "vary": vary, "set": settings, "where": where, "train": train}
@@ -128,9 +131,10 @@ def command(
             raise click.UsageError(
                 f"{what} does not go with --join and --resume: a search keeps its own"
             )
-        found = archspec.join_search(
-            resume or join or "", trials=trials, jobs=jobs, study=study, progress=line
-        )
+        with _stopped(silent=silent):
+            found = archspec.join_search(
+                resume or join or "", trials=trials, jobs=jobs, study=study, progress=line
+            )
     else:
         if spec is None:
             raise click.UsageError(
@@ -140,17 +144,29 @@ def command(
         recipe |= {name: value for name, value in (("epochs", epochs), ("data", data)) if value}
         if study is not None:
             raise click.UsageError("--study goes with --join")
-        found = archspec.search(
-            load_spec(spec, variant, settings),
-            vary=varied(vary),
-            where=where,
-            jobs=jobs,
-            trials=trials or 20,
-            progress=line,
-            **given,
-            **recipe,
-        )
+        with _stopped(silent=silent):
+            found = archspec.search(
+                load_spec(spec, variant, settings),
+                vary=varied(vary),
+                where=where,
+                jobs=jobs,
+                trials=trials or 20,
+                progress=line,
+                **given,
+                **recipe,
+            )
     deliver(found, form)
+
+
+@contextmanager
+def _stopped(*, silent: bool) -> Iterator[None]:
+    """Print how a search goes on that Ctrl-C has ended."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        if stop.args and not silent:
+            echo(spelled(str(stop)), err=True)
+        raise
 
 
 def _line(study: Study, trial: Trial) -> None:

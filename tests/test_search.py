@@ -189,11 +189,12 @@ def test_without_optuna_the_extra_is_named(net):
     assert "pip install 'keras-archspec[search]'" in done.stderr
 
 
-@pytest.mark.parametrize("place", ["nowhere", "nowhere.journal"])
-def test_a_place_without_a_search_is_refused(net, place):
+@pytest.mark.parametrize("place", ["nowhere", "nowhere.journal", "sqlite:///nowhere.db"])
+def test_a_place_without_a_search_is_refused_and_not_made(net, place):
     done = run("search", "--join", place, cwd=net.parent)
     assert done.returncode == 2
     assert "nowhere" in done.stderr
+    assert not [*net.parent.glob("nowhere*")]
 
 
 def test_a_search_in_a_journal_is_joined_from_another_folder(whole, tmp_path, monkeypatch):
@@ -246,6 +247,7 @@ def test_ctrl_c_ends_a_search_that_goes_on(net):
     process.send_signal(signal.SIGINT)
     done = process.finish()
     assert done.returncode == 130
+    assert done.stderr.endswith("stopped; `archspec search --resume found` goes on\n")
     found = archspec.join_search(home, trials=1)
     assert [each.state for each in found.trials] == ["failed", "complete"]
     trained = archspec.Run.read(home / found.trials[1].folder)

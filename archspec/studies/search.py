@@ -96,7 +96,7 @@ def search(
     Raises:
         SpecError: The spec is wrong.
         UsageError: An argument is wrong, nothing is within the conditions, or Optuna is missing.
-        KeyboardInterrupt: Ctrl-C was pressed.
+        KeyboardInterrupt: Ctrl-C was pressed; the message says how to go on.
 
     Example:
         >>> found = archspec.search("digits_net", trials=2, epochs=2)
@@ -220,6 +220,9 @@ def _take_part(
         else:
             with _exiting():
                 _watch(home, study, jobs, show)
+    except KeyboardInterrupt:
+        message = f"stopped; `archspec.join_search({str(home)!r})` goes on"
+        raise KeyboardInterrupt(message) from None
     finally:
         found = Study.of(study, home)
         found.write()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from archspec import arguments
-from archspec.errors import UsageError, beside, extra
+from archspec.errors import UsageError, beside, extra, suggestion
 from archspec.studies.files import DATABASE, STUDY
 from archspec.studies.plan import Plan
 from archspec.studies.proposals import Coding
@@ -165,17 +165,30 @@ def find(where: str, name: str | None) -> tuple[optuna.Study, Path | None]:
             raise UsageError(f"{home} is not the folder of a search{hint}") from None
         except (ValueError, KeyError, TypeError):
             raise UsageError(f"{home / STUDY} is damaged") from None
-    elif "://" not in where and not Path(where).is_file():
-        raise UsageError(f"there is no journal {where}{beside(Path(where))}")
+    elif (file := _file(where)) is not None and not file.is_file():
+        raise UsageError(f"there is no storage {file}{beside(file)}")
     storage = opened(url, home or Path())
     names = optuna.get_all_study_names(storage)
-    if name is None and len(names) != 1:
-        listed = ", ".join(names) or "none"
-        raise UsageError(f"the storage has several searches, or none: name one of them: {listed}")
+    if not names:
+        raise UsageError(f"the storage {where} has no search")
+    if name is None and len(names) > 1:
+        raise UsageError(
+            f"the storage has several searches: give `study={names[0]!r}`, or another of: "
+            f"{', '.join(names)}"
+        )
     name = name or names[0]
     if name not in names:
-        raise UsageError(f"the storage has no search `{name}`")
+        hint = suggestion(name, names, what="searches")
+        raise UsageError(f"the storage has no search `{name}`; {hint}")
     return optuna.load_study(study_name=name, storage=storage), home
+
+
+def _file(storage: str) -> Path | None:
+    """Return the file that a storage is; None for a database of a server."""
+    if "://" not in storage:
+        return Path(storage)
+    kind, found, path = storage.partition(":///")
+    return Path(path) if found and kind.startswith("sqlite") else None
 
 
 def plan_of(study: optuna.Study) -> Plan:
