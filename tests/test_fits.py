@@ -106,6 +106,14 @@ def test_what_to_change_is_listed_where_nothing_fits_and_is_true():
     assert archspec.fits("vgg16", "24GB").remedies == ()
 
 
+def test_where_no_change_helps_alone_several_do_together():
+    (remedy,) = archspec.fits("resnet50", "250MB").remedies
+    assert remedy.option == "--dtype mixed_bfloat16 --optimizer sgd"
+    how = {"dtype": "mixed_bfloat16", "optimizer": "sgd"}
+    entries = archspec.fits("resnet50", "250MB", **how).entries
+    assert min(entry.batch for entry in entries) == remedy.batch > 0
+
+
 def test_an_open_network_is_made_smaller_by_its_size():
     found = archspec.fits("fcn8s", "2.4GB", at="512x512", optimizer="adam")
     assert "--at 128x128" in {remedy.option for remedy in found.remedies}

@@ -285,29 +285,45 @@ def _remedies(
     spec: Network, costs: Report, engine: str, room: int, options: Mapping[str, Any]
 ) -> Iterator[Remedy]:
     """Yield the changes by which something fits."""
-    changes: list[tuple[str, Network, dict[str, Any]]] = []
+    settings: list[tuple[str, Network, dict[str, Any]]] = []
+    sizes: list[tuple[str, Network, dict[str, Any]]] = []
     if costs.setting.weight_bytes == costs.setting.value_bytes > 2:
-        changes.append(("--dtype mixed_bfloat16", spec, {"dtype": "mixed_bfloat16"}))
+        settings.append(("--dtype mixed_bfloat16", spec, {"dtype": "mixed_bfloat16"}))
     if costs.memory.optimizer:
-        changes.append(("--optimizer sgd", spec, {"optimizer": "sgd"}))
+        settings.append(("--optimizer sgd", spec, {"optimizer": "sgd"}))
     if len(costs.graph.inputs) == 1 and costs.graph.input.rank:
         *extents, channels = costs.graph.input
         for part in SMALLER:
             smaller = [max(1, extent // part) for extent in extents]
             if options["at"] is not None:
                 size = "x".join(map(str, smaller))
-                changes.append((f"--at {size}", spec, {"at": size}))
+                sizes.append((f"--at {size}", spec, {"at": size}))
             elif isinstance(spec, Spec):
                 shape = [*smaller, channels]
                 text = ",".join(map(str, shape))
                 resized = replace(spec, overrides={**spec.overrides, "input": shape})
-                changes.append((f"--set input=[{text}]", resized, {}))
-    for option, changed, given in changes:
-        try:
-            then = report(changed, batch=1, **{**options, **given})
-            figures = list(_footprints(then, engine, [], asked=False))
-        except (SpecError, UsageError):
-            continue  # too small for its windows, say
-        largest = min(each.largest_batch(room) for _, each in figures)
-        if largest:
+                sizes.append((f"--set input=[{text}]", resized, {}))
+    found = False
+    for option, changed, given in [*settings, *sizes]:
+        if largest := _largest(changed, engine, room, {**options, **given}):
+            found = True
             yield Remedy(option, largest)
+    if found or not settings:
+        return
+    # No change helps alone: the settings together, at the largest size at which they do.
+    names = " ".join(option for option, *_ in settings)
+    together = {name: value for *_, given in settings for name, value in given.items()}
+    for option, changed, given in [("", spec, {}), *sizes]:
+        if largest := _largest(changed, engine, room, {**options, **together, **given}):
+            yield Remedy(f"{names} {option}".strip(), largest)
+            return
+
+
+def _largest(spec: Network, engine: str, room: int, options: Mapping[str, Any]) -> int:
+    """Return the largest batch that fits by every figure; 0 for a network that is none."""
+    try:
+        costs = report(spec, batch=1, **options)
+        figures = list(_footprints(costs, engine, [], asked=False))
+    except (SpecError, UsageError):
+        return 0  # too small for its windows, say
+    return min(each.largest_batch(room) for _, each in figures)
