@@ -29,9 +29,9 @@ _SHEET: Final = Path(__file__).with_name("run_page.css")
 def html(study: Study) -> str:
     """Return the page: the front, parallel coordinates, and each trial with its run."""
     best = study.best
-    verdict = texts.best(study) if best else "no trial is complete yet"
+    verdict = f"best: {texts.described(best)}" if best else "no trial is complete yet"
     sections = [
-        _figure("front", "Score and size", figures.front(study)),
+        _figure("front", "All trials that are complete", figures.front(study)),
         _figure("parallel", "Parallel coordinates", figures.parallel(study)),
         _section("trials", "Trials", _table(study), wide=True),
         _section("search", "Search", _search(study)),
@@ -98,7 +98,7 @@ def _search(study: Study) -> str:
     lines += [f"condition: {each}" for each in plan.where]
     lines += [f"budget: {name} {bound}" for name, bound in plan.spec.document.budget.items()]
     lines += [f"trials: {plan.trials}", f"seed: {plan.seed}", f"pruner: {plan.pruner}"]
-    lines += [f"train.{name}: {value}" for name, value in plan.recipe.items()]
+    lines += [f"train.{name}: {variable(value)}" for name, value in plan.recipe.items()]
     return f"<pre>{entities(chr(10).join(lines))}</pre>"
 
 
