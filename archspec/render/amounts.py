@@ -107,6 +107,11 @@ def rate(value: float, unit: str) -> str:
     return f"{_significant(value)} {prefix}{unit}"
 
 
+def a_second(value: float) -> str:
+    """Return how many a second: a whole number, but of few with three significant digits."""
+    return f"{value:,.0f}" if value >= 10 else _significant(value)
+
+
 def _in_units(value: float, units: Sequence[str]) -> str:
     """Return a value in the largest of the units in which it is at least 1."""
     if not value:

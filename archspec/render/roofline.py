@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from archspec.cost.roofline import Bound, Roofline
-from archspec.render.amounts import byte_size, rate, seconds, thousands
+from archspec.render.amounts import a_second, byte_size, rate, seconds, thousands
 from archspec.render.table import Column, PrintedTable, Style, named, prose
 from archspec.text import printable
 
@@ -112,8 +112,8 @@ def _facts(roofline: Roofline) -> Iterator[tuple[str, str]]:
 
 def _sentence(total: Bound, batch: int) -> str:
     compute = total.in_compute / total.seconds if total.seconds else 0.0
-    a_second = batch / total.seconds if total.seconds else 0.0
+    most = a_second(batch / total.seconds if total.seconds else 0.0)
     return (
-        f"{seconds(total.seconds)} for a batch of {batch}: at most {a_second:,.0f} examples a "
+        f"{seconds(total.seconds)} for a batch of {batch}: at most {most} examples a "
         f"second; {compute:.0%} of it bound by compute, {1 - compute:.0%} by memory"
     )

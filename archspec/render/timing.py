@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from archspec.measurement.timing import TimedRow, Timing, Timings
-from archspec.render.amounts import rate, seconds, thousands
+from archspec.render.amounts import a_second, rate, seconds, thousands
 from archspec.render.table import Column, PrintedTable, Style, named, prose
 from archspec.text import counted, printable
 
@@ -112,6 +112,6 @@ def _whole(timing: Timing, least: float, batch: int) -> str:
     ratio = timing.seconds / least if least else 0.0
     return (
         f"{seconds(timing.seconds)} for a batch of {batch} ({_spread(timing):.0%} spread), "
-        f"{batch / timing.seconds:,.0f} examples a second; least time {seconds(least)}, "
+        f"{a_second(batch / timing.seconds)} examples a second; least time {seconds(least)}, "
         f"measured {_multiple(ratio)}"
     )
