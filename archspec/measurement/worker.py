@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import signal
 import sys
 import threading
 import time
@@ -46,7 +47,7 @@ def _end_with(parent: int) -> None:
     """End this process when its parent has ended: a compilation may take minutes and gigabytes."""
     while os.getppid() == parent:
         time.sleep(PARENT_SECONDS)
-    os._exit(1)
+    os.kill(os.getpid(), signal.SIGTERM)  # also while C++ code runs
 
 
 def _do(job: Job, *, runs: bool) -> None:
