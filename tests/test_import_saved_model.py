@@ -66,6 +66,16 @@ def test_the_weights_are_those_of_the_keras_model():
     assert model.params == sum(counts.values())
 
 
+def test_a_frozen_layer_is_told_from_the_list_of_trainable_variables():
+    """Keras marks its variables as trainable all the same."""
+    found = {node.name: node.op for node in read("keras_export").graph.nodes}
+    assert [found[name].trainable for name in ("conv_1", "norm_1", "scores_1")] == [
+        False,
+        True,
+        True,
+    ]
+
+
 def test_a_batch_norms_parts_are_told_from_how_they_are_used():
     found = {node.name: node.op for node in read("keras_export").graph.nodes}
     assert (found["norm_1"].scale, found["norm_1"].center) == (True, True)

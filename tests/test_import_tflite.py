@@ -97,6 +97,7 @@ def test_a_norm_without_a_convolution_is_a_scale_and_repeated_values_an_upsample
     model = read("residual")
     kinds = {node.name: node.op.kind for node in model.graph.nodes}
     assert kinds["norm_1"] == "scale"
+    assert (kinds["pad_1"], kinds["crop_1/strided_slice"]) == ("pad", "crop")
     assert [node.op.kind for node in model.graph.nodes].count("upsample") == 2
     assert str(model.graph.output) == "16x16x20"
     assert not any("other shapes" in note for note in model.notes)

@@ -8,8 +8,11 @@ in a checkpoint, which is not read.
 
 from __future__ import annotations
 
+import math
 import mmap
+import operator
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
@@ -20,11 +23,12 @@ from archspec.element import ArgumentProblems, Element
 from archspec.errors import UsageError
 from archspec.graph.graph import Node
 from archspec.imports.building import ModelBuilder
+from archspec.imports.cutting import cutting
 from archspec.imports.limits import open_file, refuse
 from archspec.imports.model import ImportedModel
 from archspec.imports.protobuf import Reader, Schemas, Span
 from archspec.imports.tensornames import common_root, is_nameless, layer_name
-from archspec.ops.arrangement import Flatten, Pad, PadChannels, Reshape, Slice, Upsample
+from archspec.ops.arrangement import Flatten, Pad, PadChannels, Reshape, Upsample
 from archspec.ops.axes import names_of_axes
 from archspec.ops.convolution import (
     Convolution,
@@ -104,7 +108,8 @@ _SCHEMAS: Final[Schemas] = {
     "End": {1: ("name", "text"), 3: ("tensor_shape", "Shape")},
     "TextEntry": {1: ("key", "text"), 2: ("value", "text")},
     "Objects": {1: ("nodes", "Object*")},
-    "Object": {7: ("variable", "Variable")},
+    "Object": {1: ("children", "Child*"), 7: ("variable", "Variable")},
+    "Child": {1: ("node_id", "int"), 2: ("local_name", "text")},
     "Variable": {3: ("trainable", "int"), 6: ("name", "text")},
 }
 """Every message that is read: the numbers are those of TensorFlow's definitions."""
@@ -385,9 +390,7 @@ def read(path: str | os.PathLike[str]) -> ImportedModel:
         reader.message("FunctionHead", span).get("signature", {}).get("name", ""): span
         for span in spans
     }
-    objects = graph.get("object_graph_def", {}).get("nodes", [])
-    variables = [each["variable"] for each in objects if "variable" in each]
-    trainable = {each.get("name", ""): bool(each.get("trainable")) for each in variables}
+    trainable = _trainable(graph.get("object_graph_def", {}).get("nodes", []))
     net = _Net(reader, path, functions, trainable, builder)
     scope = _scope(graph.get("graph_def", {}).get("node", []))
     for name, end in inputs.items():
@@ -403,6 +406,29 @@ def read(path: str | os.PathLike[str]) -> ImportedModel:
         builder.note(f"The signature {key} is shown.")
     builder.note("The values of the weights are in a checkpoint, which archspec does not read.")
     return builder.finish(found, params=sum(net.params.values()) if net.params else None)
+
+
+def _trainable(objects: Sequence[Mapping[str, Any]]) -> dict[str, bool]:
+    """Return whether training changes each variable.
+
+    Keras lists the trainable ones beside the model; what it stores with a variable itself is true
+    for those of frozen layers too, and counts for models of others.
+    """
+    found = {
+        each["variable"].get("name", ""): bool(each["variable"].get("trainable"))
+        for each in objects
+        if "variable" in each
+    }
+    lists = {
+        child.get("local_name", ""): child.get("node_id", 0)
+        for child in (objects[0].get("children", []) if objects else [])
+    }
+    place = lists.get("trainable_variables", -1)
+    if 0 <= place < len(objects):
+        listed = [child.get("node_id", 0) for child in objects[place].get("children", [])]
+        names = [objects[at].get("variable", {}) for at in listed if 0 <= at < len(objects)]
+        found = dict.fromkeys(found, False) | {each.get("name", ""): True for each in names}
+    return found
 
 
 def _signature(file: Path, graph: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
@@ -497,7 +523,28 @@ def _computed(step: Step, values: list[Any]) -> Any:
         parts = numbers if step.kind == "Pack" else numbers[:-1]
         joined = tuple(number for part in parts for number in part or ())
         return Constant((len(joined),), joined[:MOST_VALUES])
-    return Derived(step.kind, tuple(values))
+    function = _ARITHMETIC.get(step.kind)
+    if function is None:
+        return Derived(step.kind, tuple(values))
+    longest = max((len(part or ()) for part in numbers), default=0)
+    widened = [part * longest if part and len(part) == 1 else part or () for part in numbers]
+    try:
+        made = tuple(function(*each) for each in zip(*widened, strict=True))
+    except (ArithmeticError, TypeError, ValueError):
+        return Derived(step.kind, tuple(values))
+    return Constant(max((each.shape for each in constants), key=len, default=()), made)
+
+
+_ARITHMETIC: Final[Mapping[str, Callable[..., float]]] = {
+    "Add": operator.add,
+    "AddV2": operator.add,
+    "Maximum": max,
+    "Mul": operator.mul,
+    "Rsqrt": lambda x: 1 / math.sqrt(x),
+    "Sqrt": math.sqrt,
+    "Sub": operator.sub,
+}
+"""Operators that are computed of small constants, as a Normalization layer has them."""
 
 
 _CALLS: Final = {"PartitionedCall", "StatefulPartitionedCall"}
@@ -544,7 +591,9 @@ def _variable(net: _Net, step: Step) -> Variable:
     dims = _dims(step.attributes.get("shape", {}).get("shape", {})) or ()
     name = step.word("shared_name") or step.name
     shape = tuple(n or 0 for n in dims)
-    return Variable(name, shape, net.trainable.get(name, True))
+    # A second handle of one variable has a number after its name.
+    stored = name if name in net.trainable else re.sub(r"_\d+$", "", name)
+    return Variable(name, shape, net.trainable.get(stored, True))
 
 
 def _constant(net: _Net, step: Step) -> Constant:
@@ -1049,23 +1098,14 @@ def strided_slice(net: _Net, scope: Scope, step: Step, values: list[Any]) -> Any
     if x is None or begin is None or end is None or steps is None or any(masks) or {*steps} != {1}:
         reason = "it takes some of the places, or drops an axis"
         return net.unknown(step, *([] if x is None else [x]), reason=reason)
-    extents = (None, *x.shape)
-    cuts = {}
-    for place, (start, stop) in enumerate(zip(begin, end, strict=True)):
-        start = 0 if step.integer("begin_mask") >> place & 1 else start  # noqa: PLW2901
-        whole = step.integer("end_mask") >> place & 1 or (
-            place < len(extents) and extents[place] == stop
-        )
-        if start or not whole:
-            cuts[place] = {"start": start} | ({} if whole else {"stop": stop})
-    if not cuts:
-        return x
-    ((place, ends),) = list(cuts.items())[:1]
-    axis = _axis(place, x)
-    if len(cuts) > 1 or axis is None:
-        return net.unknown(step, x, reason="it cuts several axes, or the batch")
-    own: dict[str, Any] = dict(ends) | ({} if axis == "channels" else {"axis": axis})
-    return net.add(step, Slice, x, **own)
+    from_start, to_end = step.integer("begin_mask"), step.integer("end_mask")
+    starts = [0 if from_start >> n & 1 else at for n, at in enumerate(begin)]
+    stops = [None if to_end >> n & 1 else at for n, at in enumerate(end)]
+    made = cutting(x.shape, starts, stops) if x.shape and len(begin) == len(end) else None
+    if made is None:
+        return net.unknown(step, x, reason="it cuts the batch, or channels among others")
+    kind, arguments = made
+    return x if kind is None else net.add(step, kind, x, **arguments)
 
 
 def _resize(method: str) -> Rule:

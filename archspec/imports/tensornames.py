@@ -16,6 +16,24 @@ _OPERATORS: Final = re.compile(
 """Ends of a tensor's name that say which operator made it."""
 
 
+_KERNELS: Final = re.compile(
+    r"/(?:convolution|depthwise|separable_conv2d|conv_transpose|Conv[123]D|DepthwiseConv2dNative"
+    r"|DepthwiseConv2D|MatMul)_?\d*$"
+)
+"""Ends of the names of operators with a kernel."""
+
+
+def with_kernel(names: str) -> str:
+    """Return the name of the operator with a kernel among those of a fused one, else the last.
+
+    Example:
+        >>> with_kernel("model/relu/Relu;model/norm/add_1;model/conv/convolution;model/norm/mul")
+        'model/conv/convolution'
+    """
+    parts = [part for part in names.split(";") if part]
+    return next(filter(_KERNELS.search, parts), parts[-1] if parts else "")
+
+
 def is_nameless(name: str) -> bool:
     """Return whether a tensor's name says nothing about the layer that made it."""
     return not name or name.startswith(_NAMELESS)

@@ -19,8 +19,9 @@ from archspec.element import ArgumentProblems, Element
 from archspec.errors import UsageError
 from archspec.graph.graph import Node
 from archspec.imports.building import ModelBuilder
+from archspec.imports.cutting import cutting
 from archspec.imports.model import Arrays, ImportedModel
-from archspec.imports.tensornames import common_root, is_nameless, layer_name
+from archspec.imports.tensornames import common_root, is_nameless, layer_name, with_kernel
 from archspec.imports.tflitefile import Operator, Tensor, TfliteFile, open_tflite
 from archspec.ops.arrangement import Flatten, Pad, PadChannels, Reshape, Slice, Upsample
 from archspec.ops.axes import names_of_axes
@@ -126,7 +127,8 @@ class _Net:
         if first and operator.kind in _WITH_KERNEL:
             tensors.insert(0, operator.inputs[1])
         for index in tensors:
-            name = self.tensor(index).name.split(";")[-1 if first else 0]
+            names = self.tensor(index).name
+            name = with_kernel(names) if first else names.partition(";")[0]
             if not is_nameless(name):
                 break
         short = layer_name(name, self.root)
@@ -769,7 +771,7 @@ def pad(net: _Net, operator: Operator) -> Node:
             return net.unknown(operator, x, reason="it repeats the border")
         mode = {"mode": "reflect"}
     if pairs[-1] == (0, 0):
-        return net.add(operator, Pad, x, amount=pairs[:-1], **mode)
+        return net.add(operator, Pad, x, amount=tuple(pairs[:-1]), **mode)
     if any(map(any, pairs[:-1])) or pairs[-1][0] or mode:
         return net.unknown(operator, x, reason="it pads channels before or beside places")
     return net.add(operator, PadChannels, x, to=x.shape.channels + pairs[-1][1])
@@ -798,24 +800,12 @@ def slice_(net: _Net, operator: Operator) -> Node:
 def _cut(
     net: _Net, operator: Operator, x: Node, starts: Sequence[int], stops: Sequence[int | None]
 ) -> Node:
-    """Add a slice along one axis."""
-    extents = (None, *x.shape)
-    if len(starts) > len(extents):
-        return net.unknown(operator, x, reason="it cuts more axes than its input has")
-    axes = {}
-    for place, (start, stop) in enumerate(zip(starts, stops, strict=True)):
-        extent = extents[place]
-        whole = stop is None or (extent is not None and stop >= extent)
-        if place and (start or not whole):
-            axes[place] = (start, stop)
-    if len(axes) != 1:
-        return net.unknown(operator, x, reason="it cuts several axes, or none") if axes else x
-    ((place, (start, stop)),) = axes.items()
-    ends: dict[str, Any] = {"start": start} | ({} if stop is None else {"stop": stop})
-    axis = _axis(place, x)
-    if axis != "channels":
-        ends["axis"] = axis
-    return net.add(operator, Slice, x, **ends)
+    """Add a slice along one axis, or a crop."""
+    made = cutting(x.shape, starts, stops) if x.shape else None
+    if made is None:
+        return net.unknown(operator, x, reason="it cuts the batch, or channels among others")
+    kind, arguments = made
+    return x if kind is None else net.add(operator, kind, x, **arguments)
 
 
 def split(net: _Net, operator: Operator) -> Made:

@@ -22,7 +22,7 @@ FOLDER = Path(__file__).parent / "saved_model"
 def keras_export(folder: Path) -> None:
     """Layers that Keras writes as several operators each."""
     x = image = keras.Input((16, 16, 3), name="image")
-    x = layers.Conv2D(8, 3, padding="same", use_bias=False, name="conv")(x)
+    x = layers.Conv2D(8, 3, padding="same", use_bias=False, trainable=False, name="conv")(x)
     x = layers.BatchNormalization(name="norm")(x)
     x = layers.ReLU(name="relu")(x)
     y = layers.DepthwiseConv2D(3, padding="same", name="depthwise")(x)

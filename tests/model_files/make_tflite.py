@@ -138,7 +138,9 @@ def residual() -> bytes:
     x = layers.Add(name="add")([x, y])
     y = layers.MaxPooling2D(2, name="max")(x)
     y = layers.UpSampling2D(2, name="up")(y)
-    z = layers.AveragePooling2D(2, name="mean")(x)
+    z = layers.ZeroPadding2D(((1, 1), (0, 2)), name="pad")(x)
+    z = layers.Cropping2D(((1, 1), (0, 2)), name="crop")(layers.ReLU(name="padded")(z))
+    z = layers.AveragePooling2D(2, name="mean")(z)
     z = layers.Conv2DTranspose(
         4, 3, strides=2, padding="same", activation="sigmoid", name="transposed"
     )(z)
