@@ -73,6 +73,7 @@ bench: $(VENV)/dev
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/data.py
 	$(BIN)/python benchmarks/page.py
+	$(BIN)/python benchmarks/models.py
 	$(BIN)/python benchmarks/training.py
 
 $(VENV)/ready: pyproject.toml constraints.txt

@@ -101,7 +101,8 @@ def main() -> None:
     """Convolutional networks as specs: exact costs in a blink, then training.
 
     SPEC is a file, a network that comes with archspec (vgg), or a variant of one (vgg16). A
-    variant of your own file follows a colon: mine.yaml:large.
+    variant of your own file follows a colon: mine.yaml:large. build, check, compare, draw, fits and
+    roofline take model files too: .keras, .onnx, .tflite and others.
     """
     # A terminal that cannot show a character must not end a table half-way.
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -89,7 +89,8 @@ def command(
 ) -> None:
     """Show what a network costs; write it as a model or a report.
 
-    SPEC is a file, a network that comes with archspec (vgg), or a variant of one (vgg16).
+    SPEC is a file, a network that comes with archspec (vgg), or a variant of one (vgg16); or a
+    model file of Keras, ONNX, TFLite, PyTorch (.pt2), Darknet or Caffe, or a SavedModel's folder.
 
     \b
     archspec build vgg16
@@ -97,10 +98,15 @@ def command(
     archspec build densenet201 -o densenet201.html
     archspec build vgg --variant vgg19 --set classes=10 --set input=[64,64,3]
     archspec build fcn8s --at 500x500
+    archspec build model.keras
     archspec build specs/mine.yaml -o mine.keras --verify
     archspec build resnet50_keras --weights imagenet -o resnet50.keras
     """
     check_outputs(outputs, (".html", ".keras", ".yaml", *SUFFIXES), specs=[spec])
+    if any(path.endswith(".yaml") for path in outputs):
+        from archspec.imports.loading import needs_spec
+
+        needs_spec(spec, "a .yaml file")
     _check(form, columns, outputs, weights, formulas=formulas, verify=verify)
     names = [name.strip() for name in columns.split(",")] if columns else None
     layout: dict[str, Any] = {"depth": depth, "ops": ops, "columns": names}
@@ -196,10 +202,8 @@ def _write(path: str, spec: Network, costs: Report, model: Any, layout: dict[str
         with saving(path) as partial:  # in which Keras writes in place
             model.save(partial)
     elif suffix == ".yaml":
-        from archspec.imports.loading import needs_spec
         from archspec.spec.writing import to_yaml
 
-        needs_spec(spec, "a .yaml file")
         write(to_yaml(spec.to_dict()), path)
     elif suffix == ".html":
         from archspec.render.page import document

@@ -30,12 +30,14 @@ def command(
 
     A family is checked in all its variants; the exit code is 1 if any fails. Bytes are counted for
     the batch, precision and optimizer of the spec's recipe. With --engine, a training step must fit
-    in a budget for `training_bytes` by the estimate for that engine too.
+    in a budget for `training_bytes` by the estimate for that engine too. A model file claims
+    nothing: it fails if archspec does not know one of its layers.
 
     \b
     archspec check specs/mine.yaml
     archspec check vgg resnet50 densenet
     archspec check specs/mine.yaml --engine jax-gpu
+    archspec check model.onnx
     """
     from archspec.proof import proof
     from archspec.render.proof import verdict

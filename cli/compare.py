@@ -97,9 +97,10 @@ def command(
 ) -> None:
     """Show networks side by side, or where two of them differ; with --runs, trainings.
 
-    A family or a file means all its variants; a colon names one. Ratios are to the first. -o
-    FILE.svg draws parameters against MACs, with --diff both networks beside each other. With --runs
-    the words are folders of runs; -o FILE.svg or FILE.png draws their curves.
+    A family or a file means all its variants; a colon names one; a model file, such as a .keras or
+    an .onnx, is a network like others. Ratios are to the first. -o FILE.svg draws parameters
+    against MACs, with --diff both networks beside each other. With --runs the words are folders of
+    runs; -o FILE.svg or FILE.png draws their curves.
 
     \b
     archspec compare alexnet vgg16 googlenet resnet50 --sort params

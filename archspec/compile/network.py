@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from archspec.compile.expand import expand
 from archspec.graph.graph import Graph
 from archspec.imports.model import ImportedModel, Network
 
@@ -13,4 +12,8 @@ def graph_of(network: Network) -> Graph:
     Raises:
         SpecError: The spec has mistakes.
     """
-    return network.graph if isinstance(network, ImportedModel) else expand(network)
+    if isinstance(network, ImportedModel):
+        return network.graph
+    from archspec.compile.expand import expand  # noqa: PLC0415  (a model file does not need it)
+
+    return expand(network)

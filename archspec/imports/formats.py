@@ -91,9 +91,6 @@ def find_format(path: str | os.PathLike[str]) -> Format | None:
 
     Args:
         path: The file or the folder.
-
-    Raises:
-        UsageError: It is a folder without a model.
     """
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116  (`Path.stat` is slower, and specs come here)
@@ -136,8 +133,6 @@ def read(path: str | os.PathLike[str], format_: Format) -> ImportedModel:
 def _format_of_folder(path: Path) -> Format | None:
     if any((path / name).is_file() for name in GRAPH_FILE):
         return SAVED_MODEL
-    if (path / "config.json").is_file() and (path / "model.weights.h5").is_file():
-        return KERAS
     return None
 
 

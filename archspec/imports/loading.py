@@ -155,4 +155,9 @@ def _format_of(path: str | os.PathLike[str]) -> Format | None:
     """
     name = os.fspath(path)
     is_name = os.sep not in name and "." not in name and name in bundled()
-    return None if is_name else find_format(path)
+    if is_name:
+        return None
+    file, colon, variant = name.rpartition(":")
+    if colon and not os.path.lexists(name) and find_format(file):
+        raise UsageError(f"{file} is a model file: it has no variant `{variant}`")
+    return find_format(path)

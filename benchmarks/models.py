@@ -1,0 +1,95 @@
+"""A model file's table: archspec against the framework that wrote the file, as whole processes.
+
+    python benchmarks/models.py                       # ResNet-50 as .keras and as ONNX
+    python benchmarks/models.py resnet50.keras net.onnx
+
+Each round runs both, one after the other, so that both see the machine in the same state; times are
+medians. Computing time is that of all threads, which other programs on the machine hardly change;
+memory is the most that was resident.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import archspec
+
+ARCHSPEC = str(Path(sys.executable).parent / "archspec")
+ROUNDS = 5
+NETWORK = "resnet50_keras"
+
+KERAS = (
+    "import sys, keras; "
+    "keras.saving.load_model(sys.argv[1], compile=False).summary(print_fn=lambda *_, **__: None)"
+)
+ONNX = "import sys, onnx; onnx.shape_inference.infer_shapes(onnx.load(sys.argv[1]))"
+
+
+class Cost(NamedTuple):
+    """What a process took."""
+
+    seconds: float
+    computing: float
+    """Seconds of all its threads on a processor."""
+    megabytes: float
+
+
+def main(paths: list[str]) -> None:
+    with TemporaryDirectory() as folder:
+        print(f"{'file':24}{'program':12}{'time':>9}{'computing':>12}{'memory':>10}")
+        for path in paths or made(Path(folder)):
+            theirs = ("onnx", ONNX) if path.endswith(".onnx") else ("keras", KERAS)
+            commands = {
+                theirs[0]: [sys.executable, "-c", theirs[1], path],
+                "archspec": [ARCHSPEC, "build", path],
+            }
+            rounds = [{name: run(command) for name, command in commands.items()}
+                      for _ in range(ROUNDS)]  # fmt: skip
+            medians = {name: middle([each[name] for each in rounds]) for name in commands}
+            for name, cost in medians.items():
+                print(f"{Path(path).name:24}{name:12}" + shown(cost))
+            first, ours = medians[theirs[0]], medians["archspec"]
+            ratios = [a / b for a, b in zip(first, ours, strict=True)]
+            print(f"{'':24}{'times':12}{ratios[0]:8.1f}x{ratios[1]:11.1f}x{ratios[2]:9.1f}x")
+
+
+def made(folder: Path) -> list[str]:
+    """Return a network as a `.keras` file and as ONNX."""
+    keras, onnx = str(folder / "resnet50.keras"), str(folder / "resnet50.onnx")
+    model = archspec.build(NETWORK)
+    model.save(keras)
+    archspec.export(model, onnx)
+    return [keras, onnx]
+
+
+def run(command: list[str]) -> Cost:
+    """Return what a process takes from its start to its end."""
+    start = time.perf_counter()
+    silent = os.open(os.devnull, os.O_WRONLY)
+    actions = [(os.POSIX_SPAWN_DUP2, silent, 1), (os.POSIX_SPAWN_DUP2, silent, 2)]
+    process = os.posix_spawn(command[0], command, os.environ, file_actions=actions)
+    _, status, usage = os.wait4(process, 0)
+    os.close(silent)
+    if status:
+        raise SystemExit(f"{' '.join(command)} failed")
+    seconds = time.perf_counter() - start
+    return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000)
+
+
+def middle(costs: list[Cost]) -> Cost:
+    """Return the median of each figure."""
+    return Cost(*[statistics.median(column) for column in zip(*costs, strict=True)])
+
+
+def shown(cost: Cost) -> str:
+    return f"{cost.seconds:7.2f} s{cost.computing:10.2f} s{cost.megabytes:7.0f} MB"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
