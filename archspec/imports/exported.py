@@ -104,7 +104,17 @@ class _Program:
         """Number of parameters, as torch counts them."""
         self.name = ""
         """The class of the model."""
-        self._scope = ""
+        self.scope = ""
+        """Name of the step at hand."""
+        self.stacked: set[str] = set()
+        """Parameters of recurrences, which are stacked as ONNX has them."""
+        self.read_later = {
+            name
+            for node in self.graph.get("nodes", [])
+            for each in node.get("inputs", [])
+            for name in _names(_argument(each.get("arg", {})))
+        }
+        """The values that a node reads."""
 
     def source(self) -> Source:
         """Return the graph."""
@@ -123,6 +133,8 @@ class _Program:
                 self.params += prod(self.dims[name]) if kind == "parameter" else 0
         for node in self.graph.get("nodes", []):
             self._node(node)
+        for name in self.stacked:
+            self.constants.pop(name, None)
         outputs = []
         for spec in self.signature.get("output_specs", []):
             arg = spec.get("user_output", {}).get("arg", {})
@@ -154,7 +166,7 @@ class _Program:
         if not outputs:
             return
         function = node.get("name") or outputs[0]
-        self._scope = scope_name([each[1] for each in full], [each[2] for each in full], function)
+        self.scope = scope_name([each[1] for each in full], [each[2] for each in full], function)
         arguments = {
             each.get("name", str(at)): _argument(each.get("arg", {}))
             for at, each in enumerate(node.get("inputs", []))
@@ -171,12 +183,7 @@ class _Program:
                 del self.steps[before:]
                 write = None
         if write is None:
-            tensors = [
-                each.name
-                for value in arguments.values()
-                for each in (value if isinstance(value, list) else [value])
-                if isinstance(each, Tensor)
-            ]
+            tensors = [name for value in arguments.values() for name in _names(value)]
             self.step(name or "operator", tensors, outputs)
 
     # What the functions of operators use.
@@ -185,8 +192,20 @@ class _Program:
         self, op: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any
     ) -> None:
         """Add a step."""
-        attributes[SCOPE] = self._scope
+        attributes[SCOPE] = self.scope
         self.steps.append(Step(op, "", tuple(inputs), tuple(outputs), attributes))
+
+    def stepped(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
+        """Add a step and return the name of its output."""
+        output = self.new("archspec")
+        self.step(op, inputs, [output], **attributes)
+        return output
+
+    def constant(self, constant: Constant) -> str:
+        """Return the name of a constant."""
+        name = f"archspec_constant_{len(self.constants)}"
+        self.constants[name] = constant
+        return name
 
     def number(self, value: float) -> str:
         """Return the name of a constant with one value."""
@@ -201,12 +220,9 @@ class _Program:
         self.constants[name] = Constant.of((len(values),), list(values))
         return name
 
-    def new(self, like: str, dims: Dims | None = None) -> str:
+    def new(self, like: str) -> str:
         """Return the name of a value between two steps."""
-        name = f"{like}_archspec_{len(self.steps)}"
-        if dims is not None:
-            self.dims[name] = dims
-        return name
+        return f"{like}_archspec_{len(self.steps)}"
 
     def rank(self, tensor: Tensor) -> int:
         return len(self.dims[tensor.name])
@@ -232,6 +248,12 @@ class Tensor:
 
     def __init__(self, name: str) -> None:
         self.name = name
+
+
+def _names(value: Any) -> list[str]:
+    """Return the names of the tensors in an argument."""
+    listed = value if isinstance(value, list) else [value]
+    return [each.name for each in listed if isinstance(each, Tensor)]
 
 
 def _argument(arg: Mapping[str, Any]) -> Any:
@@ -628,12 +650,96 @@ def attention(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
     size = p.dims[q][-1]
     names = [p.new(outputs[0] + word) for word in ("key", "score", "scale", "share")]
     order = [*range(rank - 2), rank - 1, rank - 2]
+    scope, scale = p.scope, a.get("scale") or size**-0.5
     p.step("Transpose", [k], names[:1], perm=order)
+    p.scope = f"{scope}.scores"
     p.step("MatMul", [q, names[0]], names[1:2])
-    scale = a.get("scale") or size**-0.5
+    p.scope = f"{scope}.scale"
     p.step("Mul", [names[1], p.number(float(scale))], names[2:3])
+    p.scope = f"{scope}.softmax"
     p.step("Softmax", [names[2]], names[3:4], axis=-1)
+    p.scope = f"{scope}.values"
     p.step("MatMul", [names[3], v], outputs)
+
+
+def zeros(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:  # noqa: ARG001
+    """Keep zeros, as the first state of a recurrence, as a constant."""
+    dims = p.dims[outputs[0]]
+    if all(isinstance(n, int) for n in dims):
+        name = outputs[0]
+        p.constants[name] = Constant(dims, "float", None, lambda: _zeros(dims))
+        return
+    raise ValueError
+
+
+def _zeros(dims: Dims) -> Any:
+    import numpy as np  # noqa: PLC0415
+
+    return np.zeros(dims, "float32")
+
+
+def _recurrence(op: str, gates: Sequence[int], **attributes: int) -> Writer:
+    """Return the function of a recurrence.
+
+    Args:
+        op: ONNX's operator.
+        gates: The place among torch's gates of each of ONNX's.
+        attributes: Attributes that all its steps have.
+    """
+
+    def write(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+        x, scope = a["input"].name, p.scope
+        params = [p.constants[each.name] for each in a["params"]]
+        ways, layers = 1 + bool(a.get("bidirectional")), int(a["num_layers"])
+        each = 4 if a.get("has_biases") else 2
+        if len(params) != each * ways * layers or any(name in p.read_later for name in outputs[1:]):
+            raise ValueError
+        turned = bool(a.get("batch_first"))
+        if turned:
+            x = p.stepped("Transpose", [x], perm=[1, 0, 2])
+        for layer in range(layers):
+            p.scope = f"{scope}.{layer}" if layers > 1 else scope
+            own = params[layer * ways * each : (layer + 1) * ways * each]
+            arrays = [_stacked(own[at::each], gates) for at in range(each)]
+            names = [p.constant(arrays[0]), p.constant(arrays[1])]
+            if each == 4:
+                names.append(p.constant(_joined(arrays[2], arrays[3])))
+            direction = "bidirectional" if ways == 2 else "forward"
+            y = p.stepped(op, [x, *names], direction=direction, **attributes)
+            y = p.stepped("Transpose", [y], perm=[0, 2, 1, 3])
+            x = p.stepped("Reshape", [y, p.ints([0, 0, -1])])
+        if turned:
+            x = p.stepped("Transpose", [x], perm=[1, 0, 2])
+        p.step("Identity", [x], outputs[:1])
+        p.stacked.update(each.name for each in a["params"])
+
+    return write
+
+
+def _stacked(arrays: Sequence[Constant], gates: Sequence[int]) -> Constant:
+    """Return the arrays of all directions as one, with the gates in ONNX's order."""
+
+    def load() -> Any:
+        import numpy as np  # noqa: PLC0415
+
+        parts = [np.split(each.load(), len(gates)) for each in arrays]
+        return np.stack([np.concatenate([way[gate] for gate in gates]) for way in parts])
+
+    dims = (len(arrays), *arrays[0].dims)
+    count = sum(each.count for each in arrays)
+    return Constant(dims, "float", None, load, arrays[0].name, count)
+
+
+def _joined(first: Constant, second: Constant) -> Constant:
+    """Return the two biases of a recurrence side by side."""
+
+    def load() -> Any:
+        import numpy as np  # noqa: PLC0415
+
+        return np.concatenate([first.load(), second.load()], 1)
+
+    dims = (first.dims[0], first.dims[1] + second.dims[1])
+    return Constant(dims, "float", None, load, first.name, first.count + second.count)
 
 
 def _by_rank(name: str, write: Writer) -> dict[str, Writer]:
@@ -717,6 +823,9 @@ ATEN: Final[Mapping[str, Writer]] = {
     "clamp": clamp,
     "clip": clamp,
     "embedding": embedding,
+    "zeros": zeros,
+    "lstm": _recurrence("LSTM", (0, 3, 1, 2)),
+    "gru": _recurrence("GRU", (1, 0, 2), linear_before_reset=1),
     "upsample_nearest1d": _resized("nearest"),
     "upsample_nearest2d": _resized("nearest"),
     "upsample_bilinear2d": _resized("linear"),

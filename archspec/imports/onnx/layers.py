@@ -132,7 +132,7 @@ def conv(t: Trace, step: Step) -> None:
     shape = windows(step, rank - 2, kernel.dims[2:])
     spread = zip(shape["taps"], shape["dilations"], strict=True)
     reach = [(tap - 1) * by + 1 for tap, by in spread]
-    bias, last_step = _bias(t, step, filters, (1, filters, *(1,) * (rank - 2)))
+    bias = _bias(t, step, filters)
     channels = node.shape.channels
     if depth * groups != channels or not groups or filters % groups:
         raise Unsupported(f"its kernel is for {depth * groups} channels, its input has {channels}")
@@ -156,47 +156,51 @@ def conv(t: Trace, step: Step) -> None:
     constants = [kernel]
     if bias is not None:
         constants.append(bias)
+        # torch's two exporters name what a batch norm was folded into by these.
+        if bias.name == f"{kernel.name}_bias" or kernel.name.startswith("onnx::Conv_"):
+            t.note("folded norm")
         reads.append(lambda: bias.load().reshape(-1))
     result = t.add(step, op, node, constants=constants, weights=reads)
-    t.values[last_step.outputs[0]] = placed(result, rank, x.batch)
+    t.values[step.outputs[0]] = placed(result, rank, x.batch)
 
 
-def _bias(
-    t: Trace, step: Step, filters: int, dims: tuple[int, ...]
-) -> tuple[Constant | None, Step]:
-    """Return a convolution's bias, and the last step: an Add of constants after it is a bias."""
-    bias = t.constant(step, 2)
+def _bias(t: Trace, step: Step, filters: int) -> Constant | None:
+    """Return a convolution's bias; constants that are added after it are one."""
     if len(step.inputs) > 2 and step.inputs[2]:
+        bias = t.constant(step, 2)
         if bias is None or bias.dims != (filters,):
             raise Unsupported("its bias is computed as the network runs")
-        return bias, step
-    added = added_after(t, step, filters, dims)
-    return added or (None, step)
+        return bias
+    return added_after(t, step, filters, 1, len(t.weight(step, 1, "kernel").dims))
 
 
-def added_after(
-    t: Trace, step: Step, filters: int, dims: tuple[int, ...]
-) -> tuple[Constant, Step] | None:
-    """Return a constant for each filter that is added right after a step, and that step."""
+def added_after(t: Trace, step: Step, filters: int, axis: int, rank: int) -> Constant | None:
+    """Return a constant for each filter that is added after a step, with axes moved between.
+
+    Args:
+        t: The trace.
+        step: The step.
+        filters: Extent of its channels.
+        axis: The axis of the channels in its output.
+        rank: Number of axes of its output.
+    """
     following = t.only_user(step.outputs[0])
-    if following is None or following.op != "Add":
+    while following is not None and following.op == "Transpose":
+        order = following.get("perm", [])
+        if sorted(order) != list(range(rank)):
+            return None
+        axis = order.index(axis)
+        following = t.only_user(following.outputs[0])
+    if following is None or following.op != "Add" or len(following.inputs) != 2:
         return None
-    added = next(
-        (each for place in (0, 1) if (each := t.constant(following, place)) is not None), None
-    )
-    own = added.dims if added is not None else ()
-    short = tuple(dims)
-    while len(short) > len(own) and short[0] == 1:
-        short = short[1:]
-    if (
-        added is None
-        or added.kind != "float"
-        or own not in (short, dims)
-        or filters == 1 == len(own) == 0
-    ):
+    added = t.constant(following, 0) or t.constant(following, 1)
+    if added is None or added.kind != "float" or len(added.dims) > rank or not added.dims:
         return None
-    t.done.add(id(following))
-    return added, following
+    dims = (1,) * (rank - len(added.dims)) + added.dims
+    if dims != tuple(filters if at == axis else 1 for at in range(rank)):
+        return None
+    t.absorbed.append(following)
+    return added
 
 
 def conv_transpose(t: Trace, step: Step) -> None:
@@ -208,7 +212,7 @@ def conv_transpose(t: Trace, step: Step) -> None:
     shape = windows(step, rank - 2, kernel.dims[2:])
     if kernel.dims[0] != node.shape.channels:
         raise Unsupported(f"its kernel is for {kernel.dims[0]} channels")
-    bias, last_step = _bias(t, step, filters, (1, filters, *(1,) * (rank - 2)))
+    bias = _bias(t, step, filters)
     reach = [(tap - 1) * by + 1 for tap, by in zip(shape["taps"], shape["dilations"], strict=True)]
     more = step.get("output_padding", []) or [0] * (rank - 2)
     padding, more = _cut(step, node, reach, shape["strides"], more)
@@ -229,7 +233,7 @@ def conv_transpose(t: Trace, step: Step) -> None:
         constants.append(bias)
         reads.append(lambda: bias.load().reshape(-1))
     result = t.add(step, op, node, constants=constants, weights=reads)
-    t.values[last_step.outputs[0]] = placed(result, rank, x.batch)
+    t.values[step.outputs[0]] = placed(result, rank, x.batch)
 
 
 def _cut(
@@ -420,7 +424,7 @@ def gemm(t: Trace, step: Step) -> None:
         array = bias.load().reshape(-1) if bias is not None else None
         return array if beta == 1 else beta * array
 
-    fully_connected(t, step, step, kernel, matrix, units, bias, offsets)
+    fully_connected(t, step, kernel, matrix, units, bias, offsets)
 
 
 def mat_mul(t: Trace, step: Step) -> None:
@@ -433,8 +437,8 @@ def mat_mul(t: Trace, step: Step) -> None:
         dims = dims[1:]
     if len(dims) != 2:
         raise Unsupported("it multiplies by several matrices")
-    found = added_after(t, step, dims[1], (dims[1],))
-    bias, end = found or (None, step)
+    rank = t.value(step).rank
+    bias = added_after(t, step, dims[1], rank - 1, rank)
 
     def matrix() -> Any:
         return kernel.load().reshape(dims)
@@ -442,13 +446,12 @@ def mat_mul(t: Trace, step: Step) -> None:
     def offsets() -> Any:
         return bias.load().reshape(-1) if bias is not None else None
 
-    fully_connected(t, step, end, kernel, matrix, dims[1], bias, offsets)
+    fully_connected(t, step, kernel, matrix, dims[1], bias, offsets)
 
 
 def fully_connected(
     t: Trace,
     step: Step,
-    end: Step,
     kernel: Constant,
     matrix: Callable[[], Any],
     units: int,
@@ -489,7 +492,7 @@ def fully_connected(
             places.index(a) if a in places else len(places) if a == x.rank - 1 else x.axes[a]
             for a in range(x.rank)
         )
-    t.values[end.outputs[0]] = Value(result, axes, x.batch)
+    t.values[step.outputs[0]] = Value(result, axes, x.batch)
 
 
 def _product(t: Trace, step: Step) -> None:

@@ -362,6 +362,8 @@ def apply_array(
     if by_channel and use == "multiply":
         _scale(t, step, x, constant, read)
         return
+    if by_channel and negative and _standardized(t, step, x, constant, read):
+        return
     if use == "add" and shape == tuple(x.node.shape) and x.node.shape.rank == 1:
         op = PositionEmbedding()
     else:
@@ -384,28 +386,59 @@ def _is_near_input(t: Trace, x: Value) -> bool:
     return node.is_input
 
 
+def _per_channel_after(t: Trace, step: Step, x: Value, *ops: str) -> tuple[Step, Constant] | None:
+    """Return the only step that reads another, if it applies a constant for each channel."""
+    following = t.only_user(step.outputs[0])
+    if following is None or following.op not in ops or len(following.inputs) != 2:
+        return None
+    constant = t.constant(following, 1)
+    if constant is None and following.op != "Sub":
+        constant = t.constant(following, 0)
+    if constant is None or len(constant.dims) > x.rank:
+        return None
+    dims = (1,) * (x.rank - len(constant.dims)) + constant.dims
+    wide = [at for at in range(x.rank) if dims[at] != 1]
+    return (following, constant) if wide == [x.channels] else None
+
+
 def _scale(t: Trace, step: Step, x: Value, factor: Constant, read: Callable[[], Any]) -> None:
     """Add a factor for each channel, and an offset if one is added right after."""
-    following = t.only_user(step.outputs[0])
-    offset = None
-    if following is not None and following.op in ("Add", "Sub"):
-        places = [i for i in (0, 1) if t.constant(following, i) is not None]
-        if places and not (following.op == "Sub" and places[0] == 0):
-            given = t.weight(following, places[0], "offset")
-            dims = (1,) * (x.rank - len(given.dims)) + given.dims
-            if len(dims) == x.rank and [a for a in range(x.rank) if dims[a] != 1] == [x.channels]:
-                offset = given
-    end = step
+    found = _per_channel_after(t, step, x, "Add", "Sub")
     constants, reads = [factor], [lambda: read().reshape(-1)]
-    if offset is not None and following is not None:
-        end, sign = following, -1 if following.op == "Sub" else 1
-        t.done.add(id(following))
+    if found is not None:
+        following, offset = found
+        sign = -1 if following.op == "Sub" else 1
+        t.absorbed.append(following)
         constants.append(offset)
         reads.append(lambda: sign * offset.load().reshape(-1))
         t.note("norm as a scale")
-    op = Scale(bias=offset is not None)
+    op = Scale(bias=found is not None)
     node = t.add(step, op, x.node, constants=constants, weights=reads)
-    t.values[end.outputs[0]] = replace(x, node=node)
+    t.values[step.outputs[0]] = replace(x, node=node)
+
+
+def _standardized(t: Trace, step: Step, x: Value, mean: Constant, read: Callable[[], Any]) -> bool:
+    """Add (x - mean) * factor + offset as one scale; return whether that is what follows."""
+    scaled = _per_channel_after(t, step, x, "Mul")
+    if scaled is None:
+        return False
+    product, factor = scaled
+    moved = _per_channel_after(t, product, x, "Add")
+    t.absorbed.append(product)
+    constants = [factor, mean]
+    if moved is not None:
+        t.absorbed.append(moved[0])
+        constants.append(moved[1])
+    t.note("norm as a scale")
+
+    def offsets() -> Any:
+        own = moved[1].load().reshape(-1) if moved is not None else 0
+        return own + read().reshape(-1) * factor.load().reshape(-1)
+
+    reads = [lambda: factor.load().reshape(-1), offsets]
+    node = t.add(step, Scale(), x.node, constants=constants, weights=reads)
+    t.values[step.outputs[0]] = replace(x, node=node)
+    return True
 
 
 # Space.

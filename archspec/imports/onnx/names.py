@@ -7,6 +7,7 @@ with the weights; tf2onnx puts TensorFlow's functions and the model's name befor
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -15,69 +16,44 @@ from archspec.imports.onnx.source import SCOPE, Step
 _WEIGHT: Final = re.compile(
     r"(.+)\.(?:weight|bias|running_mean|running_var|gamma|beta|kernel|weight_ih_l\d+|in_proj_weight)"
 )
-_TENSORFLOW: Final = re.compile(
-    r"^(?:StatefulPartitionedCall|PartitionedCall|functional(?:_\d+)?|sequential(?:_\d+)?"
-    r"|model(?:_\d+)?)(?::\d+)?$"
-)
-_GRAPH_OPS: Final = frozenset(
-    [
-        "convolution",
-        "depthwise_conv",
-        "conv2d_transpose",
-        "Conv2D",
-        "Conv1D",
-        "Conv3D",
-        "BiasAdd",
-        "BiasAdd/ReadVariableOp",
-        "MatMul",
-        "Relu",
-        "Relu6",
-        "MaxPool",
-        "MaxPool2d",
-        "AvgPool",
-        "AvgPool2d",
-        "Mean",
-        "Softmax",
-        "Sigmoid",
-        "Tanh",
-        "add",
-        "mul",
-        "sub",
-        "Add",
-        "AddV2",
-        "Mul",
-        "Sub",
-        "concat",
-        "ConcatV2",
-        "Reshape",
-        "FusedBatchNormV3",
-        "batchnorm",
-        "Pad",
-        "Squeeze",
-        "Conv",
-        "conv_transpose",
-        "depthwise",
-        "separable_conv2d",
-        "Max",
-        "Transpose",
-    ]
-)
+_OUTER: Final = re.compile(r"(?:Stateful)?PartitionedCall(?::\d+)?")
+_FUNCTIONS: Final = {
+    "BiasAdd",
+    "Cast",
+    "ExpandDims_1",
+    "FusedBatchNormV3",
+    "Mean",
+    "ReadVariableOp",
+    "Reshape",
+    "batchnorm",
+    "conv_transpose",
+    "convolution",
+    "depthwise",
+    "einsum",
+    "merged_input",
+    "moments",
+    "separable_conv2d",
+}
+"""Parts of TensorFlow's names that are no layers."""
 
 
-def layer_name(step: Step, arrays: Sequence[str] = ()) -> str:
+def layer_name(step: Step, arrays: Sequence[str] = (), model: tuple[str, str] = ("", "")) -> str:
     """Return the name of a step's layer.
 
     Args:
         step: The step.
         arrays: Names of the stored arrays that are its weights.
+        model: The scope that TensorFlow's names are in, and what it adds to each part.
     """
-    scope = step.attributes.get(SCOPE)
-    if isinstance(scope, str) and scope:
-        return scope
     for array in arrays:
         match = _WEIGHT.fullmatch(array)
         if match and "/" not in match[1]:
             return match[1]
+        if model[0] and array.startswith(f"{model[0]}/"):
+            return _of_tensorflow(array, model)
+    scope = step.attributes.get(SCOPE)
+    if isinstance(scope, str) and scope:
+        return scope
     name = step.name or next(iter(step.outputs), "")
     if name.startswith("node_"):
         return name.removeprefix("node_")
@@ -86,7 +62,7 @@ def layer_name(step: Step, arrays: Sequence[str] = ()) -> str:
     if name.startswith("/"):
         return _of_torch(name, step)
     if "/" in name:
-        return _of_tensorflow(name)
+        return _of_tensorflow(name, model)
     return name
 
 
@@ -110,15 +86,30 @@ def _is_joint(op: str) -> bool:
     return op in ("Add", "Concat", "Mul", "Reshape", "Transpose", "Slice", "Split", "MatMul")
 
 
-def _of_tensorflow(name: str) -> str:
-    """Return `conv1_conv` for `StatefulPartitionedCall/resnet50_1/conv1_conv_1/convolution`."""
+def _of_tensorflow(name: str, model: tuple[str, str]) -> str:
+    """Return `conv1` for `small_1/conv1_1/convolution`."""
     parts = [part for part in name.split("/") if part]
-    while len(parts) > 1 and _TENSORFLOW.match(parts[0]):
+    while len(parts) > 1 and _OUTER.fullmatch(parts[0]):
         parts.pop(0)
-    while len(parts) > 1 and (
-        parts[-1] in _GRAPH_OPS or re.sub(r"_\d+$", "", parts[-1]) in _GRAPH_OPS
-    ):
+    if len(parts) > 1 and parts[0] == model[0]:
+        parts.pop(0)
+    if len(parts) > 1:
+        parts.pop()  # the function
+    while len(parts) > 1 and re.sub(r"_\d+$", "", parts[-1]) in _FUNCTIONS:
         parts.pop()
-    if len(parts) > 1 and name.startswith("StatefulPartitionedCall/"):
-        parts.pop(0)
-    return "/".join(parts)
+    return "/".join(part.removesuffix(model[1]) for part in parts)
+
+
+def model_scope(steps: Sequence[Step]) -> tuple[str, str]:
+    """Return the scope that most of TensorFlow's names are in, and what ends the parts inside."""
+    names = [step.name.split("/") for step in steps if "/" in step.name.strip("/")]
+    names = [name[1:] if _OUTER.fullmatch(name[0]) else name for name in names if name[0]]
+    if not names:
+        return "", ""
+    outer, count = Counter(name[0] for name in names).most_common(1)[0]
+    if 2 * count <= len(names):
+        return "", ""
+    inside = [name[1] for name in names if len(name) > 2 and name[0] == outer]
+    # Keras 3 builds a network twice, so TensorFlow numbers each layer's name.
+    ending = "_1" if inside and all(name.endswith("_1") for name in inside) else ""
+    return outer, ending

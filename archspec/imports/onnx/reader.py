@@ -42,7 +42,8 @@ def read(path: Path) -> ImportedModel:
     graph = model.graph
     if model.functions:
         graph = replace(graph, steps=list(_written_out(graph.steps, model.functions)))
-    written = " ".join(each for each in (model.producer, model.version) if each)
+    version = model.version.split()[0].partition("+")[0] if model.version.strip() else ""
+    written = " ".join(each for each in (model.producer, version) if each)
     name = graph.name if graph.name and graph.name.lower() not in _NO_NAMES else path.stem
     return build(
         path,
@@ -134,13 +135,14 @@ def layout(graph: Source, name: str, dims: Dims | None) -> tuple[Dims, tuple[int
         return dims, ()
     if rank == 1:
         return (1, *dims), (1,)
-    channels = _channel_axis(graph, name, rank)
+    batch, channels = _batch_and_channels(graph, name, rank) or (0, None)
     if channels is None:
         channels = rank - 1
         few = (1, 3, 4)
         if rank > 3 and dims[1] in few and dims[-1] not in few:
             channels = 1
-    return dims, (*(at for at in range(1, rank) if at != channels), channels)
+    places = (at for at in range(rank) if at not in (batch, channels))
+    return dims, (*places, channels)
 
 
 _CHANNELS_SECOND: Final = {
@@ -157,6 +159,9 @@ _CHANNELS_SECOND: Final = {
     "SpaceToDepth",
 }
 """Operators whose channels are the second axis."""
+
+_RECURRENT: Final = {"LSTM", "GRU", "RNN"}
+"""Operators on [positions, batch, channels]."""
 
 _TRANSPARENT: Final = {
     "Add",
@@ -182,8 +187,11 @@ _TRANSPARENT: Final = {
 """Operators that leave the axes where they are."""
 
 
-def _channel_axis(graph: Source, name: str, rank: int) -> int | None:
-    """Return the axis of an input that becomes the channels of a convolution; None if unknown."""
+def _batch_and_channels(graph: Source, name: str, rank: int) -> tuple[int, int] | None:
+    """Return an input's axes of the batch and the channels; None if no step tells them.
+
+    Those of a convolution are its first two, of a recurrence its last two.
+    """
     users: dict[str, list[Step]] = {}
     for step in graph.steps:
         for each in step.inputs:
@@ -197,7 +205,9 @@ def _channel_axis(graph: Source, name: str, rank: int) -> int | None:
         seen.add(value)
         for step in users.get(value, ()):
             if step.op in _CHANNELS_SECOND and step.inputs[0] == value and len(axes) > 1:
-                return axes[1] or None
+                return axes[0], axes[1]
+            if step.op in _RECURRENT and step.inputs[0] == value and len(axes) == 3:
+                return axes[1], axes[2]
             order = step.get("perm", []) or list(reversed(range(len(axes))))
             if step.op == "Transpose" and sorted(order) == list(range(len(axes))):
                 pending += [(out, tuple(axes[at] for at in order)) for out in step.outputs]
@@ -298,8 +308,6 @@ def run(t: Trace, steps: Sequence[Step], depth: int = 0) -> None:
     users.clear()
     _count_users(steps, users)
     for step in steps:
-        if id(step) in t.done or not step.outputs:
-            continue
         _follow(t, step, depth)
 
 
@@ -316,6 +324,12 @@ def _count_users(steps: Iterable[Step], users: dict[str, list[Step]]) -> None:
 
 
 def _follow(t: Trace, step: Step, depth: int) -> None:
+    if not step.outputs:
+        return
+    if id(step) in t.done:
+        value = next(t.values[name] for name in step.inputs if name in t.values)
+        t.values[step.outputs[0]] = value
+        return
     if step.op in ("Shape", "Size"):
         _shape(t, step)
         return
@@ -325,8 +339,10 @@ def _follow(t: Trace, step: Step, depth: int) -> None:
         _branch(t, step, depth)
         return
     start = t.b.size
+    t.absorbed.clear()
     try:
         HANDLERS.get(step.op, _other)(t, step)
+        t.done.update(map(id, t.absorbed))
     except Unsupported as why:
         t.unknown(step, str(why))
     except CannotFold:
@@ -404,8 +420,7 @@ def _branch(t: Trace, step: Step, depth: int) -> None:
 def run_inside(t: Trace, steps: Sequence[Step], depth: int) -> None:
     """Follow the steps of a branch, whose readers were counted with the graph around it."""
     for step in steps:
-        if id(step) not in t.done and step.outputs:
-            _follow(t, step, depth)
+        _follow(t, step, depth)
 
 
 def _compare(t: Trace, output: str, start: int) -> None:
@@ -452,11 +467,11 @@ def notes(t: Trace, writer: str, unread: int) -> Iterator[str]:
             "The file flattens its maps with the channels first, archspec with the channels last; "
             "the rows of the fully connected layer after it are put in that order."
         )
-    folded_norms = t.counts.get("folded norm", 0)
-    if folded_norms:
+    if "folded norm" in counts:
+        what = number("folded norm", "convolution has", "convolutions have")
         yield (
-            f"{folded_norms:,} convolutions hold a batch norm that the exporter folded into them: "
-            "the model had more parameters."
+            f"{what} a batch norm folded in by the exporter, as a bias: the model had 4 numbers a "
+            "channel instead, 2 of them trained."
         )
     if writer == "tf2onnx":
         yield (

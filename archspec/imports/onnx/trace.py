@@ -18,7 +18,7 @@ from archspec.errors import Problem
 from archspec.graph.graph import Node
 from archspec.imports.building import ModelBuilder
 from archspec.imports.model import Arrays
-from archspec.imports.onnx.names import layer_name
+from archspec.imports.onnx.names import layer_name, model_scope
 from archspec.imports.onnx.source import Constant, Dims, Source, Step
 from archspec.ops.arrangement import Flatten, Reshape
 from archspec.ops.axes import Axis, names_of_axes
@@ -118,11 +118,17 @@ class Trace:
         """The step that gives each value."""
         self.read: dict[str, Weights] = {}
         """Functions that read the weights of each node."""
+        self.absorbed: list[Step] = []
+        """Later steps that go into the layer of the step at hand."""
         self.done: set[int] = set()
-        """Identities of steps that went into an earlier layer."""
-        self.owners: dict[tuple[Any, ...], str] = {}
+        """Identities of steps that went into an earlier layer, and pass on what they read."""
+        self.owners: dict[tuple[Any, ...], Node] = {}
+        """The first layer with a kernel, by its op and the kernel."""
         self.used: set[str] = set()
         """Names of the stored arrays that became weights."""
+        self.functions: dict[str, str] = {}
+        """The operator of the first step of each name."""
+        self.model = model_scope(source.steps)
         self.counts: dict[str, int] = {}
         """Occurrences of what notes tell, by their keys."""
 
@@ -191,12 +197,20 @@ class Trace:
             checked: Whether an op that does not fit may become an unknown layer; else it raises.
         """
         given = list(constants)
-        name = layer_name(step, [each.name for each in given]) + suffix
+        name = self.name_of(step, given) + suffix
         if not checked:
             try:
                 op.output_shape(*(node.shape for node in inputs))
             except Problem as problem:
                 raise Unsupported(problem.message) from None
+        kernel = given[0] if given else None
+        first = None
+        if kernel is not None and is_kernel(kernel):
+            first = self.owners.get((op, kernel.name, kernel.dims))
+        if first is not None:
+            node = self.b.share(first, *inputs, name=name, type_name=type_of(step))
+            self.nodes[node.index] = node
+            return node
         node = self.b.add(
             op,
             *inputs,
@@ -204,6 +218,8 @@ class Trace:
             type_name=type_of(step),
             arrays=[Weight(each.name or "weight", each.dims) for each in given],
         )
+        if kernel is not None and is_kernel(kernel):
+            self.owners[op, kernel.name, kernel.dims] = node
         self.nodes[node.index] = node
         if suffix:
             self.b.helpers.add(node.name)
@@ -226,7 +242,7 @@ class Trace:
             if each.count and each.dims and each.size > 1
         ]
         self.used.update(each.name for each in given)
-        name = layer_name(step, [each.name for each in given])
+        name = self.name_of(step, given)
         for number, output in enumerate(step.outputs):
             if not output or (number and output not in self.users):
                 continue
@@ -270,6 +286,12 @@ class Trace:
     @staticmethod
     def batch_of(inputs: Sequence[Value]) -> Any:
         return next((x.batch for x in inputs), 1)
+
+    def name_of(self, step: Step, arrays: Sequence[Constant]) -> str:
+        """Return the name of a step's layer; with its function, where it is a part of another."""
+        name = layer_name(step, [each.name for each in arrays], self.model)
+        first = self.functions.setdefault(name, step.op)
+        return name if first == step.op else f"{name}-{type_of(step).lower()}"
 
     def note(self, key: str) -> None:
         """Count an occurrence of what a note tells at the end."""
@@ -461,6 +483,11 @@ class Trace:
 def type_of(step: Step) -> str:
     """Return an operator's name without the domain of what is archspec's own."""
     return step.op.removeprefix("archspec.")
+
+
+def is_kernel(constant: Constant) -> bool:
+    """Whether a stored array is a matrix or more: exporters join equal vectors into one."""
+    return bool(constant.name) and sum(n != 1 for n in constant.dims) > 1
 
 
 def is_one(extent: Any) -> bool:

@@ -1,0 +1,358 @@
+"""ONNX files and PyTorch's .pt2 archives as networks: one test for each trap of the formats."""
+
+import contextlib
+import shutil
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import archspec
+from archspec.errors import UsageError
+from archspec.imports.onnx.proto import SCHEMAS
+from archspec.imports.onnx.source import read_source
+from archspec.imports.protobuf import Reader, Span
+from archspec.ops.shape import UnknownShape
+from archspec.ops.unknown import Unknown
+
+FILES = Path(__file__).parent / "model_files" / "onnx"
+ONNX = sorted(path.name for path in FILES.glob("*.onnx"))
+
+
+def layers(name: str) -> dict[str, str]:
+    """Return the labels of a file's layers by their names."""
+    return {node.name: node.op.label for node in archspec.load(FILES / name).graph.nodes}
+
+
+def totals(name: str) -> tuple[int, int]:
+    costs = archspec.report(archspec.load(FILES / name)).totals
+    return costs.params, costs.macs
+
+
+# The reader of the wire format, against the official one
+
+
+@pytest.mark.parametrize("name", ONNX)
+def test_a_file_is_read_as_the_onnx_package_reads_it(name):
+    onnx = pytest.importorskip("onnx")
+    theirs = onnx.load(FILES / name, load_external_data=False)
+    ours = read_source(FILES / name)
+    graph = theirs.graph
+    assert (ours.producer, ours.version) == (theirs.producer_name, theirs.producer_version)
+    assert [(s.op.rpartition(".")[2], s.name) for s in ours.graph.steps] == [
+        (node.op_type, node.name) for node in graph.node
+    ]
+    assert [(*s.inputs, *s.outputs) for s in ours.graph.steps] == [
+        (*node.input, *node.output) for node in graph.node
+    ]
+    for step, node in zip(ours.graph.steps, graph.node, strict=True):
+        for attribute in node.attribute:
+            value = onnx.helper.get_attribute_value(attribute)
+            if isinstance(value, onnx.TensorProto):
+                expected = onnx.numpy_helper.to_array(value)
+                np.testing.assert_array_equal(step.attributes[attribute.name].load(), expected)
+            elif not isinstance(value, onnx.GraphProto):
+                value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+                assert step.attributes[attribute.name] == value
+    for tensor in graph.initializer:
+        constant = ours.graph.constants[tensor.name]
+        assert constant.dims == tuple(tensor.dims)
+        if not tensor.external_data:
+            np.testing.assert_array_equal(constant.load(), onnx.numpy_helper.to_array(tensor))
+    assert set(ours.graph.inputs) == {each.name for each in graph.input} - {
+        each.name for each in graph.initializer
+    }
+
+
+def test_numbers_of_every_kind_are_read_in_and_out_of_lists():
+    data = (
+        b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"  # 1: -1
+         b"\x15" + struct.pack("<f", 0.5)  # 2: a float
+        + b"\x1a\x03\x01\xac\x02"  # 3: [1, 300] in one piece
+        + b"\x18\x07"  # 3: 7 alone
+        + b"\x22\x02hi"  # 4: text
+        + b"\x7a\x01?"  # 15: not in the table
+    )  # fmt: skip
+    fields = {1: ("a", "int"), 2: ("b", "float"), 3: ("c", "int*"), 4: ("d", "text")}
+    read = Reader(data, {"M": fields}, "x").message("M")
+    assert read == {"a": -1, "b": 0.5, "c": [1, 300, 7], "d": "hi"}
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"\x0a\xff\xff\xff\xff\x0f", "ends in the middle of a field"),
+        (b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "ends in the middle of a number"),
+        (b"\x0b", "a field of an unknown type, 3"),
+        (b"\x3a\x02\x08", "ends in the middle"),
+    ],
+)
+def test_damaged_bytes_are_refused_with_a_sentence(data, message):
+    with pytest.raises(UsageError, match=message):
+        Reader(data, SCHEMAS, "net.onnx").message("Model")
+
+
+def test_messages_inside_each_other_are_bounded():
+    data = b""
+    for _ in range(200):
+        size = len(data)
+        prefix = b"\x0a" + bytes([size & 127 | 128, size >> 7])
+        data = prefix + data
+    with pytest.raises(UsageError, match="more than 60 messages are inside each other"):
+        Reader(data, {"M": {1: ("m", "M")}}, "x").message("M")
+
+
+def test_arrays_are_not_read_with_the_graph():
+    class Watched(bytes):
+        reads: list[slice] = []  # noqa: RUF012
+
+        def __getitem__(self, key):
+            if isinstance(key, slice):
+                self.reads.append(key)
+            return super().__getitem__(key)
+
+    tensor = b"\x4a\x84\x80\x80\x00" + b"\0\0\0\0"  # raw_data of four bytes
+    data = Watched(tensor)
+    read = Reader(data, SCHEMAS, "x").message("Tensor")
+    assert read["raw_data"] == [Span(5, 9)]
+    assert Watched.reads == []
+
+
+@pytest.mark.parametrize("name", ["torch_script_net.onnx", "unknown.onnx", "caffe2.onnx"])
+def test_a_damaged_file_gives_a_table_or_a_sentence(tmp_path, name):
+    content = (FILES / name).read_bytes()
+    rng = np.random.default_rng(0)
+    path = tmp_path / "damaged.onnx"
+    for _ in range(150):
+        damaged = bytearray(content)
+        for _ in range(rng.integers(1, 6)):
+            damaged[rng.integers(len(damaged))] = rng.integers(256)
+        path.write_bytes(damaged[: rng.integers(len(damaged) // 2, len(damaged) + 1)])
+        with contextlib.suppress(archspec.ArchspecError):
+            assert archspec.load(path).graph.nodes
+
+
+# torch
+
+
+TORCH = ["torch_script_net.onnx", "torch_dynamo_net.onnx", "torch_net.pt2"]
+
+
+@pytest.mark.parametrize("name", TORCH)
+def test_all_of_torchs_exporters_give_one_network(name):
+    model = archspec.load(FILES / name)
+    shapes = {node.name: tuple(node.shape) for node in model.graph.nodes}
+    assert not model.unknown
+    assert shapes["conv1"] == (11, 11, 8)
+    assert shapes["fc"] == (5,)
+    assert totals(name)[1] == 30_408
+
+
+def test_a_batch_norm_counts_only_where_the_exporter_kept_it():
+    # 503 parameters by torch; the moving statistics, 16 numbers, are buffers there.
+    unfolded = archspec.report(archspec.load(FILES / "torch_script_unfolded.onnx")).totals
+    exported = archspec.load(FILES / "torch_net.pt2")
+    assert unfolded.trainable == exported.params == 503
+    assert archspec.report(exported).totals.params == 519
+    assert totals("torch_script_net.onnx")[0] == 503 - 16 + 8  # a bias instead
+    for name in ("torch_script_net.onnx", "torch_dynamo_net.onnx"):
+        assert any("batch norm folded in" in note for note in archspec.load(FILES / name).notes)
+
+
+def test_layers_have_the_names_of_torchs_modules():
+    for name in TORCH:
+        assert {"conv1", "depthwise", "grouped", "squeeze", "excite", "fc"} <= set(layers(name))
+
+
+def test_functions_of_several_steps_are_one_layer():
+    labels = list(layers("torch_script_net.onnx").values())
+    assert labels.count("SWISH") == 1
+    assert labels.count("HARD_SWISH") == 1
+    assert "MULTIPLY" in labels  # the gate alone
+
+
+def test_transposes_that_only_change_the_layout_vanish():
+    kinds = [node.op.kind for node in archspec.load(FILES / "keras_tf.onnx").graph.nodes]
+    assert "permute" not in kinds
+    assert "reshape" not in kinds
+
+
+def test_flattened_maps_are_not_permuted_and_a_note_says_so():
+    model = archspec.load(FILES / "torch_script_maps.onnx")
+    assert "permute" not in [node.op.kind for node in model.graph.nodes]
+    assert any("channels first" in note for note in model.notes)
+
+
+@pytest.mark.parametrize("name", ["torch_dynamo_attention.onnx", "torch_script_attention.onnx"])
+def test_attention_is_products_and_a_softmax(name):
+    labels = list(layers(name).values())
+    assert labels.count("MATMUL") == 2
+    assert labels.count("SOFTMAX") == 1
+    assert not archspec.load(FILES / name).unknown
+
+
+def test_a_split_a_swap_and_a_joint_of_channels_is_a_shuffle():
+    for name in ("torch_script_shuffle.onnx", "torch_dynamo_shuffle.onnx", "torch_shuffle.pt2"):
+        kinds = [node.op.kind for node in archspec.load(FILES / name).graph.nodes]
+        assert kinds[1:] == ["convolution", "group_norm", "channel_shuffle", "depth_to_space"]
+
+
+def test_the_two_biases_of_a_recurrence_are_added_up():
+    model = archspec.load(FILES / "torch_sequence.pt2")
+    assert model.params == 631
+    assert totals("torch_sequence.pt2")[0] == 631 - 40
+    assert any("two biases" in note for note in model.notes)
+    assert totals("torch_gru.pt2")[0] == archspec.load(FILES / "torch_gru.pt2").params == 213
+
+
+def test_weights_in_another_file_are_not_needed_and_not_opened(tmp_path):
+    name = "torch_dynamo_attention.onnx"
+    path = tmp_path / name
+    shutil.copy(FILES / name, path)
+    model = archspec.load(path)
+    assert archspec.report(model).totals.macs == totals("torch_script_attention.onnx")[1]
+    (tmp_path / f"{name}.data").write_bytes(b"\0" * 100_000)
+    with pytest.raises(UsageError, match="is in another file, which archspec does not open"):
+        model.weights()
+
+
+def test_open_extents_are_formulas():
+    report = archspec.report(archspec.load(FILES / "torch_script_open.onnx"))
+    assert "height" in str(report.totals.macs)
+    assert report.totals.params == totals("torch_script_net.onnx")[0]
+
+
+# Keras and tf2onnx
+
+
+def test_tf2onnx_folds_a_norm_only_after_a_convolution_without_bias():
+    labels = layers("keras_tf.onnx")
+    assert "bn1" not in labels
+    assert labels["bn2"] == "SCALE"
+    notes = archspec.load(FILES / "keras_tf.onnx").notes
+    assert any("2 numbers a channel instead of 4" in note for note in notes)
+    assert any("tf2onnx leaves out biases" in note for note in notes)
+
+
+def test_tf2onnx_keeps_the_names_of_keras_inside_its_own():
+    names = ["conv1", "relu1", "pad", "pool1", "depthwise", "silu", "sum", "joined", "fc1", "fc2"]
+    assert [name for name in layers("keras_tf.onnx") if name in names] == names
+
+
+def test_a_grouped_convolution_of_tf2onnx_is_unknown_and_named():
+    model = archspec.load(FILES / "keras_tf_grouped.onnx")
+    assert [layer.type for layer in model.unknown][:1] == ["StatefulPartitionedCall"]
+
+
+def test_amounts_of_padding_that_keras_on_torch_computes_are_known():
+    model = archspec.load(FILES / "keras_torch.onnx")
+    assert len(model.graph.nodes) < 30
+    assert not model.unknown
+    assert totals("keras_torch.onnx")[1] == totals("keras_tf.onnx")[1]
+
+
+# Paddle, Caffe2 and what is rarer
+
+
+def test_paddles_weights_are_nodes_and_its_extents_have_names():
+    assert totals("paddle.onnx") == (3 * 3 * 3 * 4 + 4 + 4 * 2 + 2, 27 * 4 * 64 + 8)
+    assert archspec.load(FILES / "paddle.onnx").graph.input == (8, 8, 3)
+
+
+def test_caffe2s_weights_are_inputs_of_the_graph_and_no_inputs_of_the_network():
+    model = archspec.load(FILES / "caffe2.onnx")
+    assert list(model.graph.inputs) == ["data"]
+    assert totals("caffe2.onnx")[0] == 6 * 27 + 6 + 5 * 96 + 5
+    with pytest.raises(UsageError, match="no values for conv1_b"):
+        model.weights()
+
+
+def test_a_declared_shape_that_is_wrong_is_a_note():
+    model = archspec.load(FILES / "ceil.onnx")
+    assert model.graph.output == (3, 3, 2)
+    assert any("z 4x4x2, not 3x3x2" in note for note in model.notes)
+
+
+def test_of_an_if_that_decides_as_it_runs_one_branch_is_shown():
+    model = archspec.load(FILES / "branches.onnx")
+    assert [node.op.label for node in model.graph.nodes] == ["INPUT", "CONV3-4", "RELU"]
+    assert any("chooses between two networks" in note for note in model.notes)
+
+
+def test_unknown_operators_are_named_with_what_is_known():
+    model = archspec.load(FILES / "unknown.onnx")
+    types = [(layer.name, layer.type) for layer in model.unknown]
+    assert types[:3] == [("warp", "my.ops.Warp"), ("loop", "Loop"), ("nms", "NonMaxSuppression")]
+    nodes = {node.name: node for node in model.graph.nodes}
+    warp = nodes["warp"].op
+    assert isinstance(warp, Unknown)
+    assert nodes["warp"].shape == (6, 6, 4)  # the file declares it
+    assert [weight.shape for weight in warp.weights()] == [(4, 7)]
+    assert nodes["relu"].op.label == "RELU"
+    assert isinstance(nodes["last"].shape, UnknownShape)
+
+
+def test_a_files_own_operators_are_written_out():
+    assert list(layers("functions.onnx").values()) == [
+        "INPUT", "CONV3-4", "RELU", "CONV3-5", "RELU"
+    ]  # fmt: skip
+
+
+def test_a_kernel_that_two_layers_use_counts_once():
+    assert totals("shared.onnx") == (4 * 4 * 9, 2 * 4 * 4 * 9 * 64)
+
+
+# Numbers
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize(
+    "name",
+    [
+        "torch_script_net.onnx",
+        "torch_script_unfolded.onnx",
+        "torch_script_maps.onnx",
+        "torch_script_attention.onnx",
+        "torch_script_shuffle.onnx",
+        "torch_script_sequence.onnx",
+        "torch_script_gru.onnx",
+        "keras_tf.onnx",
+        "keras_torch.onnx",
+        "paddle.onnx",
+        "shared.onnx",
+    ],
+)
+def test_with_the_files_weights_the_model_gives_the_files_outputs(name):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    from archspec.keras_model.build import layer_name
+
+    imported = archspec.load(FILES / name)
+    model = archspec.build(imported)
+    weights = imported.weights()
+    for node in imported.graph.nodes:
+        if node.name in weights:
+            model.get_layer(layer_name(node)).set_weights(weights[node.name])
+    session = onnxruntime.InferenceSession(str(FILES / name), providers=["CPUExecutionProvider"])
+    (given,) = session.get_inputs()
+    shape = [n if isinstance(n, int) else 1 for n in given.shape]
+    x = np.random.default_rng(0).standard_normal(shape).astype("float32")
+    (expected, *_) = session.run(None, {given.name: x})
+    own = imported.graph.input
+    if name == "torch_script_gru.onnx":
+        got = np.asarray(model(np.moveaxis(x, 1, 0))).transpose(1, 0, 2)
+    else:
+        rearranged = x if x.shape[1:] == tuple(own) else np.moveaxis(x, 1, -1)
+        got = np.asarray(model(rearranged))
+        got = got if got.shape == expected.shape else np.moveaxis(got, -1, 1)
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_weights_of_an_archive_are_read_from_it():
+    model = archspec.load(FILES / "torch_net.pt2")
+    weights = model.weights()
+    for node in model.graph.nodes:
+        if node.name in weights:
+            shapes = [array.shape for array in weights[node.name]]
+            assert shapes == [weight.shape for weight in node.layer.weights]
+    assert weights["conv1"][0].std() > 0
