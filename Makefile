@@ -4,11 +4,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CORES := $(shell $(PYTHON) -c "import os; print(min(os.cpu_count() or 1, 4))")
 # One process more than cores, as tests often wait for a command or an engine that starts.
-WORKERS := $(shell $(PYTHON) -c "import os; print(min((os.cpu_count() or 1) + 1, 5))")
+WORKERS := $(shell expr $(CORES) + 1)
 # Each file's tests in one process: they share what it makes once. The order of the files' names
 # puts none of the long ones last.
-PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --numprocesses
 
 # Tests start hundreds of processes: what they import is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
@@ -23,18 +24,19 @@ demo: $(VENV)/ready
 test: check
 
 # Without any engine, browser or editor, and with a fifth of the random examples: for every save.
+# Little is waited for, and each process imports and collects all tests: as many as there are cores.
 test-fast: $(VENV)/dev
-	ARCHSPEC_EXAMPLES=0.2 $(PYTEST) -m "not keras and not client and not slow"
+	ARCHSPEC_EXAMPLES=0.2 $(PYTEST) $(CORES) -m "not keras and not client and not slow"
 
 # Also what takes minutes, such as networks of 150 layers at full size, and four times as many random
 # examples. For a release.
 test-all: $(VENV)/dev lint types
-	ARCHSPEC_EXAMPLES=4 $(PYTEST) -m "slow or not slow"
+	ARCHSPEC_EXAMPLES=4 $(PYTEST) $(WORKERS) -m "slow or not slow"
 
 check: lint types pytest
 
 pytest: $(VENV)/dev
-	$(PYTEST)
+	$(PYTEST) $(WORKERS)
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
