@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import archspec
-from archspec.errors import ArchspecError, SpecError
+from archspec.errors import ArchspecError, SpecError, UsageError
 from archspec.imports import caffe
 from archspec.imports.model import ImportedModel
 
@@ -232,6 +232,17 @@ def test_a_data_layer_without_a_crop_leaves_the_inputs_shape_open(read):
     model = read(data + layer("ReLU", "r"), inputs="")
     assert model.unknown[0].reason
     assert any("shape" in note or "does not say" in note for note in model.notes)
+
+
+def test_the_shape_that_a_file_lacks_can_be_given(tmp_path):
+    path = tmp_path / "train_test.prototxt"
+    data = "layer { name: 'd' type: 'Data' top: 'data' top: 'label' data_param { source: 'x' } }\n"
+    path.write_text(data + layer("ReLU", "r"), encoding="utf-8")
+    assert str(archspec.load(path, input=[28, 28, 1]).graph.output) == "28x28x1"
+    with pytest.raises(UsageError, match="`input` must be a list of whole numbers"):
+        archspec.load(path, input=[-1, 2])
+    with pytest.raises(UsageError, match="no variable `classes` to set: it takes `input`"):
+        archspec.load(path, classes=3)
 
 
 @pytest.mark.parametrize(

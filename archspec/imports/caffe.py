@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from archspec.declare.declaration import DeclarationError
 from archspec.element import ArgumentProblems, Element
-from archspec.errors import Problem
+from archspec.errors import Problem, UsageError
 from archspec.graph.graph import Node
 from archspec.imports.building import ModelBuilder
 from archspec.imports.model import ImportedModel
@@ -30,6 +30,7 @@ from archspec.ops.convolution import (
 )
 from archspec.ops.elementwise import Activate, Dropout, PRelu, Rescale, Scale
 from archspec.ops.elementwise import Softmax as SoftmaxOp
+from archspec.ops.fields import LARGEST
 from archspec.ops.merge import Add, Concat, Max, Multiply, Subtract
 from archspec.ops.normalization import BatchNorm, InstanceNorm, LocalResponseNorm
 from archspec.ops.op import Op, Weight
@@ -146,21 +147,38 @@ MOST_INPUTS: Final = 10_000
 """Largest number of inputs of a layer."""
 
 
-def read(path: str | os.PathLike[str]) -> ImportedModel:
+def read(
+    path: str | os.PathLike[str],
+    *,
+    input: Sequence[int | None] | None = None,  # noqa: A002  (as specs call it)
+) -> ImportedModel:
     """Return the network of a Caffe `.prototxt` file.
 
     Args:
         path: The file.
+        input: The shape of its first input, channels last, which a file for training may lack.
 
     Raises:
         UsageError: It cannot be read, or has no input or no output.
         SpecError: It is not protobuf's text format, or its layers do not join.
     """
+    if input is not None and not _is_shape(input):
+        raise UsageError(
+            f"`input` must be a list of whole numbers from 1, channels last, such as [28, 28, 1], "
+            f"not {input!r:.80}"
+        )
     text = read_text(path, "a Caffe network")
     try:
-        return _Net(text, parse(text.text)).read()
+        return _Net(text, parse(text.text), input).read()
     except TextProblem as problem:
         raise text.error(problem) from None
+
+
+def _is_shape(value: Any) -> bool:
+    """Whether a value is the shape of an input, whose spatial extents may be open."""
+    if not isinstance(value, list | tuple) or not value or value[-1] is None:
+        return False
+    return all(n is None or (type(n) is int and 1 <= n <= LARGEST) for n in value)
 
 
 Made: TypeAlias = "Node | Sequence[Node] | None"
@@ -173,6 +191,7 @@ class _Net:
 
     text: ModelText
     message: Message
+    input: Sequence[int | None] | None
     blobs: dict[str, Node] = field(default_factory=dict)
     folded: dict[int, Layer] = field(default_factory=dict)
     """The Scale layer that belongs to a BatchNorm layer, by the line of the latter."""
@@ -192,6 +211,9 @@ class _Net:
             )
         assumed: list[str] = []
         inputs = dict(_inputs(self.message, layers, assumed))
+        if self.input is not None:
+            inputs = {next(iter(inputs), "data"): tuple(self.input)} | dict([*inputs.items()][1:])
+            assumed.clear()
         kind = "train_val, phase " + phase if _is_phased(self.message) else "deploy"
         self.builder = ModelBuilder(
             self.text.path,
@@ -825,7 +847,10 @@ def _data_shape(layer: Layer, number: int, assumed: list[str]) -> tuple[int | No
     height = crop or data.integer("new_height")
     width = crop or data.integer("new_width")
     if not height or not width:
-        assumed.append(f"The file does not say how large the images of layer {layer.name} are.")
+        assumed.append(
+            f"The file does not say how large the images of layer {layer.name} are: set `input`, "
+            "as [28, 28, 1]."
+        )
         return ()
     means = len(transform.words("mean_value"))
     if not data.flag("is_color", default=True) or transform.flag("force_gray", default=False):

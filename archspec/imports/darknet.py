@@ -291,6 +291,8 @@ def read(
         UsageError: It cannot be read.
         SpecError: It is not a configuration, or its sections do not join.
     """
+    if not isinstance(weights, str | os.PathLike | None):
+        raise UsageError(f"`weights` must be the path of a .weights file, not {weights!r:.80}")
     text = read_text(path, "a Darknet configuration")
     try:
         return _read(text, weights)

@@ -12,9 +12,9 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from archspec.errors import ArchspecError, UsageError
+from archspec.errors import ArchspecError, UsageError, listed
 
 if TYPE_CHECKING:
     from archspec.imports.model import ImportedModel
@@ -32,6 +32,8 @@ class Format(NamedTuple):
     """Name of the module in `archspec.imports` whose `read` reads it; "" for one that is not."""
     instead: str = ""
     """A clause about what to do with a file of a format that is not read."""
+    options: tuple[str, ...] = ()
+    """Names of what a file may lack and its user may give."""
 
 
 KERAS: Final = Format("Keras", "keras")
@@ -39,8 +41,8 @@ ONNX: Final = Format("ONNX", "onnx")
 TFLITE: Final = Format("TFLite", "tflite")
 SAVED_MODEL: Final = Format("SavedModel", "saved_model")
 EXPORTED: Final = Format("PyTorch .pt2", "exported")
-DARKNET: Final = Format("Darknet configuration", "darknet")
-CAFFE: Final = Format("Caffe prototxt", "caffe")
+DARKNET: Final = Format("Darknet configuration", "darknet", options=("weights",))
+CAFFE: Final = Format("Caffe prototxt", "caffe", options=("input",))
 
 _EXPORT_TORCH: Final = (
     "in PyTorch, write `torch.export.save(torch.export.export(model, inputs), 'model.pt2')`"
@@ -105,21 +107,28 @@ def find_format(path: str | os.PathLike[str]) -> Format | None:
     return _format_of_bytes(head, os.fspath(path))
 
 
-def read(path: str | os.PathLike[str], format_: Format) -> ImportedModel:
+def read(path: str | os.PathLike[str], format_: Format, **options: Any) -> ImportedModel:
     """Return the model in a file of this format.
 
     Args:
         path: The file or the folder.
         format_: Its format, as `find_format` gives it.
+        options: What the file lacks, by the names in `format_.options`.
 
     Raises:
         UsageError: The file is damaged, holds no network, or is not read.
     """
+    unknown = [name for name in options if name not in format_.options]
+    if unknown:
+        takes = f": it takes {listed(format_.options)}" if format_.options else ""
+        raise UsageError(
+            f"{os.fspath(path)} is a model file: it has no variable `{unknown[0]}` to set{takes}"
+        )
     if not format_.module:
         raise UsageError(f"{os.fspath(path)} is {format_.name}: {format_.instead}")
     module = importlib.import_module(f"archspec.imports.{format_.module}")
     try:
-        model: ImportedModel = module.read(Path(path))
+        model: ImportedModel = module.read(Path(path), **options)
     except ArchspecError:
         raise
     except Exception as error:  # whatever a file holds, its user gets a sentence

@@ -31,6 +31,8 @@ def load(
         variant: Which member of the family. Default: the one called like the family,
             or the first.
         variables: Values of the spec's variables, and `input`: `classes=10`, `input=[32, 32, 3]`.
+            Of a model file, what it lacks: `weights="yolov3.weights"` of a Darknet `.cfg`,
+            `input=[28, 28, 1]` of a Caffe `.prototxt`.
 
     Returns:
         The spec: one network, with its variables set. It is not compiled yet; `archspec.report`
@@ -46,15 +48,12 @@ def load(
         'vgg19'
     """
     arguments.place("spec", network)
-    model = _model(network)
-    if model is None:
+    format_ = _format_of(network)
+    if format_ is None:
         return loading.load(network, variant, **variables)
+    model = read(network, format_, **variables)
     if variant is not None:
         raise UsageError(f"{model.path} is a model file: it has no variant `{variant}`")
-    if variables:
-        raise UsageError(
-            f"{model.path} is a model file: it has no variable `{next(iter(variables))}` to set"
-        )
     return model
 
 
