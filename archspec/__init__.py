@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from archspec.cost.report import report as report
     from archspec.cost.roofline import Roofline as Roofline
     from archspec.cost.roofline import roofline as roofline
+    from archspec.decompile.importing import ImportedSpec as ImportedSpec
+    from archspec.decompile.importing import import_model as import_model
     from archspec.errors import ArchspecError as ArchspecError
     from archspec.errors import Diagnostic as Diagnostic
     from archspec.errors import SpecError as SpecError
@@ -96,6 +98,8 @@ _HOMES = {
     "Probe": "archspec.training.probe",
     "Report": "archspec.cost.report",
     "report": "archspec.cost.report",
+    "ImportedSpec": "archspec.decompile.importing",
+    "import_model": "archspec.decompile.importing",
     "ArchspecError": "archspec.errors",
     "Diagnostic": "archspec.errors",
     "SpecError": "archspec.errors",

@@ -6,6 +6,7 @@ from typing import Final
 
 COMMANDS: Final[dict[str, str]] = {
     "build": "Show what a network costs; write it as a model or a report.",
+    "import": "Make a spec of a model file of Keras, ONNX, TFLite, Caffe, Darknet or PyTorch.",
     "measure": "Compile a network for a device and show the memory that it takes; or time it here.",
     "fits": "Find the largest batch of a training step that fits in a memory.",
     "draw": "Draw a network: blocks, feature maps, or the table of a paper.",
@@ -48,6 +49,8 @@ WORDS = {
     "score": "evaluate",
     "infer": "predict",
     "convert": "export",
+    "decompile": "import",
+    "load": "import",
     "ls": "list",
     "models": "list",
     "help": "--help",

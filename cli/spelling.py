@@ -29,6 +29,7 @@ CALLS: Final = {
     "find_lr": "fit --find-lr",
     "join_search": "search --resume",
     "time_network": "measure --time",
+    "import_model": "import",
 }
 """Commands of public functions whose names differ."""
 

@@ -16,6 +16,7 @@ from archspec import explain
 GROUPS: dict[str, tuple[str, ...]] = {
     "Specs and what they cost": (
         "load",
+        "import_model",
         "report",
         "draw",
         "compare",

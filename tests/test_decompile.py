@@ -1,15 +1,21 @@
 """Graphs back to specs: every network gives a spec, and the spec the same network."""
 
 import json
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from support.random_specs import specs
 from support.specs import graph_of, spec_of
 
+import archspec
+from archspec.cli import main
 from archspec.compile.expand import expand
 from archspec.decompile.decompiler import decompiled
 from archspec.decompile.proof import difference
+from archspec.imports.building import ModelBuilder
+from archspec.ops.elementwise import Activate
 from archspec.spec.bundled import bundled
 from archspec.spec.loading import load, networks
 
@@ -112,3 +118,58 @@ def test_what_no_block_is_stays_branches():
         "      - [max_pool: {size: 3, stride: 1}]",
         "    merge: add",
     ]
+
+
+FILES = Path(__file__).parent / "model_files"
+TEXTS = sorted([*FILES.glob("*/*.prototxt"), *FILES.glob("*/*.cfg")])
+
+
+@pytest.mark.parametrize("file", TEXTS, ids=lambda path: path.name)
+def test_model_files_become_specs_of_the_same_table(file):
+    imported = archspec.import_model(file)
+    made, model = archspec.report(imported.spec), archspec.report(archspec.load(file))
+    assert (made.totals.params, made.totals.macs) == (model.totals.params, model.totals.macs)
+    assert [*imported.names] == [node.name for node in imported.model.graph.nodes]
+    assert max(map(len, imported.text.splitlines())) <= 100
+
+
+def test_inception_modules_are_recognised_in_caffes_file():
+    text = archspec.import_model(FILES / "caffe" / "googlenet.prototxt").text
+    assert text.count("- inception:") == 9
+
+
+def test_a_spec_is_no_model_file():
+    with pytest.raises(archspec.UsageError, match="a model file; it is a spec already"):
+        archspec.import_model("lenet5")
+
+
+def test_the_command_prints_the_spec_or_writes_it(tmp_path):
+    file = str(FILES / "darknet" / "darknet53.cfg")
+    printed = CliRunner().invoke(main, ["import", file])
+    assert printed.exit_code == 0
+    assert printed.stdout.startswith("# darknet53.cfg: Darknet")
+    spec, names = tmp_path / "net.yaml", tmp_path / "names.csv"
+    done = CliRunner().invoke(main, ["import", file, "-o", str(spec), "-o", str(names)])
+    assert done.exit_code == 0
+    assert spec.read_text(encoding="utf-8") == printed.stdout
+    assert names.read_text(encoding="utf-8").startswith("layer,step\ninput,input\n")
+
+
+def test_a_layer_that_archspec_does_not_know_is_named():
+    b = ModelBuilder("net.onnx", {"input": (8, 8, 3)}, name="net", format_name="ONNX")
+    x = b.add(Activate(function="relu"), b.inputs["input"], name="a", type_name="Relu")
+    y = b.unknown("Foo", x, name="strange", reason="archspec has no such layer")
+    with pytest.raises(archspec.UsageError, match=r"a layer of this model: `strange` \(Foo\)"):
+        archspec.import_model(b.finish({"output": y}))
+
+
+def test_names_that_no_spec_has_are_made_fit():
+    b = ModelBuilder(
+        "net.onnx", {"data:0": (8, 8, 3), "7": (3,)}, name="7 net!", format_name="ONNX"
+    )
+    x = b.add(Activate(function="relu"), b.inputs["data:0"], name="a", type_name="Relu")
+    y = b.add(Activate(function="tanh"), b.inputs["7"], name="b", type_name="Tanh")
+    text = archspec.import_model(b.finish({"loss/one": x, "out put": y})).text
+    assert "name: model_7_net" in text
+    assert "inputs: {data_0: [8, 8, 3], input_7: [3]}" in text
+    assert "  out_put:\n    from: input_7" in text

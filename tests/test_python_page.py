@@ -18,7 +18,7 @@ from archspec.runs.origin import MAY_CHANGE
 
 NAMES = [name for names in GROUPS.values() for name in names]
 
-TRAINED = {"resume", "compare_runs", "evaluate", "predict"}
+TRAINED = {"resume", "compare_runs", "evaluate", "predict", "import_model"}
 """Functions whose example follows the one of `fit`."""
 
 ENGINE = TRAINED | {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from archspec.decompile.meaning import is_commutative
@@ -25,9 +26,8 @@ DEEPEST = 12
 def layer_name(names: Sequence[str]) -> str:
     """Return the name of a step from those of its layers: what they begin with."""
     parts = [re.split(r"[/_.-]", name) for name in names]
-    shared = [
-        first for first, *others in zip(*parts, strict=False) if all(o == first for o in others)
-    ]
+    columns = zip(*parts, strict=False)
+    shared = [column[0] for column in takewhile(lambda column: len({*column}) == 1, columns)]
     if len(names) == 1 and len(shared) > 1 and "/" in names[0]:
         shared = [part for part in names[0].split("/") if part not in _OPS]
     return "_".join(shared)

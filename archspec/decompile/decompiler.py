@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from archspec.compile.expand import expand
 from archspec.decompile.arrangement import Arrangement
 from archspec.decompile.defaults import common_arguments, convolution_defaults
-from archspec.decompile.naming import Naming
+from archspec.decompile.naming import Naming, spec_name
 from archspec.decompile.proof import difference
 from archspec.decompile.recognition import Recognition, Unit
 from archspec.decompile.rolling import rolled
@@ -20,6 +19,7 @@ from archspec.decompile.writing import Writer, pair, said_once
 from archspec.errors import SpecError, UsageError
 from archspec.graph.graph import Graph
 from archspec.ops.elementwise import Activate
+from archspec.ops.unknown import Unknown
 from archspec.spec.document import choose, validate
 from archspec.spec.source import parse
 
@@ -46,6 +46,7 @@ def decompiled(graph: Graph, name: str = "", comment: Sequence[str] = ()) -> Dec
     Raises:
         UsageError: The language cannot say a layer of the graph.
     """
+    _refuse_unknown(graph)
     view = View(graph)
     failures = []
     for effort in (2, 1, 0):
@@ -61,6 +62,21 @@ def decompiled(graph: Graph, name: str = "", comment: Sequence[str] = ()) -> Dec
             return Decompiled(text, made, tuple(order))
         failures.append(fault)
     raise UsageError(f"this model cannot be written as a spec: {failures[-1]}")
+
+
+def _refuse_unknown(graph: Graph) -> None:
+    """Raise `UsageError` for a graph with layers that archspec does not know."""
+    unknown = [node for node in graph.nodes if isinstance(node.op, Unknown)]
+    if not unknown:
+        return
+    first = ", ".join(f"`{node.name}` ({node.op.label})" for node in unknown[:3])
+    more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+    these = "a layer" if len(unknown) == 1 else f"{len(unknown)} layers"
+    reason = unknown[0].op.reason  # type: ignore[attr-defined]
+    raise UsageError(
+        f"a spec cannot say {these} of this model: {first}{more}; {reason}. "
+        "`archspec build` shows the table of what is known"
+    )
 
 
 class _Draft:
@@ -157,7 +173,7 @@ class _Draft:
             defaults = said_once(every, defaults)
         writer = Writer(naming, defaults)
         lines = [f"# {line}" for line in self.comment]
-        lines.append(f"name: {spec_name(self.name)}")
+        lines.append(f"name: {spec_name(self.name, 'model')}")
         shapes = {
             naming.inputs[index]: [_extent(n) for n in self.view.places[index].shape]
             for index in self.view.graph.inputs.values()
@@ -176,9 +192,16 @@ class _Draft:
         if bodies:
             lines.append("heads:")
         for head, body in bodies.items():
-            lines += [f"  {head}:", f"    from: {naming.texts[id(body), starts[head]]}"]
+            lines += [f"  {self._head(head)}:", f"    from: {naming.texts[id(body), starts[head]]}"]
             lines += ["    layers:", *writer.steps(body, 6)]
         return "\n".join(lines) + "\n"
+
+    def _head(self, name: str) -> str:
+        """Return the name of a head as a spec has it."""
+        names = [spec_name(each, "head") for each in self.view.graph.outputs]
+        number = [*self.view.graph.outputs].index(name)
+        alone = names.count(names[number]) == 1 and names[number] not in self.view.graph.inputs
+        return names[number] if alone else f"{names[number]}_{number}"
 
     def _variables(self, steps: Sequence[Step]) -> dict[str, Any]:
         """Make the number of classes a variable; return the variables."""
@@ -204,9 +227,3 @@ def _extent(extent: Any) -> Any:
         return extent
     ((axis,),) = extent.terms
     return None if axis.unit == 1 else f"multiple of {axis.unit}"
-
-
-def spec_name(name: str) -> str:
-    """Return a name that a spec may have."""
-    tidy = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_")
-    return tidy if re.match("[A-Za-z]", tidy) else f"model_{tidy}".rstrip("_")

@@ -32,10 +32,22 @@ def is_commutative(op: Element) -> bool:
     return isinstance(op, merges) and not isinstance(op, Join)
 
 
+def as_kind(op: Op) -> Op:
+    """Return an op as one that a spec can write: a reader's own op as the kind that it refines."""
+    if op.kind:
+        return op
+    for base in type(op).__mro__:
+        if issubclass(base, Op) and base.kind:
+            made: Op = base.parse({name: getattr(op, name) for name in base.model_fields})
+            return made
+    return op
+
+
 @lru_cache(maxsize=16_384)
 def tidy(op: Op) -> Op:
     """Return the same op with its arguments as short as they can be: 3 for (3, 3)."""
     changes = {}
+    op = as_kind(op)
     for name, value in op.model_dump().items():
         short = _short(name, value)
         if short is not value:

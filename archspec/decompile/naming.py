@@ -69,12 +69,22 @@ class Naming:
     def __init__(self, view: View, steps: Sequence[Step]) -> None:
         self.view = view
         self.steps = steps
-        self.inputs = {index: name for name, index in view.graph.inputs.items()}
+        self.inputs = self._inputs(view)
         """The name of each input by its node."""
         self.texts: dict[tuple[int, int], str] = {}
         """Names that steps read, by the identity of the step and the node."""
         self._taken = {*self.inputs.values()}
         self._groups: list[_Group] = []
+
+    @staticmethod
+    def _inputs(view: View) -> dict[int, str]:
+        indices = [*view.graph.inputs.values()]
+        if len(indices) == 1:
+            return {indices[0]: "input"}
+        names = {index: spec_name(name, "input") for name, index in view.graph.inputs.items()}
+        if len({*names.values()}) < len(names) or "input" in names.values():
+            names = {index: f"{name}_{i}" for i, (index, name) in enumerate(names.items(), 1)}
+        return names
 
     def run(self, extra: Mapping[str, Sequence[Step]], starts: Mapping[str, int]) -> None:
         """Name every step that another reads.
@@ -158,6 +168,14 @@ def is_free(name: str) -> bool:
     numbered = re.fullmatch(r"(.*?)[0-9]+", name)
     word = numbered[1] if numbered else name
     return word not in _MADE and word not in catalog.kinds()
+
+
+def spec_name(name: str, instead: str) -> str:
+    """Return a name as a spec may have it; `instead` where nothing of it is left."""
+    tidy = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")[:56]
+    if tidy[:1].isdigit():
+        tidy = f"{instead}_{tidy}"
+    return tidy if tidy and name_problem(tidy, "it") is None else instead
 
 
 def suited(name: str) -> str:

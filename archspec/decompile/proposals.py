@@ -409,7 +409,7 @@ def inverted_residual(view: View, last: Place) -> Iterator[Proposal]:
             given["drop_path"] = end.op.rate
             end = view.before(end) or end
     project = _layer(view, end)
-    if project is None or project.dropout:
+    if project is None or project.dropout or _is_activated(view, last):
         return
     given |= {"filters": project.op.filters, "norm": project.norm}
     if x is not None and project.x == x:
@@ -442,6 +442,12 @@ def inverted_residual(view: View, last: Place) -> Iterator[Proposal]:
         if x is None or x == start:
             for element in _made(InvertedResidual, **given, **_expansion(view, start, width)):
                 yield element, (start,)
+
+
+def _is_activated(view: View, last: Place) -> bool:
+    """Return whether an activation alone reads a node."""
+    readers = view.readers[last.index]
+    return len(readers) == 1 and isinstance(view.places[readers[0]].op, _ACTIVATIONS)
 
 
 def _gated_layer(view: View, last: Place, kinds: Any) -> _Layer | None:

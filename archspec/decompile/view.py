@@ -30,7 +30,7 @@ class View:
         self.places = [
             Place(
                 node.index,
-                tidy(node.op) if node.op.kind else node.op,
+                tidy(node.op),
                 node.inputs,
                 node.shape,
                 node,

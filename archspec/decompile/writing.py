@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from archspec.decompile.naming import Naming
 from archspec.decompile.steps import PREVIOUS, Expression, First, Step, default_of, plain, usual
+from archspec.element import is_choice
 
 WIDTH = 100
 """Characters of the longest line."""
@@ -143,10 +144,11 @@ def _short(step: Step, arguments: dict[str, Any]) -> Any:
     """Return arguments in the shortest form: nothing, the main one alone, or all by name."""
     if not arguments:
         return None
-    main = step.element and step.element.main
-    if main in arguments and len(arguments) == 1 and not isinstance(arguments[main], dict):
-        return arguments[main]
-    return arguments
+    cls = step.element
+    if cls is None or cls.main not in arguments or len(arguments) > 1:
+        return arguments
+    value = arguments[cls.main]
+    return arguments if isinstance(value, dict) and not is_choice(cls, value) else value
 
 
 def scalar(value: Any) -> str:
