@@ -20,7 +20,7 @@ from archspec.spec.document import Spec
 
 def load(
     network: str | os.PathLike[str], variant: str | None = None, /, **variables: Any
-) -> Network:
+) -> Spec | ImportedModel:
     """Return the spec at a path or under a name, or the model in a model file.
 
     Args:
