@@ -492,7 +492,7 @@ def fully_connected(
             places.index(a) if a in places else len(places) if a == x.rank - 1 else x.axes[a]
             for a in range(x.rank)
         )
-    t.values[step.outputs[0]] = Value(result, axes, x.batch)
+    t.values[step.outputs[0]] = Value(result, axes, x.batch, joined=x.joined)
 
 
 def _product(t: Trace, step: Step) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from archspec.graph.graph import Node
 from archspec.imports.onnx.folding import (
     axes_of,
+    changed,
     common_dims,
     cuts_of,
     reshaped_dims,
@@ -50,7 +51,7 @@ def reshape(t: Trace, step: Step) -> None:
     x = t.value(step)
     to = step.attributes.get("shape")
     to = list(to) if to is not None else t.numbers(step, 1, "shape")
-    dims = reshaped_dims(x.dims, to, step.get("allowzero", 0) == 1)
+    dims = reshaped_dims(x.file_dims, to, step.get("allowzero", 0) == 1)
     t.values[step.outputs[0]] = t.reshaped(step, x, dims)
 
 
@@ -78,6 +79,14 @@ def unsqueeze(t: Trace, step: Step) -> None:
 
 
 def expand(t: Trace, step: Step) -> None:
+    constant = t.constant(step, 0)
+    if constant is not None:  # repeated for each example, as a class token is
+        to = t.numbers(step, 1, "shape")
+        dims = (1,) * (len(to) - len(constant.dims)) + constant.dims
+        if tuple(to[1:]) != dims[1:]:
+            raise Unsupported("it repeats a constant")
+        t.constants[step.outputs[0]] = changed(constant, dims, lambda x: x.reshape(dims))
+        return
     x = t.value(step)
     to = t.numbers(step, 1, "shape")
     if common_dims(x.dims, to) != x.dims:

@@ -56,6 +56,10 @@ class Finder:
         number = self.number(name)
         return number is not None and isclose(number, wanted, rel_tol=TOLERANCE, abs_tol=1e-9)
 
+    def is_vector(self, name: str) -> bool:
+        """Whether a constant has values along its last axis alone."""
+        return all(n == 1 for n in self.constants[name].dims[:-1])
+
     def operand(self, step: Step, wanted: float) -> str | None:
         """Return the other operand of a step on a value and this constant."""
         for value, constant in ((0, 1), (1, 0)):
@@ -70,7 +74,7 @@ class Finder:
         constant = 1.0
         while pending:
             name, is_end = pending.pop()
-            inner = self.maker(name, "Mul", "Div")
+            inner = self.maker(name, "Mul", "Div", "Neg")
             number = self.number(name)
             if number is not None:
                 constant *= number
@@ -78,10 +82,13 @@ class Finder:
                 inner is not None
                 and (is_end or self.is_private(name))
                 and len(product.steps) < MOST_FACTORS
-                and (inner.op == "Mul" or self.number(inner.inputs[1]))
+                and (inner.op != "Div" or self.number(inner.inputs[1]))
             ):
                 product.steps.append(inner)
-                if inner.op == "Div":
+                if inner.op == "Neg":
+                    constant = -constant
+                    pending.append((inner.inputs[0], False))
+                elif inner.op == "Div":
                     constant /= self.number(inner.inputs[1]) or 1.0
                     pending.append((inner.inputs[0], False))
                 else:
@@ -195,21 +202,24 @@ def _mish_gate(f: Finder, x: str, gate: str, constant: float) -> Match | None:
 
 def _normal_gate(f: Finder, x: str, gate: str, constant: float) -> Match | None:
     """Match the factor of gelu, 1 + erf(x / sqrt(2)), or its approximation by a tanh."""
-    add = f.maker(gate, "Add")
+    add = f.maker(gate, "Add", "Sub")
     inner = f.operand(add, 1.0) if add is not None else None
     if add is None or inner is None or not isclose(constant, 0.5, rel_tol=TOLERANCE):
         return None
+    sign = -1 if add.op == "Sub" else 1  # 1 - erf(-x), as TensorFlow writes it
+    if add.op == "Sub" and inner != add.inputs[1]:
+        return None
     erf = f.maker(inner, "Erf")
     if erf is not None:
-        scaled = f.maker(erf.inputs[0], "Mul", "Div")
+        scaled = f.maker(erf.inputs[0], "Mul", "Div", "Neg")
         product = f.product(scaled) if scaled is not None else None
         if product is None or product.factors != [x]:
             return None
-        if not isclose(product.constant, 1 / sqrt(2), rel_tol=TOLERANCE):
+        if not isclose(product.constant, sign / sqrt(2), rel_tol=TOLERANCE):
             return None
         return Match("archspec.Gelu", (x,), [add, erf, *product.steps])
     tanh = f.maker(inner, "Tanh")
-    if tanh is None:
+    if tanh is None or sign < 0:
         return None
     inside = list(_between(f, tanh.inputs[0], x))
     ops = sorted(step.op for step in inside)
@@ -299,6 +309,65 @@ def _standardized(f: Finder, div: Step) -> tuple[str, float, list[Step]] | None:
     return x, epsilon, [sub, root, add, variance, mean, square]
 
 
+def _layer_norm_of_keras(f: Finder, step: Step) -> Match | None:
+    """Match x * m - mean * m + beta, where m is gamma / sqrt(variance + epsilon)."""
+    for scaled_name, rest_name in (step.inputs, step.inputs[::-1]):
+        scaled = f.maker(scaled_name, "Mul")
+        rest = f.maker(rest_name, "Mul", "Add", "Sub")
+        if scaled is None or rest is None:
+            continue
+        beta, inner = "", [scaled, rest]
+        if rest.op != "Mul":
+            beta = next((name for name in rest.inputs if name in f.constants), "")
+            moved = f.maker(next((n for n in rest.inputs if n != beta), ""), "Mul")
+            if not beta or moved is None:
+                continue
+            inner.append(moved)
+        else:
+            moved = rest
+        for x, factor in (scaled.inputs, scaled.inputs[::-1]):
+            found = _factor_of_norm(f, x, factor)
+            if found is None or factor not in moved.inputs:
+                continue
+            gamma, epsilon, mean, steps = found
+            shift = next((name for name in moved.inputs if name != factor), "")
+            neg = f.maker(shift, "Neg")
+            if (neg.inputs[0] if neg is not None else shift) != mean:
+                continue
+            inner += [*steps, *([neg] if neg is not None else [])]
+            attributes = {"epsilon": epsilon, "axis": -1}
+            inputs = (x, gamma, beta) if beta else (x, gamma)
+            return Match("LayerNormalization", inputs, inner, attributes)
+    return None
+
+
+def _factor_of_norm(f: Finder, x: str, name: str) -> tuple[str, float, str, list[Step]] | None:
+    """Return gamma, epsilon, the mean's name and the steps of gamma / sqrt(variance + epsilon)."""
+    product = f.maker(name, "Mul")
+    gamma = next((n for n in product.inputs if n in f.constants), "") if product else ""
+    inverse = product and f.maker(next(n for n in product.inputs if n != gamma), "Reciprocal")
+    root = inverse and f.maker(inverse.inputs[0], "Sqrt")
+    add = root and f.maker(root.inputs[0], "Add")
+    if not (product and inverse and root and add and gamma):
+        return None
+    epsilon = next((n for each in add.inputs if (n := f.number(each)) is not None), None)
+    means = ("GlobalAveragePool", "ReduceMean")
+    variance = next((s for each in add.inputs if (s := f.maker(each, *means))), None)
+    square = variance and f.maker(variance.inputs[0], "Mul")
+    sub = square and f.maker(square.inputs[0], "Sub")
+    mean = sub and f.maker(sub.inputs[1], *means)
+    if not (variance and square and sub and mean) or epsilon is None:
+        return None
+    if sub.inputs[0] != x or mean.inputs[0] != x or square.inputs[0] != square.inputs[1]:
+        return None
+    if any(each.op == "ReduceMean" and _axes(f, each) != [-1] for each in (mean, variance)):
+        return None
+    if any(each.op == "GlobalAveragePool" for each in (mean, variance)) and not f.is_vector(gamma):
+        return None
+    steps = [product, inverse, root, add, variance, square, sub, mean]
+    return gamma, epsilon, mean.outputs[0], steps
+
+
 def _axes(f: Finder, step: Step) -> list[int] | None:
     if "axes" in step.attributes:
         return list(step.attributes["axes"])
@@ -374,7 +443,7 @@ PATTERNS: Final[Mapping[str, Sequence[Pattern]]] = {
     "Mul": (_gate, _hard_sigmoid),
     "Div": (_gate, _hard_sigmoid, _softmax, _unit_norm),
     "Clip": (_clipped_line,),
-    "Add": (_layer_norm, _group_norm),
+    "Add": (_layer_norm, _layer_norm_of_keras, _group_norm),
     "Min": (_relu6,),
 }
 """The patterns that end in each operator."""

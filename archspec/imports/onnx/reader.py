@@ -374,7 +374,7 @@ def _shape(t: Trace, step: Step) -> None:
     if step.inputs[0] in t.constants:
         dims = t.constants[step.inputs[0]].dims
     elif value is not None and value.known and value.axes:
-        dims = value.dims
+        dims = value.file_dims
     if dims is None:
         t.unknown(step, "the shape of its input is not known")
         return

@@ -52,6 +52,9 @@ class Value:
     maps: Shape = Shape()  # noqa: RUF009  (immutable)
     """Shape of the maps that archspec flattened to this vector."""
 
+    joined: int = 0
+    """Number of axes, the batch the first of them, that the file has as one; 0 for none."""
+
     @property
     def known(self) -> bool:
         """Whether the shape is known."""
@@ -65,6 +68,12 @@ class Value:
             self.batch if axis == BATCH else 1 if axis == ABSENT else shape[axis]
             for axis in self.axes
         )
+
+    @property
+    def file_dims(self) -> Dims:
+        """The extents of the file's tensor, of which the first may join the batch and others."""
+        dims = self.dims
+        return (prod(dims[: self.joined]), *dims[self.joined :]) if self.joined else dims
 
     @property
     def rank(self) -> int:
@@ -289,7 +298,9 @@ class Trace:
 
     def name_of(self, step: Step, arrays: Sequence[Constant]) -> str:
         """Return the name of a step's layer; with its function, where it is a part of another."""
-        name = layer_name(step, [each.name for each in arrays], self.model)
+        # tf2onnx joins equal vectors into one, which has the name of a single layer.
+        named = [each.name for each in arrays if is_kernel(each) or "/" not in each.name]
+        name = layer_name(step, named, self.model)
         first = self.functions.setdefault(name, step.op)
         return name if first == step.op else f"{name}-{type_of(step).lower()}"
 
@@ -363,10 +374,15 @@ class Trace:
 
     def reshaped(self, step: Step, x: Value, to: Dims) -> Value:
         """Return a value with other extents in the file: the same values in the file's order."""
+        x = replace(x, joined=0)
         old, axes = x.dims, x.axes
         batch_at = BATCH in axes and axes.index(BATCH)
         new = list(to)
         keeps = bool(axes) and axes[0] == BATCH and bool(new) and same(new[0], x.batch)
+        if not keeps and axes[:1] == (BATCH,) and not is_one(x.batch):
+            for count in range(2, len(old)):
+                if same(prod(old[:count]), new[0]) and list(old[count:]) == new[1:]:
+                    return replace(x, joined=count)
         if not keeps and not (is_one(x.batch) or batch_at is False):
             raise Unsupported("it joins the batch with other axes")
         ones = [at for at, n in enumerate(new) if is_one(n) and not (keeps and at == 0)]
