@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import MORE
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from support.random_specs import (
@@ -42,9 +41,6 @@ pytestmark = pytest.mark.keras
 HUNDRED = settings.default.max_examples
 """A hundred examples, or the multiple of it that ARCHSPEC_EXAMPLES asks for."""
 
-NETWORKS = 7 * HUNDRED if MORE > 1 else 5 * HUNDRED // 2
-"""Random networks that are built: each takes Keras a tenth of a second."""
-
 HEADS = """
 name: two.heads
 input: [6, 6, 2]
@@ -57,7 +53,7 @@ heads:
 """
 
 
-@settings(max_examples=NETWORKS)
+@settings(max_examples=7 * HUNDRED)
 @given(specs())
 def test_a_random_network_is_what_was_costed(written):
     verification = verify(spec_of(json.dumps(written)))
