@@ -63,7 +63,7 @@ NETWORKS = (
 )
 """Networks of a family each, but for the ResNets, whose blocks differ."""
 
-SETTINGS = tuple(itertools.product(("float32", "mixed_bfloat16"), (32, 8, 128)))
+SETTINGS = tuple(itertools.product(("float32", "mixed_bfloat16"), (32, 8, 128, 256)))
 
 NOTE = (
     "entries at batch 8 and 32 were compiled for an H100 described with 3.35232 TB/s and 84.98 GB, "
