@@ -3,6 +3,7 @@
     python benchmarks/search.py                       # all
     python benchmarks/search.py sweep --against CHECKOUT   # beside `report` of another archspec
     python benchmarks/search.py memory reject
+    python benchmarks/search.py reject --tuner PYTHON   # of an environment with keras-tuner
 
 Times are of the processor. Both sides of a comparison take turns in one run, because machines are
 noisy; ratios are medians of pairs. docs/performance.md keeps a table of results.
@@ -113,6 +114,29 @@ for line in sys.stdin:
 """
 """A process that builds a ResNet-50 to count its parameters, as a tuner does that has a limit."""
 
+TUNER = """
+import io, sys, tempfile, time
+from contextlib import redirect_stderr, redirect_stdout
+import keras, keras_tuner
+
+def network(hp):
+    model = keras.applications.ResNet50(weights=None, classes=hp.Int("classes", 10, 1000))
+    model.compile("sgd", "categorical_crossentropy")
+    return model
+
+for line in sys.stdin:
+    tuner = keras_tuner.RandomSearch(
+        network, objective="val_loss", max_trials=2, max_consecutive_failed_trials=100,
+        max_model_size=1_000_000, directory=tempfile.mkdtemp(), seed=int(line),
+    )
+    start = time.process_time()
+    with redirect_stdout(io.StringIO()) as told, redirect_stderr(told):
+        tuner.search(verbose=0)
+    assert {each.status for each in tuner.oracle.trials.values()} <= {"FAILED", "INVALID"}
+    print((time.process_time() - start) / len(tuner.oracle.trials), flush=True)
+"""
+"""A process in which keras-tuner rejects ResNet-50s by its `max_model_size`."""
+
 REJECTING = """
 import sys, time
 import archspec
@@ -135,9 +159,11 @@ for line in sys.stdin:
 """A process that rejects all candidates of a space, and prints the seconds of each."""
 
 
-def worker(code: str, *arguments: str, checkout: Path = HERE) -> subprocess.Popen[str]:
+def worker(
+    code: str, *arguments: str, checkout: Path = HERE, python: str = sys.executable
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
+        [python, "-c", code, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -152,7 +178,7 @@ def asked(process: subprocess.Popen[str], line: str) -> float:
     return float(process.stdout.readline())
 
 
-def sweep(spec: Path, against: Path | None) -> None:
+def sweep(spec: Path, against: Path | None, _: str | None) -> None:
     """ResNet-50-sized candidates, with totals and must-keep memory."""
     ranges = [f"{name}={values}" for name, values in SPACE.items()]
     ours = worker(WORKER, str(spec), *ranges)
@@ -174,7 +200,7 @@ def sweep(spec: Path, against: Path | None) -> None:
         print(f"        {what:48} {rate:7,.0f}   ratio of rounds {ratio:.2f} x")
 
 
-def memory(spec: Path, against: Path | None) -> None:  # noqa: ARG001
+def memory(spec: Path, *_: object) -> None:
     """A hundred thousand candidates in a process of its own, their table written."""
     options = [part for each in LARGE for part in ("--vary", each)]
     table = spec.with_name("sweep.csv")
@@ -188,14 +214,16 @@ def memory(spec: Path, against: Path | None) -> None:  # noqa: ARG001
     )
 
 
-def reject(spec: Path, against: Path | None) -> None:  # noqa: ARG001
+def reject(spec: Path, _: Path | None, tuner: str | None) -> None:
     """One candidate over its budget: by its figures, and by building a Keras model."""
-    ours, theirs = worker(REJECTING, str(spec)), worker(KERAS)
+    ours = worker(REJECTING, str(spec))
+    theirs = worker(TUNER, python=tuner) if tuner else worker(KERAS)
+    what = "keras-tuner, max_model_size" if tuner else "build, count_params"
     asked(ours, "warm"), asked(theirs, "10")
     pairs = [(asked(ours, "again"), asked(theirs, str(100 + n))) for n in range(5)]
     here, there = (statistics.median(side) for side in zip(*pairs, strict=True))
     print(f"reject  archspec                  {here * 1e3:9.2f} ms")
-    print(f"        build, count_params       {there * 1e3:9.2f} ms")
+    print(f"        {what:27} {there * 1e3:8.2f} ms")
     print(f"        ratio of pairs            {statistics.median(b / a for a, b in pairs):9,.0f} x")
 
 
@@ -206,6 +234,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Candidates of sweeps and searches.")
     parser.add_argument("names", nargs="*", help=f"{', '.join(BENCHMARKS)}; all by default")
     parser.add_argument("--against", type=Path, help="another checkout of archspec, for sweep")
+    parser.add_argument("--tuner", metavar="PYTHON", help="an interpreter, for reject")
     arguments = parser.parse_args()
     print(f"load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     with TemporaryDirectory() as folder:
@@ -214,7 +243,7 @@ def main() -> None:
         for name in arguments.names or BENCHMARKS:
             if name not in BENCHMARKS:
                 parser.error(f"there is no benchmark {name!r}; {', '.join(BENCHMARKS)}")
-            BENCHMARKS[name](spec, arguments.against)
+            BENCHMARKS[name](spec, arguments.against, arguments.tuner)
 
 
 if __name__ == "__main__":
