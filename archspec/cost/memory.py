@@ -118,11 +118,7 @@ def measure(graph: Graph) -> MemoryModel:
 
 def _whole(peak: int, owned: Iterable[int]) -> int:
     """Return a peak as it is; as a part of one where the size of an output is not known."""
-    return peak + UNKNOWN if any(map(_is_unknown, owned)) else peak
-
-
-def _is_unknown(amount: int) -> bool:
-    return isinstance(amount, AtLeast)
+    return peak + UNKNOWN if AtLeast in map(type, owned) else peak
 
 
 class Needs(NamedTuple):
@@ -189,7 +185,9 @@ def _layer_needs(layer: Layer, overwritable: bool, reached: bool) -> Needs:
         kept=owned,
         peak=owned,
         late_peak=0,
-        saved_values=layer.saved_inside if reached or _is_unknown(layer.saved_inside) else 0,
+        saved_values=layer.saved_inside
+        if reached or isinstance(layer.saved_inside, AtLeast)
+        else 0,
         saved_mask_bytes=size if reached and layer.saved.mask else 0,
         saves_input=reached and layer.saved.input,
         saves_output=reached and layer.saved.output,
