@@ -245,6 +245,12 @@ def test_a_grouped_convolution_of_tf2onnx_is_unknown_and_named():
     assert [layer.type for layer in model.unknown][:1] == ["StatefulPartitionedCall"]
 
 
+def test_a_bias_whose_shape_follows_from_its_layers_output_is_one():
+    nodes = archspec.load(FILES / "keras_torch.onnx").graph.nodes
+    assert [node.name for node in nodes if node.op.kind == "parameter"] == []
+    assert not any("folded in" in note for note in archspec.load(FILES / "keras_torch.onnx").notes)
+
+
 def test_amounts_of_padding_that_keras_on_torch_computes_are_known():
     model = archspec.load(FILES / "keras_torch.onnx")
     assert len(model.graph.nodes) < 30

@@ -157,7 +157,8 @@ def conv(t: Trace, step: Step) -> None:
     if bias is not None:
         constants.append(bias)
         # torch's two exporters name what a batch norm was folded into by these.
-        if bias.name == f"{kernel.name}_bias" or kernel.name.startswith("onnx::Conv_"):
+        named = bias.name == f"{kernel.name}_bias" or kernel.name.startswith("onnx::Conv_")
+        if named and len(step.inputs) > 2:
             t.note("folded norm")
         reads.append(lambda: bias.load().reshape(-1))
     result = t.add(step, op, node, constants=constants, weights=reads)
@@ -184,6 +185,10 @@ def added_after(t: Trace, step: Step, filters: int, axis: int, rank: int) -> Con
         axis: The axis of the channels in its output.
         rank: Number of axes of its output.
     """
+    if id(step) in t.biases:
+        constant, adding = t.biases[id(step)]
+        t.absorbed.append(adding)
+        return constant
     following = t.only_user(step.outputs[0])
     while following is not None and following.op == "Transpose":
         order = following.get("perm", [])

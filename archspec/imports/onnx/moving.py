@@ -25,6 +25,12 @@ from archspec.imports.onnx.layers import Handler, elementwise, embedding, last, 
 from archspec.imports.onnx.source import Constant, Step
 from archspec.imports.onnx.trace import ABSENT, BATCH, Trace, Unsupported, Value
 from archspec.ops.arrangement import Crop, Pad, PadChannels, Slice, Upsample
+from archspec.ops.convolution import (
+    Convolution,
+    DepthwiseConvolution,
+    FullyConnected,
+    TransposedConvolution,
+)
 from archspec.ops.elementwise import Activate, Rescale, Scale
 from archspec.ops.merge import Add, Concat, Max, Mean, Merge, Multiply, Subtract
 from archspec.ops.op import Op
@@ -371,6 +377,8 @@ def apply_array(
     if by_channel and use == "multiply":
         _scale(t, step, x, constant, read)
         return
+    if by_channel and use == "add" and not negative:
+        _find_bias(t, step, x, constant)
     if by_channel and negative and _standardized(t, step, x, constant, read):
         return
     if use == "add" and shape == tuple(x.node.shape) and x.node.shape.rank == 1:
@@ -381,6 +389,27 @@ def apply_array(
         op = Parameter.parse({"shape": shape, "use": use})
     node = t.add(step, op, x.node, constants=[constant], weights=[lambda: read().reshape(shape)])
     t.values[step.outputs[0]] = replace(x, node=node)
+
+
+def _find_bias(t: Trace, step: Step, x: Value, constant: Constant) -> None:
+    """Remember constants that are a layer's bias, for the next trace.
+
+    Exporters may give them a shape that follows from the layer's own output: then they are not
+    known yet where the layer is read.
+    """
+    layer = t.steps.get(x.node.index)
+    kinds = (Convolution, DepthwiseConvolution, TransposedConvolution, FullyConnected)
+    if layer is None or not isinstance(x.node.op, kinds) or x.node.op.bias:
+        return
+    name = layer.outputs[0]
+    for _ in range(10):
+        users = [user for user in t.users.get(name, ()) if user.op not in ("Shape", "Size")]
+        if len(users) != 1 or name in t.source.outputs:
+            return
+        if users[0] is step:
+            t.biases[id(layer)] = constant, step
+            return
+        name = users[0].outputs[0]
 
 
 def elementwise_on(t: Trace, step: Step, x: Value, op: Op) -> None:

@@ -92,13 +92,19 @@ def build(
         each: [n if isinstance(n, int) else None for n in (dims[a] for a in order)]
         for each, (dims, order) in layouts.items()
     }
-    b = ModelBuilder(path, shapes, name=name, format_name=format_name)
-    t = Trace(graph, b, opset)
-    for each, node in b.inputs.items():
-        dims, order = layouts[each]
-        t.values[each] = input_value(node, dims, order)
-        t.nodes[node.index] = node
-    run(t, graph.steps)
+    biases: dict[int, tuple[Constant, Step]] = {}
+    for _ in range(2):  # again, if it turned out that what a layer's output is added to is its bias
+        b = ModelBuilder(path, shapes, name=name, format_name=format_name)
+        t = Trace(graph, b, opset)
+        t.biases.update(biases)
+        for each, node in b.inputs.items():
+            dims, order = layouts[each]
+            t.values[each] = input_value(node, dims, order)
+            t.nodes[node.index] = node
+        run(t, graph.steps)
+        if t.biases == biases:
+            break
+        biases = t.biases
     outputs = {each: t.values[each].node for each in graph.outputs if each in t.values}
     unread = sum(
         each.count

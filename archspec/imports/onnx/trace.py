@@ -129,6 +129,11 @@ class Trace:
         """Functions that read the weights of each node."""
         self.absorbed: list[Step] = []
         """Later steps that go into the layer of the step at hand."""
+        self.biases: dict[int, tuple[Constant, Step]] = {}
+        """Constants that are added to the output of a kernel, by the identity of its step, and the
+        step that adds them: known before the trace, or found by it."""
+        self.steps: dict[int, Step] = {}
+        """The step of each node, by its index."""
         self.done: set[int] = set()
         """Identities of steps that went into an earlier layer, and pass on what they read."""
         self.owners: dict[tuple[Any, ...], Node] = {}
@@ -230,6 +235,7 @@ class Trace:
         if kernel is not None and is_kernel(kernel):
             self.owners[op, kernel.name, kernel.dims] = node
         self.nodes[node.index] = node
+        self.steps[node.index] = step
         if suffix:
             self.b.helpers.add(node.name)
         self.used.update(each.name for each in given)
