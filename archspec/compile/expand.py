@@ -467,7 +467,7 @@ class _Run:
             raise self.findings.error() from None
 
     def _spec_block(self, element: SpecBlock, path: str, inputs: _Inputs) -> Node | None:
-        with self.builder.scope(path, element.kind):
+        with self.builder.scope(path, element.kind, element=element):
             return self._body(element, path, inputs)
 
     def _body(self, element: SpecBlock, path: str, inputs: _Inputs) -> Node | None:

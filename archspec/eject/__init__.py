@@ -1,1 +1,1 @@
-"""Specs become source code that needs no archspec."""
+"""Specs as source code that needs no archspec."""

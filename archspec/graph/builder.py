@@ -266,8 +266,16 @@ class Builder:
         return path
 
     @contextmanager
-    def scope(self, path: str, kind: str, label: str = "", *, row: bool = False) -> Iterator[None]:
-        """Put whatever is added inside below `path`."""
+    def scope(
+        self,
+        path: str,
+        kind: str,
+        label: str = "",
+        *,
+        row: bool = False,
+        element: Element | None = None,
+    ) -> Iterator[None]:
+        """Put whatever is added inside below `path`; `element` is the block that it is."""
         outer, self.prefix = self.prefix, path + SEPARATOR
         start, place = self.size, len(self.scopes)
         try:
@@ -275,7 +283,8 @@ class Builder:
         finally:
             self.prefix = outer
         if self.size > start:
-            scope = Scope(path, kind, label or kind.upper(), start, self.size, row)
+            label = label or kind.upper()
+            scope = Scope(path, kind, label, start, self.size, row, element=element)
             self.scopes.insert(place, scope)
 
     @contextmanager
@@ -367,7 +376,7 @@ class Builder:
 
     def _expand(self, block: Block, path: str, inputs: tuple[Node, ...]) -> Node:
         try:
-            with self.scope(path, block.kind, block.label, row=block.row):
+            with self.scope(path, block.kind, block.label, row=block.row, element=block):
                 return block.expand(self, *inputs)
         except Problem as problem:
             problem.path = problem.path or path

@@ -8,6 +8,7 @@ from math import prod
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from archspec.display import Displayed
+from archspec.element import Element
 from archspec.errors import KeyPath, Problem
 from archspec.ops.fields import LARGEST
 from archspec.ops.op import Op, Reach, Saved, Weight, Work, needs_size
@@ -250,11 +251,13 @@ class Scope(NamedTuple):
     """Whether a table shows it as one row even where it shows every layer."""
     owner: str = ""
     """Path of the block or group whose weights it uses; "" where it has its own, or none."""
+    element: Element | None = None
+    """The block with its arguments; None for a group or a branch."""
 
     def moved(self, by: int, name: str) -> "Scope":
         """Return the scope moved by a number of nodes, with another path."""
-        _, kind, label, start, stop, row, owner = self
-        return Scope(name, kind, label, start + by, stop + by, row, owner)
+        _, kind, label, start, stop, row, owner, element = self
+        return Scope(name, kind, label, start + by, stop + by, row, owner, element)
 
 
 class Expansion:

@@ -1,0 +1,613 @@
+"""A graph as a program: equal blocks become functions, equal rounds become loops."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from archspec.eject.keras_layers import EITHER_PADDING
+from archspec.eject.levels import (
+    HOLE,
+    FunctionLevel,
+    Level,
+    LoopLevel,
+    MainLevel,
+    NotAlikeError,
+)
+from archspec.eject.outline import Id, Leaf, Loop, Nest, Round, outline
+from archspec.eject.program import (
+    Apply,
+    Call,
+    Carried,
+    Collected,
+    Constant,
+    Expression,
+    Extent,
+    Final,
+    For,
+    Function,
+    If,
+    Item,
+    Made,
+    Merged,
+    Operand,
+    Program,
+    SameShape,
+    Statement,
+    Symbol,
+    Value,
+    expressions,
+    parts,
+    statements,
+)
+from archspec.eject.recording import Construction, layer_name
+from archspec.eject.repeats import Column, aligned, first_path, roll
+from archspec.graph.graph import Graph, Node
+
+MOST_ATTEMPTS = 200
+"""Largest number of loops that are given up before all are."""
+
+
+def program_of(
+    graph: Graph, layers_of: Callable[[Node], Sequence[Construction]]
+) -> Program:
+    """Return a graph as a program.
+
+    Args:
+        graph: The network.
+        layers_of: The constructor calls of a node in the framework that is written.
+    """
+    refused: set[str] = set()
+    apart: set[str] = set()
+    for _ in range(MOST_ATTEMPTS):
+        try:
+            return _Abstraction(graph, layers_of, refused, apart).program()
+        except NotAlikeError as error:
+            if error.path in refused:
+                apart.add(error.path)
+            refused.add(error.path)
+    raise AssertionError(refused)  # without loops and functions all networks are programs
+
+
+class _Abstraction:
+    def __init__(
+        self,
+        graph: Graph,
+        layers_of: Callable[[Node], Sequence[Construction]],
+        refused: set[str],
+        apart: set[str],
+    ) -> None:
+        self.graph = graph
+        self.apart = apart
+        items = outline(graph, layers_of)
+        self.items = roll(items, refused)
+        self.shapes: dict[Id, Any] = {node.index: node.shape for node in graph.nodes}
+        self.readers: dict[int, list[int]] = {}
+        for node in graph.nodes:
+            for index in node.inputs:
+                self.readers.setdefault(index, []).append(node.index)
+        self.results = set(graph.outputs.values())
+        self.functions: dict[int, tuple[Function, int]] = {}
+        """The function of each block, by its identity, and the number of its use."""
+        self.made: list[Function] = []
+
+    def program(self) -> Program:
+        self._make_functions()
+        level = MainLevel()
+        level.shapes = self.shapes
+        inputs = {}
+        for name, index in self.graph.inputs.items():
+            value = Value((index,), name)
+            level.values.append(value)
+            inputs[name] = value, self.graph.nodes[index]
+        whole = Round("", self.items, is_group=True)
+        body = self._body(level, [whole])
+        outputs = {
+            name: self._operand(level, (index,)) for name, index in self.graph.outputs.items()
+        }
+        return Program(self.graph.name, inputs, outputs, self.made, body)
+
+    # Functions.
+
+    def _make_functions(self) -> None:
+        """Make a function of each kind of block, first those in which are no others."""
+        blocks: dict[str, list[Nest]] = {}
+        heights: dict[int, int] = {}
+
+        def visit(items: Iterable[Any]) -> int:
+            height = 0
+            for item in items:
+                if isinstance(item, Loop):
+                    height = max([height, *(visit(each.items) for each in item.rounds)])
+                elif isinstance(item, Nest):
+                    inner = visit(item.items)
+                    heights[id(item)] = inner
+                    if item.element is not None:
+                        blocks.setdefault(item.kind, []).append(item)
+                        inner += 1
+                    height = max(height, inner)
+            return height
+
+        visit(self.items)
+        kinds = sorted(blocks, key=lambda kind: max(heights[id(each)] for each in blocks[kind]))
+        for kind in kinds:
+            for number, alike in enumerate(self._alike(blocks[kind]), start=1):
+                self._make_function(kind, number, alike)
+
+    def _alike(self, blocks: list[Nest]) -> list[list[Nest]]:
+        """Return blocks of a kind in groups that one function can be."""
+        groups: list[list[Nest]] = []
+        for block in blocks:
+            for group in groups:
+                rounds = [_round(each) for each in (*group, block)]
+                if block.path not in self.apart and aligned(rounds) is not None:
+                    group.append(block)
+                    break
+            else:
+                groups.append([block])
+        return groups
+
+    def _make_function(self, kind: str, number: int, blocks: list[Nest]) -> None:
+        fields = _fields(blocks)
+        level = FunctionLevel([layer_name(block.path) for block in blocks], fields)
+        level.shapes = self.shapes
+        reads = [[*_read_around(block.items)] for block in blocks]
+        for place in range(min(map(len, reads))):
+            value = Value(tuple(each[place] for each in reads), "other" if place else "x")
+            level.inputs.append(value)
+            level.values.append(value)
+        body = self._body(level, [_round(block) for block in blocks])
+        returns = self._returns(level, [(block.start, block.stop) for block in blocks])
+        used = {
+            part
+            for statement in statements(body)
+            for expression in expressions(statement)
+            for part in parts(expression)
+            if isinstance(part, Symbol)
+        }
+        parameters = [each for each in (*level.fields, *level.parameters) if each in used]
+        function = Function(
+            f"{kind}_{number}" if number > 1 else kind,
+            kind,
+            tuple(block.element for block in blocks),
+            [each for each in level.inputs if each in _operands(body, returns)],
+            [*parameters, *([level.name] if level.name in used else [])],
+            body,
+            returns,
+        )
+        self.made.append(function)
+        for use, block in enumerate(blocks):
+            self.functions[id(block)] = function, use
+
+    def _returns(self, level: Level, places: list[tuple[int, int]]) -> list[Operand]:
+        """Return the tensors of a function that are read outside of it."""
+        needed = [self._read_outside(start, stop) for start, stop in places]
+        last = [max(each) for each in needed]
+        returns: list[Operand] = [self._operand(level, last)]
+        rest = [each - {index} for each, index in zip(needed, last, strict=True)]
+        for value in [*level.values]:
+            here = [
+                k for k, each in enumerate(rest) if isinstance(value.ids[k], int) and value.ids[k] in each
+            ]
+            if here:
+                returns.append(value)
+                for k in here:
+                    rest[k] = rest[k] - {value.ids[k]}
+        if any(rest):
+            raise NotAlikeError
+        return returns
+
+    def _read_outside(self, start: int, stop: int) -> set[int]:
+        return {
+            index
+            for index in range(start, stop)
+            if index in self.results
+            or any(not start <= reader < stop for reader in self.readers.get(index, ()))
+        }
+
+    # Bodies.
+
+    def _body(self, level: Level, rounds: list[Round]) -> list[Statement]:
+        columns = aligned(rounds)
+        if columns is None:
+            raise NotAlikeError(rounds[0].path)
+        body: list[Statement] = []
+        for column in columns:
+            if column.is_whole:
+                body.append(self._statement(level, column))
+                continue
+            flags = [item is not None for item in column.items]
+            hint = _hint(next(item for item in column.items if item))
+            test = level.test(flags)
+            test = level.made_up(flags, hint) if test is None else test
+            prefer = [test] if isinstance(test, Symbol) else []
+            statement = self._statement(level, column, prefer)
+            previous = body[-1] if body else None
+            if isinstance(previous, If) and previous.condition == test:
+                previous.body.append(statement)
+            else:
+                body.append(If(test, [statement]))
+        return body
+
+    def _statement(
+        self, level: Level, column: Column, prefer: Sequence[Symbol] = ()
+    ) -> Statement:
+        sample = next(item for item in column.items if item is not None)
+        try:
+            if isinstance(sample, Leaf):
+                return self._apply(level, column.items, prefer)
+            if isinstance(sample, Loop):
+                return self._loop(level, column.items)
+            return self._call(level, column.items)
+        except NotAlikeError as error:
+            raise NotAlikeError(error.path or first_path(sample)) from None
+
+    def _apply(self, level: Level, leaves: Sequence[Any], prefer: Sequence[Symbol] = ()) -> Apply:
+        sample = next(leaf for leaf in leaves if leaf is not None)
+        inputs = self._inputs(level, [leaf and leaf.inputs for leaf in leaves])
+        arguments: list[tuple[int | str, Expression]] = []
+        for key in sample.construction.arguments:
+            values = [
+                HOLE if leaf is None else _argument(leaf.construction.arguments[key])
+                for leaf in leaves
+            ]
+            if any(value is not HOLE for value in values) and key != "name":
+                values = [HOLE if value == EITHER_PADDING else value for value in values]
+            if all(value is HOLE for value in values):
+                arguments.append((key, Constant(EITHER_PADDING)))
+                continue
+            arguments.append((key, level.resolve(values, _words(key, sample), prefer=prefer)))
+        out = tuple(HOLE if leaf is None else leaf.out for leaf in leaves)
+        target = self._target(level, out, _hint(sample))
+        layer = Made(sample.construction.name, tuple(arguments))
+        nodes = tuple(None if leaf is None else leaf.node for leaf in leaves)
+        first = sample.owner in ("", sample.path)
+        return Apply(target, layer, inputs, nodes, sample.owner, first)
+
+    def _call(self, level: Level, blocks: Sequence[Any]) -> Call:
+        uses = [None if block is None else self.functions[id(block)] for block in blocks]
+        known = [use for use in uses if use is not None]
+        function = known[0][0]
+        if any(other is not function for other, _ in known):
+            raise NotAlikeError
+
+        def values_of(values: Sequence[Any]) -> list[Any]:
+            return [HOLE if use is None else values[use[1]] for use in uses]
+
+        inputs = tuple(
+            self._operand(level, values_of(each.ids)) for each in function.inputs
+        )
+        arguments: dict[Symbol, Expression] = {}
+        for symbol in function.parameters:
+            arguments[symbol] = level.resolve(values_of(symbol.values), symbol.name)
+        hint = _hint(next(block for block in blocks if block is not None))
+        targets = tuple(
+            self._target(level, tuple(values_of(_ids(each))), hint) for each in function.returns
+        )
+        return Call(targets, function, inputs, arguments)
+
+    def _target(self, level: Level, ids: tuple[Any, ...], hint: str) -> Value:
+        value = Value(ids, hint)
+        level.values.append(value)
+        return value
+
+    # Loops.
+
+    def _loop(self, level: Level, loops: Sequence[Any]) -> For:
+        parents: list[int] = []
+        numbers: list[int] = []
+        rounds: list[Round] = []
+        for k, loop in enumerate(loops):
+            for number, each in enumerate(loop.rounds if loop else ()):
+                parents.append(k)
+                numbers.append(number)
+                rounds.append(each)
+        sample = next(loop for loop in loops if loop is not None)
+        inner = LoopLevel(level, parents, numbers)
+        inner.firsts = [next(_read_around([*each.items]), HOLE) for each in rounds]
+        body = self._body(inner, rounds)
+        for each in inner.carried:
+            each.update = self._update(inner, each)
+        counts = [HOLE if loop is None else len(loop.rounds) for loop in loops]
+        count = level.resolve(counts, _count_hint(sample))
+        level.loops.append(inner)
+        return For(count, inner.index, inner.variables, body, inner.carried, inner.collected)
+
+    def _update(self, level: LoopLevel, carried: Carried) -> Value:
+        """Return the tensor of a round that the next one takes for `carried`."""
+        wanted: list[Any] = [HOLE] * level.size
+        for k, number in enumerate(level.rounds):
+            if number:
+                wanted[k - 1] = carried.ids[k]
+        update = self._known(level, wanted)
+        if not isinstance(update, Value) or update is carried or update not in level.values:
+            raise NotAlikeError
+        return update
+
+    # Tensors.
+
+    def _inputs(self, level: Level, reads: Sequence[Any]) -> tuple[Operand, ...]:
+        counts = {len(each) for each in reads if each is not None}
+        if len(counts) > 1:
+            raise NotAlikeError
+        return tuple(
+            self._operand(level, [HOLE if each is None else each[place] for each in reads])
+            for place in range(counts.pop())
+        )
+
+    def _operand(self, level: Level, ids: Sequence[Any]) -> Operand:
+        """Return what a statement reads to get these tensors; a new input if nothing known does."""
+        found = self._known(level, ids)
+        if found is not None:
+            return found
+        if isinstance(level, LoopLevel):
+            return self._carried(level, ids)
+        if not isinstance(level, FunctionLevel):
+            raise NotAlikeError
+        value = Value(tuple(ids), "x" if not level.inputs else "other")
+        level.inputs.append(value)
+        level.values.insert(0, value)
+        return value
+
+    def _known(self, level: Level, ids: Sequence[Any]) -> Operand | None:
+        """Return what gives these tensors; None if nothing known does."""
+        if all(each is HOLE for each in ids):
+            return None
+        for value in reversed(level.values):
+            if _same(ids, value.ids):
+                return value
+        for loop in reversed(level.loops):
+            if found := self._after(level, loop, ids):
+                return found
+        if found := self._merged(level, ids):
+            return found
+        if isinstance(level, LoopLevel):
+            lifted = level.lifted(ids)
+            if lifted is not None and (around := self._known(level.around, lifted)) is not None:
+                return around
+        return self._listed(level, ids)
+
+    def _after(self, level: Level, loop: LoopLevel, ids: Sequence[Any]) -> Value | None:
+        """Return the tensor of a loop's last round."""
+        last: list[int | None] = [None] * level.size
+        for c, k in enumerate(loop.parents):
+            last[k] = c
+        for carried in loop.carried:
+            update, initial = carried.update, carried.initial
+            if update is None or not isinstance(initial, Value):
+                continue
+            start = _ids_at(level, initial)
+            final = tuple(
+                start[k] if c is None else update.ids[c] for k, c in enumerate(last)
+            )
+            if _same(ids, final):
+                return self._final(level, final, carried)
+        for value in reversed(loop.values):
+            final = tuple(HOLE if c is None else value.ids[c] for c in last)
+            if _same(ids, final) and not isinstance(value, Carried):
+                return self._final(level, final, value)
+        return None
+
+    def _final(self, level: Level, ids: tuple[Any, ...], source: Value) -> Value:
+        value = Final(ids, source.hint, source=source)
+        level.values.append(value)
+        return value
+
+    def _merged(self, level: Level, ids: Sequence[Any]) -> Value | None:
+        """Return a tensor that a statement gives where it is carried out, else another."""
+        for place in range(len(level.values) - 1, -1, -1):
+            value = level.values[place]
+            if HOLE not in value.ids or isinstance(value, (Merged, Final, Carried)):
+                continue
+            if value in level.inputs:
+                continue
+            pairs = [(a, b) for a, b in zip(ids, value.ids, strict=True) if HOLE not in (a, b)]
+            if not pairs or any(a != b for a, b in pairs):
+                continue
+            rest = [a if b is HOLE else HOLE for a, b in zip(ids, value.ids, strict=True)]
+            other = self._known(level, rest)
+            if not isinstance(other, Value):
+                continue
+            if other in level.values and level.values.index(other) > level.values.index(value):
+                continue
+            theirs = _ids_at(level, other)
+            both = tuple(b if a is HOLE else a for a, b in zip(value.ids, theirs, strict=True))
+            merged = Merged(both, value.hint, then=value, other=other)
+            level.values.insert(level.values.index(value) + 1, merged)
+            return merged
+        return None
+
+    def _listed(self, level: Level, ids: Sequence[Any]) -> Item | None:
+        """Return an item of the list of a tensor that an earlier loop gives in each round."""
+        around: Level = level
+        uses = list(range(level.size))
+        while True:
+            for loop in reversed(around.loops):
+                for value in loop.values:
+                    places = {
+                        (loop.parents[c], each): loop.rounds[c]
+                        for c, each in enumerate(value.ids)
+                        if each is not HOLE
+                    }
+                    numbers = [
+                        HOLE if each is HOLE else places.get((uses[k], each))
+                        for k, each in enumerate(ids)
+                    ]
+                    if None in numbers:
+                        continue
+                    index = level.counter(numbers) or level.resolve(numbers, "number")
+                    return Item(_collected(loop, value), index)
+            if not isinstance(around, LoopLevel):
+                return None
+            uses = [around.parents[k] for k in uses]
+            around = around.around
+
+    def _carried(self, level: LoopLevel, ids: Sequence[Any]) -> Carried:
+        """Return a new tensor that each round takes from the round before."""
+        whole = level.firsts if _same(ids, level.firsts) else ids
+        firsts = [each if r == 0 else HOLE for each, r in zip(whole, level.rounds, strict=True)]
+        lifted = level.lifted(firsts)
+        if lifted is None or any(
+            each is HOLE for each, r in zip(whole, level.rounds, strict=True) if r == 0
+        ):
+            raise NotAlikeError
+        initial = self._operand(level.around, lifted)
+        value = Carried(tuple(whole), getattr(initial, "hint", ""), initial=initial)
+        level.carried.append(value)
+        level.values.insert(0, value)
+        return value
+
+
+def _operands(body: list[Statement], returns: list[Operand]) -> set[Any]:
+    """Return the tensors that statements read, also those that conditions compare."""
+    read: set[Any] = set()
+    waiting: list[Any] = [*returns]
+    for statement in statements(body):
+        if isinstance(statement, (Apply, Call)):
+            waiting += statement.inputs
+        if isinstance(statement, For):
+            waiting += [each.initial for each in statement.carried]
+        for expression in expressions(statement):
+            for part in parts(expression):
+                waiting += [part.value] if isinstance(part, Extent) else []
+                waiting += [part.left, part.right] if isinstance(part, SameShape) else []
+    while waiting:
+        value = waiting.pop()
+        if value in read:
+            continue
+        read.add(value)
+        if isinstance(value, Merged):
+            waiting += [value.then, value.other]
+        if isinstance(value, Carried):
+            waiting += [value.initial, value.update]
+        if isinstance(value, Final):
+            waiting.append(value.source)
+    return read
+
+
+def _collected(loop: LoopLevel, value: Value) -> Collected:
+    for each in loop.collected:
+        if each.of is value:
+            return each
+    made = Collected((), f"{value.hint}s", of=value)
+    loop.collected.append(made)
+    return made
+
+
+def _ids_at(level: Level, value: Value) -> Sequence[Any]:
+    """Return a tensor's ids for the uses of a level, perhaps inside the one that gives it."""
+    levels = [level]
+    while isinstance(levels[-1], LoopLevel) and value not in levels[-1].values:
+        levels.append(levels[-1].around)
+    ids: Sequence[Any] = value.ids
+    for inner in reversed(levels[:-1]):
+        if isinstance(inner, LoopLevel):
+            ids = inner.extended(ids)
+    return ids
+
+
+def _ids(operand: Operand) -> tuple[Any, ...]:
+    if isinstance(operand, Item):
+        raise NotAlikeError
+    return operand.ids
+
+
+def _same(ids: Sequence[Any], others: Sequence[Any]) -> bool:
+    return all(a is HOLE or a == b for a, b in zip(ids, others, strict=True))
+
+
+def _round(block: Nest) -> Round:
+    return Round(block.path, block.items, is_group=True)
+
+
+def _read_around(items: list[Any]) -> Iterator[Id]:
+    """Yield the tensors from outside that items read."""
+    made: set[Id] = set()
+    stack = [*reversed(items)]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Nest):
+            stack += reversed(item.items)
+        elif isinstance(item, Loop):
+            for each in reversed(item.rounds):
+                stack += reversed(each.items)
+        else:
+            for read in item.inputs:
+                if read not in made:
+                    made.add(read)
+                    yield read
+            made.add(item.out)
+
+
+def _fields(blocks: list[Nest]) -> dict[str, list[Any]]:
+    """Return the values of the arguments in which blocks differ, each as a program has it."""
+    first = blocks[0].element
+    fields = {}
+    for name in type(first).model_fields:
+        values = [_argument(getattr(block.element, name)) for block in blocks]
+        kinds = {type(value) for value in values} - {type(None)}
+        if len(kinds) == 1 and all(isinstance(value, _PLAIN) for value in values):
+            if any(repr(value) != repr(values[0]) for value in values):
+                fields[name] = values
+    return fields
+
+
+_PLAIN = (int, float, str, tuple, type(None))
+
+
+def _argument(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(map(_argument, value))
+    if isinstance(value, tuple):
+        return tuple(map(_argument, value))
+    if isinstance(value, dict):
+        return {key: _argument(each) for key, each in value.items()}
+    if isinstance(value, Construction):
+        given = {key: _argument(each) for key, each in value.arguments.items()}
+        return Construction(value.name, given)
+    return value
+
+
+def _words(key: int | str, leaf: Leaf) -> str:
+    """Return the name of a parameter for an argument of a layer."""
+    if isinstance(key, str):
+        return key
+    names = POSITIONAL.get(leaf.construction.name, ())
+    return names[key] if key < len(names) else "value"
+
+
+POSITIONAL: dict[str, tuple[str, ...]] = {
+    "Dense": ("units",),
+    "Dropout": ("rate",),
+    "Activation": ("activation",),
+    "Reshape": ("shape",),
+    "Pad": ("amounts",),
+    "Function": ("function", "arguments"),
+    "ChannelSlice": ("start", "stop"),
+    "AxisSlice": ("axis", "start", "stop"),
+    **dict.fromkeys(("LSTM", "GRU", "SimpleRNN"), ("units",)),
+    **{
+        f"{kind}{rank}D{end}": ("filters",)
+        for kind in ("Conv", "SeparableConv")
+        for rank in (1, 2, 3)
+        for end in ("", "Transpose")
+    },
+    **{f"ZeroPadding{rank}D": ("padding",) for rank in (1, 2, 3)},
+    **{f"Cropping{rank}D": ("cropping",) for rank in (1, 2, 3)},
+    **{f"UpSampling{rank}D": ("size",) for rank in (1, 2, 3)},
+}
+"""Names of the first arguments of constructors, which ops give by position."""
+
+
+def _hint(item: Any) -> str:
+    path = first_path(item).rpartition("/")[2]
+    if isinstance(item, Leaf) and isinstance(item.out, tuple):
+        path = "padded"
+    return re.sub(r"\W|\d+$", "", path) or "y"
+
+
+def _count_hint(loop: Loop) -> str:
+    each = loop.rounds[0]
+    word = _hint(each.items[0]) if not each.is_group else re.sub(r"\W|\d+$", "", each.path.rpartition("/")[2])
+    return f"{word}s"

@@ -1,0 +1,566 @@
+"""Values of a function's uses, or of a loop's rounds, as expressions.
+
+A level is a body of statements with its uses: a function has a use for each block that it stands
+for, a loop one for each round in each use of what is around it. A value that a statement needs is a
+list, one entry for each use; `resolve` finds an expression that gives this list from what the level
+knows, and makes a parameter or a variable where there is none. So every expression is right for all
+uses, whatever it may be.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
+from typing import Any, Final
+
+from archspec.eject.program import (
+    Arithmetic,
+    Both,
+    Carried,
+    Choice,
+    Collected,
+    Comparison,
+    Constant,
+    Expression,
+    Extent,
+    Made,
+    Not,
+    SameShape,
+    Sequence_,
+    Symbol,
+    Table,
+    Text,
+    Value,
+)
+from archspec.eject.recording import Construction
+from archspec.ops.shape import Shape
+
+
+class _Hole:
+    """A value that a use does not have, or that may be anything."""
+
+    def __repr__(self) -> str:
+        return "HOLE"
+
+
+HOLE: Final = _Hole()
+
+_NUMBER = re.compile(r"(\d+)")
+
+
+class NotAlikeError(Exception):
+    """Raised where uses differ in a way that no expression can say; `path` is where."""
+
+    def __init__(self, path: str = "") -> None:
+        super().__init__(path)
+        self.path = path
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Return whether two values are equal and of one type: 1 is neither True nor 1.0."""
+    return type(a) is type(b) and bool(a == b)
+
+
+def _fits(values: Sequence[Any], other: Sequence[Any]) -> bool:
+    return all(a is HOLE or equal(a, b) for a, b in zip(values, other, strict=True))
+
+
+def _single(values: Iterable[Any]) -> Any:
+    """Return the one value that there is beside holes; HOLE if there are several."""
+    known = [value for value in values if value is not HOLE]
+    if known and all(equal(known[0], each) for each in known):
+        return known[0]
+    return HOLE
+
+
+class Level:
+    """The base of levels."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.values: list[Value] = []
+        """Tensors that there are at the statement at hand."""
+        self.inputs: list[Value] = []
+        """Those that come in."""
+        self.loops: list[LoopLevel] = []
+        """Loops before the statement at hand."""
+        self.shapes: dict[Any, Shape] = {}
+
+    # What is known.
+
+    def symbols(self) -> Iterator[tuple[Expression, Sequence[Any]]]:
+        """Yield what expressions may be made of, the best first."""
+        yield from ()
+
+    def resolve(self, values: Sequence[Any], hint: str, *, prefer: Sequence[Symbol] = ()) -> Any:
+        """Return an expression for a value of each use."""
+        found = self.find(values, hint, prefer=prefer)
+        return self.made_up(values, hint) if found is None else found
+
+    def made_up(self, values: Sequence[Any], hint: str) -> Any:
+        """Return a new parameter or variable with these values."""
+        raise NotImplementedError
+
+    def find(
+        self, values: Sequence[Any], hint: str, *, prefer: Sequence[Symbol] = ()
+    ) -> Expression | None:
+        """Return an expression for a value of each use from what is known; None if none is."""
+        known = [value for value in values if value is not HOLE]
+        for symbol in prefer:
+            if known and _fits(values, symbol.values):
+                return symbol
+        constant = _single(values)
+        if constant is not HOLE or not known:
+            return expression_of(constant if known else None)
+        for expression, other in self.symbols():
+            if _fits(values, other):
+                return expression
+        if (found := self.from_around(values, hint)) is not None:
+            return found
+        if all(isinstance(value, str) for value in known) and (text := self._text(values)):
+            return text
+        if all(type(value) is int for value in known) and (number := self._number(values)):
+            return number
+        if found := self._structure(values, hint, known):
+            return found
+        if found := self.but_the_first(values, hint):
+            return found
+        return self._choice(values, known)
+
+    def from_around(self, values: Sequence[Any], hint: str) -> Expression | None:  # noqa: ARG002
+        """Return an expression of the level around; None if rounds differ, or there is none."""
+        return None
+
+    def but_the_first(self, values: Sequence[Any], hint: str) -> Expression | None:  # noqa: ARG002
+        """Return an expression for values that are alike in all rounds but the first."""
+        return None
+
+    def _structure(self, values: Sequence[Any], hint: str, known: list[Any]) -> Any:
+        """Return an expression for values of several parts that are alike but for a part."""
+        first = known[0]
+        if not all(type(value) is type(first) for value in known):
+            return None
+        if isinstance(first, Construction):
+            keys = [*first.arguments]
+            if any(each.name != first.name or [*each.arguments] != keys for each in known):
+                return None
+            return Made(
+                first.name,
+                tuple(
+                    (key, self.resolve(_part(values, lambda v, k=key: v.arguments[k]), str(key)))
+                    for key in keys
+                ),
+            )
+        if isinstance(first, tuple) and len({len(each) for each in known}) == 1:
+            items = []
+            for place in range(len(first)):
+                part = _part(values, lambda v, p=place: v[p])
+                found = self.find(part, hint)
+                if found is None:
+                    return None
+                items.append(found)
+            return Sequence_(tuple(items))
+        if isinstance(first, dict) and all([*each] == [*first] for each in known):
+            pairs = []
+            for key in first:
+                found = self.find(_part(values, lambda v, k=key: v[k]), str(key))
+                if found is None:
+                    return None
+                pairs.append((key, found))
+            return Table(tuple(pairs))
+        return None
+
+    def _choice(self, values: Sequence[Any], known: list[Any]) -> Expression | None:
+        kinds: list[Any] = []
+        for value in known:
+            if not any(equal(value, each) for each in kinds):
+                kinds.append(value)
+        if len(kinds) != 2:
+            return None
+        if isinstance(kinds[0], bool):
+            return self.test(values)
+        flags = [HOLE if v is HOLE else equal(v, kinds[0]) for v in values]
+        test = self.test(flags)
+        if test is None:
+            return None
+        then, other = (expression_of(kind) for kind in kinds)
+        if isinstance(test, Not):
+            return Choice(test.condition, other, then)
+        return Choice(test, then, other)
+
+    # Numbers and texts.
+
+    def numbers(self) -> Iterator[tuple[Expression, Sequence[Any]]]:
+        """Yield what numbers may be computed from."""
+        for expression, other in self.symbols():
+            if all(type(value) is int for value in other if value is not HOLE):
+                yield expression, other
+
+    def _number(self, values: Sequence[Any]) -> Expression | None:
+        """Return a product, a quotient or a sum that gives whole numbers."""
+        points = [k for k, value in enumerate(values) if value is not HOLE]
+        candidates = [
+            (expression, other)
+            for expression, other in self.numbers()
+            if not any(other[k] is HOLE for k in points)
+        ]
+        for expression, other in candidates:
+            found = _multiple(values, expression, other, points)
+            if found:
+                return found
+        if len({values[k] for k in points}) < 3:
+            return None
+        for (left, ours), (right, theirs) in combinations(candidates, 2):
+            if all(values[k] == ours[k] * theirs[k] for k in points):
+                return Arithmetic("*", left, right)
+        return None
+
+    def _text(self, values: Sequence[Any]) -> Expression | None:
+        """Return a text with the numbers of rounds, or the name of the block, in it."""
+        for expression, other in self.prefixes():
+            rest = [
+                value if value is HOLE or other[k] is HOLE else _after(value, other[k])
+                for k, value in enumerate(values)
+            ]
+            if None in rest:
+                continue
+            constant = _single(rest)
+            if constant is not HOLE:
+                return Text((expression, Constant(constant)) if constant else (expression,))
+            if (numbered := self._numbered(rest)) is not None:
+                return Text((expression, *numbered))
+        numbered = self._numbered(values)
+        return None if numbered is None else Text(numbered)
+
+    def _numbered(self, values: Sequence[Any]) -> tuple[Expression, ...] | None:
+        pieces = [HOLE if value is HOLE else _NUMBER.split(value) for value in values]
+        known = [each for each in pieces if each is not HOLE]
+        if len({tuple(each[::2]) for each in known}) != 1:
+            return None
+        found: list[Expression] = []
+        for place, piece in enumerate(known[0]):
+            if place % 2 == 0:
+                if piece:
+                    found.append(Constant(piece))
+                continue
+            texts = _part(pieces, lambda v, p=place: v[p])
+            constant = _single(texts)
+            if constant is not HOLE:
+                found.append(Constant(constant))
+                continue
+            if any(text is not HOLE and str(int(text)) != text for text in texts):
+                return None
+            number = self.counter([HOLE if t is HOLE else int(t) for t in texts])
+            if number is None:
+                return None
+            found.append(number)
+        return tuple(found)
+
+    def prefixes(self) -> Iterator[tuple[Expression, Sequence[Any]]]:
+        """Yield texts with which the names of layers may begin."""
+        yield from ()
+
+    def counter(self, values: Sequence[Any]) -> Expression | None:
+        """Return an expression for the numbers of rounds; None if they are others."""
+        for expression, other in self.symbols():
+            if _fits(values, other):
+                return expression
+        return None
+
+    # Conditions.
+
+    def test(self, flags: Sequence[Any]) -> Expression | None:
+        """Return a condition that is true in the uses where a flag is; None if none is found."""
+        atoms = []
+        for atom, values in self.atoms():
+            if _fits(flags, values):
+                return atom
+            if _fits(flags, [v if v is HOLE else not v for v in values]):
+                return negated(atom)
+            atoms.append((atom, values))
+        for (left, ours), (right, theirs) in combinations(atoms[:24], 2):
+            for mine, left_flip in ((ours, False), (_flipped(ours), True)):
+                for other, right_flip in ((theirs, False), (_flipped(theirs), True)):
+                    both = [
+                        HOLE if HOLE in (a, b) else a and b for a, b in zip(mine, other, strict=True)
+                    ]
+                    if HOLE not in both and _fits(flags, both):
+                        return Both(
+                            negated(left) if left_flip else left,
+                            negated(right) if right_flip else right,
+                        )
+        return None
+
+    def atoms(self) -> Iterator[tuple[Expression, Sequence[Any]]]:
+        """Yield simple conditions, the best first."""
+        for expression, values in self.symbols():
+            known = [value for value in values if value is not HOLE]
+            kinds = {type(value) for value in known}
+            if kinds <= {bool, type(None), str}:
+                yield expression, [v if v is HOLE else bool(v) for v in values]
+            if kinds <= {int}:
+                for bound in sorted(set(known))[:4]:
+                    yield (
+                        Comparison(">", expression, Constant(bound), bound == min(known)),
+                        [v if v is HOLE else v > bound for v in values],
+                    )
+            for each in _few(known):
+                yield (
+                    Comparison("==", expression, expression_of(each)),
+                    [v if v is HOLE else equal(v, each) for v in values],
+                )
+        yield from self.shape_atoms()
+
+    def shape_atoms(self) -> Iterator[tuple[Expression, Sequence[Any]]]:
+        """Yield whether two tensors have the same shape."""
+        recent = self.values[:2] + self.values[-4:]
+        for left, right in combinations(dict.fromkeys(recent), 2):
+            flags = []
+            for a, b in zip(left.ids, right.ids, strict=True):
+                x, y = self.shapes.get(a), self.shapes.get(b)
+                known = x is not None and y is not None and not (x.is_open or y.is_open)
+                flags.append(x == y if known else HOLE)
+            if HOLE not in flags:
+                yield SameShape(left, right), flags
+
+
+def _few(known: list[Any]) -> list[Any]:
+    kinds: list[Any] = []
+    for value in known:
+        if not isinstance(value, (bool, Construction, dict)) and not any(
+            equal(value, each) for each in kinds
+        ):
+            kinds.append(value)
+        if len(kinds) > 6:
+            return []
+    return kinds
+
+
+def _flipped(values: Sequence[Any]) -> list[Any]:
+    return [v if v is HOLE else not v for v in values]
+
+
+def _part(values: Sequence[Any], get: Any) -> list[Any]:
+    return [HOLE if value is HOLE else get(value) for value in values]
+
+
+def _after(text: str, prefix: str) -> str | None:
+    return text[len(prefix) :] if text.startswith(prefix) else None
+
+
+def _multiple(
+    values: Sequence[Any], expression: Expression, other: Sequence[Any], points: list[int]
+) -> Expression | None:
+    if len({other[k] for k in points}) < 2 or any(other[k] == 0 for k in points):
+        return None
+    first = points[0]
+    factor, rest = divmod(values[first], other[first])
+    if not rest and factor > 1 and all(values[k] == factor * other[k] for k in points):
+        return Arithmetic("*", Constant(factor), expression)
+    if values[first] == 0:
+        return None
+    for factor in dict.fromkeys((other[first] // values[first], 2)):
+        if factor > 1 and all(values[k] == other[k] // factor for k in points):
+            return Arithmetic("//", expression, Constant(factor))
+    return None
+
+
+def negated(test: Expression) -> Expression:
+    """Return the opposite of a condition."""
+    if isinstance(test, Not):
+        return test.condition
+    if isinstance(test, Comparison) and test.operator == "==":
+        return Comparison("!=", test.left, test.right)
+    if isinstance(test, Comparison) and test.operator == "!=":
+        return Comparison("==", test.left, test.right)
+    if isinstance(test, Comparison) and test.operator == ">" and test.is_least:
+        return Comparison("==", test.left, test.right)
+    if isinstance(test, Comparison) and test.operator == ">":
+        return Comparison("<=", test.left, test.right)
+    return Not(test)
+
+
+def expression_of(value: Any) -> Expression:
+    """Return the expression of a value that is the same in all uses."""
+    if isinstance(value, Construction):
+        pairs = ((key, expression_of(each)) for key, each in value.arguments.items())
+        return Made(value.name, tuple(pairs))
+    if isinstance(value, (tuple, list)):
+        return Sequence_(tuple(expression_of(each) for each in value))
+    if isinstance(value, dict):
+        return Table(tuple((key, expression_of(each)) for key, each in value.items()))
+    return Constant(value)
+
+
+class FunctionLevel(Level):
+    """A function: its parameters are made as they are needed, after the fields of its block."""
+
+    def __init__(self, names: Sequence[str], fields: dict[str, Sequence[Any]]) -> None:
+        super().__init__(len(names))
+        self.fields = [Symbol(field, tuple(values)) for field, values in fields.items()]
+        self.parameters: list[Symbol] = []
+        self.name = Symbol("name", tuple(names), "name")
+
+    def symbols(self) -> Iterator[tuple[Expression, Sequence[Any]]]:
+        for symbol in (*self.parameters, *self.fields):
+            yield symbol, symbol.values
+
+    def numbers(self) -> Iterator[tuple[Expression, Sequence[Any]]]:
+        yield from super().numbers()
+        yield from self.extents()
+
+    def extents(self) -> Iterator[tuple[Expression, Sequence[Any]]]:
+        """Yield the channels of the function's inputs, and then the other extents."""
+        for value in self.inputs:
+            shapes = [self.shapes.get(each) for each in value.ids]
+            if any(shape is None for shape in shapes):
+                continue
+            ranks = {len(shape) for shape in shapes if shape is not None}
+            for place in range(1, min(ranks) + 1):
+                extents = [shape[-place] for shape in shapes if shape is not None]
+                if all(type(extent) is int for extent in extents):
+                    yield Extent(value, -place), extents
+
+    def parameter(self, name: str, values: Sequence[Any]) -> Symbol:
+        """Return the parameter of this name, made if there is none."""
+        taken = {symbol.name for symbol in (*self.parameters, *self.fields)}
+        name = re.sub(r"\W", "_", name)
+        number = 2
+        base = name
+        while name in taken or name == "name":
+            name = f"{base}{number}"
+            number += 1
+        symbol = Symbol(name, tuple(values))
+        self.parameters.append(symbol)
+        return symbol
+
+    def made_up(self, values: Sequence[Any], hint: str) -> Symbol:
+        return self.parameter(hint or "value", values)
+
+    def prefixes(self) -> Iterator[tuple[Expression, Sequence[Any]]]:
+        yield self.name, self.name.values
+
+class LoopLevel(Level):
+    """A loop: each of its uses is one round in one use of the level around it."""
+
+    def __init__(self, around: Level, parents: Sequence[int], rounds: Sequence[int]) -> None:
+        super().__init__(len(parents))
+        self.around = around
+        self.parents = parents
+        self.rounds = rounds
+        self.shapes = around.shapes
+        self.index = Symbol("i", tuple(number + 1 for number in rounds), "index")
+        self.variables: dict[Symbol, Expression] = {}
+        self.firsts: Sequence[Any] = ()
+        """The first tensor from outside that each round reads."""
+        self.carried: list[Carried] = []
+        self.collected: list[Collected] = []
+
+    def extended(self, values: Sequence[Any]) -> list[Any]:
+        """Return a value of each use of the level around, for each use of this one."""
+        return [values[k] for k in self.parents]
+
+    def lifted(self, values: Sequence[Any]) -> list[Any] | None:
+        """Return the value that all rounds of each use around have; None where they differ."""
+        result: list[Any] = [HOLE] * self.around.size
+        for k, value in zip(self.parents, values, strict=True):
+            if value is HOLE:
+                continue
+            if result[k] is HOLE:
+                result[k] = value
+            elif not equal(result[k], value):
+                return None
+        return result
+
+    def symbols(self) -> Iterator[tuple[Expression, Sequence[Any]]]:
+        for symbol in self.variables:
+            yield symbol, symbol.values
+        for expression, values in self.around.symbols():
+            yield expression, self.extended(values)
+
+    def prefixes(self) -> Iterator[tuple[Expression, Sequence[Any]]]:
+        for expression, values in self.around.prefixes():
+            yield expression, self.extended(values)
+
+    def counter(self, values: Sequence[Any]) -> Expression | None:
+        if _fits(values, self.index.values):
+            return self.index
+        for expression, other in ((self.index, self.index.values),):
+            known = [(v, o) for v, o in zip(values, other, strict=True) if v is not HOLE]
+            steps = {v - o for v, o in known}
+            if len(steps) == 1:
+                (step,) = steps
+                operator = "+" if step > 0 else "-"
+                return Arithmetic(operator, expression, Constant(abs(step)))
+            sums = {v + o for v, o in known}
+            if len(sums) == 1:
+                return Arithmetic("-", Constant(sums.pop()), expression)
+        lifted = self.lifted(values)
+        if lifted is not None:
+            return self.around.counter(lifted)
+        return super().counter(values)
+
+    def from_around(self, values: Sequence[Any], hint: str) -> Expression | None:
+        lifted = self.lifted(values)
+        return None if lifted is None else self.around.resolve(lifted, hint)
+
+    def _choice(self, values: Sequence[Any], known: list[Any]) -> Expression | None:
+        if isinstance(self.around, MainLevel) and not isinstance(known[0], (str, type(None))):
+            return None  # a variable with a list of its values is easier to read
+        return super()._choice(values, known)
+
+    def but_the_first(self, values: Sequence[Any], hint: str) -> Expression | None:
+        if isinstance(self.around, MainLevel):
+            return None
+        later = _single(v for v, r in zip(values, self.rounds, strict=True) if r > 0)
+        if later is HOLE or isinstance(later, (tuple, dict, Construction)):
+            return None
+        firsts = [v if r == 0 else HOLE for v, r in zip(values, self.rounds, strict=True)]
+        lifted = self.lifted(firsts)
+        if lifted is None:
+            return None
+        first = self.around.resolve(lifted, hint)
+        return Choice(Comparison("==", self.index, Constant(1)), first, expression_of(later))
+
+    def made_up(self, values: Sequence[Any], hint: str) -> Symbol:
+        lists: list[list[Any]] = [[] for _ in range(self.around.size)]
+        for k, value in zip(self.parents, values, strict=True):
+            lists[k].append(None if value is HOLE else value)
+        symbol = Symbol(hint or "value", tuple(values), "variable")
+        rows = [tuple(each) if each else HOLE for each in lists]
+        self.variables[symbol] = self.around.resolve(rows, f"{hint}_values")
+        return symbol
+
+    def atoms(self) -> Iterator[tuple[Expression, Sequence[Any]]]:
+        yield (
+            Comparison("==", self.index, Constant(1)),
+            [number == 0 for number in self.rounds],
+        )
+        yield from super().atoms()
+
+    def test(self, flags: Sequence[Any]) -> Expression | None:
+        lifted = self.lifted(flags)
+        if lifted is not None and (found := self.around.test(lifted)):
+            return found
+        found = super().test(flags)
+        if found is not None:
+            return found
+        for number in sorted(set(self.index.values)):
+            if _fits(flags, [each == number for each in self.index.values]):
+                return Comparison("==", self.index, Constant(number))
+            if _fits(flags, [each > number for each in self.index.values]):
+                return Comparison(">", self.index, Constant(number))
+            if _fits(flags, [each <= number for each in self.index.values]):
+                return Comparison("<=", self.index, Constant(number))
+        return None
+
+
+class MainLevel(Level):
+    """The program itself, which is used once: whatever it needs is a constant."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def made_up(self, values: Sequence[Any], hint: str) -> Any:
+        return expression_of(values[0])

@@ -1,0 +1,308 @@
+"""Names of a program's variables, chosen as a person does: `x` for what goes through.
+
+A tensor takes over the variable of one that is not read any more, if it is computed from it, so
+that a chain of layers is a chain of `x = ...`. Where a tensor is one of two, or goes from one round
+of a loop to the next, both have one variable; if that is not possible, an `Alias` is inserted.
+"""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from archspec.eject.program import (
+    Alias,
+    Apply,
+    Call,
+    Carried,
+    Collected,
+    Extent,
+    Final,
+    For,
+    If,
+    Item,
+    Merged,
+    SameShape,
+    Statement,
+    Symbol,
+    Value,
+    expressions,
+    parts,
+    statements,
+)
+
+RESERVED = frozenset({*keyword.kwlist, *dir(builtins), "keras", "layers", "ops", "math", "np"})
+"""Names that no variable may have."""
+
+
+def identifier(text: str, taken: Iterable[str] = ()) -> str:
+    """Return a text as a name that Python allows and nothing else has."""
+    name = re.sub(r"\W", "_", text).strip("_") or "y"
+    name = f"_{name}" if name[0].isdigit() else name
+    used = {*taken, *RESERVED}
+    if name not in used:
+        return name
+    number = 2
+    while f"{name}_{number}" in used:
+        number += 1
+    return f"{name}_{number}"
+
+
+def name_symbols(body: Sequence[Statement], parameters: Sequence[Symbol], depth: int = 0) -> None:
+    """Give every variable of a loop a name that no other one around it has."""
+    taken = {each.name for each in parameters}
+    for statement in body:
+        if isinstance(statement, If):
+            name_symbols(statement.body, parameters, depth)
+        if not isinstance(statement, For):
+            continue
+        statement.index.name = identifier("ijklmn"[depth % 6] * (depth // 6 + 1), taken)
+        inner = [*parameters, statement.index]
+        for symbol in statement.variables:
+            symbol.name = identifier(symbol.name, {each.name for each in inner})
+            inner.append(symbol)
+        name_symbols(statement.body, inner, depth + 1)
+
+
+class _Web:
+    """Tensors that must have one variable, and where they are."""
+
+    def __init__(self, value: Value) -> None:
+        self.values = [value]
+        self.start = 0
+        self.end = 0
+        self.name = ""
+
+
+def name_tensors(
+    body: list[Statement],
+    inputs: Sequence[Value],
+    returns: Sequence[Any],
+    taken: Iterable[str],
+) -> None:
+    """Give every tensor of a function a name, and insert the aliases that this needs."""
+    _Naming(body, inputs, returns, taken).run()
+
+
+class _Naming:
+    def __init__(
+        self,
+        body: list[Statement],
+        inputs: Sequence[Value],
+        returns: Sequence[Any],
+        taken: Iterable[str],
+    ) -> None:
+        self.body = body
+        self.inputs = inputs
+        self.returns = returns
+        self.taken = {*taken}
+        self.position: dict[int, int] = {}
+        self.ends: dict[int, int] = {}
+        self.around: dict[int, list[For]] = {}
+        """The loops in which each tensor is made, by its identity."""
+        self.webs: dict[int, _Web] = {}
+        self.order: list[tuple[int, Any, Value]] = []
+        """Each tensor that is made, by position, with its statement."""
+        self.uses: list[tuple[Any, int, list[For]]] = []
+        self.under: dict[int, If] = {}
+        """The condition under which each tensor is made, by its identity."""
+        self.aliases: list[tuple[Any, Alias]] = []
+        self.named: list[_Web] = []
+        self.merges: dict[int, Merged] = {}
+        self.updates: dict[int, tuple[Carried, For]] = {}
+
+    def run(self) -> None:
+        for each in self.inputs:
+            self._made(each, 0, None, [])
+        end = self._walk(self.body, 0, [])
+        for operand in self.returns:
+            self.uses.append((operand, end + 1, []))
+        self._join()
+        for operand, at, around in self.uses:
+            self._extend(operand, at, around)
+        for at, statement, value in sorted(self.order, key=lambda each: each[0]):
+            web = self.webs[id(value)]
+            if not web.name:
+                self._name(web, at, statement, value)
+        for web in {id(each): each for each in self.webs.values()}.values():
+            for value in web.values:
+                value.name = web.name
+        for carried, loop in self.updates.values():
+            ours, theirs = self.webs[id(carried)].name, self.webs[id(carried.update)].name
+            if ours != theirs:
+                loop.body.append(Alias(ours, theirs))
+        self._insert(self.body)
+        for statement in statements(self.body):
+            if isinstance(statement, For):
+                for collected in statement.collected:
+                    self._name_list(collected)
+
+    # What is made and read, and where.
+
+    def _made(self, value: Value, at: int, statement: Any, around: list[For]) -> None:
+        self.webs[id(value)] = web = _Web(value)
+        web.start = web.end = at
+        self.around[id(value)] = [*around]
+        self.order.append((at, statement, value))
+
+    def _walk(
+        self, body: Sequence[Statement], at: int, around: list[For], under: If | None = None
+    ) -> int:
+        for statement in body:
+            at += 1
+            self.position[id(statement)] = at
+            if isinstance(statement, (Apply, Call)):
+                self.uses += [(each, at, around) for each in statement.inputs]
+            for expression in expressions(statement):
+                for part in parts(expression):
+                    self.uses += [(each, at, around) for each in _tensors(part)]
+            if isinstance(statement, (Apply, Call)):
+                targets = (
+                    (statement.target,) if isinstance(statement, Apply) else statement.targets
+                )
+                for target in targets:
+                    self._made(target, at, statement, around)
+                    if under:
+                        self.under[id(target)] = under
+            if isinstance(statement, If):
+                at = self._walk(statement.body, at, around, statement)
+            if isinstance(statement, For):
+                inner = [*around, statement]
+                for carried in statement.carried:
+                    self.uses.append((carried.initial, at, around))
+                    self._made(carried, at, statement, inner)
+                    if carried.update is not None:
+                        self.updates[id(carried.update)] = carried, statement
+                at = self._walk(statement.body, at, inner) + 1
+                self.ends[id(statement)] = at
+                for carried in statement.carried:
+                    self.uses.append((carried.update, at, inner))
+                self.uses += [(each.of, at, inner) for each in statement.collected]
+        return at
+
+    def _join(self) -> None:
+        """Let tensors that must have one variable have one."""
+        waiting = [operand for operand, _, _ in self.uses]
+        while waiting:
+            value = waiting.pop()
+            if not isinstance(value, Value) or id(value) in self.webs:
+                continue
+            same = None
+            if isinstance(value, Merged):
+                same = value.then
+                self.merges[id(value.then)] = value
+            if isinstance(value, Final) and isinstance(value.source, Carried):
+                self._made_by_loop(value, value.source)
+                continue
+            if isinstance(value, Final):
+                same = value.source
+            if same is None:
+                continue
+            if id(same) not in self.webs:
+                waiting += [value, same]
+                continue
+            web = self.webs[id(same)]
+            web.values.append(value)
+            self.webs[id(value)] = web
+            self.around[id(value)] = self.around[id(same)]
+            if isinstance(value, Merged) and value.other is not None:
+                waiting.append(value.other)
+                under = self.under.get(id(value.then))
+                at = self.position[id(under)] if under else web.start
+                self.uses.append((value.other, at, self.around[id(same)]))
+
+    def _made_by_loop(self, value: Final, carried: Carried) -> None:
+        """Let what a loop carries be a tensor of its own after the loop."""
+        if id(carried) not in self.webs:
+            return
+        _, loop = next(each for each in self.updates.values() if each[0] is carried)
+        self._made(value, self.ends[id(loop)], carried, self.around[id(carried)][:-1])
+
+    def _extend(self, operand: Any, at: int, around: list[For]) -> None:
+        if isinstance(operand, Item) or operand is None or isinstance(operand, Collected):
+            return
+        web = self.webs[id(operand)]
+        if isinstance(operand, Carried):
+            inside = self.around[id(operand)]
+        else:
+            inside = self.around[id(web.values[0])]
+        outer = next((each for each in around if each not in inside), None)
+        web.end = max(web.end, self.ends[id(outer)] if outer else at)
+
+    # Names.
+
+    def _name(self, web: _Web, at: int, statement: Any, value: Value) -> None:
+        if isinstance(statement, Carried):
+            web.name = self.webs[id(statement)].name
+            self.named.append(web)
+            return
+        for name in self._wanted(web, at, statement, value):
+            if name and self._is_free(name, web, at):
+                web.name = name
+                break
+        else:
+            hint = "x" if isinstance(value, Carried) else value.hint
+            hint = "y" if hint in self.taken and statement is not None else hint
+            names = {each.name for each in self.named if each.end > at or each.start >= at}
+            web.name = identifier(hint, names | self.taken)
+        self.named.append(web)
+        merged = next((each for each in web.values if isinstance(each, Merged)), None)
+        if merged is not None and isinstance(merged.other, Value):
+            other = self.webs[id(merged.other)].name
+            under = self.under.get(id(merged.then))
+            if other != web.name and under is not None:
+                self.aliases.append((under, Alias(web.name, other)))
+        if isinstance(value, Carried) and isinstance(value.initial, Value):
+            first = self.webs[id(value.initial)].name
+            if first != web.name:
+                self.aliases.append((statement, Alias(web.name, first)))
+
+    def _wanted(self, web: _Web, at: int, statement: Any, value: Value) -> Iterable[str]:
+        if isinstance(value, Carried):
+            if isinstance(value.initial, Value):
+                yield self.webs[id(value.initial)].name
+            return
+        for each in web.values:
+            if id(each) in self.updates:
+                yield self.webs[id(self.updates[id(each)][0])].name
+        for each in web.values:
+            if isinstance(each, Merged) and isinstance(each.other, Value):
+                yield self.webs[id(each.other)].name
+        if isinstance(statement, (Apply, Call)):
+            if isinstance(statement, Call) and value is not statement.targets[0]:
+                return
+            for operand in statement.inputs:
+                if isinstance(operand, Value):
+                    yield self.webs[id(operand)].name
+
+    def _is_free(self, name: str, web: _Web, at: int) -> bool:
+        start = at
+        return not any(
+            each.name == name and each.end > start and each.start < max(web.end, start + 1)
+            for each in self.named
+            if each is not web
+        )
+
+    def _name_list(self, collected: Collected) -> None:
+        names = {each.name for each in self.named} | self.taken
+        collected.name = identifier(collected.hint, names)
+        self.taken.add(collected.name)
+
+    def _insert(self, body: list[Statement]) -> None:
+        for statement in [*body]:
+            if isinstance(statement, (If, For)):
+                self._insert(statement.body)
+            for target, alias in self.aliases:
+                if target is statement:
+                    body.insert(body.index(statement), alias)
+
+
+def _tensors(part: Any) -> Sequence[Any]:
+    if isinstance(part, Extent):
+        return (part.value,)
+    if isinstance(part, SameShape):
+        return (part.left, part.right)
+    return ()

@@ -1,0 +1,114 @@
+"""A graph as a tree of items: layers one by one, blocks and groups with the items inside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from archspec.eject.recording import Construction
+from archspec.element import Element
+from archspec.graph.graph import Graph, Node
+
+Id: TypeAlias = int | tuple[int, int]
+"""A tensor: the index of the node that gives it; with a number for one inside the node."""
+
+
+@dataclass(eq=False)
+class Leaf:
+    """One layer applied once."""
+
+    path: str
+    node: Node
+    construction: Construction
+    inputs: tuple[Id, ...]
+    out: Id
+    owner: str = ""
+    """Path of the layer whose weights it uses; its own path where others use its weights."""
+
+    @property
+    def is_shared(self) -> bool:
+        return bool(self.owner)
+
+
+@dataclass(eq=False)
+class Nest:
+    """A block, a group or a branch."""
+
+    path: str
+    kind: str
+    element: Element | None
+    items: list[Item]
+    start: int
+    stop: int
+
+
+@dataclass(eq=False)
+class Round:
+    """What one round of a loop does; `path` is that of its group, or of what is around the loop."""
+
+    path: str
+    items: list[Item]
+    is_group: bool
+
+
+@dataclass(eq=False)
+class Loop:
+    """Rounds that do the same with other values."""
+
+    rounds: list[Round]
+
+
+Item: TypeAlias = Leaf | Nest | Loop
+
+
+def outline(graph: Graph, layers_of: Callable[[Node], Sequence[Construction]]) -> list[Item]:
+    """Return a graph's items, without its inputs. Blocks that share weights are dissolved."""
+    owners = {node.layer.owner for node in graph.nodes} - {""}
+    top: list[Item] = []
+    open_nests: list[Nest] = []
+    scopes = [*graph.scopes]
+    next_scope = 0
+    for node in graph.nodes:
+        while open_nests and open_nests[-1].stop <= node.index:
+            open_nests.pop()
+        while next_scope < len(scopes) and scopes[next_scope].start <= node.index:
+            scope = scopes[next_scope]
+            next_scope += 1
+            nest = Nest(scope.name, scope.kind, scope.element, [], scope.start, scope.stop)
+            (open_nests[-1].items if open_nests else top).append(nest)
+            open_nests.append(nest)
+        if node.is_input:
+            continue
+        (open_nests[-1].items if open_nests else top).extend(_leaves(node, layers_of, owners))
+    return _dissolved(top)
+
+
+def _leaves(
+    node: Node, layers_of: Callable[[Node], Sequence[Construction]], owners: set[str]
+) -> list[Item]:
+    chain = layers_of(node)
+    owner = node.layer.owner or (node.name if node.name in owners else "")
+    leaves: list[Item] = []
+    inputs: tuple[Id, ...] = node.inputs
+    for number, construction in enumerate(chain):
+        is_last = number == len(chain) - 1
+        out: Id = node.index if is_last else (node.index, number)
+        leaves.append(
+            Leaf(node.name, node, construction, inputs, out, owner if is_last else "")
+        )
+        inputs = (out,)
+    return leaves
+
+
+def _dissolved(items: list[Item]) -> list[Item]:
+    """Return items, those of nests in which weights are shared instead of the nests."""
+    result: list[Item] = []
+    for item in items:
+        if isinstance(item, Nest):
+            item.items = _dissolved(item.items)
+            if any(isinstance(each, Leaf) and each.is_shared for each in item.items):
+                result += item.items
+                continue
+        result.append(item)
+    return result

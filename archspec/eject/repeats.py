@@ -1,0 +1,260 @@
+"""What repeats in a tree of items: rounds of loops, and lists of items that do the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from difflib import SequenceMatcher
+from typing import Any, NamedTuple
+
+from archspec.eject.outline import Item, Leaf, Loop, Nest, Round
+from archspec.graph.graph import SEPARATOR
+
+LONGEST_ROUND = 12
+"""Largest number of items in a round that is no group of its own."""
+
+_NUMBER = re.compile(r"\d+")
+
+
+class Column(NamedTuple):
+    """The items at one place of several lists; None in a list that has none there."""
+
+    items: tuple[Item | None, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        return None not in self.items
+
+
+def is_function(item: Item) -> bool:
+    """Return whether an item becomes the call of a function: a block does, a group does not."""
+    return isinstance(item, Nest) and item.element is not None
+
+
+def roll(items: list[Item], refused: AbstractSet[str]) -> list[Item]:
+    """Return items with consecutive ones that do the same as loops.
+
+    Args:
+        items: The items; those inside them are changed.
+        refused: Paths at which no loop may begin.
+    """
+    for item in items:
+        if isinstance(item, Nest):
+            item.items = roll(item.items, refused)
+    result: list[Item] = []
+    start = 0
+    while start < len(items):
+        loop, size = _longest(items, start, refused)
+        result.append(loop if loop else items[start])
+        start += size
+    return result
+
+
+def first_path(item: Item) -> str:
+    """Return the path of an item; of a loop, that of its first round's first item."""
+    if isinstance(item, Loop):
+        return first_path(item.rounds[0].items[0])
+    return item.path
+
+
+def _longest(
+    items: list[Item], start: int, refused: AbstractSet[str]
+) -> tuple[Loop | None, int]:
+    """Return the loop that replaces most items from `start` on, and the number of these."""
+    best: Loop | None = None
+    covered = 1
+    if first_path(items[start]) in refused:
+        return None, 1
+    for period in range(1, min(LONGEST_ROUND, (len(items) - start) // 2) + 1):
+        count = _rounds(items, start, period)
+        while count > 1:
+            rounds = [
+                _round(items[start + number * period : start + (number + 1) * period])
+                for number in range(count)
+            ]
+            loop = Loop(rounds)
+            if count * period > covered and is_worth_it(loop):
+                best, covered = loop, count * period
+                break
+            count -= 1
+    return best, covered
+
+
+def _round(items: list[Item]) -> Round:
+    (item, *others) = items
+    if not others and isinstance(item, Nest) and item.element is None:
+        return Round(item.path, item.items, is_group=True)
+    return Round(parent(first_path(item)), items, is_group=False)
+
+
+def parent(path: str) -> str:
+    """Return the path of what is around; empty for the outermost."""
+    return path.rpartition(SEPARATOR)[0]
+
+
+def _rounds(items: list[Item], start: int, period: int) -> int:
+    """Return how often the items from `start` on repeat, their numbers counting up by 1."""
+    count = 1
+    while start + (count + 1) * period <= len(items):
+        here = start + count * period
+        pairs = zip(items[here - period : here], items[here : here + period], strict=True)
+        if not all(_follows(a, b) for a, b in pairs):
+            break
+        count += 1
+    return count
+
+
+def _follows(item: Item, other: Item) -> bool:
+    if sort(item) != sort(other):
+        return False
+    first, second = _last(item), _last(other)
+    if _NUMBER.sub("#", first) != _NUMBER.sub("#", second):
+        return False
+    numbers = zip(_NUMBER.findall(first), _NUMBER.findall(second), strict=True)
+    differences = [int(b) - int(a) for a, b in numbers]
+    return sum(map(abs, differences)) == 1 and sum(differences) == 1
+
+
+def _last(item: Item) -> str:
+    if isinstance(item, Loop):
+        return " ".join(_last(each) for each in item.rounds[0].items)
+    path = item.path.rpartition(SEPARATOR)[2]
+    if isinstance(item, Leaf) and isinstance(item.out, tuple):
+        return f"{path} {item.out[1]}"
+    return path
+
+
+def sort(item: Item) -> tuple[Any, ...]:
+    """Return what two items must have in common so that one line of a program can be both."""
+    if isinstance(item, Leaf):
+        return ("layer", item.construction.name, *sorted(map(str, item.construction.arguments)))
+    if isinstance(item, Loop):
+        return ("loop", *(sort(each) for each in item.rounds[0].items[:1]))
+    return ("block" if item.element else "group", item.kind)
+
+
+def is_worth_it(loop: Loop) -> bool:
+    """Return whether rounds are alike enough to be written as a loop.
+
+    Those of a group are if their steps are the same. Others, which may follow each other by chance,
+    must be alike in all values but one, or two of them in many rounds.
+    """
+    rounds = loop.rounds
+    if any(isinstance(item, Leaf) and item.is_shared for each in rounds for item in each.items):
+        return False
+    columns = aligned(rounds)
+    if columns is None:
+        return False
+    if rounds[0].is_group:
+        return True
+    varying: set[Any] = set()
+    for place, column in enumerate(columns):
+        if not column.is_whole:
+            return False
+        varying |= {(place, key) for key in _varying(column.items)}
+    return len(varying) <= (1 if len(rounds) < 4 else 2)
+
+
+def _varying(items: Sequence[Item | None]) -> set[int | str]:
+    """Return the arguments in which items of a sort differ."""
+    tables: list[dict[Any, Any]] = []
+    for item in items:
+        if isinstance(item, Leaf):
+            tables.append({k: v for k, v in item.construction.arguments.items() if k != "name"})
+        elif isinstance(item, Nest) and item.element:
+            tables.append({k: getattr(item.element, k) for k in type(item.element).model_fields})
+    first = tables[0] if tables else {}
+    return {key for key in first if any(each[key] != first[key] for each in tables)}
+
+
+def aligned(rounds: Sequence[Round]) -> list[Column] | None:
+    """Return the items of several rounds side by side; None if they have too little in common."""
+    lists = _with_equal_loops([spliced(each) for each in rounds])
+    keys = [
+        [(_place(item, each), sort(item)) for item in items]
+        for each, items in zip(rounds, lists, strict=True)
+    ]
+    merged = list(keys[0])
+    for other in keys[1:]:
+        if other != merged:
+            merged = _union(merged, other)
+    columns = []
+    taken = [0] * len(rounds)
+    for key in merged:
+        row: list[Item | None] = []
+        for number, (items, own) in enumerate(zip(lists, keys, strict=True)):
+            at = taken[number]
+            if at < len(own) and own[at] == key:
+                row.append(items[at])
+                taken[number] += 1
+            else:
+                row.append(None)
+        columns.append(Column(tuple(row)))
+    if any(at < len(items) for at, items in zip(taken, lists, strict=True)):
+        return None
+    whole = sum(column.is_whole for column in columns)
+    return columns if 2 * whole >= len(columns) else None
+
+
+def _place(item: Item, around: Round) -> str:
+    """Return an item's path as the rounds have it in common."""
+    path = first_path(item)
+    relative = path[len(around.path) :] if around.path else path
+    if isinstance(item, Leaf) and isinstance(item.out, tuple):
+        relative += f" {item.out[1]}"
+    return relative if around.is_group else _NUMBER.sub("#", relative)
+
+
+def _union(first: list[Any], second: list[Any]) -> list[Any]:
+    """Return a list in which both stand in their order."""
+    result: list[Any] = []
+    matcher = SequenceMatcher(None, first, second, autojunk=False)
+    for _, i, j, k, m in matcher.get_opcodes():
+        result += first[i:j]
+        if first[i:j] != second[k:m]:
+            result += second[k:m]
+    return result
+
+
+def spliced(around: Round) -> list[Item]:
+    """Return a round's items, those of groups instead of the groups."""
+    result: list[Item] = []
+    for item in around.items:
+        if isinstance(item, Nest) and item.element is None:
+            result += spliced(Round(item.path, item.items, is_group=True))
+        else:
+            result.append(item)
+    return result
+
+
+def _with_equal_loops(lists: list[list[Item]]) -> list[list[Item]]:
+    """Return lists in which what is a loop in one and a single round in another is a loop too."""
+    sorts = {sort(item): item for items in lists for item in items if isinstance(item, Loop)}
+    if not sorts:
+        return lists
+    result = []
+    for items in lists:
+        new: list[Item] = []
+        here = {sort(item) for item in items}
+        at = 0
+        while at < len(items):
+            for kind, model in sorts.items():
+                size = len(model.rounds[0].items)
+                window = items[at : at + size]
+                if (
+                    kind not in here
+                    and isinstance(model, Loop)
+                    and not model.rounds[0].is_group
+                    and [sort(each) for each in window]
+                    == [sort(each) for each in model.rounds[0].items]
+                    and all(_last(a) == _last(b) for a, b in zip(window, model.rounds[0].items, strict=True))
+                ):
+                    new.append(Loop([_round(window)]))
+                    at += size
+                    break
+            else:
+                new.append(items[at])
+                at += 1
+        result.append(new)
+    return result
