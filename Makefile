@@ -53,6 +53,7 @@ format: $(VENV)/dev
 docs: $(VENV)/dev
 	$(BIN)/python -m archspec.spec.bundled
 	$(BIN)/archspec schema -o archspec/spec/schema.json
+	$(BIN)/python tests/layer_sources.py
 	$(BIN)/python -m archspec.reference > docs/reference.md
 	$(BIN)/python -m archspec.families > docs/families.md
 	$(BIN)/python tests/python_page.py > docs/python.md

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from archspec.cost.roofline import roofline as roofline
     from archspec.decompile.importing import ImportedSpec as ImportedSpec
     from archspec.decompile.importing import import_model as import_model
+    from archspec.eject.ejecting import eject as eject
     from archspec.errors import ArchspecError as ArchspecError
     from archspec.errors import Diagnostic as Diagnostic
     from archspec.errors import SpecError as SpecError
@@ -100,6 +101,7 @@ _HOMES = {
     "report": "archspec.cost.report",
     "ImportedSpec": "archspec.decompile.importing",
     "import_model": "archspec.decompile.importing",
+    "eject": "archspec.eject.ejecting",
     "ArchspecError": "archspec.errors",
     "Diagnostic": "archspec.errors",
     "SpecError": "archspec.errors",

@@ -27,6 +27,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "Keras models": (
         "build",
+        "eject",
         "verify",
         "weights.copy",
         "load_model",

@@ -42,7 +42,7 @@ from archspec.eject.program import (
     statements,
 )
 from archspec.eject.recording import Construction, layer_name
-from archspec.eject.repeats import Column, aligned, first_path, roll
+from archspec.eject.repeats import Column, aligned, first_path, keys_of, parent, roll
 from archspec.graph.graph import Graph, Node
 
 MOST_ATTEMPTS = 200
@@ -50,24 +50,34 @@ MOST_ATTEMPTS = 200
 
 
 def program_of(
-    graph: Graph, layers_of: Callable[[Node], Sequence[Construction]]
+    graph: Graph,
+    layers_of: Callable[[Node], Sequence[Construction]],
+    *,
+    shapes: bool = True,
 ) -> Program:
     """Return a graph as a program.
 
     Args:
         graph: The network.
         layers_of: The constructor calls of a node in the framework that is written.
+        shapes: Whether expressions may ask for the shapes of tensors.
     """
     refused: set[str] = set()
-    apart: set[str] = set()
+    strict: dict[str, int] = {}
     for _ in range(MOST_ATTEMPTS):
         try:
-            return _Abstraction(graph, layers_of, refused, apart).program()
+            return _Abstraction(graph, layers_of, refused, strict, shapes=shapes).program()
         except NotAlikeError as error:
-            if error.path in refused:
-                apart.add(error.path)
-            refused.add(error.path)
-    raise AssertionError(refused)  # without loops and functions all networks are programs
+            loops = error.loops
+            while loops and loops <= refused:  # single rounds beside loops: refuse what is around
+                loops = frozenset(parent(each) for each in loops) - {""}
+            if error.loops:
+                refused |= loops or error.loops
+            else:
+                strict[error.kind] = strict.get(error.kind, 0) + 1
+    every = {node.name for node in graph.nodes} | {scope.name for scope in graph.scopes}
+    kinds = dict.fromkeys(strict, 2)
+    return _Abstraction(graph, layers_of, every, kinds, shapes=shapes).program()
 
 
 class _Abstraction:
@@ -76,13 +86,19 @@ class _Abstraction:
         graph: Graph,
         layers_of: Callable[[Node], Sequence[Construction]],
         refused: set[str],
-        apart: set[str],
+        strict: dict[str, int],
+        *,
+        shapes: bool,
     ) -> None:
         self.graph = graph
-        self.apart = apart
+        self.strict = strict
+        """Kinds of which only equal blocks are one function (1), or each is one of its own (2)."""
         items = outline(graph, layers_of)
+        _dissolve_small(items)
         self.items = roll(items, refused)
-        self.shapes: dict[Id, Any] = {node.index: node.shape for node in graph.nodes}
+        self.shapes: dict[Id, Any] = {}
+        if shapes:
+            self.shapes = {node.index: node.shape for node in graph.nodes}
         self.readers: dict[int, list[int]] = {}
         for node in graph.nodes:
             for index in node.inputs:
@@ -133,20 +149,34 @@ class _Abstraction:
         kinds = sorted(blocks, key=lambda kind: max(heights[id(each)] for each in blocks[kind]))
         for kind in kinds:
             for number, alike in enumerate(self._alike(blocks[kind]), start=1):
-                self._make_function(kind, number, alike)
+                try:
+                    self._make_function(kind, number, alike)
+                except NotAlikeError as error:
+                    raise NotAlikeError(error.loops, kind) from None
 
     def _alike(self, blocks: list[Nest]) -> list[list[Nest]]:
         """Return blocks of a kind in groups that one function can be."""
-        groups: list[list[Nest]] = []
+        alike: dict[Any, list[Nest]] = {}
         for block in blocks:
+            alike.setdefault(keys_of(_round(block)), []).append(block)
+        if self.strict.get(blocks[0].kind, 0) > 1:
+            return [[block] for block in blocks]
+        groups: list[list[list[Nest]]] = []
+        for equal in alike.values():
             for group in groups:
-                rounds = [_round(each) for each in (*group, block)]
-                if block.path not in self.apart and aligned(rounds) is not None:
-                    group.append(block)
+                samples = [each[0] for each in group]
+                if self._are_alike([*samples, equal[0]]):
+                    group.append(equal)
                     break
             else:
-                groups.append([block])
-        return groups
+                groups.append([equal])
+        return [[block for equal in group for block in equal] for group in groups]
+
+    def _are_alike(self, blocks: list[Nest]) -> bool:
+        """Return whether one function can be all these blocks."""
+        if self.strict.get(blocks[0].kind, 0):
+            return False
+        return aligned([_round(each) for each in blocks]) is not None
 
     def _make_function(self, kind: str, number: int, blocks: list[Nest]) -> None:
         fields = _fields(blocks)
@@ -188,7 +218,9 @@ class _Abstraction:
         rest = [each - {index} for each, index in zip(needed, last, strict=True)]
         for value in [*level.values]:
             here = [
-                k for k, each in enumerate(rest) if isinstance(value.ids[k], int) and value.ids[k] in each
+                k
+                for k, each in enumerate(rest)
+                if isinstance(value.ids[k], int) and value.ids[k] in each
             ]
             if here:
                 returns.append(value)
@@ -211,7 +243,7 @@ class _Abstraction:
     def _body(self, level: Level, rounds: list[Round]) -> list[Statement]:
         columns = aligned(rounds)
         if columns is None:
-            raise NotAlikeError(rounds[0].path)
+            raise NotAlikeError
         body: list[Statement] = []
         for column in columns:
             if column.is_whole:
@@ -230,9 +262,7 @@ class _Abstraction:
                 body.append(If(test, [statement]))
         return body
 
-    def _statement(
-        self, level: Level, column: Column, prefer: Sequence[Symbol] = ()
-    ) -> Statement:
+    def _statement(self, level: Level, column: Column, prefer: Sequence[Symbol] = ()) -> Statement:
         sample = next(item for item in column.items if item is not None)
         try:
             if isinstance(sample, Leaf):
@@ -241,7 +271,10 @@ class _Abstraction:
                 return self._loop(level, column.items)
             return self._call(level, column.items)
         except NotAlikeError as error:
-            raise NotAlikeError(error.path or first_path(sample)) from None
+            if error.loops or not isinstance(sample, Loop):
+                raise
+            starts = (_start(each) for each in column.items if isinstance(each, Loop))
+            raise NotAlikeError(frozenset(starts)) from None
 
     def _apply(self, level: Level, leaves: Sequence[Any], prefer: Sequence[Symbol] = ()) -> Apply:
         sample = next(leaf for leaf in leaves if leaf is not None)
@@ -275,9 +308,7 @@ class _Abstraction:
         def values_of(values: Sequence[Any]) -> list[Any]:
             return [HOLE if use is None else values[use[1]] for use in uses]
 
-        inputs = tuple(
-            self._operand(level, values_of(each.ids)) for each in function.inputs
-        )
+        inputs = tuple(self._operand(level, values_of(each.ids)) for each in function.inputs)
         arguments: dict[Symbol, Expression] = {}
         for symbol in function.parameters:
             arguments[symbol] = level.resolve(values_of(symbol.values), symbol.name)
@@ -331,10 +362,18 @@ class _Abstraction:
         counts = {len(each) for each in reads if each is not None}
         if len(counts) > 1:
             raise NotAlikeError
-        return tuple(
-            self._operand(level, [HOLE if each is None else each[place] for each in reads])
+        columns = [
+            [HOLE if each is None else each[place] for each in reads]
             for place in range(counts.pop())
-        )
+        ]
+        operands = [self._operand(level, column) for column in columns]
+        lists = {each.list for each in operands if isinstance(each, Item)}
+        if len(operands) > 2 and len(lists) == 1 and not all(isinstance(e, Item) for e in operands):
+            # The last round's is at hand by its name, too: the list as a whole is easier to read.
+            listed = [self._listed(level, column) for column in columns]
+            if all(each is not None and each.list in lists for each in listed):
+                return tuple(each for each in listed if each is not None)
+        return tuple(operands)
 
     def _operand(self, level: Level, ids: Sequence[Any]) -> Operand:
         """Return what a statement reads to get these tensors; a new input if nothing known does."""
@@ -378,9 +417,7 @@ class _Abstraction:
             if update is None or not isinstance(initial, Value):
                 continue
             start = _ids_at(level, initial)
-            final = tuple(
-                start[k] if c is None else update.ids[c] for k, c in enumerate(last)
-            )
+            final = tuple(start[k] if c is None else update.ids[c] for k, c in enumerate(last))
             if _same(ids, final):
                 return self._final(level, final, carried)
         for value in reversed(loop.values):
@@ -486,11 +523,32 @@ def _operands(body: list[Statement], returns: list[Operand]) -> set[Any]:
     return read
 
 
+MOST_INLINE = 4
+"""Largest number of layers of a block that is written where it stands, if it is used once."""
+
+
+def _dissolve_small(items: list[Any]) -> None:
+    """Let small blocks that are used once be groups: a function for them would say nothing."""
+    blocks: dict[str, list[Nest]] = {}
+    waiting = [*items]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, Nest):
+            waiting += item.items
+            if item.element is not None:
+                blocks.setdefault(item.kind, []).append(item)
+    for alike in blocks.values():
+        if len(alike) == 1 and alike[0].stop - alike[0].start <= MOST_INLINE:
+            alike[0].element = None
+
+
 def _collected(loop: LoopLevel, value: Value) -> Collected:
     for each in loop.collected:
         if each.of is value:
             return each
-    made = Collected((), f"{value.hint}s", of=value)
+    sizes = {loop.parents.count(k) for k in loop.parents}
+    count = sizes.pop() if len(sizes) == 1 and HOLE not in value.ids else 0
+    made = Collected((), "skips", of=value, count=count)
     loop.collected.append(made)
     return made
 
@@ -543,13 +601,13 @@ def _read_around(items: list[Any]) -> Iterator[Id]:
 def _fields(blocks: list[Nest]) -> dict[str, list[Any]]:
     """Return the values of the arguments in which blocks differ, each as a program has it."""
     first = blocks[0].element
-    fields = {}
-    for name in type(first).model_fields:
+    fields: dict[str, list[Any]] = {}
+    for name in type(first).model_fields if first else ():
         values = [_argument(getattr(block.element, name)) for block in blocks]
         kinds = {type(value) for value in values} - {type(None)}
-        if len(kinds) == 1 and all(isinstance(value, _PLAIN) for value in values):
-            if any(repr(value) != repr(values[0]) for value in values):
-                fields[name] = values
+        is_plain = len(kinds) == 1 and all(isinstance(value, _PLAIN) for value in values)
+        if is_plain and any(repr(value) != repr(values[0]) for value in values):
+            fields[name] = values
     return fields
 
 
@@ -604,10 +662,22 @@ def _hint(item: Any) -> str:
     path = first_path(item).rpartition("/")[2]
     if isinstance(item, Leaf) and isinstance(item.out, tuple):
         path = "padded"
-    return re.sub(r"\W|\d+$", "", path) or "y"
+    return _word(path)
+
+
+def _word(name: str) -> str:
+    """Return a step's name without the number that archspec or a loop gave it."""
+    numbered = re.fullmatch(r"([A-Za-z_]+?)_?\d+", name)
+    return (numbered[1] if numbered else name) or "y"
+
+
+def _start(loop: Loop) -> str:
+    """Return the path at which a loop begins."""
+    first = loop.rounds[0]
+    return first.path if first.is_group else first_path(first.items[0])
 
 
 def _count_hint(loop: Loop) -> str:
     each = loop.rounds[0]
-    word = _hint(each.items[0]) if not each.is_group else re.sub(r"\W|\d+$", "", each.path.rpartition("/")[2])
+    word = _word(each.path.rpartition("/")[2]) if each.is_group else _hint(each.items[0])
     return f"{word}s"

@@ -36,7 +36,10 @@ DEFAULTS: Final[dict[str, dict[str, Any]]] = {
         for kind in ("Max", "Average")
         for rank in (2, 3)
     },
-    **{f"{kind}Pooling1D": {"pool_size": 2, "strides": None, "padding": "valid"} for kind in ("Max", "Average")},
+    **{
+        f"{kind}Pooling1D": {"pool_size": 2, "strides": None, "padding": "valid"}
+        for kind in ("Max", "Average")
+    },
     **{
         f"Global{kind}Pooling{rank}D": {"keepdims": False}
         for kind in ("Max", "Average")
@@ -50,10 +53,10 @@ DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "ReLU": {"max_value": None, "threshold": 0.0},
     "Dropout": {"noise_shape": None},
     "PReLU": {"shared_axes": None},
-    **dict.fromkeys(
-        ("LSTM", "GRU", "SimpleRNN"),
-        {"use_bias": True, "dropout": 0.0, "return_sequences": False},
-    ),
+    **{
+        name: {"use_bias": True, "dropout": 0.0, "return_sequences": False}
+        for name in ("LSTM", "GRU", "SimpleRNN")
+    },
 }
 """Default values of the arguments that ops give, by the constructor. A test reads them in Keras."""
 
@@ -65,10 +68,13 @@ _OWN_PAIRS: Final = ("ZeroPadding2D", "ZeroPadding3D", "Cropping2D", "Cropping3D
 def tidied(made: Construction) -> Construction:
     """Return a constructor's call in its shortest form, its defaults still in it."""
     defaults = DEFAULTS.get(made.name)
-    arguments = {key: _tidied(key, value) for key, value in made.arguments.items()}
-    if made.name in _OWN_PAIRS and 0 in arguments:
+    arguments: dict[int | str, Any] = {
+        key: tidied(value) if isinstance(value, Construction) else value
+        for key, value in made.arguments.items()
+    }
+    if made.name in _OWN_PAIRS and isinstance(arguments[0], tuple):
         arguments[0] = _amounts(arguments[0])
-    if made.name == "ZeroPadding1D" or made.name == "Cropping1D":
+    if made.name in ("ZeroPadding1D", "Cropping1D") and isinstance(arguments[0], (tuple, list)):
         before, after = arguments[0]
         arguments[0] = before if before == after else (before, after)
     if defaults is None:
@@ -80,22 +86,21 @@ def tidied(made: Construction) -> Construction:
     if "pool_size" in arguments and arguments.get("strides") == arguments["pool_size"]:
         arguments["strides"] = None
     window = arguments.get("kernel_size", arguments.get("pool_size"))
-    if window == 1 and arguments.get("padding") in ("same", "valid"):
-        if not made.name.endswith("Transpose"):
-            arguments["padding"] = EITHER_PADDING
+    is_word = arguments.get("padding") in ("same", "valid")
+    if window == 1 and is_word and not made.name.endswith("Transpose"):
+        arguments["padding"] = EITHER_PADDING
     name = arguments.pop("name", None)
-    full = {**arguments, **{k: v for k, v in defaults.items() if k not in arguments}}
-    return Construction(made.name, full if name is None else {**full, "name": name})
-
-
-def _tidied(key: int | str, value: Any) -> Any:
-    if isinstance(value, Construction):
-        return tidied(value)
-    return value
+    for key, value in defaults.items():
+        arguments.setdefault(key, value)
+    if name is not None:
+        arguments["name"] = name  # the last one, as everybody writes it
+    return Construction(made.name, arguments)
 
 
 def _amounts(pairs: Any) -> Any:
     """Return amounts at both ends of each axis in the shortest form that Keras takes."""
+    if all(isinstance(pair, int) for pair in pairs):
+        return pairs
     sides = [tuple(pair) for pair in pairs]
     if any(before != after for before, after in sides):
         return tuple(sides)

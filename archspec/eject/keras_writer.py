@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from archspec.eject.keras_layers import DEFAULTS, EITHER_PADDING
-from archspec.eject.layout import INDENT, Brackets, Code, Joined, lines
-from archspec.eject.naming import identifier, name_symbols, name_tensors
+from archspec.eject.layer_sources import own_sources
+from archspec.eject.layout import INDENT, WIDTH, Brackets, Code, Joined, lines
+from archspec.eject.levels import expression_of
+from archspec.eject.naming import RESERVED, identifier, name_symbols, name_tensors
 from archspec.eject.program import (
     Alias,
+    Append,
     Apply,
     Call,
     Constant,
-    Expression,
     For,
     Function,
     If,
+    Item,
     Made,
     Program,
-    Sequence_,
+    Row,
     Statement,
     Symbol,
-    Value,
     statements,
 )
 from archspec.eject.python import PythonWriter, annotation, literal
+from archspec.graph.graph import Graph
 
 INITIALIZERS = frozenset({"Constant"})
 """Constructors that ops give and that are in `keras.initializers`."""
@@ -37,30 +41,40 @@ class KerasWriter(PythonWriter):
 
     prefix = "layers."
 
-    def __init__(self, program: Program, own: Iterable[str]) -> None:
+    def __init__(self, program: Program, graph: Graph, own: Iterable[str] = ()) -> None:
         self.program = program
+        self.graph = graph
         self.own = frozenset(own)
         self.common: dict[Symbol, Any] = {}
-        self._name_all()
+        self.shared: dict[str, str] = {}
+        """The variable of each layer that is applied several times, by its path."""
+        self._name_all({"build_model", *self.own})
         self._choose_defaults()
 
-    def _name_all(self) -> None:
-        taken: set[str] = {"build_model"}
+    def _name_all(self, taken: set[str]) -> None:
         for function in self.program.functions:
             function.name = identifier(function.name, taken)
             taken.add(function.name)
         for function in self.program.functions:
+            _rename_parameters(function, taken)
             name_symbols(function.body, function.parameters)
-            names = taken | _symbols(function.body) | {each.name for each in function.parameters}
-            for value in function.inputs:
-                value.hint = value.hint or "x"
-            name_tensors(function.body, function.inputs, function.returns, names)
+            names = taken | _symbols(function.body)
+            parameters = {each.name for each in function.parameters}
+            for place, value in enumerate(function.inputs):
+                value.hint = _input_names(function)[place]
+            name_tensors(function.body, function.inputs, function.returns, names, parameters)
         name_symbols(self.program.body, ())
         values = [value for value, _ in self.program.inputs.values()]
         for value in values:
-            value.hint = "x" if len(values) == 1 else value.hint
-        names = taken | _symbols(self.program.body) | {"inputs", "outputs"}
-        name_tensors(self.program.body, values, [*self.program.outputs.values()], names)
+            value.hint = "inputs" if len(values) == 1 else value.hint
+        names = taken | _symbols(self.program.body)
+        for statement in statements(self.program.body):
+            if isinstance(statement, Apply) and statement.reuse not in self.shared:
+                variable = identifier(statement.reuse.replace("/", "_"), names)
+                self.shared[statement.reuse] = variable
+                names.add(variable)
+        outputs = [*self.program.outputs.values()]
+        name_tensors(self.program.body, values, [*outputs, *values], names)
 
     def _choose_defaults(self) -> None:
         """Let a parameter have the value that most calls give it as its default."""
@@ -84,20 +98,47 @@ class KerasWriter(PythonWriter):
             if count >= 2 and (2 * count >= len(values) or is_usual):
                 self.common[symbol] = best
 
-    # Functions.
+    # The program.
 
-    def functions(self) -> list[str]:
-        """Return the lines of all functions but the one that builds the model."""
-        result: list[str] = []
+    def source(self, about: Sequence[str]) -> str:
+        """Return the whole program, with lines about it in its docstring."""
+        classes, imports = own_sources(self.own)
+        head = ['"""' + about[0], *about[1:], '"""', ""]
+        imports = sorted({*imports, "import keras", "from keras import layers"}, key=_import_order)
+        standard = [each for each in imports if not _import_order(each)[0]]
+        others = [each for each in imports if _import_order(each)[0]]
+        if self.own:
+            head += ["from __future__ import annotations", ""]
+        head += [*standard, *([""] if standard else []), *others, ""]
+        body = [*classes]
         for function in self.program.functions:
-            result += [*self.function(function), "", ""]
-        return result
+            body += ["", *self.function(function), ""]
+        body += ["", *self.build_model(), "", "", *MAIN]
+        return "\n".join([*head, *body]) + "\n"
+
+    def build_model(self) -> list[str]:
+        """Return the lines of the function that builds the model."""
+        result = ["def build_model() -> keras.Model:", f'{INDENT}"""Return the network."""']
+        names = {}
+        for name, (value, node) in self.program.inputs.items():
+            shape = self.code(expression_of(tuple(node.shape.known)))
+            named = Joined(["name=", literal(name)])
+            result += lines(Brackets(f"{value.name} = keras.Input(", [shape, named]), 1)
+            names[name] = value.name
+        result += self.body(self.program.body, 1)
+        inputs = _mapping(names)
+        outputs = _mapping({k: self.operand(v) for k, v in self.program.outputs.items()})
+        title = re.sub(r"[^A-Za-z0-9_-]", "_", self.program.name)
+        model = Brackets("return keras.Model(", [inputs, outputs, f"name={literal(title)}"])
+        return [*result, *lines(model, 1)]
+
+    # Functions.
 
     def function(self, function: Function) -> list[str]:
         """Return the lines of a function."""
         required = [each for each in function.parameters if each not in self.common]
         optional = [each for each in function.parameters if each in self.common]
-        names: list[Code] = [f"{value.name}: keras.KerasTensor" for value in function.inputs]
+        names: list[Code] = [self.tensor(value.name) for value in function.inputs]
         names += [
             f"{each.name}: {self.annotation(each)}" for each in required if each.role != "name"
         ]
@@ -108,17 +149,27 @@ class KerasWriter(PythonWriter):
             for each in optional
         ]
         names += [f"{each.name}: str" for each in required if each.role == "name"]
-        result = "keras.KerasTensor"
-        if len(function.returns) > 1:
-            result = f"tuple[{', '.join([result] * len(function.returns))}]"
+        result, last = self.result(function)
         signature = Brackets(f"def {function.name}(", names, one_a_line=True)
         head = lines(signature, 0, end=f" -> {result}:")
         return [
             *head,
             *self.docstring(function),
             *self.body(function.body, 1),
-            f"{INDENT}return {', '.join(self.operand(each) for each in function.returns)}",
+            *last,
         ]
+
+    def tensor(self, name: str) -> str:
+        """Return the declaration of an input of a function."""
+        return f"{name}: keras.KerasTensor"
+
+    def result(self, function: Function) -> tuple[str, list[str]]:
+        """Return the type of a function's result, and the line that returns it."""
+        names = ", ".join(self.operand(each) for each in function.returns)
+        kind = "keras.KerasTensor"
+        if len(function.returns) > 1:
+            kind = f"tuple[{', '.join([kind] * len(function.returns))}]"
+        return kind, [f"{INDENT}return {names}"]
 
     def docstring(self, function: Function) -> list[str]:
         """Return the lines of a function's docstring."""
@@ -146,6 +197,9 @@ class KerasWriter(PythonWriter):
         margin = INDENT * depth
         if isinstance(statement, Alias):
             return [f"{margin}{statement.target} = {statement.source}"]
+        if isinstance(statement, Append):
+            kept = statement.list.of
+            return [f"{margin}{statement.list.name}.append({kept.name})"] if kept else []
         if isinstance(statement, If):
             return [
                 f"{margin}if {self.text(statement.condition)}:",
@@ -155,7 +209,28 @@ class KerasWriter(PythonWriter):
             return self.loop(statement, depth)
         if isinstance(statement, Call):
             return lines(self.call(statement), depth)
+        if statement.reuse:
+            return self.reused(statement, depth)
         return lines(self.applied(statement), depth)
+
+    def reused(self, apply: Apply, depth: int) -> list[str]:
+        """Return the lines of a layer that is applied several times."""
+        variable = self.shared[apply.reuse]
+        result = []
+        if apply.first:
+            made = self.layer(apply.layer)
+            result = lines(replace(made, before=f"{variable} = {made.before}"), depth)
+        call = Brackets(f"{apply.target.name} = {variable}(", self._read(apply), comma=False)
+        return [*result, *lines(call, depth)]
+
+    def _read(self, apply: Apply) -> list[Code]:
+        first = apply.inputs[0]
+        if isinstance(first, Item) and len(apply.inputs) == first.list.count:
+            places = [Item(first.list, Constant(place)) for place in range(first.list.count)]
+            if [*apply.inputs] == places:
+                return [first.list.name]
+        read: list[Code] = [self.operand(each) for each in apply.inputs]
+        return [Brackets("[", read, "]")] if len(read) > 1 else read
 
     def call(self, call: Call) -> Code:
         """Return the call of a function."""
@@ -182,12 +257,8 @@ class KerasWriter(PythonWriter):
     def applied(self, apply: Apply) -> Code:
         """Return a layer applied to its inputs."""
         made = self.layer(apply.layer)
-        read = [self.operand(each) for each in apply.inputs]
-        items: list[Code] = [Brackets("[", [*read], "]")] if len(read) > 1 else [*read]
-        inputs = Brackets("(", items, comma=False)
-        return Brackets(
-            f"{apply.target.name} = {made.before}", made.items, made.close, [inputs]
-        )
+        inputs = Brackets("(", self._read(apply), comma=False)
+        return Brackets(f"{apply.target.name} = {made.before}", made.items, made.close, [inputs])
 
     def layer(self, made: Made) -> Brackets:
         """Return a constructor's call without the arguments that have their default."""
@@ -223,13 +294,8 @@ class KerasWriter(PythonWriter):
         margin = INDENT * depth
         used = self._reads_index(loop)
         before = [f"{margin}{each.name} = []" for each in loop.collected]
-        after = [
-            f"{margin}{INDENT}{each.name}.append({each.of.name})"
-            for each in loop.collected
-            if each.of
-        ]
         head = lines(self._loop_head(loop, used=used), depth, end=":")
-        return [*before, *head, *self.body(loop.body, depth + 1), *after]
+        return [*before, *head, *self.body(loop.body, depth + 1)]
 
     def _loop_head(self, loop: For, *, used: bool) -> Code:
         index = loop.index.name if used else "_"
@@ -241,9 +307,10 @@ class KerasWriter(PythonWriter):
             return f"for {index} in range({'1, ' if used else ''}{stop})"
         names = [symbol.name for symbol in loop.variables]
         values = [*loop.variables.values()]
-        if all(isinstance(each, Sequence_) for each in values):
+        columns = [each.items for each in values if isinstance(each, Row)]
+        if len(columns) == len(values):
             rows: list[Code] = []
-            for row in zip(*(each.items for each in values), strict=True):
+            for row in zip(*columns, strict=True):
                 items = [self.code(each) for each in row]
                 rows.append(items[0] if len(items) == 1 else Brackets("(", items, is_tuple=True))
             table: Code = Brackets("[", rows, "]")
@@ -251,11 +318,15 @@ class KerasWriter(PythonWriter):
             table = self.code(values[0])
         else:
             table = Brackets("zip(", [*(self.code(each) for each in values), "strict=True"])
+        rows_of = Joined([" in ", Brackets("enumerate(", [table, "start=1"]) if used else table])
+        start = f"for {index}, " if used else "for "
+        if len(names) == 1:
+            return Joined([f"{start}{names[0]} in ", *rows_of.parts[1:]])
         target = ", ".join(names)
-        if used:
-            inner = f"({target})" if len(names) > 1 else target
-            return Joined([f"for {index}, {inner} in ", Brackets("enumerate(", [table, "start=1"])])
-        return Joined([f"for {target} in ", table])
+        head = f"{start}({target})" if used else f"{start}{target}"
+        if len(head) < WIDTH - 24:
+            return Joined([f"{head} in ", *rows_of.parts[1:]])
+        return Brackets(f"{start}(", [*names], ")", rows_of.parts, one_a_line=True)
 
     def _reads_index(self, loop: For) -> bool:
         from archspec.eject.program import expressions, parts  # noqa: PLC0415
@@ -268,7 +339,43 @@ class KerasWriter(PythonWriter):
         )
 
 
+MAIN = ('if __name__ == "__main__":', f"{INDENT}build_model().summary()")
+"""Lines that show the network when the program is run."""
+
 _VARIES = object()
+
+
+def _mapping(names: Mapping[str, str]) -> Code:
+    """Return the only one of some tensors, or a dict of all."""
+    if len(names) == 1:
+        return next(iter(names.values()))
+    pairs: list[Code] = [f"{literal(name)}: {value}" for name, value in sorted(names.items())]
+    return Brackets("{", pairs, "}")
+
+
+def _import_order(line: str) -> tuple[bool, bool, str]:
+    module = line.split()[1]
+    is_other = module.split(".")[0] in ("keras", "numpy")
+    return is_other, line.startswith("from"), module
+
+
+def _rename_parameters(function: Function, taken: set[str]) -> None:
+    """Give parameters that are called like something else another name."""
+    used = {*taken, *RESERVED}
+    for symbol in function.parameters:
+        if symbol.name in used and symbol.role != "name":
+            kinds = {type(value) for value in symbol.values}
+            word = "with_{}" if kinds == {bool} else "{}_count" if kinds == {int} else "{}_value"
+            symbol.name = identifier(word.format(symbol.name), used)
+        used.add(symbol.name)
+
+
+def _input_names(function: Function) -> list[str]:
+    """Return names of a function's inputs."""
+    named = getattr(type(function.elements[0]), "input_names", ())
+    if len(named) == len(function.inputs) > 1:
+        return [*named]
+    return ["x", "other", *(f"other_{n}" for n in range(2, len(function.inputs)))]
 
 
 def _equal(a: Any, b: Any) -> bool:
@@ -288,7 +395,7 @@ def _quoted(text: str) -> list[str]:
     import textwrap  # noqa: PLC0415
 
     text = text.replace("\\", "\\\\").replace('"""', "'''")
-    if len(text) <= 72:
+    if len(text) <= WIDTH - len(INDENT) - 6:
         return [f'"""{text}"""']
-    wrapped = textwrap.wrap(text, 76)
+    wrapped = textwrap.wrap(text, WIDTH - len(INDENT) - 3)
     return [f'"""{wrapped[0]}', *wrapped[1:], '"""']

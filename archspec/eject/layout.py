@@ -14,6 +14,9 @@ WIDTH = 88
 
 INDENT = "    "
 
+SHORT = 12
+"""Longest text in brackets that are not split where others can be."""
+
 
 @dataclass
 class Brackets:
@@ -64,16 +67,19 @@ def lines(code: Code, indent: int, *, end: str = "") -> list[str]:
             before = "".join(map(flat, first)) + last.before
             return lines(replace(last, before=before), indent, end=end)
         return [margin + text]
+    one_a_line = code.one_a_line
     if code.after and isinstance(last := code.after[-1], Brackets):
         head = flat(replace(code, after=code.after[:-1])) + last.before
-        if len(margin) + len(head) <= WIDTH and len(last.items) + len(flat(last)) > 9:
-            return lines(replace(last, before=head), indent, end=end)
-    tail = margin + code.close + "".join(map(flat, code.after)) + end
+        if len(margin) + len(head) <= WIDTH:
+            if len(flat(last)) > SHORT:
+                return lines(replace(last, before=head), indent, end=end)
+            one_a_line = True  # else black would split the short brackets
+    tail = lines(Joined([code.close, *code.after]), indent, end=end)
     inside = flat(Brackets("", code.items, "", is_tuple=code.is_tuple))
-    if len(margin) + len(INDENT) + len(inside) <= WIDTH and not code.one_a_line:
-        return [margin + code.before, margin + INDENT + inside, tail]
+    if len(margin) + len(INDENT) + len(inside) <= WIDTH and not one_a_line:
+        return [margin + code.before, margin + INDENT + inside, *tail]
     result = [margin + code.before]
     for item in code.items:
         comma = "," if code.comma or len(code.items) > 1 else ""
         result += lines(item, indent + 1, end=comma)
-    return [*result, tail]
+    return [*result, *tail]

@@ -10,7 +10,7 @@ uses, whatever it may be.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any, Final
 
@@ -26,8 +26,8 @@ from archspec.eject.program import (
     Extent,
     Made,
     Not,
+    Row,
     SameShape,
-    Sequence_,
     Symbol,
     Table,
     Text,
@@ -50,11 +50,15 @@ _NUMBER = re.compile(r"(\d+)")
 
 
 class NotAlikeError(Exception):
-    """Raised where uses differ in a way that no expression can say; `path` is where."""
+    """Raised where uses differ in a way that no expression can say.
 
-    def __init__(self, path: str = "") -> None:
-        super().__init__(path)
-        self.path = path
+    `loops` are the paths at which loops begin whose rounds they are; none for a function's.
+    """
+
+    def __init__(self, loops: frozenset[str] = frozenset(), kind: str = "") -> None:
+        super().__init__(loops, kind)
+        self.loops = loops
+        self.kind = kind
 
 
 def equal(a: Any, b: Any) -> bool:
@@ -107,6 +111,7 @@ class Level:
     ) -> Expression | None:
         """Return an expression for a value of each use from what is known; None if none is."""
         known = [value for value in values if value is not HOLE]
+        found: Expression | None
         for symbol in prefer:
             if known and _fits(values, symbol.values):
                 return symbol
@@ -116,12 +121,13 @@ class Level:
         for expression, other in self.symbols():
             if _fits(values, other):
                 return expression
-        if (found := self.from_around(values, hint)) is not None:
+        around = self.from_around(values, hint)
+        if around is not None:
+            return around
+        if all(isinstance(value, str) for value in known) and (found := self._text(values)):
             return found
-        if all(isinstance(value, str) for value in known) and (text := self._text(values)):
-            return text
-        if all(type(value) is int for value in known) and (number := self._number(values)):
-            return number
+        if all(type(value) is int for value in known) and (found := self._number(values)):
+            return found
         if found := self._structure(values, hint, known):
             return found
         if found := self.but_the_first(values, hint):
@@ -136,7 +142,7 @@ class Level:
         """Return an expression for values that are alike in all rounds but the first."""
         return None
 
-    def _structure(self, values: Sequence[Any], hint: str, known: list[Any]) -> Any:
+    def _structure(self, values: Sequence[Any], hint: str, known: list[Any]) -> Expression | None:
         """Return an expression for values of several parts that are alike but for a part."""
         first = known[0]
         if not all(type(value) is type(first) for value in known):
@@ -160,7 +166,7 @@ class Level:
                 if found is None:
                     return None
                 items.append(found)
-            return Sequence_(tuple(items))
+            return Row(tuple(items))
         if isinstance(first, dict) and all([*each] == [*first] for each in known):
             pairs = []
             for key in first:
@@ -179,7 +185,11 @@ class Level:
         if len(kinds) != 2:
             return None
         if isinstance(kinds[0], bool):
-            return self.test(values)
+            test = self.test(values)
+            is_word = isinstance(test, Symbol) and not all(
+                isinstance(each, bool) for each in test.values
+            )
+            return None if is_word else test
         flags = [HOLE if v is HOLE else equal(v, kinds[0]) for v in values]
         test = self.test(flags)
         if test is None:
@@ -283,7 +293,8 @@ class Level:
             for mine, left_flip in ((ours, False), (_flipped(ours), True)):
                 for other, right_flip in ((theirs, False), (_flipped(theirs), True)):
                     both = [
-                        HOLE if HOLE in (a, b) else a and b for a, b in zip(mine, other, strict=True)
+                        HOLE if HOLE in (a, b) else a and b
+                        for a, b in zip(mine, other, strict=True)
                     ]
                     if HOLE not in both and _fits(flags, both):
                         return Both(
@@ -387,7 +398,7 @@ def expression_of(value: Any) -> Expression:
         pairs = ((key, expression_of(each)) for key, each in value.arguments.items())
         return Made(value.name, tuple(pairs))
     if isinstance(value, (tuple, list)):
-        return Sequence_(tuple(expression_of(each) for each in value))
+        return Row(tuple(expression_of(each) for each in value))
     if isinstance(value, dict):
         return Table(tuple((key, expression_of(each)) for key, each in value.items()))
     return Constant(value)
@@ -396,7 +407,7 @@ def expression_of(value: Any) -> Expression:
 class FunctionLevel(Level):
     """A function: its parameters are made as they are needed, after the fields of its block."""
 
-    def __init__(self, names: Sequence[str], fields: dict[str, Sequence[Any]]) -> None:
+    def __init__(self, names: Sequence[str], fields: Mapping[str, Sequence[Any]]) -> None:
         super().__init__(len(names))
         self.fields = [Symbol(field, tuple(values)) for field, values in fields.items()]
         self.parameters: list[Symbol] = []
@@ -440,6 +451,7 @@ class FunctionLevel(Level):
 
     def prefixes(self) -> Iterator[tuple[Expression, Sequence[Any]]]:
         yield self.name, self.name.values
+
 
 class LoopLevel(Level):
     """A loop: each of its uses is one round in one use of the level around it."""
@@ -562,5 +574,5 @@ class MainLevel(Level):
     def __init__(self) -> None:
         super().__init__(1)
 
-    def made_up(self, values: Sequence[Any], hint: str) -> Any:
+    def made_up(self, values: Sequence[Any], hint: str) -> Any:  # noqa: ARG002
         return expression_of(values[0])

@@ -15,6 +15,7 @@ from typing import Any
 
 from archspec.eject.program import (
     Alias,
+    Append,
     Apply,
     Call,
     Carried,
@@ -72,9 +73,11 @@ class _Web:
 
     def __init__(self, value: Value) -> None:
         self.values = [value]
-        self.start = 0
-        self.end = 0
+        self.start: float = 0
+        self.end: float = 0
         self.name = ""
+        self.carried: Carried | None = None
+        """What a loop carries, where this keeps its variable free for it at the end of a round."""
 
 
 def name_tensors(
@@ -82,9 +85,18 @@ def name_tensors(
     inputs: Sequence[Value],
     returns: Sequence[Any],
     taken: Iterable[str],
+    parameters: Iterable[str] = (),
 ) -> None:
-    """Give every tensor of a function a name, and insert the aliases that this needs."""
-    _Naming(body, inputs, returns, taken).run()
+    """Give every tensor of a function a name, and insert the aliases that this needs.
+
+    Args:
+        body: The statements.
+        inputs: The tensors that come in.
+        returns: What is read at the end.
+        taken: Names that are not free, those of functions among them.
+        parameters: Further such names.
+    """
+    _Naming(body, inputs, returns, taken, parameters).run()
 
 
 class _Naming:
@@ -94,11 +106,14 @@ class _Naming:
         inputs: Sequence[Value],
         returns: Sequence[Any],
         taken: Iterable[str],
+        parameters: Iterable[str],
     ) -> None:
+        self.parameters = {*parameters}
         self.body = body
         self.inputs = inputs
         self.returns = returns
-        self.taken = {*taken}
+        self.taken = {*taken, *self.parameters}
+        self.is_main = any(each in self.inputs for each in returns)
         self.position: dict[int, int] = {}
         self.ends: dict[int, int] = {}
         self.around: dict[int, list[For]] = {}
@@ -111,10 +126,13 @@ class _Naming:
         """The condition under which each tensor is made, by its identity."""
         self.aliases: list[tuple[Any, Alias]] = []
         self.named: list[_Web] = []
+        self.finals: dict[int, _Web] = {}
+        """What each loop carries, after the loop, by the identity of what is carried."""
         self.merges: dict[int, Merged] = {}
         self.updates: dict[int, tuple[Carried, For]] = {}
 
     def run(self) -> None:
+        _place_appends(self.body)
         for each in self.inputs:
             self._made(each, 0, None, [])
         end = self._walk(self.body, 0, [])
@@ -156,13 +174,13 @@ class _Naming:
             self.position[id(statement)] = at
             if isinstance(statement, (Apply, Call)):
                 self.uses += [(each, at, around) for each in statement.inputs]
+            if isinstance(statement, Append):
+                self.uses.append((statement.list.of, at, around))
             for expression in expressions(statement):
                 for part in parts(expression):
                     self.uses += [(each, at, around) for each in _tensors(part)]
             if isinstance(statement, (Apply, Call)):
-                targets = (
-                    (statement.target,) if isinstance(statement, Apply) else statement.targets
-                )
+                targets = (statement.target,) if isinstance(statement, Apply) else statement.targets
                 for target in targets:
                     self._made(target, at, statement, around)
                     if under:
@@ -180,7 +198,6 @@ class _Naming:
                 self.ends[id(statement)] = at
                 for carried in statement.carried:
                     self.uses.append((carried.update, at, inner))
-                self.uses += [(each.of, at, inner) for each in statement.collected]
         return at
 
     def _join(self) -> None:
@@ -211,7 +228,7 @@ class _Naming:
             if isinstance(value, Merged) and value.other is not None:
                 waiting.append(value.other)
                 under = self.under.get(id(value.then))
-                at = self.position[id(under)] if under else web.start
+                at = self.position[id(under)] if under else int(web.start)
                 self.uses.append((value.other, at, self.around[id(same)]))
 
     def _made_by_loop(self, value: Final, carried: Carried) -> None:
@@ -220,6 +237,7 @@ class _Naming:
             return
         _, loop = next(each for each in self.updates.values() if each[0] is carried)
         self._made(value, self.ends[id(loop)], carried, self.around[id(carried)][:-1])
+        self.finals[id(carried)] = self.webs[id(value)]
 
     def _extend(self, operand: Any, at: int, around: list[For]) -> None:
         if isinstance(operand, Item) or operand is None or isinstance(operand, Collected):
@@ -239,16 +257,29 @@ class _Naming:
             web.name = self.webs[id(statement)].name
             self.named.append(web)
             return
-        for name in self._wanted(web, at, statement, value):
+        after = self.finals.get(id(value))
+        for name in self._wanted(web, statement, value):
             if name and self._is_free(name, web, at):
+                if after and not self._is_free(name, after, after.start):
+                    continue
                 web.name = name
                 break
         else:
             hint = "x" if isinstance(value, Carried) else value.hint
-            hint = "y" if hint in self.taken and statement is not None else hint
+            if isinstance(statement, (Apply, Call)) and statement.inputs[0] in self.inputs:
+                hint = "x" if self.is_main else hint
+            if hint in self.taken and statement is not None:
+                hint = f"{hint}_out" if hint in self.parameters else "y"
             names = {each.name for each in self.named if each.end > at or each.start >= at}
             web.name = identifier(hint, names | self.taken)
         self.named.append(web)
+        if isinstance(value, Carried):
+            held = _Web(value)
+            held.start = held.end = self.ends[id(statement)]
+            held.start -= 0.5
+            held.end += 0.5
+            held.name, held.carried = web.name, value
+            self.named.append(held)
         merged = next((each for each in web.values if isinstance(each, Merged)), None)
         if merged is not None and isinstance(merged.other, Value):
             other = self.webs[id(merged.other)].name
@@ -260,7 +291,7 @@ class _Naming:
             if first != web.name:
                 self.aliases.append((statement, Alias(web.name, first)))
 
-    def _wanted(self, web: _Web, at: int, statement: Any, value: Value) -> Iterable[str]:
+    def _wanted(self, web: _Web, statement: Any, value: Value) -> Iterable[str]:
         if isinstance(value, Carried):
             if isinstance(value.initial, Value):
                 yield self.webs[id(value.initial)].name
@@ -278,12 +309,12 @@ class _Naming:
                 if isinstance(operand, Value):
                     yield self.webs[id(operand)].name
 
-    def _is_free(self, name: str, web: _Web, at: int) -> bool:
+    def _is_free(self, name: str, web: _Web, at: float) -> bool:
         start = at
         return not any(
             each.name == name and each.end > start and each.start < max(web.end, start + 1)
             for each in self.named
-            if each is not web
+            if each is not web and not (each.carried and each.carried.update in web.values)
         )
 
     def _name_list(self, collected: Collected) -> None:
@@ -298,6 +329,32 @@ class _Naming:
             for target, alias in self.aliases:
                 if target is statement:
                     body.insert(body.index(statement), alias)
+
+
+def _place_appends(body: list[Statement]) -> None:
+    """Let every tensor of which a loop keeps a list be appended where it is made."""
+    for statement in [*body]:
+        if isinstance(statement, (If, For)):
+            _place_appends(statement.body)
+        if isinstance(statement, For):
+            for collected in statement.collected:
+                place = next(
+                    (n for n, each in enumerate(statement.body) if _makes(each, collected.of)), -1
+                )
+                statement.body.insert(place + 1, Append(collected))
+
+
+def _makes(statement: Statement, value: Value | None) -> bool:
+    if isinstance(value, Merged):
+        return _makes(statement, value.then)
+    if isinstance(value, Final):
+        inside = isinstance(statement, For) and value.source in statement.carried
+        return inside or (isinstance(statement, For) and _makes(statement, value.source))
+    if isinstance(statement, (If, For)):
+        return any(_makes(each, value) for each in statement.body)
+    if isinstance(statement, Call):
+        return value in statement.targets
+    return isinstance(statement, Apply) and statement.target is value
 
 
 def _tensors(part: Any) -> Sequence[Any]:

@@ -94,9 +94,7 @@ def _leaves(
     for number, construction in enumerate(chain):
         is_last = number == len(chain) - 1
         out: Id = node.index if is_last else (node.index, number)
-        leaves.append(
-            Leaf(node.name, node, construction, inputs, out, owner if is_last else "")
-        )
+        leaves.append(Leaf(node.name, node, construction, inputs, out, owner if is_last else ""))
         inputs = (out,)
     return leaves
 

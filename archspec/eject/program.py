@@ -6,7 +6,7 @@ a function, or two rounds of a loop, is an expression of parameters and variable
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -24,7 +24,7 @@ class Symbol:
     values: tuple[Any, ...]
     """Value in each use of the function, or in each round of all uses of the loop."""
     role: str = "parameter"
-    """`parameter`, `variable`, `index` or `name`, the prefix of the names of a function's layers."""
+    """`parameter`, `variable`, `index`, or `name`, with which a function's layers' names begin."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Sequence_:
+class Row:
     """A tuple."""
 
     items: tuple[Expression, ...]
@@ -133,7 +133,7 @@ Expression: TypeAlias = (
     | Not
     | Choice
     | Text
-    | Sequence_
+    | Row
     | Table
     | Made
     | Extent
@@ -183,6 +183,8 @@ class Collected(Value):
     """A list of a tensor of each round of a loop."""
 
     of: Value | None = None
+    count: int = 0
+    """Number of its tensors; 0 where it varies."""
 
 
 @dataclass(frozen=True)
@@ -251,7 +253,14 @@ class Alias:
     source: str
 
 
-Statement: TypeAlias = Apply | Call | If | For | Alias
+@dataclass(eq=False)
+class Append:
+    """A tensor appended to a list."""
+
+    list: Collected
+
+
+Statement: TypeAlias = Apply | Call | If | For | Alias | Append
 
 
 @dataclass(eq=False)
@@ -299,12 +308,14 @@ def parts(expression: Any) -> Iterator[Any]:
         inner = (expression.condition, expression.then, expression.other)
     elif isinstance(expression, Text):
         inner = expression.parts
-    elif isinstance(expression, Sequence_):
+    elif isinstance(expression, Row):
         inner = expression.items
     elif isinstance(expression, (Table, Made)):
         inner = [
             value
-            for _, value in (expression.items if isinstance(expression, Table) else expression.arguments)
+            for _, value in (
+                expression.items if isinstance(expression, Table) else expression.arguments
+            )
         ]
     for each in inner:
         yield from parts(each)
@@ -326,8 +337,3 @@ def expressions(statement: Statement) -> Iterator[Any]:
     roots += [each.index for each in operands if isinstance(each, Item)]
     for root in roots:
         yield from parts(root)
-
-
-def with_symbols(mapping: Mapping[Symbol, Expression]) -> dict[str, Expression]:
-    """Return a mapping of symbols by their names."""
-    return {symbol.name: value for symbol, value in mapping.items()}

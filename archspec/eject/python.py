@@ -20,8 +20,8 @@ from archspec.eject.program import (
     Made,
     Not,
     Operand,
+    Row,
     SameShape,
-    Sequence_,
     Symbol,
     Table,
     Text,
@@ -44,7 +44,7 @@ class PythonWriter:
         if isinstance(expression, Made):
             before = f"{self.class_name(expression.name)}("
             return Brackets(before, self.arguments(expression.arguments))
-        if isinstance(expression, Sequence_):
+        if isinstance(expression, Row):
             items = [self.code(each) for each in expression.items]
             return Brackets("(", items, is_tuple=True)
         if isinstance(expression, Table):
@@ -106,8 +106,10 @@ class PythonWriter:
         return flat(self.code(expression)), _ATOM
 
     def _format(self, text: Text) -> str:
-        if len(text.parts) == 1 and isinstance(text.parts[0], Symbol) and (
-            text.parts[0].role == "name"
+        if (
+            len(text.parts) == 1
+            and isinstance(text.parts[0], Symbol)
+            and (text.parts[0].role == "name")
         ):
             return text.parts[0].name
         pieces = []
@@ -129,14 +131,7 @@ class PythonWriter:
     def operand(self, operand: Operand) -> str:
         """Return what a statement reads."""
         if isinstance(operand, Item):
-            index = operand.index
-            place: Expression = Arithmetic("-", index, Constant(1))
-            if isinstance(index, Constant):
-                place = Constant(index.value - 1)
-            elif isinstance(index, Arithmetic) and isinstance(index.left, Constant):
-                if index.operator == "-":
-                    place = Arithmetic("-", Constant(index.left.value - 1), index.right)
-            return f"{operand.list.name}[{self.text(place)}]"
+            return f"{operand.list.name}[{self.text(operand.index)}]"
         return operand.name
 
 

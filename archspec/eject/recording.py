@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from archspec.errors import UsageError
 from archspec.graph.graph import IN_KERAS, SEPARATOR, Node
 from archspec.ops.shape import Shape
 
@@ -27,7 +28,9 @@ class Recorder:
 
     def __getattr__(self, name: str) -> Callable[..., Construction]:
         def record(*positional: Any, **named: Any) -> Construction:
-            return Construction(name, {**dict(enumerate(positional)), **named})
+            arguments: dict[int | str, Any] = dict(enumerate(positional))
+            arguments.update(named)
+            return Construction(name, arguments)
 
         return record
 
@@ -46,6 +49,12 @@ def constructions(node: Node, x: Shape) -> tuple[Construction, ...]:
     """
     made = node.op.emit(Recorder(), layer_name(node.name), x)
     chain = made if isinstance(made, tuple) else (made,)
+    if not all(isinstance(each, Construction) for each in chain):
+        message = (
+            f"the layers of `{node.op.kind}` cannot be written as source: its `emit` makes them "
+            "itself, and not with the argument `layers`"
+        )
+        raise UsageError(message)
     if not node.op.frozen:
         return chain
     return tuple(Construction(e.name, {**e.arguments, "trainable": False}) for e in chain)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from difflib import SequenceMatcher
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from archspec.eject.outline import Item, Leaf, Loop, Nest, Round
 from archspec.graph.graph import SEPARATOR
@@ -46,7 +46,7 @@ def roll(items: list[Item], refused: AbstractSet[str]) -> list[Item]:
     start = 0
     while start < len(items):
         loop, size = _longest(items, start, refused)
-        result.append(loop if loop else items[start])
+        result.append(loop or items[start])
         start += size
     return result
 
@@ -58,9 +58,7 @@ def first_path(item: Item) -> str:
     return item.path
 
 
-def _longest(
-    items: list[Item], start: int, refused: AbstractSet[str]
-) -> tuple[Loop | None, int]:
+def _longest(items: list[Item], start: int, refused: AbstractSet[str]) -> tuple[Loop | None, int]:
     """Return the loop that replaces most items from `start` on, and the number of these."""
     best: Loop | None = None
     covered = 1
@@ -172,29 +170,56 @@ def aligned(rounds: Sequence[Round]) -> list[Column] | None:
     """Return the items of several rounds side by side; None if they have too little in common."""
     lists = _with_equal_loops([spliced(each) for each in rounds])
     keys = [
-        [(_place(item, each), sort(item)) for item in items]
+        tuple((_place(item, each), sort(item)) for item in items)
         for each, items in zip(rounds, lists, strict=True)
     ]
-    merged = list(keys[0])
-    for other in keys[1:]:
-        if other != merged:
-            merged = _union(merged, other)
-    columns = []
-    taken = [0] * len(rounds)
-    for key in merged:
-        row: list[Item | None] = []
-        for number, (items, own) in enumerate(zip(lists, keys, strict=True)):
-            at = taken[number]
-            if at < len(own) and own[at] == key:
-                row.append(items[at])
-                taken[number] += 1
-            else:
-                row.append(None)
-        columns.append(Column(tuple(row)))
-    if any(at < len(items) for at, items in zip(taken, lists, strict=True)):
+    merged = _merged({*keys}, keys[0])
+    if merged is None:
         return None
-    whole = sum(column.is_whole for column in columns)
-    return columns if 2 * whole >= len(columns) else None
+    columns: list[list[Item | None]] = [[] for _ in merged]
+    for items, own in zip(lists, keys, strict=True):
+        at = 0
+        for key, column in zip(merged, columns, strict=True):
+            if at < len(own) and own[at] == key:
+                column.append(items[at])
+                at += 1
+            else:
+                column.append(None)
+    return [Column(tuple(column)) for column in columns]
+
+
+Keys: TypeAlias = tuple[tuple[str, tuple[Any, ...]], ...]
+"""What the items of a round are, in their order."""
+
+
+def keys_of(around: Round) -> Keys:
+    """Return what the items of a round are, where rounds of a block are compared."""
+    return tuple((_place(item, around), sort(item)) for item in spliced(around))
+
+
+def _merged(kinds: set[Keys], first: Keys) -> Keys | None:
+    """Return a list of items in which each of some lists is.
+
+    None if less than half of its items would be in all of them.
+    """
+    merged = first
+    for other in sorted(kinds - {first}, key=len, reverse=True):
+        merged = _union(merged, other)
+    whole = 0
+    for kind in kinds:
+        if not _is_inside(kind, merged):
+            return None
+    for key in merged:
+        whole += all(key in kind for kind in kinds)
+    return merged if 2 * whole >= len(merged) else None
+
+
+def _is_inside(short: Keys, long: Keys) -> bool:
+    """Return whether all items of a list are found in another, in their order."""
+    at = 0
+    for key in long:
+        at += at < len(short) and short[at] == key
+    return at == len(short)
 
 
 def _place(item: Item, around: Round) -> str:
@@ -206,7 +231,7 @@ def _place(item: Item, around: Round) -> str:
     return relative if around.is_group else _NUMBER.sub("#", relative)
 
 
-def _union(first: list[Any], second: list[Any]) -> list[Any]:
+def _union(first: Keys, second: Keys) -> Keys:
     """Return a list in which both stand in their order."""
     result: list[Any] = []
     matcher = SequenceMatcher(None, first, second, autojunk=False)
@@ -214,7 +239,7 @@ def _union(first: list[Any], second: list[Any]) -> list[Any]:
         result += first[i:j]
         if first[i:j] != second[k:m]:
             result += second[k:m]
-    return result
+    return tuple(result)
 
 
 def spliced(around: Round) -> list[Item]:
@@ -248,7 +273,10 @@ def _with_equal_loops(lists: list[list[Item]]) -> list[list[Item]]:
                     and not model.rounds[0].is_group
                     and [sort(each) for each in window]
                     == [sort(each) for each in model.rounds[0].items]
-                    and all(_last(a) == _last(b) for a, b in zip(window, model.rounds[0].items, strict=True))
+                    and all(
+                        _last(a) == _last(b)
+                        for a, b in zip(window, model.rounds[0].items, strict=True)
+                    )
                 ):
                     new.append(Loop([_round(window)]))
                     at += size

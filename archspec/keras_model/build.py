@@ -113,7 +113,7 @@ class _Emitter:
         self.layers = layers
         self.made: dict[str, tuple[Any, ...]] = {}
         """The layers of each node with weights that other nodes share, by its path."""
-        self.shapes = _shapes_of_shared(graph)
+        self.shapes = shapes_of_shared(graph)
         ends = [graph.nodes[index] for index in graph.outputs.values()]
         self.exact = {node.layer.owner or node.name for node in ends}
         """Paths of nodes whose layers compute in the dtype of their weights, also in mixed
@@ -141,7 +141,7 @@ class _Emitter:
         return y
 
 
-def _shapes_of_shared(graph: Graph) -> dict[str, Shape]:
+def shapes_of_shared(graph: Graph) -> dict[str, Shape]:
     """Return an input's shape for each node with weights that others share, by its path.
 
     Axes that have several extents are open in it: the layers must suit all of them.

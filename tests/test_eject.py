@@ -1,0 +1,86 @@
+"""Networks as plain Keras source."""
+
+import json
+
+import black
+import pytest
+from hypothesis import given
+from support.commands import output
+from support.ejected import run
+from support.random_specs import specs
+from support.specs import spec_of
+
+import archspec
+from archspec.compile.expand import expand
+from archspec.eject.ejecting import eject
+from archspec.errors import UsageError
+from archspec.spec.bundled import bundled
+
+LARGE = {"inception_resnet_v2", "nasnet"}
+"""Families whose sources take seconds."""
+
+
+@pytest.mark.parametrize("family", sorted({*bundled()} - LARGE))
+def test_the_source_of_every_family_makes_the_same_layers_on_the_same_inputs(family):
+    graph = expand(archspec.load(family))
+    source = eject(graph)
+    run(source, graph)
+    assert "archspec" not in source
+    assert black.format_str(source, mode=black.Mode()) == source
+
+
+@given(specs())
+def test_so_does_that_of_random_networks(data):
+    graph = expand(spec_of(json.dumps(data)))
+    source = eject(graph)
+    run(source, graph)
+    assert black.format_str(source, mode=black.Mode()) == source
+
+
+def test_what_repeats_is_a_loop_and_what_varies_a_variable():
+    assert """\
+    for i, (filters, stride, units) in enumerate(
+        [(64, 1, 3), (128, 2, 4), (256, 2, 6), (512, 2, 3)], start=1
+    ):
+        for j in range(1, units + 1):
+            x = residual(x, filters, stride if j == 1 else 1, name=f"stage{i}-unit{j}")
+""" in eject("resnet50")
+
+
+def test_a_block_is_a_function_and_its_decisions_are_conditions():
+    assert """\
+    y = conv(x, filters, 1, name=f"{name}-conv1")
+    y = conv(y, filters, 3, stride=stride, name=f"{name}-conv2")
+    y = conv(y, 4 * filters, 1, activation=None, name=f"{name}-conv3")
+    if x.shape != y.shape:
+""" in eject("resnet50")
+
+
+def test_a_chain_may_be_a_sequential_model():
+    source = eject("vgg16", style="sequential")
+    assert 'model.add(layers.MaxPooling2D(name=f"stage{i}-pool"))' in source
+    assert black.format_str(source, mode=black.Mode()) == source
+
+
+@pytest.mark.parametrize(
+    ("network", "reason"),
+    [
+        ("resnet18", "`stage1/unit1/add` has 2 inputs"),
+        ("siamese", "a sequential model has one input, not `left`, `right`"),
+    ],
+)
+def test_what_is_no_chain_is_not_and_the_message_names_the_step(network, reason):
+    with pytest.raises(UsageError, match=reason):
+        eject(network, style="sequential")
+
+
+def test_an_unknown_style_is_a_mistake():
+    with pytest.raises(UsageError, match="there is no style `sequentiel`; did you mean"):
+        eject("lenet5", style="sequentiel")
+
+
+def test_the_command_writes_a_file_or_to_standard_output(tmp_path):
+    path = tmp_path / "model.py"
+    assert output("eject", "lenet5", "-o", str(path)) == ""
+    assert path.read_text(encoding="utf-8") == eject("lenet5")
+    assert output("eject", "lenet5") == eject("lenet5")
