@@ -86,7 +86,7 @@ class Level:
         self.values: list[Value] = []
         """Tensors that there are at the statement at hand."""
         self.inputs: list[Value] = []
-        """Those that come in."""
+        """Tensors that come in."""
         self.loops: list[LoopLevel] = []
         """Loops before the statement at hand."""
         self.shapes: dict[Any, Shape] = {}

@@ -77,7 +77,7 @@ class _Web:
         self.end: float = 0
         self.name = ""
         self.carried: Carried | None = None
-        """What a loop carries, where this keeps its variable free for it at the end of a round."""
+        """The tensor of a loop for which this keeps a variable free at the end of each round."""
 
 
 def name_tensors(
@@ -127,7 +127,7 @@ class _Naming:
         self.aliases: list[tuple[Any, Alias]] = []
         self.named: list[_Web] = []
         self.finals: dict[int, _Web] = {}
-        """What each loop carries, after the loop, by the identity of what is carried."""
+        """The web of each carried tensor after its loop, by the identity of the tensor."""
         self.merges: dict[int, Merged] = {}
         self.updates: dict[int, tuple[Carried, For]] = {}
 

@@ -45,7 +45,7 @@ class Nest:
 
 @dataclass(eq=False)
 class Round:
-    """What one round of a loop does; `path` is that of its group, or of what is around the loop."""
+    """Items of one round of a loop; `path` is that of its group, or of what is around the loop."""
 
     path: str
     items: list[Item]

@@ -1,4 +1,4 @@
-"""What repeats in a tree of items: rounds of loops, and lists of items that do the same."""
+"""Repeats in a tree of items: rounds of loops, and lists of items that do the same."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def aligned(rounds: Sequence[Round]) -> list[Column] | None:
 
 
 Keys: TypeAlias = tuple[tuple[str, tuple[Any, ...]], ...]
-"""What the items of a round are, in their order."""
+"""Places and sorts of the items of a round, in their order."""
 
 
 def keys_of(around: Round) -> Keys:
