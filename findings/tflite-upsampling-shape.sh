@@ -7,7 +7,7 @@
 #           computed as the model runs, so the file has -1 for the batch and for the height too, and a 1
 #           in the place of both in `shape`. A program that believes the file's shapes, as a viewer or a
 #           count of operations does, sees a map of 1x16. The interpreter computes the right one.
-# Way out:  batch_size=1 in keras.Input, or interpolation="bilinear"; readers compute the shape.
+# Way out:  interpolation="bilinear", whose shape is declared as it is; a reader computes it itself.
 #
 # Output seen:
 #   tensorflow 2.21.0, keras 3.15.1

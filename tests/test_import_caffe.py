@@ -314,3 +314,16 @@ def test_a_damaged_file_gives_a_table_or_a_sentence(read):
         at, length = rng.randrange(len(text)), rng.choice([0, 1, 5, 40])
         with contextlib.suppress(ArchspecError):  # anything else fails the test
             assert read(text[:at] + rng.choice(words) + text[at + length :], inputs="").graph.nodes
+
+
+def test_a_text_of_megabytes_takes_no_more_memory_than_a_few_of_its_size(read):
+    """Python's patterns may keep a place for every character that they could go back to."""
+    import tracemalloc
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(SpecError, match="holds no layers"):
+            read("a: '" + "x" * 4_000_000 + "'", inputs="")
+        assert tracemalloc.get_traced_memory()[1] < 80_000_000
+    finally:
+        tracemalloc.stop()
