@@ -77,6 +77,7 @@ bench: $(VENV)/dev
 	$(BIN)/python benchmarks/data.py
 	$(BIN)/python benchmarks/page.py
 	$(BIN)/python benchmarks/models.py
+	$(BIN)/python benchmarks/importing.py
 	$(BIN)/python benchmarks/training.py
 
 $(VENV)/ready: pyproject.toml constraints.txt

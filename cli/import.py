@@ -5,16 +5,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from .engine import EngineCommand
 from .options import Option, Place, format_option
 from .output import as_json, check_outputs, echo, tell, uncollected, write
 
-SUFFIXES = (".yaml", ".yml", ".json", ".csv")
+if TYPE_CHECKING:
+    from archspec.decompile.importing import ImportedSpec
+
+SUFFIXES = (".yaml", ".yml", ".keras", ".json", ".csv")
+
+TOLERANCE = 1e-4
+"""Largest difference of outputs, relative to the largest of them, that rounding explains."""
 
 
-@click.command(name="import")
+@click.command(name="import", cls=EngineCommand)
 @click.argument("file", type=Place())
 @click.option("--name", metavar="NAME", default="", help="The network's name.  [the model's]")
 @format_option("text", "json")
@@ -26,10 +34,15 @@ SUFFIXES = (".yaml", ".yml", ".json", ".csv")
     aliases={"--output": None},
     multiple=True,
     metavar="FILE",
-    help="Write .yaml (the spec), .csv (each layer's name in the file and in the spec) or .json "
-    "(both). May be given several times.",
+    help="Write .yaml (the spec), .keras (the model with the file's weights), .csv (each layer's "
+    "name in the file and in the spec) or .json (all but the weights). May be given several times.",
 )
-def command(file: str, name: str, form: str, outputs: tuple[str, ...]) -> None:
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Run the spec's model and the file, one of Keras, and compare their outputs.",
+)
+def command(file: str, name: str, form: str, outputs: tuple[str, ...], verify: bool) -> None:
     """Make a spec of a model file of Keras, ONNX, TFLite, Caffe, Darknet or PyTorch.
 
     Blocks are recognised, and what repeats is a loop. FILE is a .keras, .h5, .onnx, .tflite or .pt2
@@ -39,25 +52,46 @@ def command(file: str, name: str, form: str, outputs: tuple[str, ...]) -> None:
     \b
     archspec import model.keras
     archspec import model.onnx -o net.yaml
+    archspec import model.h5 -o net.yaml -o net.keras --verify
     archspec import yolov3.cfg -o yolov3.yaml -o names.csv
     """
     check_outputs(outputs, SUFFIXES, specs=[file])
     with uncollected():
+        from archspec.atomic import saving
         from archspec.decompile.importing import import_model
 
         imported = import_model(file, name=name)
         if not outputs or form == "json":
             echo(as_json(imported.to_dict()) if form == "json" else imported.text)
         tell(imported.notes)
+        model: Any = None
+        if verify or any(path.endswith(".keras") for path in outputs):
+            model = imported.build()
         for path in outputs:
             match Path(path).suffix:
                 case ".json":
                     write(as_json(imported.to_dict()), path)
+                case ".keras":
+                    with saving(path) as partial:
+                        model.save(partial)
                 case ".csv":
                     write(_csv(imported.names), path)
                 case _:
                     imported.save(path)
             echo(f"wrote {path}", err=True)
+        if verify:
+            _verify(imported, model)
+
+
+def _verify(imported: ImportedSpec, model: Any) -> None:
+    """Print how much the outputs of the spec's model differ from the file's; fail if much."""
+    from archspec.decompile.weighted import EXAMPLES, largest_difference
+
+    worst = largest_difference(imported, model)
+    where = f"on {EXAMPLES} random examples, relative to the largest output"
+    echo(f"the outputs differ by at most {worst:.1e} {where}", err=True)
+    if worst > TOLERANCE:
+        raise click.exceptions.Exit(1)
 
 
 def _csv(names: Mapping[str, str]) -> str:

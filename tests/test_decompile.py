@@ -173,3 +173,23 @@ def test_names_that_no_spec_has_are_made_fit():
     assert "name: model_7_net" in text
     assert "inputs: {data_0: [8, 8, 3], input_7: [3]}" in text
     assert "  out_put:\n    from: input_7" in text
+
+
+def test_a_keras_model_becomes_a_spec_whose_model_gives_the_same_outputs(tmp_path):
+    file, spec, again = (str(tmp_path / name) for name in ("a.keras", "a.yaml", "b.keras"))
+    archspec.build("lenet5").save(file)
+    done = CliRunner().invoke(main, ["import", file, "-o", spec, "-o", again, "--verify"])
+    assert done.exit_code == 0, done.output
+    assert "the outputs differ by at most 0.0e+00" in done.stderr
+    assert archspec.report(spec).totals == archspec.report("lenet5").totals
+    assert (
+        archspec.import_model(again).text.partition("name:")[2]
+        == (archspec.import_model(file).text.partition("name:")[2])
+    )
+
+
+def test_what_is_not_run_is_not_verified(tmp_path):
+    file = str(FILES / "darknet" / "darknet53.cfg")
+    done = CliRunner().invoke(main, ["import", file, "-o", str(tmp_path / "a.keras")])
+    assert done.exit_code == 2
+    assert "holds no weights" in done.output

@@ -65,6 +65,16 @@ class ImportedSpec(Displayed):
         """
         save(path, self.text)
 
+    def build(self) -> Any:
+        """Return the Keras model of the spec, with the weights of the model file.
+
+        Raises:
+            UsageError: The file holds no weights.
+        """
+        from archspec.decompile.weighted import weighted_model  # noqa: PLC0415  (Keras)
+
+        return weighted_model(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data: the spec, where it came from, and the layers' names there and here."""
         return {
