@@ -9,6 +9,7 @@ from typing import Any
 from archspec.element import Element, whole
 from archspec.graph.graph import Layer
 from archspec.ops.arrangement import Reshape
+from archspec.ops.convolution import TransposedConvolution
 from archspec.ops.elementwise import Activate
 from archspec.ops.fields import per_axis, per_side
 from archspec.ops.functions import FUNCTIONS, Function
@@ -97,7 +98,8 @@ def meaning(op: Op, inputs: tuple[Shape, ...]) -> Hashable:
             if values[name] is not None
         }
         values["stride"] = op.steps(x.rank)
-        values["padding"] = op.mode, tuple(place[1:] for place in op.slides(x))
+        if not isinstance(op, TransposedConvolution):  # whose padding cuts its output
+            values["padding"] = op.mode, tuple(place[1:] for place in op.slides(x))
         if isinstance(op, AvgPool):
             counted = op.counts_zeros and any(map(any, values["padding"][1]))
             values["count_padding"] = counted and per_side(op.padding, x.rank, "padding")  # type: ignore[arg-type]

@@ -111,7 +111,7 @@ class Naming:
                 elif len(step.sources) > 1 and not step.adds_previous:
                     self.texts[id(step), PREVIOUS] = self._text(previous)
             if step.owner >= 0:
-                self.texts[id(step), step.owner] = self._text(step.owner)
+                self.texts[id(step), step.owner] = self._text(step.owner, by_name=True)
             start = step.sources[0] if step.sources[0] != PREVIOUS else previous
             for sequence in step.inner:
                 self._walk(sequence, start)
@@ -119,9 +119,9 @@ class Naming:
             previous = step.output
         self._groups.pop()
 
-    def _text(self, source: int) -> str:
-        """Return what a step writes to read a node."""
-        if self._groups[-1].entry == source and len(self._groups) > 1:
+    def _text(self, source: int, *, by_name: bool = False) -> str:
+        """Return what a step writes to read a node; `by_name` not `input`, which is no step."""
+        if not by_name and self._groups[-1].entry == source and len(self._groups) > 1:
             return "input"
         for group in reversed(self._groups):
             for step in reversed(group.steps):

@@ -354,7 +354,7 @@ def residual(view: View, last: Place) -> Iterator[Proposal]:
             given[drops[0].kind] = drops[0].rate
     strides = [conv.stride for conv in convs]
     given["stride"] = max(strides, key=lambda each: each if isinstance(each, int) else 1)
-    if len(convs) == 3 and strides[0] != 1:
+    if len(convs) == 3 and (strides[0] != 1 or (given["stride"] == 1 and view.strides_early)):
         given["stride_on"] = "1x1"
     if short.places and not short.of(Convolution):
         given["shortcut"] = "pad" if short.of(PadChannels, MaxPool, AvgPool) else "projection"

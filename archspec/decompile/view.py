@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from archspec.decompile.meaning import meaning_of, tidy
 from archspec.graph.graph import Graph, Node
+from archspec.ops.convolution import Convolution
+from archspec.ops.elementwise import Activate
 from archspec.ops.op import Op
 from archspec.ops.shape import Shape
 
@@ -80,6 +82,23 @@ class View:
             index = self.places[index].inputs[0]
             yield self.places[index]
             steps -= 1
+
+    @cached_property
+    def strides_early(self) -> bool:
+        """Whether the first 1x1 convolution of a bottleneck strides: an activation follows it."""
+        for place in self.places:
+            op = place.op
+            if isinstance(op, Convolution) and op.kernel == 1 and op.stride == 2:
+                after = self._next(self._next(place))
+                if after is not None and isinstance(after.op, Activate):
+                    return True
+        return False
+
+    def _next(self, place: Place | None) -> Place | None:
+        """Return the node that alone reads a node."""
+        if place is None or not self.is_inner(place.index):
+            return None
+        return self.places[self.readers[place.index][0]]
 
     @cached_property
     def dominators(self) -> list[int]:

@@ -17,6 +17,9 @@ WIDTH = 100
 _PLAIN: Final = re.compile(r"=?[A-Za-z_][A-Za-z0-9_ =+*/.<>()%-]*")
 _WORDS: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 
+SAID = frozenset({"kernel", "stride", "padding"})
+"""Arguments that blocks say of their convolutions, so that a default changes no block."""
+
 SEVERAL = 4
 """Number of steps that are too many for one line."""
 
@@ -45,6 +48,8 @@ def said_once(steps: Iterable[Step], given: Common) -> dict[str, dict[str, Any]]
         if name in defaults.get(kind, {}) or value == by_itself or known[kind].main == name:
             continue
         if isinstance(value, (Expression, First, dict)) or value is None:
+            continue
+        if kind == "conv" and name not in SAID:
             continue
         others = found.total() - most - found.get(repr(by_itself), 0)
         if most - found.get(repr(by_itself), 0) >= 3 and most > others:
