@@ -1,11 +1,17 @@
 """Keras's files of every version as networks, read without Keras."""
 
+import json
 from pathlib import Path
+from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
 import archspec
+from archspec.graph.graph import Node
+from archspec.imports.keras.calls import NoArrays, walk
+from archspec.imports.keras.config import UnfamiliarError
 
 FILES = Path(__file__).parent / "modelfiles"
 
@@ -45,3 +51,232 @@ def test_models_inside_a_model_are_layers_with_paths(name, form):
     }
     assert arrays["backbone/first"][0].shape == (3, 3, 2, 3)
     assert (arrays["backbone/norm1"][2] > 0).all()  # the moving variance is the last
+
+
+# What Keras itself says of each file
+
+
+MADE = Path(__file__).parent / "model_files" / "keras"
+
+TRUTH = {path.stem.partition("-")[2]: json.loads(path.read_text()) for path in MADE.glob("keras-*")}
+"""What each version of Keras says of the models that it wrote, by version and model."""
+
+FLOATS = sorted(
+    name
+    for name in (path.name for path in MADE.iterdir())
+    if name.partition("-")[0] in {"zoo", "chain", "operators", "sequence", "counted"}
+    and not name.endswith(".weights.h5")
+)
+"""Files of networks all of whose layers archspec knows."""
+
+
+def truth_of(name: str) -> dict[str, Any]:
+    net, _, rest = name.partition("-")
+    version = max((each for each in TRUTH if rest.startswith(each)), key=len)
+    return TRUTH[version][net]
+
+
+def parts(model: archspec.ImportedModel, layer: str) -> list[Node]:
+    """The nodes that a layer of Keras became."""
+    return [n for n in model.graph.nodes if n.name == layer or n.name.startswith(f"{layer}/")]
+
+
+@pytest.mark.parametrize("name", FLOATS)
+def test_each_layer_has_the_output_the_parameters_and_the_arrays_that_keras_says(name):
+    model, truth = archspec.load(MADE / name), truth_of(name)
+    assert model.unknown == ()
+    assert not any("shapes" in note for note in model.notes)
+    assert archspec.report(model).totals.params == truth["params"]
+    assert model.params == (truth["params"] if model.has_weights else None)
+    arrays = model.weights() if model.has_weights else {}
+    for layer in truth["layers"]:
+        nodes = parts(model, layer["name"])
+        assert list(nodes[-1].shape.known) == layer["shape"], layer["name"]
+        assert sum(node.layer.params for node in nodes) == layer["params"], layer["name"]
+        if model.has_weights:
+            sums = [float(np.sum(a)) for node in nodes for a in arrays.get(node.name, ())]
+            assert sums == pytest.approx(layer["sums"], rel=1e-4), layer["name"]
+
+
+@pytest.mark.parametrize("name", FLOATS)
+def test_the_arrays_have_the_shapes_of_the_weights(name):
+    model = archspec.load(MADE / name)
+    arrays = model.weights() if model.has_weights else {}
+    for node in model.graph.nodes:
+        if node.name in arrays:
+            shapes = [weight.shape for weight in node.layer.weights]
+            assert [array.shape for array in arrays[node.name]] == shapes
+
+
+# Traps
+
+
+@pytest.mark.parametrize("name", [name for name in FLOATS if name.startswith("zoo")])
+def test_a_layer_and_a_model_that_are_called_twice_share_their_weights(name):
+    nodes = {node.name: node for node in archspec.load(MADE / name).graph.nodes}
+    assert nodes["shared@2"].layer.owner == "shared"
+    assert nodes["inner@2/point"].layer.owner == "inner/point"
+    names = list(nodes)
+    assert [names[i] for i in nodes["sum"].inputs] == ["shared", "shared@2"]
+    assert [names[i] for i in nodes["inner@2/point"].inputs] == ["inner/inner_norm"]
+
+
+@pytest.mark.parametrize("name", [name for name in FLOATS if name.startswith("zoo")])
+def test_a_slope_has_another_name_in_each_version(name):
+    nodes = {node.name: node for node in archspec.load(MADE / name).graph.nodes}
+    assert nodes["leaky"].op.function.slope == 0.125
+
+
+@pytest.mark.parametrize("name", [name for name in FLOATS if name.startswith("operators")])
+def test_operators_are_the_same_in_all_versions(name):
+    model = archspec.load(MADE / name)
+    steps = [(node.op.word, str(node.shape)) for node in model.graph.nodes]
+    assert steps[:7] == [
+        ("input", "8x8x4"),
+        ("convolution", "8x8x4"),
+        ("add", "8x8x4"),
+        ("rescale", "8x8x4"),
+        ("slice", "7x8x4"),
+        ("slice", "7x8x3"),
+        ("max_pool", "7x4x3"),
+    ]
+    assert model.graph.nodes[3].op.scale == 0.5
+
+
+def test_a_sequential_model_without_an_input_layer_has_its_shape_in_the_first_layer():
+    model = archspec.load(MADE / "chain-2.2.4.h5")
+    assert model.graph.input_text == "9x9x2"
+    assert model.graph.nodes[1].name == "block/conv"  # a name of Keras 2 may hold a slash
+
+
+@pytest.mark.parametrize("form", ["h5", "keras"])
+def test_keras_counts_the_factors_of_an_adaptation_which_a_keras_file_has_merged(form):
+    model = archspec.load(MADE / f"adapted-3.15.1.{form}")
+    assert model.params == 82
+    assert archspec.report(model).totals.params == 54
+    kernel, bias = model.weights()["adapted"]
+    assert (kernel.shape, bias.shape) == ((8, 6), (6,))
+    assert "low-rank adaptation (LoRA)" in " ".join(model.notes)
+
+
+def test_quantized_kernels_are_the_numbers_that_they_stand_for():
+    model = archspec.load(MADE / "quantized-3.15.1.keras")
+    counts = {layer["name"]: layer["params"] for layer in truth_of("quantized-3.15.1")["layers"]}
+    assert model.params == sum(counts.values()) == 3_367
+    arrays = model.weights()
+    values = {name: np.asarray(arrays[name][0]) for name in counts}
+    for name in ("int8", "int4", "grouped"):
+        assert values[name].dtype == np.float32
+        assert 0.3 < abs(values[name]).max() < 1  # Glorot's limit for 7 or 8 inputs
+    assert f"Keras counts the {counts['float8']:,} values" in " ".join(model.notes)
+
+
+def test_layers_of_a_user_are_unknown_with_their_arrays_and_shapes():
+    model = archspec.load(MADE / "custom-3.15.1.keras")
+    assert [layer[:2] for layer in model.unknown] == [("twice", "Twice"), ("code", "Lambda")]
+    assert "runs Python code" in model.unknown[1].reason
+    nodes = {node.name: node for node in model.graph.nodes}
+    assert [(weight.shape) for weight in nodes["twice"].layer.weights] == [(3,)]
+    assert str(nodes["conv"].shape) == "2x2x2"  # Keras 3 writes the shapes between layers
+    assert model.params == 3 + 56
+    older = archspec.load(MADE / "custom-2.15.0.h5")  # and this version does not
+    assert [layer.name for layer in older.unknown] == ["twice", "code", "conv"]
+
+
+def test_a_file_of_weights_alone_is_a_table_of_weights():
+    model = archspec.load(MADE / "zoo-3.15.1.weights.h5")
+    params = {node.name: node.layer.params for node in model.graph.nodes[1:]}
+    assert params["hidden"] == 567
+    assert params["inner_norm"] == 12
+    assert model.params == truth_of("zoo-3.15.1")["params"]
+    assert "holds weights alone" in model.notes[0]
+
+
+def test_long_lists_of_names_are_cut_into_pieces(tmp_path):
+    path = tmp_path / "cut.h5"
+    path.write_bytes((MADE / "zoo-2.15.0.h5").read_bytes())
+    with h5py.File(path, "a") as file:
+        group = file["model_weights"]
+        names = list(group.attrs["layer_names"])
+        del group.attrs["layer_names"]
+        group.attrs["layer_names0"], group.attrs["layer_names1"] = names[:5], names[5:]
+    assert archspec.load(path).params == truth_of("zoo-2.15.0")["params"]
+
+
+def config_file(tmp_path: Path, layers: list[Any], **more: Any) -> Path:
+    path = tmp_path / "model.json"
+    config = {"name": "net", "layers": layers, **more}
+    path.write_text(json.dumps({"class_name": "Sequential", "config": config}), encoding="utf-8")
+    return path
+
+
+def dense(**config: Any) -> dict[str, Any]:
+    return {"class_name": "Dense", "config": {"name": "fc", "units": 4, **config}}
+
+
+def test_a_sequential_model_that_was_called_has_the_shape_of_that_call(tmp_path):
+    path = config_file(tmp_path, [dense()], build_input_shape=[32, 8])
+    assert archspec.report(archspec.load(path)).totals.params == 36
+
+
+def test_a_sequential_model_that_was_never_called_has_no_shapes(tmp_path):
+    model = archspec.load(config_file(tmp_path, [dense()]))
+    assert [(layer.name, layer.reason) for layer in model.unknown] == [
+        ("fc", "the shape of its input is not known")
+    ]
+
+
+@pytest.mark.parametrize("inputs", [["x", 0, 0], [["x", 0, 0]], {"x": ["x", 0, 0]}])
+def test_inputs_are_named_in_three_ways(tmp_path, inputs):
+    layers = [
+        {
+            "class_name": "InputLayer",
+            "name": "x",
+            "config": {"name": "x", "batch_input_shape": [None, 8]},
+            "inbound_nodes": [],
+        },
+        dense() | {"name": "fc", "inbound_nodes": [[["x", 0, 0, {}]]]},
+    ]
+    config = {"name": "net", "layers": layers, "input_layers": inputs}
+    config["output_layers"] = [["fc", 0, 0]]
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps({"class_name": "Model", "config": config}), encoding="utf-8")
+    assert archspec.report(archspec.load(path)).totals.params == 36
+
+
+def test_channels_that_are_first_are_shown_last(tmp_path):
+    conv = {"name": "conv", "filters": 4, "kernel_size": [3, 3], "data_format": "channels_first"}
+    layers = [
+        {"class_name": "Conv2D", "config": conv | {"batch_input_shape": [None, 3, 8, 6]}},
+        {"class_name": "BatchNormalization", "config": {"name": "norm", "axis": [1]}},
+        {"class_name": "Flatten", "config": {"name": "flat"}},
+    ]
+    model = archspec.load(config_file(tmp_path, layers))
+    assert [str(node.shape) for node in model.graph.nodes] == ["8x6x3", "6x4x4", "6x4x4", "96"]
+    assert "channels first" in model.notes[0]
+    assert "rows of the next kernel are in another order" in model.notes[1]
+
+
+def test_a_model_called_in_itself_again_and_again_is_refused(tmp_path):
+    layer: dict[str, Any] = {"class_name": "InputLayer", "config": {"name": "x"}}
+    for depth in range(30):  # twice in each: 2**30 calls
+        name = f"m{depth}"
+        inner = {"class_name": "Sequential", "name": name, "config": {"name": name}}
+        layer = inner | {"config": {"name": name, "layers": [layer, layer]}}
+    layer["config"]["build_input_shape"] = [None, 8]
+    path = tmp_path / "model.json"
+    path.write_text("{}", encoding="utf-8")
+    with pytest.raises(UnfamiliarError, match="more than 100,000 calls"):
+        list(walk(layer, NoArrays(), ["x"]))
+
+
+def test_yaml_makes_no_object_of_python(tmp_path):
+    path = tmp_path / "model.yaml"
+    path.write_text(
+        "backend: tensorflow\nclass_name: Sequential\nconfig:\n- class_name: Dense\n  config:\n"
+        "    batch_input_shape: !!python/tuple [null, 8]\n    name: fc\n    units: 4\n"
+        "    activation: !!python/object/apply:os.system [exit]\n",
+        encoding="utf-8",
+    )
+    model = archspec.load(path)
+    assert [layer.type for layer in model.unknown] == ["Dense"]

@@ -59,8 +59,6 @@ def _op(given: Any, layer: KerasLayer) -> Op:
 def named(word: str, layer: KerasLayer) -> Op:
     """Return the op of a function by its name in Keras."""
     word = OTHER_WORDS.get(word, word)
-    if word == "softmax":
-        return Softmax()
     if word == "glu":
         return Glu()
     if word not in FUNCTIONS:

@@ -81,6 +81,8 @@ class KerasLayer:
     """Numbers of the outputs that the network uses."""
     padding: Padding | None = None
     """Padding of the input by the layer before."""
+    extra: int = 0
+    """Parameters that Keras counts beside the arrays in the file."""
     parts: dict[str, Node] = field(default_factory=dict)
     """Nodes that the call became, by their names within the layer."""
 

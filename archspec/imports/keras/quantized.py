@@ -34,7 +34,15 @@ def sources(layer: KerasLayer, shape: tuple[int, int]) -> Sequence[StoredArray] 
         The kernel, and the bias if there is one; None where the file has them as they are, or in a
         form that archspec does not know.
     """
-    stored = list(layer.stored or ())
+    stored = _ordered(layer.stored or ())
+    rank = layer.config.get("lora_rank")
+    if rank and len(stored) <= 1 + LORA:  # a `.keras` file has the product in the kernel
+        layer.extra = rank * sum(shape)
+        layer.model.note(
+            f"Layer {layer.name} has a low-rank adaptation (LoRA) of rank {rank}, which Keras adds "
+            f"to the kernel when it saves: it counts {layer.extra:,} values more."
+        )
+        return None
     bias = [stored.pop(1)] if layer.config.get("use_bias", True) and len(stored) > 1 else []
     mode = mode_of(layer.config)
     kernel = _kernel(layer.config, mode, stored, shape)
@@ -42,6 +50,15 @@ def sources(layer: KerasLayer, shape: tuple[int, int]) -> Sequence[StoredArray] 
         return None
     _note(layer, mode, shape)
     return [kernel, *(StoredArray(s, (data.name,)) for s, data in bias)]
+
+
+def _ordered(stored: Sequence[ShapedArray]) -> list[ShapedArray]:
+    """Return arrays with the kernel first and the bias second, if the file has their names."""
+    first = ("kernel", "bias")
+    names = [str(data.name).rpartition("/")[2].partition(":")[0] for _, data in stored]
+    places = {name: number for number, name in enumerate(first)}
+    order = sorted(range(len(stored)), key=lambda i: places.get(names[i], len(first)))
+    return [stored[i] for i in order]
 
 
 def _kernel(

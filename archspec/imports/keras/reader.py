@@ -156,6 +156,7 @@ class _Reader:
         params = None
         if self.has_weights and all(stored is not None for stored in counts):
             params = sum(prod(shape) for stored in counts for shape, _ in stored or ())
+            params += sum(layer.extra for layer in self.layers.values())
         read = (lambda: read_arrays(self.path, self.weights)) if self.has_weights else None
         return self.model.finish(ends, params=params, weights=read)
 
@@ -211,6 +212,8 @@ class _Reader:
         except (DeclarationError, Problem) as error:
             made = layer.unknown(f"archspec has no such layer: {_sentence(error)}")
         except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, AttributeError):
+            if layer.kind in activation.LAYERS and layer.declared is None:
+                layer.declared = layer.x.shape.known or None
             made = layer.unknown("its configuration is not as Keras writes it")
         for index, node in ({0: made} if isinstance(made, Node) else made).items():
             self.nodes[call.output(index)] = node

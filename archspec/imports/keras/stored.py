@@ -69,7 +69,18 @@ class _Flat:
         self._datasets = datasets
 
     def of(self, layers: Sequence[LayerConfig]) -> Sequence[Sequence[ShapedArray] | None]:
+        if not any("/" in place for place in self._datasets):
+            return [_shaped(self._by_variable(layer)) for layer in layers]
         return [_shaped(self._owned(name_of(layer))) for layer in layers]
+
+    def _by_variable(self, layer: LayerConfig) -> list[Any]:
+        """Return the arrays of a layer of Keras 3.0, which writes their names alone.
+
+        No two arrays of a group have one name, so each is that of the layer that has such a
+        variable.
+        """
+        names = variable_names(kind_of(layer), layer["config"])
+        return [self._datasets[name] for name in names if name in self._datasets]
 
     def _owned(self, name: str) -> list[Any]:
         owners = [(f"/{place}".rpartition("/")[0], data) for place, data in self._datasets.items()]
