@@ -38,7 +38,8 @@ def eject(spec: Spec | Graph | str | PathLike[str], *, style: str = "functional"
             a third party cannot be written as source.
 
     Example:
-        >>> print(archspec.eject("lenet5"))
+        >>> "def build_model() -> keras.Model:" in archspec.eject("lenet5")
+        True
     """
     if style not in STYLES:
         raise UsageError(f"there is no style `{style}`; {suggestion(style, STYLES, what='styles')}")

@@ -32,14 +32,10 @@ DEFAULTS: Final[dict[str, dict[str, Any]]] = {
         for rank in (1, 2)
     },
     **{
-        f"{kind}Pooling{rank}D": {"pool_size": 2, "strides": None, "padding": "valid"}
-        for kind in ("Max", "Average")
-        for rank in (2, 3)
+        f"MaxPooling{rank}D": {"pool_size": 2, "strides": None, "padding": "valid"}
+        for rank in (1, 2, 3)
     },
-    **{
-        f"{kind}Pooling1D": {"pool_size": 2, "strides": None, "padding": "valid"}
-        for kind in ("Max", "Average")
-    },
+    **{f"AveragePooling{rank}D": {"strides": None, "padding": "valid"} for rank in (1, 2, 3)},
     **{
         f"Global{kind}Pooling{rank}D": {"keepdims": False}
         for kind in ("Max", "Average")

@@ -33,12 +33,14 @@ def own_sources(names: Iterable[str]) -> tuple[list[str], list[str]]:
             waiting += table()[name]["needs"]
     lines: list[str] = []
     imports: dict[str, set[str]] = {}
+    follows_long = False
     for name, entry in table().items():
         if name not in needed:
             continue
         source = entry["source"].splitlines()
         is_long = re.match(r"(@|class |def )", source[0])
-        lines += ["", *source, ""] if is_long else [*source, ""]
+        lines += ["", *source, ""] if is_long or follows_long else [*source, ""]
+        follows_long = bool(is_long)
         for line in entry["imports"]:
             head, _, imported = line.partition(" import ")
             imports.setdefault(head, set()).add(imported)

@@ -1,0 +1,68 @@
+"""Ejected programs, run by Keras: the same layers, weights and outputs as of `archspec.build`."""
+
+import inspect
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import archspec
+from archspec.eject.ejecting import eject
+from archspec.eject.keras_layers import DEFAULTS
+
+
+def model_of(source: str) -> Any:
+    scope: dict[str, Any] = {"__name__": "ejected"}
+    exec(compile(source, "ejected.py", "exec"), scope)  # noqa: S102
+    return scope["build_model"]()
+
+
+def described(model: Any) -> list[Any]:
+    """Each weight; in a sequential model, Keras puts the model's name before its path."""
+    return [
+        (each.path.removeprefix(f"{model.name}/"), tuple(each.shape), each.trainable)
+        for each in model.weights
+    ]
+
+
+def outputs(model: Any) -> list[Any]:
+    """What a model gives for the same random images."""
+    random = np.random.default_rng(0)
+    images = {
+        each.name: random.normal(size=(2, *each.shape[1:])).astype("float32")
+        for each in sorted(model.inputs, key=lambda each: each.name)
+    }
+    given = images if len(images) > 1 else next(iter(images.values()))
+    result = model(given)
+    named = result if isinstance(result, dict) else {"output": result}
+    return [keras.ops.convert_to_numpy(named[name]) for name in sorted(named)]
+
+
+@pytest.mark.parametrize(
+    ("network", "style"),
+    [
+        ("lenet5", "functional"),
+        ("lenet5", "sequential"),
+        ("siamese", "functional"),
+        ("crnn", "functional"),
+        ("squeezenet", "functional"),
+        ("shufflenet_v2_x0_5", "functional"),
+    ],
+)
+def test_an_ejected_model_has_the_same_weights_and_outputs(network, style):
+    built, ejected = archspec.build(network), model_of(eject(network, style=style))
+    assert described(ejected) == described(built)
+    if style == "functional":
+        assert [each.name for each in ejected.layers] == [each.name for each in built.layers]
+    ejected.set_weights(built.get_weights())
+    for ours, theirs in zip(outputs(ejected), outputs(built), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", sorted(DEFAULTS))
+def test_what_is_left_out_is_the_default_of_keras(name):
+    parameters = inspect.signature(getattr(keras.layers, name).__init__).parameters
+    for argument, value in DEFAULTS[name].items():
+        default = parameters[argument].default
+        assert default in (value, (value,) * 2, (value,) * 3), argument
