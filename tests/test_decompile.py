@@ -175,6 +175,7 @@ def test_names_that_no_spec_has_are_made_fit():
     assert "  out_put:\n    from: input_7" in text
 
 
+@pytest.mark.keras
 def test_a_keras_model_becomes_a_spec_whose_model_gives_the_same_outputs(tmp_path):
     file, spec, again = (str(tmp_path / name) for name in ("a.keras", "a.yaml", "b.keras"))
     archspec.build("lenet5").save(file)
