@@ -7,11 +7,17 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from support.random_specs import specs
+from support.specs import spec_of
 
 import archspec
-from archspec.graph.graph import Node
+from archspec.compile.expand import expand
+from archspec.graph.graph import Graph, Node
 from archspec.imports.keras.calls import NoArrays, walk
 from archspec.imports.keras.config import UnfamiliarError
+from archspec.keras_model.engine import load_keras
+from archspec.ops.functions import kind_of
 
 FILES = Path(__file__).parent / "modelfiles"
 
@@ -280,3 +286,53 @@ def test_yaml_makes_no_object_of_python(tmp_path):
     )
     model = archspec.load(path)
     assert [layer.type for layer in model.unknown] == ["Dense"]
+
+
+# What archspec itself makes
+
+
+def described(graph: Graph) -> list[tuple[Any, ...]]:
+    """What a file of Keras's says of each node: its op's kind, shape, weights, costs and inputs.
+
+    Keras lists layers in another order, so an input is what is said of that node. It has one layer
+    for what some ops have in common: softmax is an activation too, an instance norm is a group
+    norm, and dropout of whole examples drops all values of a vector.
+    """
+    alike = {"instance_norm": "group_norm", "spatial_dropout": "dropout", "drop_path": "dropout"}
+    seen: dict[int, tuple[Any, ...]] = {}
+    for node in graph.nodes:
+        kind = kind_of(node.op) if node.op.kind else "input"
+        layer = node.layer
+        seen[node.index] = (
+            alike.get(kind, kind),
+            str(node.shape),
+            str([weight.shape for weight in layer.used]),
+            str((node.op.frozen, layer.macs)),
+            hash(tuple(seen[index] for index in node.inputs)),
+        )
+    return sorted(seen.values())
+
+
+def read_back(spec: Any, path: Path) -> archspec.ImportedModel:
+    path.write_text(archspec.build(spec).to_json(), encoding="utf-8")
+    return archspec.load(path)
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize("name", ["squeezenet", "zfnet", "wavenet", "cifar_resnet", "crnn"])
+def test_a_network_of_archspec_is_read_back_as_it_was(name, tmp_path):
+    model = read_back(name, tmp_path / "model.json")
+    assert model.notes == model.unknown == ()
+    assert described(model.graph) == described(expand(archspec.load(name)))
+
+
+@pytest.mark.keras
+@pytest.mark.slow
+@given(data=specs())
+@settings(max_examples=25, suppress_health_check=list(HealthCheck), deadline=None)
+def test_any_spec_is_read_back_as_it_was(tmp_path_factory, data):
+    spec = spec_of(json.dumps(data))
+    model = read_back(spec, tmp_path_factory.mktemp("read") / "model.json")
+    load_keras().utils.clear_session(free_memory=False)
+    assert model.unknown == ()
+    assert described(model.graph) == described(expand(spec))
