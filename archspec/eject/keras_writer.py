@@ -104,7 +104,11 @@ class KerasWriter(PythonWriter):
         """Return the whole program, with lines about it in its docstring."""
         classes, imports = own_sources(self.own)
         head = ['"""' + about[0], *about[1:], '"""', ""]
-        imports = sorted({*imports, "import keras", "from keras import layers"}, key=_import_order)
+        ours = "from keras import layers"
+        needed = {*imports, "import keras", ours}
+        if "from keras import ops" in needed:
+            needed = needed - {"from keras import ops", ours} | {f"{ours}, ops"}
+        imports = sorted(needed, key=_import_order)
         standard = [each for each in imports if not _import_order(each)[0]]
         others = [each for each in imports if _import_order(each)[0]]
         if self.own:
