@@ -49,6 +49,19 @@ class Parsed(NamedTuple):
     """Problems that leave the data readable."""
 
 
+_MOST_REREADS: Final = 20
+_LONGEST_REREAD: Final = 1 << 16
+"""Times that a text is read anew, and characters of one for which it is: both bound the time."""
+
+
+class _UnquotedError(Exception):
+    """The parser stopped at an expression that needs quotes."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.message)
+        self.diagnostic = diagnostic
+
+
 @dataclass(slots=True)
 class _Open:
     """A collection whose end has not been read yet."""
@@ -79,16 +92,17 @@ class Reader:
         """Line and column where an expression ends that YAML cut in two."""
         self.orphaned = False
         """Whether a value follows whose key was a part of it."""
+        self.hidden: dict[tuple[int, int], Diagnostic] = {}
+        """Line and column of expressions that the parser is not shown, as it stops at them."""
 
     def read(self, raw: str | bytes) -> Parsed:
         text = self.text(raw)
         if self.name.lower().endswith(".json"):
             from archspec.spec.json_text import yaml_of_json  # noqa: PLC0415
 
-            text = yaml_of_json(text)
-        for event in self.events(text):
-            if not ((self.cut[0] or self.orphaned) and self.is_cut_off(event)):
-                _TAKE[type(event)](self, event)
+            self.take(yaml_of_json(text), rereads=0)
+        else:
+            self.take(text, rereads=_MOST_REREADS if len(text) <= _LONGEST_REREAD else 0)
         if self.root is None or self.root.value is None:
             self.stop(
                 Diagnostic(
@@ -110,6 +124,46 @@ class Reader:
         if any(each.code not in ("duplicate", "expression") for each in self.diagnostics):
             raise self.error()
         return Parsed(self.lines, self.root, self.in_order())
+
+    def take(self, text: str, *, rereads: int) -> None:
+        """Read the values of a text.
+
+        YAML's parser stops at an expression whose bracket needs quotes. That is reported, hidden
+        from the parser, and the text is read anew, so that all of them are found at once.
+        """
+        while True:
+            try:
+                for event in self.events(text):
+                    if not ((self.cut[0] or self.orphaned) and self.is_cut_off(event)):
+                        _TAKE[type(event)](self, event)
+            except _UnquotedError as error:
+                hidden = self.hide(text, error.diagnostic) if rereads else None
+                if hidden is None:
+                    if error.diagnostic not in self.diagnostics:
+                        self.add(error.diagnostic)
+                    raise self.error() from None
+                text = hidden
+                rereads -= 1
+            else:
+                return
+
+    def hide(self, text: str, diagnostic: Diagnostic) -> str | None:
+        """Return the text with a word of equal length for an expression, and begin anew.
+
+        None where it is hidden already, or has a colon: then it may be a mapping.
+        """
+        span = diagnostic.span
+        if span is None or (span.line, span.column) in self.hidden:
+            return None
+        start, end = span.column - 1, span.end_column - 1
+        if ": " in self.lines[span.line - 1][start:end]:
+            return None
+        at = [0, *(match.end() for match in LINE_BREAK.finditer(text))][span.line - 1]
+        self.hidden[span.line, span.column] = diagnostic
+        self.diagnostics = list(self.hidden.values())
+        self.open, self.anchors, self.values, self.root = [], {}, 0, None
+        self.cut, self.orphaned = (0, 0), False
+        return f"{text[: at + start]}={'_' * (end - start - 1)}{text[at + end :]}"
 
     def text(self, raw: str | bytes) -> str:
         """Return the decoded text and keep its `lines`; stop at what no spec may hold."""
@@ -148,8 +202,8 @@ class Reader:
             yield from yaml.parse(text, Loader=_Loader)
         except yaml.MarkedYAMLError as error:
             diagnostic = replace(explain(error, self.lines), file=self.name)
-            if diagnostic in self.diagnostics:  # of an expression without its quotes
-                raise self.error() from None
+            if diagnostic.message == UNQUOTED:
+                raise _UnquotedError(diagnostic) from None
             self.stop(diagnostic)
         except (yaml.YAMLError, ValueError, OverflowError):
             # What PyYAML's own scanner lets escape on characters that do not exist.
@@ -187,6 +241,8 @@ class Reader:
         line = self.lines[span.line - 1]
         start, stop = span.column - 1, span.end_column - 1
         flow = bool(self.open) and self.open[-1].flow
+        if (span.line, span.column) in self.hidden:
+            return line[start:stop]
         end = expression_end(line, start, flow=flow)
         if flow and end is None:
             message = "a bracket or a quote in this expression is not closed"
