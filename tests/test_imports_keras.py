@@ -70,7 +70,7 @@ TRUTH = {path.stem.partition("-")[2]: json.loads(path.read_text()) for path in M
 FLOATS = sorted(
     name
     for name in (path.name for path in MADE.iterdir())
-    if name.partition("-")[0] in {"zoo", "chain", "operators", "sequence", "counted"}
+    if name.partition("-")[0] in {"zoo", "chain", "operators", "sequence", "counted", "old"}
     and not name.endswith(".weights.h5")
 )
 """Files of networks all of whose layers archspec knows."""
@@ -187,6 +187,31 @@ def test_layers_of_a_user_are_unknown_with_their_arrays_and_shapes():
     assert model.params == 3 + 56
     older = archspec.load(MADE / "custom-2.15.0.h5")  # and this version does not
     assert [layer.name for layer in older.unknown] == ["twice", "code", "conv"]
+
+
+def test_a_saved_model_has_keras_own_description_beside_its_graph(tmp_path):
+    (tmp_path / "saved_model.pb").write_bytes(b"the graph, which is not read")
+    (tmp_path / "keras_metadata.pb").write_bytes((MADE / "saved-2.15.0.pb").read_bytes())
+    model, truth = archspec.load(tmp_path), truth_of("zoo-2.15.0")
+    assert model.format == "Keras 2.15.0 SavedModel"
+    assert archspec.report(model).totals.params == truth["params"]
+    for layer in truth["layers"]:
+        assert list(parts(model, layer["name"])[-1].shape.known) == layer["shape"]
+    assert not model.has_weights
+
+
+def test_a_kernel_in_another_order_of_axes_is_not_taken_for_one(tmp_path):
+    path = tmp_path / "theano.h5"
+    path.write_bytes((MADE / "old-1.2.2.h5").read_bytes())
+    with h5py.File(path, "a") as file:
+        group = file["model_weights/first"]
+        name = next(name for name in group.attrs["weight_names"] if b"_W" in name)
+        kernel = group[name][()]
+        del group[name]
+        group[name] = kernel.transpose(3, 2, 0, 1)
+    model = archspec.load(path)
+    assert "first" not in model.weights()
+    assert "Layer first has other weights than its configuration says" in model.notes[0]
 
 
 def test_a_file_of_weights_alone_is_a_table_of_weights():

@@ -24,6 +24,7 @@ from archspec.errors import UsageError
 from archspec.graph.graph import Node
 from archspec.imports.building import ModelBuilder
 from archspec.imports.cutting import cutting
+from archspec.imports.keras.reader import read_saved
 from archspec.imports.limits import open_file, refuse
 from archspec.imports.model import ImportedModel
 from archspec.imports.protobuf import Reader, Schemas, Span
@@ -356,6 +357,9 @@ def read(path: str | os.PathLike[str]) -> ImportedModel:
         UsageError: It cannot be read, is damaged, or no signature leads to a network.
     """
     path = Path(path)
+    described = read_saved(path if path.is_dir() else path.parent)
+    if described is not None:
+        return described
     file = path / "saved_model.pb" if path.is_dir() else path
     with open_file(file) as stream:
         try:

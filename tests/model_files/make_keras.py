@@ -213,6 +213,9 @@ def main(folder):
         save(randomized(sequence()), folder, "sequence", facts, forms)
         save(counted(), folder, "counted", facts, [".keras"])
         save(custom(), folder, "custom", facts, [".keras" if MAJOR > 2 else ".h5"])
+    if VERSION.startswith("2.15"):
+        saved = os.path.join(folder, "saved-2.15.0")  # of which keras_metadata.pb is kept
+        randomized(zoo()).save(saved, save_format="tf")
     if VERSION.startswith("3.15"):
         save(randomized(zoo()), folder, "zoo", facts, [".weights.h5"])
         model = quantized()

@@ -149,7 +149,12 @@ class KerasLayer:
         wanted = node.layer.weights
         if not wanted or not sources:
             return
-        if [prod(w.shape) for w in wanted] == [prod(s.shape) for s in sources]:
+        if len(wanted) == len(sources) and all(
+            prod(w.shape) == prod(s.shape)
+            # Other axes are another form of the array; other extents are another array.
+            and (w.shape == s.shape or len(w.shape) != len(s.shape))
+            for w, s in zip(wanted, sources, strict=True)
+        ):
             self.weights[node.name] = [
                 source._replace(shape=w.shape) for w, source in zip(wanted, sources, strict=True)
             ]

@@ -35,7 +35,9 @@ from archspec.imports.keras.config import (
     shape_without_batch,
 )
 from archspec.imports.keras.layer import Function, KerasLayer, Padding, StoredArray, UnlikeError
+from archspec.imports.keras.metadata import saved_config
 from archspec.imports.keras.modelfile import open_model
+from archspec.imports.keras.older import modern
 from archspec.imports.keras.stored import arrays_of
 from archspec.imports.keras.text import is_text, read_text
 from archspec.imports.keras.variables import variable_names
@@ -79,11 +81,25 @@ def read_file(path: Path) -> ImportedModel:
         return _model(path, file.config, arrays_of(file), file.version, form, has_weights=True)
 
 
+def read_saved(folder: Path) -> ImportedModel | None:
+    """Return the network that Keras describes beside a SavedModel's graph; None if it does not.
+
+    Raises:
+        UsageError: What it says is damaged.
+    """
+    config = saved_config(folder)
+    if config is None:
+        return None
+    version = str(config.get("keras_version", ""))
+    return _model(folder, config, NoArrays(), version, "SavedModel", has_weights=False)
+
+
 def _model(
     path: Path, config: LayerConfig, arrays: Arrays, version: str, form: str, *, has_weights: bool
 ) -> ImportedModel:
     """Return the network that a configuration describes."""
     try:
+        config = modern(config)
         return _Reader(path, config, arrays, version, form, has_weights=has_weights).read()
     except UnfamiliarError as error:
         refuse(path, f"its configuration is not that of a network with layers ({error})")
