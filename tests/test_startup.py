@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -88,6 +89,12 @@ def third_party(modules: set[str]) -> set[str]:
 )
 def test_nothing_heavy_is_imported(arguments):
     assert packages(imported(*arguments)) & HEAVY == set()
+
+
+@pytest.mark.parametrize("name", ["net-2.15.h5", "net-3.0.5.keras"])
+def test_nothing_heavy_is_imported_to_read_a_file_of_keras(name):
+    path = Path(__file__).parent / "modelfiles" / name
+    assert packages(imported("build", str(path))) & HEAVY == set()
 
 
 def test_nothing_heavy_is_imported_to_write_a_page(tmp_path):

@@ -147,63 +147,6 @@ def most_bytes(stored: int) -> int:
     return max(ALWAYS_EXPANDED, MOST_EXPANSION * stored)
 
 
-def check_hdf5(file: Any, stored: int, path: object) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of an open HDF5 file's datasets; raise `UsageError` unless all are stored.
-
-    Args:
-        file: The open `h5py.File`.
-        stored: Bytes of the file itself.
-        path: The file, for the message.
-
-    """
-    import h5py  # noqa: PLC0415  (which imports NumPy)
-
-    count = total = 0
-    shapes: dict[str, tuple[int, ...]] = {}
-
-    # h5py walks in C, where exceptions are not allowed: a visitor's result ends the walk.
-    def link_problem(name: bytes, link: Any) -> str | None:
-        nonlocal count
-        count += 1
-        if link.type != h5py.h5l.TYPE_HARD:
-            return f"{name.decode(errors='replace')} is a link to somewhere else"
-        if count > MOST_OBJECTS:
-            return f"it holds more than {MOST_OBJECTS:,} objects"
-        if name.count(b"/") >= MOST_GROUPS:
-            return f"its groups are nested deeper than {MOST_GROUPS}"
-        return None
-
-    def object_problem(name: str, item: Any) -> str | None:
-        nonlocal total
-        if not isinstance(item, h5py.Dataset):
-            return None
-        total += item.id.get_storage_size()
-        shapes[name] = item.shape
-        return _dataset_problem(h5py, name, item)
-
-    problem = file.id.links.visit(link_problem, info=True) or file.visititems(object_problem)
-    if problem is None and total > stored:
-        problem = "its datasets store more bytes than it has"
-    if problem is not None:
-        refuse(path, problem)
-    return shapes
-
-
-def _dataset_problem(h5py: Any, name: str, dataset: Any) -> str | None:
-    """Return what is wrong with a dataset's declaration; None if nothing is."""
-    properties = dataset.id.get_create_plist()
-    layout = properties.get_layout()
-    if properties.get_external_count() or layout == h5py.h5d.VIRTUAL:
-        return f"{name} is stored in another file"
-    if dataset.dtype.hasobject:
-        return f"{name} holds {dataset.dtype} instead of numbers"
-    declared, stored = dataset.nbytes, dataset.id.get_storage_size()
-    is_chunked = layout == h5py.h5d.CHUNKED
-    if declared > (most_bytes(stored) if is_chunked else stored):
-        return f"{name} declares {declared:,} bytes and stores {stored:,}"
-    return None
-
-
 def parse_json(text: bytes, what: str, path: object) -> dict[str, Any]:
     """Return the object in JSON of a model file; raise `UsageError` if there is none.
 

@@ -4,8 +4,8 @@
         file.variables          # {"layers/conv2d/vars/0": (3, 3, 3, 16), ...}
         file.writer             # "Keras 3.15.1"
 
-The first bytes tell the format: `.keras` files of TensorFlow 2.12 are HDF5. Only h5py is imported,
-nothing in the file is run, and `guards` checks it before it is read.
+The first bytes tell the format: `.keras` files of TensorFlow 2.12 are HDF5. Nothing in the file is
+run, and `guards` checks it before it is read.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from typing import Any, Final
 
 from archspec.errors import UsageError, beside
 from archspec.graph.builder import MOST_NODES
+from archspec.imports.hdf5 import Group, open_hdf5
 from archspec.imports.keras.guards import CONFIG, METADATA, VARIABLES, check_zip
-from archspec.imports.limits import check_hdf5, parse_json, refuse
+from archspec.imports.limits import parse_json, refuse
 
 ZIP: Final = b"PK\x03\x04"
 HDF5: Final = b"\x89HDF\r\n\x1a\n"
@@ -94,7 +95,7 @@ def open_model(path: str | os.PathLike[str]) -> Iterator[ModelFile]:
         if start.startswith(ZIP):
             file = _from_zip(path, stream, stack)
         elif start == HDF5:
-            file = _from_hdf5(path, stream, stack)
+            file = _from_hdf5(path, stream)
         else:
             raise UsageError(f"{path} is not a Keras model: it is damaged, or something else")
         if file.layer_count > MOST_NODES:
@@ -129,8 +130,9 @@ def _from_zip(path: Path, stream: io.BufferedReader, stack: contextlib.ExitStack
         weights = _member(archive, member, stream)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
         raise UsageError(f"{path} is not a Keras model: the zip is damaged") from None
-    file, shapes = _hdf5(path, weights, member.file_size, stack)
-    return ModelFile(path, config, file, True, shapes, str(metadata.get("keras_version", "")), "")
+    file = open_hdf5(weights, member.file_size, path)
+    version = str(metadata.get("keras_version", ""))
+    return ModelFile(path, config, file, True, file.shapes(), version, "")
 
 
 def _member(
@@ -174,30 +176,17 @@ class _Window(io.RawIOBase):
         return count
 
 
-def _hdf5(
-    path: Path, stream: Any, size: int, stack: contextlib.ExitStack
-) -> tuple[Any, dict[str, tuple[int, ...]]]:
-    """Return an open, checked `h5py.File`, and the shapes of its datasets."""
-    import h5py  # noqa: PLC0415  (which imports NumPy)
-
-    try:
-        file = stack.enter_context(h5py.File(stream, "r"))
-        return file, check_hdf5(file, size, path)
-    except UsageError:
-        raise
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError):  # h5py raises these for damage
-        raise UsageError(f"{path} is not a Keras model: its HDF5 is damaged") from None
-
-
-def _from_hdf5(path: Path, stream: io.BufferedReader, stack: contextlib.ExitStack) -> ModelFile:
-    file, shapes = _hdf5(path, stream, os.fstat(stream.fileno()).st_size, stack)
+def _from_hdf5(path: Path, stream: io.BufferedReader) -> ModelFile:
+    file = open_hdf5(stream, os.fstat(stream.fileno()).st_size, path)
+    shapes = file.shapes()
     config = None
-    weights, place = file, ""
+    weights: Any = file
+    place = ""
     if "model_config" in file.attrs:
         config = parse_json(_bytes(file.attrs["model_config"]), "model_config", path)
-        if "model_weights" not in file:
+        weights, place = file.get("model_weights"), "model_weights/"
+        if not isinstance(weights, Group):
             refuse(path, "it has no model_weights")
-        weights, place = file["model_weights"], "model_weights/"
     elif not (names_in(file, "layer_names") or any(name in file for name in LAYERS)):
         raise UsageError(f"{path} holds neither a Keras model nor a model's weights")
     version, backend = (
