@@ -1,6 +1,7 @@
 """Networks as plain Keras source."""
 
 import json
+import re
 
 import black
 import pytest
@@ -54,6 +55,16 @@ def test_a_block_is_a_function_and_its_decisions_are_conditions():
     y = conv(y, 4 * filters, 1, activation=None, name=f"{name}-conv3")
     if x.shape != y.shape:
 """ in eject("resnet50")
+
+
+def test_a_norm_before_its_convolution_is_another_function_than_one_after_it():
+    source = eject("densenet121")
+    function = source[source.index("def conv(") : source.index("def dense(")]
+    layers = ["BatchNormalization", "Activation", "Conv2D"]
+    assert re.findall(r"layers\.(\w+)\(", function) == layers
+    # The stem has its norm behind it, once: it is written where it stands.
+    stem = source[source.index("def build_model") :]
+    assert re.findall(r"layers\.(\w+)\(", stem)[1:4] == ["Conv2D", *layers[:2]]
 
 
 def test_a_chain_may_be_a_sequential_model():

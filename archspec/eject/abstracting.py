@@ -42,7 +42,7 @@ from archspec.eject.program import (
     statements,
 )
 from archspec.eject.recording import Construction, layer_name
-from archspec.eject.repeats import Column, aligned, first_path, keys_of, parent, roll
+from archspec.eject.repeats import Column, aligned, first_path, is_reordered, keys_of, parent, roll
 from archspec.graph.graph import Graph, Node
 
 MOST_ATTEMPTS = 200
@@ -80,6 +80,10 @@ def program_of(
     return _Abstraction(graph, layers_of, every, kinds, shapes=shapes).program()
 
 
+MOST_INLINE = 4
+"""Largest number of layers of a block that is written where it stands, if it is used once."""
+
+
 class _Abstraction:
     def __init__(
         self,
@@ -94,7 +98,7 @@ class _Abstraction:
         self.strict = strict
         """Kinds of which only equal blocks are one function (1), or each is one of its own (2)."""
         items = outline(graph, layers_of)
-        _dissolve_small(items)
+        self._dissolve_small(items)
         self.items = roll(items, refused)
         self.shapes: dict[Id, Any] = {}
         if shapes:
@@ -154,8 +158,26 @@ class _Abstraction:
                 except NotAlikeError as error:
                     raise NotAlikeError(error.loops, kind) from None
 
+    def _dissolve_small(self, items: list[Any]) -> None:
+        """Let small blocks that are used once be groups: a function for them would say nothing."""
+        blocks: dict[str, list[Nest]] = {}
+        waiting = [*items]
+        while waiting:
+            item = waiting.pop()
+            if isinstance(item, Nest):
+                waiting += item.items
+                if item.element is not None:
+                    blocks.setdefault(item.kind, []).append(item)
+        for of_kind in blocks.values():
+            small = [each for each in of_kind if each.stop - each.start <= MOST_INLINE]
+            if not small or self.strict.get(of_kind[0].kind, 0) > 1:
+                continue
+            for alike in self._alike(of_kind):
+                if len(alike) == 1 and alike[0] in small:
+                    alike[0].element = None
+
     def _alike(self, blocks: list[Nest]) -> list[list[Nest]]:
-        """Return blocks of a kind in groups that one function can be."""
+        """Return blocks of a kind in groups that one function can be, the largest first."""
         alike: dict[Any, list[Nest]] = {}
         for block in blocks:
             alike.setdefault(keys_of(_round(block)), []).append(block)
@@ -170,13 +192,16 @@ class _Abstraction:
                     break
             else:
                 groups.append([equal])
-        return [[block for equal in group for block in equal] for group in groups]
+        merged = [[block for equal in group for block in equal] for group in groups]
+        return sorted(merged, key=len, reverse=True)
 
     def _are_alike(self, blocks: list[Nest]) -> bool:
         """Return whether one function can be all these blocks."""
         if self.strict.get(blocks[0].kind, 0):
             return False
-        return aligned([_round(each) for each in blocks]) is not None
+        rounds = [_round(each) for each in blocks]
+        columns = aligned(rounds)
+        return columns is not None and not is_reordered(rounds, columns)
 
     def _make_function(self, kind: str, number: int, blocks: list[Nest]) -> None:
         fields = _fields(blocks)
@@ -253,7 +278,10 @@ class _Abstraction:
             hint = _hint(next(item for item in column.items if item))
             test = level.test(flags)
             test = level.made_up(flags, hint) if test is None else test
-            prefer = [test] if isinstance(test, Symbol) else []
+            # Inside `if activation:` the function is `activation`; inside `if preactivate:` a
+            # `scale=True` has nothing to do with it.
+            is_flag = isinstance(test, Symbol) and {*map(type, test.values)} <= {bool}
+            prefer = [test] if isinstance(test, Symbol) and not is_flag else []
             statement = self._statement(level, column, prefer)
             previous = body[-1] if body else None
             if isinstance(previous, If) and previous.condition == test:
@@ -521,25 +549,6 @@ def _operands(body: list[Statement], returns: list[Operand]) -> set[Any]:
         if isinstance(value, Final):
             waiting.append(value.source)
     return read
-
-
-MOST_INLINE = 4
-"""Largest number of layers of a block that is written where it stands, if it is used once."""
-
-
-def _dissolve_small(items: list[Any]) -> None:
-    """Let small blocks that are used once be groups: a function for them would say nothing."""
-    blocks: dict[str, list[Nest]] = {}
-    waiting = [*items]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, Nest):
-            waiting += item.items
-            if item.element is not None:
-                blocks.setdefault(item.kind, []).append(item)
-    for alike in blocks.values():
-        if len(alike) == 1 and alike[0].stop - alike[0].start <= MOST_INLINE:
-            alike[0].element = None
 
 
 def _collected(loop: LoopLevel, value: Value) -> Collected:

@@ -185,7 +185,19 @@ def aligned(rounds: Sequence[Round]) -> list[Column] | None:
                 at += 1
             else:
                 column.append(None)
-    return [Column(tuple(column)) for column in columns]
+    return [Column(tuple(column)) for column in columns if any(column)]
+
+
+def is_reordered(rounds: Sequence[Round], columns: Sequence[Column]) -> bool:
+    """Return whether a layer stands at one place in some rounds and elsewhere in others.
+
+    A convolution before its norm and one after it are two functions to whoever reads them.
+    """
+    places = [
+        next(_place(item, each) for item, each in zip(column.items, rounds, strict=True) if item)
+        for column in columns
+    ]
+    return len({*places}) < len(places)
 
 
 Keys: TypeAlias = tuple[tuple[str, tuple[Any, ...]], ...]
