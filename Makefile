@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --numpr
 # Tests start hundreds of processes: what they import is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-fast test-all check pytest lint format types docs faithful editor break-models \
+.PHONY: demo test test-fast test-all check pytest lint format types docs faithful imported editor break-models \
 	bench clean
 
 demo: $(VENV)/ready
@@ -62,6 +62,10 @@ docs: $(VENV)/dev
 # The table of docs/faithful.md.
 faithful: $(VENV)/dev
 	$(BIN)/python tests/faithful.py
+
+# The networks of keras.applications through a file and a spec: a table of lines and differences.
+imported: $(VENV)/dev
+	$(BIN)/python tests/imported.py
 
 # CodeMirror as one file for the page of `archspec serve`: see editors/page/README.md.
 editor:

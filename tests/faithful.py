@@ -107,7 +107,7 @@ def measure(variant: str, size: int) -> Distances:
     theirs = application(weights=None, input_shape=shape, classifier_activation=None)
     ours = archspec.build(archspec.load(variant, input=list(shape)))
     random = np.random.default_rng(1)
-    _randomize(keras, theirs, random)
+    randomize(keras, theirs, random)
 
     pairs = [
         (mine.name, other.name.removesuffix("/depthwise"))
@@ -124,17 +124,17 @@ def measure(variant: str, size: int) -> Distances:
         )
         for side in range(2)
     )
-    images = _images(theirs, 2, random)
+    images = images_for(theirs, 2, random)
     mine, images = (
         keras.Model(model.input, tensor)(images)
         for model, tensor in zip((ours, theirs), begin, strict=True)
     )
-    (prepared,) = _distances([mine], [images])
+    (prepared,) = distances([mine], [images])
     wanted = there(images)
-    before = _distances(here(images), wanted)
+    before = distances(here(images), wanted)
     copied = archspec.weights.copy(theirs, ours)
     assert not copied.notes, "images are prepared alike, and values scaled alike"
-    return Distances(before[1], prepared, *_distances(here(images), wanted))
+    return Distances(before[1], prepared, *distances(here(images), wanted))
 
 
 def _prepared(model: Any) -> Any:
@@ -144,7 +144,7 @@ def _prepared(model: Any) -> Any:
     return [first, *constants][-1].output
 
 
-def _randomize(keras: Any, model: Any, random: np.random.Generator) -> None:
+def randomize(keras: Any, model: Any, random: np.random.Generator) -> None:
     """Weights as of a trained network: no two channels alike, no tensor that grows or dies out.
 
     Kernels keep the scale of what passes through ReLUs (He et al. 2015, arXiv:1502.01852). Moving
@@ -172,7 +172,7 @@ def _randomize(keras: Any, model: Any, random: np.random.Generator) -> None:
             norms.append((layer, layer.momentum))
             layer.momentum = 0.0
     if norms:
-        model(_images(model, 4, random), training=True)
+        model(images_for(model, 4, random), training=True)
     for layer, momentum in norms:
         layer.momentum = momentum
 
@@ -186,7 +186,7 @@ def _leaves(model: Any) -> Iterator[Any]:
             yield layer
 
 
-def _images(model: Any, count: int, random: np.random.Generator) -> Any:
+def images_for(model: Any, count: int, random: np.random.Generator) -> Any:
     """Return random images: pixels from 0 to 255 for a model that prepares them itself."""
     shape = (count, *model.input_shape[1:])
     if any(type(layer).__name__ in CONSTANTS for layer in model.layers):
@@ -194,7 +194,7 @@ def _images(model: Any, count: int, random: np.random.Generator) -> Any:
     return random.normal(size=shape).astype("float32")
 
 
-def _distances(these: list[Any], those: list[Any]) -> list[float]:
+def distances(these: list[Any], those: list[Any]) -> list[float]:
     to_numpy = load_keras().ops.convert_to_numpy
     pairs = [(to_numpy(a), to_numpy(b)) for a, b in zip(these, those, strict=True)]
     # One may give its logits as a map of 1x1.
