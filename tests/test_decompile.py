@@ -14,6 +14,8 @@ from archspec.cli import main
 from archspec.compile.expand import expand
 from archspec.decompile.decompiler import decompiled
 from archspec.decompile.proof import difference
+from archspec.decompile.running import open_runner
+from archspec.decompile.weighted import compare_outputs
 from archspec.imports.building import ModelBuilder
 from archspec.ops.elementwise import Activate
 from archspec.spec.bundled import bundled
@@ -187,6 +189,48 @@ def test_a_keras_model_becomes_a_spec_whose_model_gives_the_same_outputs(tmp_pat
         archspec.import_model(again).text.partition("name:")[2]
         == (archspec.import_model(file).text.partition("name:")[2])
     )
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize(
+    ("file", "tolerance"),
+    [
+        ("keras/zoo-3.0.5.h5", 1e-6),
+        ("onnx/torch_script_net.onnx", 1e-5),
+        ("onnx/torch_script_gru.onnx", 1e-5),  # the batch is its second axis
+        ("onnx/keras_tf_open.onnx", 1e-5),
+        ("tflite/residual.tflite", 1e-5),
+        ("tflite/int8.tflite", 2e-2),  # it rounds every value to 8 bits
+    ],
+)
+def test_the_file_in_its_framework_gives_the_outputs_of_the_spec(file, tolerance):
+    if file.startswith("onnx"):
+        pytest.importorskip("onnxruntime")
+    imported = archspec.import_model(FILES / file)
+    comparison = compare_outputs(imported, imported.build())
+    assert comparison.difference < tolerance <= max(comparison.tolerance, 1e-5)
+
+
+@pytest.mark.keras
+def test_other_weights_give_other_outputs():
+    imported = archspec.import_model(FILES / "onnx" / "torch_script_net.onnx")
+    model = imported.build()
+    model.weights[0].assign(-model.weights[0])
+    difference, tolerance = compare_outputs(imported, model)
+    assert difference > tolerance
+
+
+def test_what_no_framework_runs_is_said():
+    imported = archspec.import_model(FILES / "onnx" / "torch_net.pt2")
+    with pytest.raises(archspec.UsageError, match="PyTorch would run what is pickled in it"):
+        open_runner(imported.model)
+
+
+def test_a_framework_that_is_lacking_is_named(monkeypatch):
+    imported = archspec.import_model(FILES / "onnx" / "torch_script_net.onnx")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(archspec.UsageError, match="pip install onnxruntime"):
+        open_runner(imported.model)
 
 
 def test_what_is_not_run_is_not_verified(tmp_path):

@@ -14,6 +14,7 @@ from archspec.atomic import save
 from archspec.decompile.decompiler import Decompiled, decompiled
 from archspec.decompile.meaning import as_kind
 from archspec.display import Displayed
+from archspec.graph.graph import Graph
 from archspec.imports.loading import load
 from archspec.imports.model import ImportedModel
 from archspec.spec.document import Spec, choose, validate
@@ -42,10 +43,15 @@ class ImportedSpec(Displayed):
         source = parse(self.text)
         return choose(validate(source), source, None, {})
 
+    @property
+    def graph(self) -> Graph:
+        """The graph of the spec, whose inputs and outputs are in the order of the file's."""
+        return self._decompiled.graph
+
     @cached_property
     def names(self) -> Mapping[str, str]:
         """The path that each layer of the file has in the spec."""
-        pairs = zip(self._decompiled.order, self._decompiled.graph.nodes, strict=True)
+        pairs = zip(self._decompiled.order, self.graph.nodes, strict=True)
         paths = {index: node.name for index, node in pairs if index >= 0}
         return {node.name: paths[node.index] for node in self.model.graph.nodes}
 

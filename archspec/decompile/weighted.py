@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from archspec.errors import UsageError
 from archspec.graph.graph import IN_KERAS, SEPARATOR
@@ -10,14 +10,8 @@ from archspec.graph.graph import IN_KERAS, SEPARATOR
 if TYPE_CHECKING:
     from archspec.decompile.importing import ImportedSpec
 
-EXAMPLES: Final = 2
-"""Number of random examples on which two models are compared."""
-
 OPEN: Final = 64
 """Extent of an open axis in these examples, where the spec says no multiple."""
-
-KERAS: Final = "Keras"
-"""Beginning of the names of the formats that are run for a comparison."""
 
 
 def weighted_model(imported: ImportedSpec) -> Any:
@@ -45,42 +39,57 @@ def weighted_model(imported: ImportedSpec) -> Any:
     return model
 
 
-def largest_difference(imported: ImportedSpec, model: Any) -> float:
-    """Return the largest difference of outputs between a model and the file's, on random examples.
+class Comparison(NamedTuple):
+    """Outputs of two models on random examples."""
 
-    Differences are relative to the largest output. The file is run by its own framework.
+    difference: float
+    """Largest difference, as a share of the largest output."""
+    tolerance: float
+    """Largest difference that rounding explains."""
+
+
+def compare_outputs(imported: ImportedSpec, model: Any) -> Comparison:
+    """Compare the outputs of a model with those of the file, which its own framework runs.
 
     Args:
         imported: The spec and its file.
         model: The Keras model of the spec, with the file's weights.
 
     Raises:
-        UsageError: The file is not one of Keras, which alone is run here.
+        UsageError: The file's framework is not installed, or it is not run here.
     """
     import numpy as np  # noqa: PLC0415  (slow)
 
-    from archspec.keras_model.engine import load_file, load_keras  # noqa: PLC0415  (Keras)
+    from archspec.decompile.running import open_runner  # noqa: PLC0415
+    from archspec.keras_model.formats import inputs_of, runner  # noqa: PLC0415
 
-    if not imported.model.format.startswith(KERAS):
-        raise UsageError(
-            f"{imported.model.path} is not run here: archspec proves the layers of "
-            f"{imported.model.format}, not the outputs"
-        )
-    original, keras = load_file(imported.model.path), load_keras()
+    file = open_runner(imported.model)
     random = np.random.default_rng(0)
-    examples = [
-        random.random((EXAMPLES, *(OPEN if n is None else n for n in x.shape[1:])), "float32")
-        for x in model.inputs
-    ]
-    outputs = [
-        [
-            np.asarray(keras.ops.convert_to_numpy(y))
-            for y in keras.tree.flatten(each(keras.tree.pack_sequence_as(each.input, examples)))
-        ]
-        for each in (original, model)
-    ]
+    # A model has its inputs and outputs by name, in the order of the names; the file in its own.
+    inputs, outputs = (sorted(each) for each in (imported.graph.inputs, imported.graph.outputs))
+    examples = {
+        name: _example(random, file.batch, tensor)
+        for name, tensor in zip(inputs, model.inputs, strict=True)
+    }
+    given = zip(inputs_of(model), (examples[name] for name in inputs), strict=True)
+    ours = dict(zip(outputs, runner(model)(dict(given)).values(), strict=True))
+    theirs = file.run([examples[name] for name in imported.graph.inputs])
     worst = 0.0
-    for ours, theirs in zip(*outputs, strict=True):
-        scale = max(float(np.abs(ours).max()), 1e-12)
-        worst = max(worst, float(np.abs(ours - theirs).max()) / scale)
-    return worst
+    for name, expected in zip(imported.graph.outputs, theirs, strict=True):
+        array = ours[name]
+        if array.shape != expected.shape:
+            raise UsageError(
+                f"{imported.model.path} gives an array {[*expected.shape]}, and the model of the "
+                f"spec {[*array.shape]}"
+            )
+        scale = max(float(np.abs(expected).max()), 1e-12)
+        worst = max(worst, float(np.abs(array - expected).max()) / scale)
+    return Comparison(worst, file.tolerance)
+
+
+def _example(random: Any, batch: int, tensor: Any) -> Any:
+    """Return random values for an input: from 0 to 1, or the numbers 0 and 1 of classes."""
+    shape = (batch, *(OPEN if n is None else n for n in tensor.shape[1:]))
+    if "int" in str(tensor.dtype):
+        return random.integers(0, 2, shape).astype(tensor.dtype)
+    return random.random(shape, "float32")

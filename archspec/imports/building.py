@@ -217,6 +217,8 @@ class ModelBuilder:
         *,
         params: int | None = None,
         weights: Callable[[], Arrays] | None = None,
+        input_axes: Sequence[tuple[int, ...]] = (),
+        output_axes: Sequence[tuple[int, ...]] = (),
     ) -> ImportedModel:
         """Return the model.
 
@@ -224,6 +226,8 @@ class ModelBuilder:
             outputs: The nodes that are the network's outputs, by name; the first is the main one.
             params: Number of parameters as the framework that wrote the file counts them.
             weights: Reads the weights from the file, when they are asked for.
+            input_axes: The axes of each input in the file, as in `ImportedModel`.
+            output_axes: The axes of each output in the file.
 
         Raises:
             UsageError: There is no output.
@@ -272,6 +276,8 @@ class ModelBuilder:
             tuple(self.notes),
             {name: shape for name, shape in self.declared.items() if name in kept},
             params,
+            tuple(input_axes),
+            tuple(output_axes),
             weights,
         )
 

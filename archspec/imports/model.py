@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from archspec.display import Displayed
 from archspec.errors import UsageError
@@ -19,6 +19,12 @@ Arrays: TypeAlias = Mapping[str, Sequence[Any]]
 
 Extents: TypeAlias = tuple[int | None, ...]
 """A shape as a file declares it, channels last without the batch; None is an open extent."""
+
+BATCH: Final = -1
+"""The axis of the batch, which archspec's shapes do not have."""
+
+ABSENT: Final = -2
+"""An axis of extent 1 that archspec's shape does not have."""
 
 
 class UnknownLayer(NamedTuple):
@@ -56,6 +62,11 @@ class ImportedModel(Displayed):
     """The shape that the file declares for a node, where it does."""
     params: int | None = None
     """Number of parameters as the framework that wrote the file counts them; None if unknown."""
+    input_axes: tuple[tuple[int, ...], ...] = ()
+    """The axes of each input in the file: of each the place in archspec's shape, `BATCH` or
+    `ABSENT`. Empty for a format whose axes are the batch, and then archspec's."""
+    output_axes: tuple[tuple[int, ...], ...] = ()
+    """The axes of each output likewise."""
     _read_weights: Callable[[], Arrays] | None = field(default=None, repr=False, compare=False)
 
     @cached_property

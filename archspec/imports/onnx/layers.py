@@ -12,11 +12,10 @@ from typing import Any, Final, TypeAlias
 
 from archspec.errors import Problem
 from archspec.graph.graph import Node
+from archspec.imports.model import ABSENT, BATCH
 from archspec.imports.onnx.folding import axes_of
 from archspec.imports.onnx.source import Constant, Step
 from archspec.imports.onnx.trace import (
-    ABSENT,
-    BATCH,
     Trace,
     Unsupported,
     Value,

@@ -12,6 +12,7 @@ from math import prod
 from typing import Any, Final
 
 from archspec.graph.graph import Node
+from archspec.imports.model import ABSENT, BATCH
 from archspec.imports.onnx.folding import (
     axes_of,
     changed,
@@ -23,7 +24,7 @@ from archspec.imports.onnx.folding import (
 )
 from archspec.imports.onnx.layers import Handler, elementwise, embedding, last, placed
 from archspec.imports.onnx.source import Constant, Step
-from archspec.imports.onnx.trace import ABSENT, BATCH, Trace, Unsupported, Value
+from archspec.imports.onnx.trace import Trace, Unsupported, Value
 from archspec.ops.arrangement import Crop, Pad, PadChannels, Slice, Upsample
 from archspec.ops.convolution import (
     Convolution,

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from archspec.errors import Problem, UsageError
 from archspec.imports.building import ModelBuilder
-from archspec.imports.model import ImportedModel
+from archspec.imports.model import ABSENT, BATCH, ImportedModel
 from archspec.imports.onnx.folding import CannotFold, folded
 from archspec.imports.onnx.layers import LAYERS
 from archspec.imports.onnx.moving import MOVING
@@ -21,7 +21,7 @@ from archspec.imports.onnx.source import (
     Step,
     read_source,
 )
-from archspec.imports.onnx.trace import ABSENT, BATCH, Trace, Unsupported, Value
+from archspec.imports.onnx.trace import Trace, Unsupported, Value
 
 HANDLERS: Final = {**LAYERS, **MOVING}
 
@@ -113,7 +113,14 @@ def build(
     )
     for sentence in notes(t, writer, unread if params else 0):
         b.note(sentence)
-    return b.finish(outputs, params=params, weights=t.weights)
+    values = [t.values[each] for each in outputs]
+    return b.finish(
+        outputs,
+        params=params,
+        weights=t.weights,
+        input_axes=[input_value(node, *layouts[each]).axes for each, node in b.inputs.items()],
+        output_axes=[() if value.order or value.joined else value.axes for value in values],
+    )
 
 
 def input_value(node: Any, dims: Dims, order: Sequence[int]) -> Value:

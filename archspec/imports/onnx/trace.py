@@ -12,12 +12,12 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any, Final
+from typing import Any
 
 from archspec.errors import Problem
 from archspec.graph.graph import Node
 from archspec.imports.building import ModelBuilder
-from archspec.imports.model import Arrays
+from archspec.imports.model import ABSENT, BATCH, Arrays
 from archspec.imports.onnx.names import layer_name, model_scope
 from archspec.imports.onnx.source import Constant, Dims, Source, Step
 from archspec.ops.arrangement import Flatten, Reshape
@@ -26,12 +26,6 @@ from archspec.ops.op import Op, Weight
 from archspec.ops.shape import Shape, UnknownShape
 from archspec.ops.shuffles import ChannelShuffle, Permute
 from archspec.ops.unknown import Unknown
-
-BATCH: Final = -1
-"""The axis of the batch, which archspec's shapes do not have."""
-
-ABSENT: Final = -2
-"""An axis of extent 1 that the node does not have."""
 
 
 class Unsupported(Exception):  # noqa: N818  (no error: the layer is shown as unknown)
