@@ -167,12 +167,15 @@ class Problem(Portable):
         self.help = help
         self.path: str | None = None
         """Path of the layer inside the step that the user wrote, as stage1/unit2/conv1."""
+        self.note: str | None = None
+        """A fact that helps to see the mistake."""
 
     def __str__(self) -> str:
         return self.message
 
     def at(self, span: Span | None) -> Diagnostic:
         notes = (f"at {self.path}",) if self.path else ()
+        notes = (*notes, self.note) if self.note else notes
         return Diagnostic(self.code, self.message, span, notes, self.help)
 
 

@@ -28,6 +28,7 @@ from archspec.compile.step import (
     names_read,
     report_arguments,
     report_defaults,
+    short_list,
 )
 from archspec.element import ArgumentProblems, Element, show, step_arguments, whole
 from archspec.errors import (
@@ -421,6 +422,8 @@ class _Run:
         element = step.constant or self._parse(step, inputs[0], env)
         if isinstance(element, Merge):
             if len(inputs) < 2:
+                if step.sources and step.sources_key == step.kind:
+                    raise short_list(step.kind)
                 help_ = f"as `{step.kind}: name` or `{step.kind}: [a, b]`"
                 raise Problem("shape", f"`{step.kind}` needs at least two inputs", help=help_)
         elif len(inputs) > element.most_inputs:
@@ -456,8 +459,17 @@ class _Run:
         except Problem as problem:
             if problem.code != "shape":
                 raise
+            if step.element is type(element) and "input" in (step.sources or ()):
+                problem.note = self._input_meant()
             self._report_unfit(step, problem)
             return self.assumptions.failed(element, path, nodes)
+
+    def _input_meant(self) -> str | None:
+        """Return a note that says what `input` is, which changes with every group."""
+        if self.depth == 0 or self.names.enclosing is None:
+            return None
+        shape = self.names.enclosing.shape
+        return f"`input` is {shape} here: the input of the innermost group, loop or block"
 
     def _report_unfit(self, step: Step, problem: Problem) -> None:
         if step.path not in self.failed:  # the rounds of a loop fail alike

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from itertools import islice
 
 from archspec.compile.step import relative_meant
-from archspec.errors import MOST_CANDIDATES, Problem, did_you_mean, nearest
+from archspec.errors import MOST_CANDIDATES, Mend, Problem, did_you_mean, nearest
 from archspec.graph.builder import Builder
 from archspec.graph.graph import SEPARATOR, Node
 from archspec.spec.findings import MOST_FOUND
@@ -113,6 +113,11 @@ class Names:
             help_ = "give it as one of its `inputs`: `inputs: [below, skip]`, and `from` at its use"
             message = f"`{name}` is outside of the block, which sees its own inputs and steps alone"
             return Problem("unknown-name", message, help=help_)
+        inside = next((path for path in visible if path.endswith(SEPARATOR + name)), None)
+        if inside:
+            scope = inside[: -len(name) - 1]
+            help_ = Mend(f"from here it is called `{inside}`", inside)
+            return Problem("unknown-name", f"`{name}` is inside `{scope}`", help=help_)
         if name in self.known:
             help_ = "a step may take from earlier ones of its own group and of those around it"
             message = f"`{name}` is defined later, or in a scope this step cannot see"

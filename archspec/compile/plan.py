@@ -27,6 +27,7 @@ from archspec.compile.step import (
     relative_meant,
     report_arguments,
     report_defaults,
+    short_list,
 )
 from archspec.element import (
     Element,
@@ -216,7 +217,8 @@ class _Planner:
             broken = len(self.findings.diagnostics) > before
             body = self._steps(data[kind], (*path, kind), known)
             if data[kind] == []:
-                self.report(Problem("value", "`layers` is empty"), (*path, kind))
+                help_ = "`activation: linear` passes its input on, for a step that is only a name"
+                self.report(Problem("value", "`layers` is empty", help=help_), (*path, kind))
             step = step._replace(body=body, broken=broken or not body)
         elif kind == "branches":
             step = self._branches(step, data, path, known)
@@ -642,8 +644,7 @@ class _Planner:
             message = f"`{step.kind}` takes names of steps, not {show(data)}"
             problem = Problem("type", message, help=relative_meant(data))
         elif isinstance(data, list) and len(data) < 2 and not any(map(is_expression, data)):
-            help_ = f"`{step.kind}: name` merges the previous step with the named one"
-            problem = Problem("value", "a list must name every input, at least two", help=help_)
+            problem = short_list(step.kind)
         if step.sources:
             twice = Problem("unknown-key", f"`{step.kind}` names its inputs already; drop `from`")
             self.report(twice, (*step.path, "from"), key=True)

@@ -167,6 +167,16 @@ class SpecBlock(Block):
     def __repr__(self) -> str:
         return f"{super().__repr__()}#{self.serial}"
 
+    @classmethod
+    def _problem(cls, name: str, items: list[Any], value: object) -> Problem:
+        problem = super()._problem(name, items, value)
+        default = cls.model_fields[name].default if name in cls.model_fields else None
+        if type(value) is float and type(default) is int and problem.help:
+            problem.help += (
+                f"; `{name}: {default}.0` in the definition of `{cls.kind}` allows fractions"
+            )
+        return problem
+
 
 class Plan(NamedTuple):
     """A spec's steps, compiled."""
@@ -257,6 +267,12 @@ def misplaced(cls: type[Element] | None, data: Mapping[str, Any], key: str) -> s
     first = f"{cls.main}: {given}, " if single else "..., "
     right = f"{cls.kind}: {{{first}{argument}: {inline(data[key])}}}"
     return f"`{argument}` is an argument: write `{right}`"
+
+
+def short_list(merge: str) -> Problem:
+    """Return the problem of a merge whose list has one name, computed or not."""
+    help_ = f"`{merge}: name` merges the previous step with the named one"
+    return Problem("value", "a list must name every input, at least two", help=help_)
 
 
 def relative_meant(name: object) -> str | None:

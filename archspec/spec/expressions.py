@@ -175,6 +175,8 @@ def _sign_meant(source: str) -> str:
     text = re.sub(r"'[^']*'|\"[^\"]*\"|[<>!=]=(?=[^=])", "", source)  # texts and comparisons
     if source.startswith("="):
         return "one `=` begins an expression"
+    if " for " in text and not text.startswith("["):
+        return "a list has brackets around all of it: `[x for x in list]`"
     replacement = next((ours for sign, ours in _OTHER_SIGNS.items() if sign in text), None)
     return f"write {replacement}" if replacement else _POSSIBLE
 

@@ -143,8 +143,11 @@ def compile_template(
         findings.report(Problem("unknown-name", f"`{name}` is not defined", help=hint), path)
     if expression.shaped and not shaped:
         name = "in" if "in" in expression.steps else min(expression.steps, default="channels")
-        help_ = "it is the input of a step, and this is not a step"
-        help_ = help_ if name == "in" else "only where steps are do their shapes have values"
+        help_ = "only where steps are do their shapes have values"
+        if name == "in":
+            help_ = "it is the input of a step, and this is not a step"
+            if path[0] == "defaults":
+                help_ = "`defaults` hold for all steps: write this where the step is"
         findings.report(Problem("expression", f"`{name}` has no meaning here", help=help_), path)
         return BROKEN
     return BROKEN if unknown else expression
