@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from archspec.eject.keras_layers import EITHER_PADDING
@@ -73,6 +74,8 @@ def program_of(
                 loops = frozenset(parent(each) for each in loops) - {""}
             if error.loops:
                 refused |= loops or error.loops
+            elif not error.kind:
+                break  # another attempt would be the same
             else:
                 strict[error.kind] = strict.get(error.kind, 0) + 1
     every = {node.name for node in graph.nodes} | {scope.name for scope in graph.scopes}
@@ -116,6 +119,7 @@ class _Abstraction:
         self._make_functions()
         level = MainLevel()
         level.shapes = self.shapes
+        level.items = self.items
         inputs = {}
         for name, index in self.graph.inputs.items():
             value = Value((index,), name)
@@ -207,6 +211,7 @@ class _Abstraction:
         fields = _fields(blocks)
         level = FunctionLevel([layer_name(block.path) for block in blocks], fields)
         level.shapes = self.shapes
+        level.items = [item for block in blocks for item in block.items]
         reads = [[*_read_around(block.items)] for block in blocks]
         for place in range(min(map(len, reads))):
             value = Value(tuple(each[place] for each in reads), "other" if place else "x")
@@ -410,8 +415,8 @@ class _Abstraction:
             return found
         if isinstance(level, LoopLevel):
             return self._carried(level, ids)
-        if not isinstance(level, FunctionLevel):
-            raise NotAlikeError
+        if not isinstance(level, FunctionLevel) or {*ids} & {*_made(level.items)}:
+            raise NotAlikeError(frozenset(_loops_around(level.items, {*ids})))
         value = Value(tuple(ids), "x" if not level.inputs else "other")
         level.inputs.append(value)
         level.values.insert(0, value)
@@ -678,6 +683,28 @@ def _word(name: str) -> str:
     """Return a step's name without the number that archspec or a loop gave it."""
     numbered = re.fullmatch(r"([A-Za-z_]+?)_?\d+", name)
     return (numbered[1] if numbered else name) or "y"
+
+
+def _loops_around(items: Iterable[Any], ids: AbstractSet[Any]) -> Iterator[str]:
+    """Yield where the loops begin in which tensors are made, the outermost ones."""
+    for item in items:
+        if isinstance(item, Loop):
+            if any(ids & {*_made(each.items)} for each in item.rounds):
+                yield _start(item)
+        elif isinstance(item, Nest):
+            yield from _loops_around(item.items, ids)
+
+
+def _made(items: Iterable[Any]) -> Iterator[Id]:
+    """Yield the tensors that items make, those inside them too."""
+    for item in items:
+        if isinstance(item, Leaf):
+            yield item.out
+        elif isinstance(item, Nest):
+            yield from _made(item.items)
+        else:
+            for each in item.rounds:
+                yield from _made(each.items)
 
 
 def _start(loop: Loop) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any, Final
 
+from archspec.eject.outline import Item
 from archspec.eject.program import (
     Arithmetic,
     Both,
@@ -90,6 +91,8 @@ class Level:
         self.loops: list[LoopLevel] = []
         """Loops before the statement at hand."""
         self.shapes: dict[Any, Shape] = {}
+        self.items: list[Item] = []
+        """Layers, blocks and loops of all uses."""
 
     # What is known.
 
