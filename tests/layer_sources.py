@@ -25,6 +25,37 @@ STAND_INS = {
 """What ejected programs have instead of a name of archspec's."""
 
 
+SHORT = {
+    "Pad (constant)": """\
+@register
+class Pad(layers.Layer):
+    \"\"\"Padding of the first axes after the batch with a value, such as minus infinity.\"\"\"
+
+    def __init__(
+        self,
+        amounts: tuple[tuple[int, int], ...],
+        value: float | str = 0.0,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.amounts = amounts
+        self.value = float(value)
+
+    def call(self, x: Any) -> Any:
+        rest = ((0, 0),) * (len(x.shape) - 1 - len(self.amounts))
+        return ops.pad(x, ((0, 0), *self.amounts, *rest), constant_values=self.value)
+
+    def get_config(self) -> dict[str, Any]:
+        value = str(self.value)  # JSON has no infinity
+        return {**super().get_config(), "amounts": self.amounts, "value": value}
+""",
+}
+"""Shorter forms of layers for programs that need only a part of what they can do, by class and use.
+
+`archspec.eject.layer_sources.short_form` says when one is enough.
+"""
+
+
 class Module:
     """The names of a module: what it defines, and what it imports."""
 
@@ -154,6 +185,10 @@ def sources() -> str:
     found: dict[str, dict[str, object]] = {}
     for name in own_layers():
         collect(name, module(FIRST), found)
+    for name, text in SHORT.items():
+        source = black.format_str(text, mode=black.Mode()).rstrip()
+        imports = ["from keras import ops", "from typing import Any"]
+        found[name] = {"source": source, "needs": ["register"], "imports": imports}
     return json.dumps(found, indent=1) + "\n"
 
 

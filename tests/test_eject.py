@@ -4,6 +4,7 @@ import json
 import re
 
 import black
+import layer_sources
 import pytest
 from hypothesis import given
 from support.commands import output
@@ -17,7 +18,7 @@ from archspec.eject.ejecting import eject
 from archspec.errors import UsageError
 from archspec.spec.bundled import bundled
 
-LARGE = {"inception_resnet_v2", "nasnet"}
+LARGE = {"nasnet"}
 """Families whose sources take seconds."""
 
 
@@ -95,3 +96,19 @@ def test_the_command_writes_a_file_or_to_standard_output(tmp_path):
     assert output("eject", "lenet5", "-o", str(path)) == ""
     assert path.read_text(encoding="utf-8") == eject("lenet5")
     assert output("eject", "lenet5") == eject("lenet5")
+
+
+def test_the_sources_of_layers_that_keras_lacks_are_those_of_archspec():
+    page, current = layer_sources.PAGE.read_text(encoding="utf-8"), layer_sources.sources()
+    assert page == current, "run `python tests/layer_sources.py`"
+
+
+def test_a_padding_by_a_value_alone_is_a_short_class():
+    source = eject("resnet50")
+    assert "class Pad(layers.Layer):" in source
+    assert '"mode"' not in source
+    assert len(source.splitlines()) < 110
+
+
+def test_a_layer_that_reads_a_branch_is_not_in_the_way_of_loops():
+    assert 'inception_resnet_a(y_2, name=f"a{i}")' in eject("inception_resnet_v2")

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from support.specs import spec_of
 
 import archspec
 from archspec.eject.ejecting import eject
@@ -66,3 +67,13 @@ def test_what_is_left_out_is_the_default_of_keras(name):
     for argument, value in DEFAULTS[name].items():
         default = parameters[argument].default
         assert default in (value, (value,) * 2, (value,) * 3), argument
+
+
+def test_the_short_padding_does_what_the_long_one_does(tmp_path):
+    spec = spec_of("input: [6, 5, 3]\nlayers: [max_pool: {size: 3, stride: 2, padding: 1}]")
+    built, ejected = archspec.build(spec), model_of(eject(spec))
+    ejected.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for model in (ejected, loaded):
+        for ours, theirs in zip(outputs(model), outputs(built), strict=True):
+            np.testing.assert_array_equal(ours, theirs)

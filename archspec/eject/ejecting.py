@@ -10,9 +10,7 @@ from archspec.compile.expand import expand
 from archspec.eject.abstracting import program_of
 from archspec.eject.keras_layers import tidied
 from archspec.eject.keras_writer import KerasWriter
-from archspec.eject.layer_sources import table
 from archspec.eject.layout import WIDTH
-from archspec.eject.program import Apply, Made, Program, expressions, statements
 from archspec.eject.recording import Construction, constructions
 from archspec.eject.sequential import SequentialWriter, check_sequential
 from archspec.errors import UsageError, suggestion
@@ -58,24 +56,12 @@ def eject(spec: Spec | Graph | str | PathLike[str], *, style: str = "functional"
     if style == "sequential":
         check_sequential(graph)
     program = program_of(graph, layers_of, shapes=style != "sequential")
-    writer = STYLES[style](program, graph, _own_layers(program))
+    writer = STYLES[style](program, graph)
     return writer.source(_about(graph, about))
 
 
 STYLES = {"functional": KerasWriter, "sequential": SequentialWriter}
 """The writer of each style."""
-
-
-def _own_layers(program: Program) -> set[str]:
-    bodies = [*(each.body for each in program.functions), program.body]
-    return {
-        part.name
-        for body in bodies
-        for statement in statements(body)
-        if isinstance(statement, Apply)
-        for part in expressions(statement)
-        if isinstance(part, Made) and part.name in table()
-    }
 
 
 def _about(graph: Graph, about: str) -> list[str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from archspec.eject.keras_layers import DEFAULTS, EITHER_PADDING
-from archspec.eject.layer_sources import own_sources
+from archspec.eject.layer_sources import own_sources, short_form, table
 from archspec.eject.layout import INDENT, WIDTH, Brackets, Code, Joined, lines
 from archspec.eject.levels import expression_of
 from archspec.eject.naming import RESERVED, identifier, name_symbols, name_tensors
@@ -27,6 +27,8 @@ from archspec.eject.program import (
     Row,
     Statement,
     Symbol,
+    expressions,
+    parts,
     statements,
 )
 from archspec.eject.python import PythonWriter, annotation, literal
@@ -41,15 +43,26 @@ class KerasWriter(PythonWriter):
 
     prefix = "layers."
 
-    def __init__(self, program: Program, graph: Graph, own: Iterable[str] = ()) -> None:
+    def __init__(self, program: Program, graph: Graph) -> None:
         self.program = program
         self.graph = graph
-        self.own = frozenset(own)
+        self.own = frozenset(self._own_uses())
         self.common: dict[Symbol, Any] = {}
         self.shared: dict[str, str] = {}
         """The variable of each layer that is applied several times, by its path."""
         self._name_all({"build_model", *self.own})
         self._choose_defaults()
+
+    def _own_uses(self) -> dict[str, list[set[int | str]]]:
+        """Return the classes that Keras lacks, each with the arguments of its uses."""
+        uses: dict[str, list[set[int | str]]] = {}
+        bodies = [*(each.body for each in self.program.functions), self.program.body]
+        for statement in (each for body in bodies for each in statements(body)):
+            if isinstance(statement, Apply):
+                for part in expressions(statement):
+                    if isinstance(part, Made) and part.name in table():
+                        uses.setdefault(part.name, []).append({key for key, _ in part.arguments})
+        return uses
 
     def _name_all(self, taken: set[str]) -> None:
         for function in self.program.functions:
@@ -102,7 +115,8 @@ class KerasWriter(PythonWriter):
 
     def source(self, about: Sequence[str]) -> str:
         """Return the whole program, with lines about it in its docstring."""
-        classes, imports = own_sources(self.own)
+        uses = self._own_uses()
+        classes, imports = own_sources(short_form(each, uses[each]) for each in uses)
         head = ['"""' + about[0], *about[1:], '"""', ""]
         ours = "from keras import layers"
         needed = {*imports, "import keras", ours}
@@ -333,8 +347,6 @@ class KerasWriter(PythonWriter):
         return Brackets(f"{start}(", [*names], ")", rows_of.parts, one_a_line=True)
 
     def _reads_index(self, loop: For) -> bool:
-        from archspec.eject.program import expressions, parts  # noqa: PLC0415
-
         return any(
             part is loop.index
             for statement in statements(loop.body)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -20,6 +20,16 @@ def table() -> dict[str, dict[str, Any]]:
     text = resources.files(__package__).joinpath("layer_sources.json").read_text(encoding="utf-8")
     known: dict[str, dict[str, Any]] = json.loads(text)
     return known
+
+
+def short_form(name: str, uses: Iterable[Container[Any]]) -> str:
+    """Return the definition of a class that is enough for some uses.
+
+    Args:
+        name: The class.
+        uses: The arguments that each use gives.
+    """
+    return "Pad (constant)" if name == "Pad" and not any("mode" in each for each in uses) else name
 
 
 def own_sources(names: Iterable[str]) -> tuple[list[str], list[str]]:
