@@ -32,7 +32,7 @@ ONE_PROCESS = 2_000
 """Number of files that one process reads."""
 
 LONGEST_MESSAGE = 3_000
-"""Largest number of characters of a message."""
+"""Largest number of characters of a line of a message."""
 
 
 def main() -> int:
@@ -106,7 +106,7 @@ def outcome_of(path: Path) -> tuple[str, str]:
         json.dumps(costs.to_dict(), allow_nan=False)
     except ArchspecError as error:
         message = str(error)
-        if len(message) > LONGEST_MESSAGE:
+        if max(map(len, message.splitlines()), default=0) > LONGEST_MESSAGE:  # a line a problem
             return "failed", f"a message of {len(message):,} characters: {message[:200]!r}"
         return ("unforeseen" if "cannot be read as" in message else "sentences"), message
     except BaseException as error:  # noqa: BLE001  (also what is no `Exception`)

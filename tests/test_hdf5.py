@@ -7,12 +7,13 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
-from support.broken_files import files
+from support.broken_files import changed, files
 
 from archspec.errors import UsageError
 from archspec.imports.hdf5 import Dataset, Group, open_hdf5
@@ -234,6 +235,27 @@ def test_a_file_that_is_cut_anywhere_is_refused_or_read():
         with contextlib.suppress(DamagedModelError):
             dict(opened(content[:size]).attrs)
             opened(content[:size]).shapes()
+
+
+def read_all(item: Group | Dataset) -> None:
+    """Read all attributes and values, here and below."""
+    dict(item.attrs)
+    if isinstance(item, Dataset):
+        item[()]
+        return
+    for name in item:
+        read_all(item[name])
+
+
+@pytest.mark.parametrize("write", [*WRITERS, chunked, compressed], ids=lambda w: w.__name__)
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_a_file_that_is_changed_anywhere_is_refused_or_read(write, libver):
+    content = made(write, libver=libver)
+    for number in range(20):
+        with contextlib.suppress(UsageError):
+            root = opened(changed(content, Random(number)))  # noqa: S311
+            root.shapes()
+            read_all(root)
 
 
 def pointing(content: bytes, at: int, address: int) -> bytes:

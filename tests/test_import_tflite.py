@@ -145,3 +145,18 @@ def test_a_damaged_file_gives_a_table_or_a_sentence(tmp_path):
             except ArchspecError:
                 continue  # a sentence
             assert model.graph.nodes
+
+
+@pytest.mark.parametrize(
+    ("distance", "message"),
+    [(-(10**6), "to a place after its end"), (10**6, "to a place before its beginning")],
+)
+def test_a_table_outside_of_the_file_is_told_in_plain_words(tmp_path, distance, message):
+    content = bytearray((FILES / "norms.tflite").read_bytes())
+    root = int.from_bytes(content[:4], "little")
+    # A table begins with the distance to the list of its fields, which is before it.
+    content[root : root + 4] = distance.to_bytes(4, "little", signed=True)
+    path = tmp_path / "net.tflite"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=f"was not opened: a table in it refers {message}"):
+        read_format(path, TFLITE)

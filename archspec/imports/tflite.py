@@ -22,7 +22,7 @@ from archspec.imports.building import ModelBuilder
 from archspec.imports.cutting import cutting
 from archspec.imports.model import Arrays, ImportedModel
 from archspec.imports.tensornames import common_root, is_nameless, layer_name, with_kernel
-from archspec.imports.tflitefile import Operator, Tensor, TfliteFile, open_tflite
+from archspec.imports.tflitefile import Operator, Tensor, TfliteFile, in_bounds, open_tflite
 from archspec.ops.arrangement import Flatten, Pad, PadChannels, Reshape, Slice, Upsample
 from archspec.ops.axes import names_of_axes
 from archspec.ops.convolution import (
@@ -240,6 +240,13 @@ def read(path: str | os.PathLike[str]) -> ImportedModel:
         UsageError: It cannot be read, is damaged, or the packages that read it are missing.
     """
     file = open_tflite(path)
+    with in_bounds(path):
+        return _read(file)
+
+
+def _read(file: TfliteFile) -> ImportedModel:
+    """Return the network of an open file."""
+    path = file.path
     names = {index: file.tensors[index].name for index in file.inputs if index >= 0}
     net = _Net(file, None)  # type: ignore[arg-type]  # follows, when the shapes are known
     inputs = {_input_name(name, index): net.declared(index) or () for index, name in names.items()}
@@ -938,9 +945,11 @@ def _weights(net: _Net) -> Arrays:
     lacking = [node for node, stored in net.arrays.items() for each in stored if each.tensor < 0]
     if lacking:
         raise UsageError(f"{net.file.path} lacks weights of {lacking[0]}")
-    return {
-        node: [
-            net.file.values(each.tensor).transpose(each.axes).reshape(each.shape) for each in stored
-        ]
-        for node, stored in net.arrays.items()
-    }
+    with in_bounds(net.file.path):
+        return {
+            node: [
+                net.file.values(each.tensor).transpose(each.axes).reshape(each.shape)
+                for each in stored
+            ]
+            for node, stored in net.arrays.items()
+        }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, NamedTuple
@@ -200,8 +202,12 @@ class TfliteFile:
                 f"the weights of {self.path} cannot be read: {tensor.name} is of TFLite's type "
                 f"{tensor.dtype}"
             )
-        stored = self._model.Buffers(tensor.buffer).DataAsNumpy()
-        values = np.frombuffer(stored, dtype).reshape(shape)
+        buffer = self._model.Buffers(tensor.buffer)
+        stored = buffer.DataAsNumpy() if buffer.DataLength() else b""
+        try:
+            values = np.frombuffer(stored, dtype).reshape(shape)
+        except ValueError:
+            refuse(self.path, f"{tensor.name} has {len(stored):,} bytes for the shape {shape}")
         if not tensor.scales:
             return values
         places = [1] * len(shape)
@@ -241,6 +247,19 @@ class TfliteFile:
         return count
 
 
+@contextlib.contextmanager
+def in_bounds(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Refuse a file if a table, inside, refers to a place that the file does not have."""
+    try:
+        yield
+    except struct.error:
+        refuse(path, "a table in it refers to a place after its end")
+    except TypeError as error:
+        if not str(error).startswith("bad number"):  # what flatbuffers says of a place
+            raise
+        refuse(path, "a table in it refers to a place before its beginning")
+
+
 def open_tflite(path: str | os.PathLike[str]) -> TfliteFile:
     """Return the main subgraph of a TFLite file.
 
@@ -254,10 +273,11 @@ def open_tflite(path: str | os.PathLike[str]) -> TfliteFile:
             content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         except ValueError:
             refuse(path, "it is empty")
-    model = tflite.Model.GetRootAsModel(content, 0)
-    if not model.SubgraphsLength():
-        refuse(path, "it holds no network")
-    return TfliteFile(os.fspath(path), model, model.Subgraphs(0))
+    with in_bounds(path):
+        model = tflite.Model.GetRootAsModel(content, 0)
+        if not model.SubgraphsLength():
+            refuse(path, "it holds no network")
+        return TfliteFile(os.fspath(path), model, model.Subgraphs(0))
 
 
 def _text(name: bytes | None) -> str:

@@ -12,6 +12,12 @@ from archspec.imports.hdf5.source import Source
 MOST_AXES: Final = 32
 """Largest number of axes that HDF5 allows."""
 
+MOST_VALUES: Final = 2**34
+"""Largest number of values that an array may declare."""
+
+MOST_BYTES: Final = 2**28
+"""Bytes of a value; a text of fixed length may be a network's configuration."""
+
 TEXT: Final = "O"
 """NumPy's name of texts that each have a length of their own."""
 
@@ -52,11 +58,11 @@ def datatype(data: bytes) -> Datatype:
 
     Raises:
         IndexError: The message ends early.
-        ValueError: Values have no bytes.
+        ValueError: Values have no bytes, or too many.
     """
     class_, size = data[0] & 15, int.from_bytes(data[4:8], "little")
-    if not size:
-        raise ValueError("values without bytes")
+    if not 0 < size <= MOST_BYTES:
+        raise ValueError("values without bytes, or of too many")
     kind = NAMES[class_] if class_ < len(NAMES) else f"type {class_}"
     order = ">" if data[1] & 1 else "<"
     name = ""
@@ -95,7 +101,10 @@ def dataspace(data: bytes) -> tuple[int, ...] | None:
     start = 8 if version == 1 else 4
     if len(data) < start + 8 * rank:
         raise IndexError("the message ends early")
-    return unpack_from(f"<{rank}Q", data, start)
+    shape = unpack_from(f"<{rank}Q", data, start)
+    if prod(max(extent, 1) for extent in shape) > MOST_VALUES:  # NumPy takes no more beside a 0
+        raise ValueError("too many values")
+    return shape
 
 
 class Attribute(NamedTuple):

@@ -118,11 +118,15 @@ class _Object:
         """Yield the messages of attributes that stand in a heap, as many or large ones do."""
         source = self._file.source
         for info in self._messages(header.ATTRIBUTE_INFO):
-            start = 4 if info[1] & 1 else 2
+            start = 4 if self._is_ordered(info) else 2
             for record, heap in self._dense(info, start, _ATTRIBUTE_BY_HASH, 17):
                 if record[8] & header.SHARED:
                     source.refuse("objects in its HDF5 share parts, which Keras's never do")
                 yield heap.get(record[:8])
+
+    def _is_ordered(self, info: bytes) -> bool:
+        """Whether a message says that members or attributes are numbered as they were made."""
+        return bool(self._file.parsed(lambda data: data[1] & 1, info))
 
     def _dense(
         self, info: bytes, start: int, type_: int, size: int
@@ -249,7 +253,7 @@ class Group(_Object, Mapping[str, "Group | Dataset"]):
         is_ordered = False
         stored = self._messages(header.LINK)
         for info in self._messages(header.LINK_INFO):
-            is_ordered = bool(info[1] & 1)
+            is_ordered = self._is_ordered(info)
             records_ = self._dense(info, 10 if is_ordered else 2, _NAME_BY_HASH, 11)
             stored += [heap.get(record[4:]) for record, heap in records_]
         links = [self._file.parsed(_link, data) for data in stored]

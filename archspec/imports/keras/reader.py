@@ -39,10 +39,9 @@ from archspec.imports.keras.metadata import saved_config
 from archspec.imports.keras.modelfile import open_model
 from archspec.imports.keras.older import modern
 from archspec.imports.keras.stored import arrays_of
-from archspec.imports.keras.text import is_text, read_text
 from archspec.imports.keras.variables import variable_names
 from archspec.imports.keras.weightfile import read_arrays, read_weights
-from archspec.imports.limits import refuse
+from archspec.imports.limits import read_head, refuse
 from archspec.imports.model import ImportedModel
 
 TABLE: Final[Mapping[str, Function]] = {
@@ -71,6 +70,8 @@ def read_file(path: Path) -> ImportedModel:
         UsageError: The file is damaged, or holds no network.
     """
     if is_text(path):
+        from archspec.imports.keras.text import read_text  # noqa: PLC0415  (imports PyYAML)
+
         config, form = read_text(path)
         version = str(config.get("keras_version", ""))
         return _model(path, config, NoArrays(), version, form, has_weights=False)
@@ -92,6 +93,12 @@ def read_saved(folder: Path) -> ImportedModel | None:
         return None
     version = str(config.get("keras_version", ""))
     return _model(folder, config, NoArrays(), version, "SavedModel", has_weights=False)
+
+
+def is_text(path: Path) -> bool:
+    """Return whether a file is a configuration as text."""
+    head = read_head(path, 4096)
+    return b"\0" not in head and not head.startswith((b"PK", b"\x89HDF"))
 
 
 def _model(

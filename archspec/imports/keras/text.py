@@ -9,7 +9,7 @@ from typing import Any, Final
 import yaml
 
 from archspec.imports.keras.guards import CONFIG
-from archspec.imports.limits import MOST_JSON, parse_json, read_all, read_head, refuse
+from archspec.imports.limits import MOST_JSON, parse_json, read_all, refuse
 
 MOST_YAML: Final = 2**22
 """Bytes of YAML; ResNet-50 has 100 KB."""
@@ -30,12 +30,6 @@ _Loader.add_multi_constructor(
     "tag:yaml.org,2002:python/",
     lambda _, suffix, __: {"class_name": f"Python's {suffix}"},  # never made: it is code
 )
-
-
-def is_text(path: Path) -> bool:
-    """Return whether a file is a configuration as text."""
-    head = read_head(path, 4096)
-    return b"\0" not in head and not head.startswith((b"PK", b"\x89HDF"))
 
 
 def read_text(path: Path) -> tuple[Mapping[str, Any], str]:
