@@ -72,6 +72,8 @@ KINDS: Final = _by_word(
         "concat": "concatenate cat",
         "mean": "average",
         "max": "maximum",
+        "min": "minimum",
+        "divide": "div quotient division",
         "add": "sum plus eltwise eltwisesum",
         "multiply": "mul product",
         "subtract": "sub minus difference",

@@ -343,6 +343,40 @@ def read_back(spec: Any, path: Path) -> archspec.ImportedModel:
     return archspec.load(path)
 
 
+QUOTIENTS = """\
+name: fusion
+input: [8, 8, 4]
+blocks:
+  fuse:
+    about: A weighted sum, its weights at least 0 and divided by their sum (EfficientDet).
+    inputs: [a, b]
+    layers:
+      - {name: weights, parameter: {shape: [1, 1, 2], use: alone, initial: 1}}
+      - {name: positive, activation: relu}
+      - {name: first, slice: {stop: 1}}
+      - {name: second, from: positive, slice: {start: 1}}
+      - add: first
+      - {name: sum, rescale: {scale: 1, offset: 0.0001}}
+      - {name: x, multiply: [a, first]}
+      - {name: y, multiply: [b, second]}
+      - add: x
+      - divide: sum
+layers:
+  - {name: wide, conv: {filters: 4, padding: same}}
+  - {name: fused, fuse: {}, from: [input, wide]}
+  - min: wide
+"""
+
+
+@pytest.mark.keras
+def test_quotients_and_minima_are_read_back(tmp_path):
+    spec = spec_of(QUOTIENTS)
+    model = read_back(spec, tmp_path / "model.json")
+    assert model.notes == model.unknown == ()
+    assert {"divide", "min"} < {kind_of(node.op) for node in model.graph.nodes[1:]}
+    assert described(model.graph) == described(expand(spec))
+
+
 @pytest.mark.keras
 @pytest.mark.parametrize("name", ["squeezenet", "zfnet", "wavenet", "cifar_resnet", "crnn"])
 def test_a_network_of_archspec_is_read_back_as_it_was(name, tmp_path):

@@ -37,7 +37,7 @@ from archspec.ops.elementwise import (
     Squash,
 )
 from archspec.ops.functions import FUNCTIONS as FUNCTION_WORDS
-from archspec.ops.merge import AbsoluteDifference, Multiply
+from archspec.ops.merge import AbsoluteDifference, Divide, Min, Multiply
 from archspec.ops.normalization import InstanceNorm, LocalResponseNorm, RmsNorm, UnitNorm
 from archspec.ops.op import Op
 from archspec.ops.paths import Join, PathDraw
@@ -577,6 +577,22 @@ def test_multiply_repeats_an_extent_of_one():
     np.testing.assert_allclose(keras.ops.convert_to_numpy(model(x)), right, rtol=1e-4, atol=1e-6)
 
 
+def test_a_quotient_repeats_an_extent_of_one_on_either_side():
+    builder = Builder((4, 5, 3))
+    means = builder(AvgPool(size=(4, 5)), builder.input)
+    shares = builder(Divide(), builder.input, means)
+    inverse = builder(Divide(), means, builder.input)
+    least = builder(Min(), shares, inverse)
+    assert least.shape == (4, 5, 3)
+    x = random(2, 4, 5, 3) + 8
+    import keras
+
+    model = build(builder.finish("test", {"output": least}, {"output": 1.0}))
+    share = x / x.mean((1, 2), keepdims=True)
+    right = np.minimum(share, 1 / share)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(model(x)), right, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("op", "together"),
     [(DropPath(rate=0.5), (1, 2, 3)), (SpatialDropout(rate=0.5), (1, 2))],
@@ -608,6 +624,7 @@ def every_own_layer() -> Graph:
     x = builder(MaxPool(size=3, stride=2, padding=1, ceil=True), x)
     x = builder(Crop(), builder.input, x)
     x = builder(AbsoluteDifference(), x, builder(Scale(), x))
+    x = builder(Divide(), x, builder(Rescale(scale=1.0, offset=1.0), x))
     for op in (
         Resize(to=(8, 8)),
         MaxPool(size=3, stride=1, padding=1),

@@ -13,7 +13,7 @@ from archspec.ops.convolution import TransposedConvolution
 from archspec.ops.elementwise import Activate
 from archspec.ops.fields import per_axis, per_side
 from archspec.ops.functions import FUNCTIONS, Function
-from archspec.ops.merge import AbsoluteDifference, Add, Max, Mean, Merge, Multiply
+from archspec.ops.merge import AbsoluteDifference, Add, Max, Mean, Merge, Min, Multiply
 from archspec.ops.op import Op
 from archspec.ops.paths import Join
 from archspec.ops.pooling import AvgPool
@@ -29,7 +29,7 @@ SIDES = frozenset({"padding", "amount"})
 
 def is_commutative(op: Element) -> bool:
     """Return whether the order of an op's inputs makes no difference."""
-    merges = (Add, Mean, Max, Multiply, AbsoluteDifference)
+    merges = (Add, Mean, Max, Min, Multiply, AbsoluteDifference)
     return isinstance(op, merges) and not isinstance(op, Join)
 
 

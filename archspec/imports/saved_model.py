@@ -38,13 +38,12 @@ from archspec.ops.convolution import (
     TransposedConvolution,
 )
 from archspec.ops.elementwise import Activate, Rescale, Scale, Softmax
-from archspec.ops.merge import Add, Concat, Max, Multiply, Subtract
+from archspec.ops.merge import Add, Concat, Divide, Max, Min, Multiply, Subtract
 from archspec.ops.normalization import BatchNorm, LocalResponseNorm
 from archspec.ops.op import Op, Weight
 from archspec.ops.pooling import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
 from archspec.ops.resizing import Resize
 from archspec.ops.shuffles import DepthToSpace, Permute, SpaceToDepth
-from archspec.ops.unknown import Unknown
 
 MOST_CALLS: Final = 30
 """Largest number of functions that call each other."""
@@ -1172,7 +1171,7 @@ OPERATORS: Final[Mapping[str, Rule]] = {
     "Conv3DBackpropInputV2": transposed,
     "DepthToSpace": _unary(depth_to_space),
     "DepthwiseConv2dNative": convolution,
-    "Div": _merge(Unknown),
+    "Div": _merge(Divide),
     "Elu": _function("elu"),
     "Exp": _function("exponential"),
     "ExpandDims": expand_dims,
@@ -1187,12 +1186,13 @@ OPERATORS: Final[Mapping[str, Rule]] = {
     "MaxPool": _pool(MaxPool),
     "MaxPool3D": _pool(MaxPool),
     "Maximum": _merge(Max),
+    "Minimum": _merge(Min),
     "Mean": _reduced(GlobalAvgPool),
     "MirrorPad": pad,
     "Mul": mul,
     "Pad": pad,
     "PadV2": pad,
-    "RealDiv": _merge(Unknown),
+    "RealDiv": _merge(Divide),
     "Relu": _function("relu"),
     "Relu6": _function("relu6"),
     "Reshape": reshape,

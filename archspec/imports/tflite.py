@@ -32,7 +32,7 @@ from archspec.ops.convolution import (
     TransposedConvolution,
 )
 from archspec.ops.elementwise import Activate, PRelu, Rescale, Scale, Softmax
-from archspec.ops.merge import Add, Concat, MatMul, Max, Multiply, Subtract
+from archspec.ops.merge import Add, Concat, Divide, MatMul, Max, Min, Multiply, Subtract
 from archspec.ops.normalization import LocalResponseNorm, UnitNorm
 from archspec.ops.op import Op, Weight
 from archspec.ops.pooling import AvgPool, GlobalAvgPool, GlobalMaxPool, L2Pool, MaxPool
@@ -894,7 +894,7 @@ OPERATORS: Final[Mapping[str, Rule]] = {
     "DEPTHWISE_CONV_2D": depthwise_conv_2d,
     "DEPTH_TO_SPACE": depth_to_space,
     "DEQUANTIZE": quantize,
-    "DIV": _binary(Unknown, "DivOptions"),
+    "DIV": _binary(Divide, "DivOptions"),
     "ELU": _function("elu"),
     "EXP": _function("exponential"),
     "EXPAND_DIMS": expand_dims,
@@ -909,6 +909,7 @@ OPERATORS: Final[Mapping[str, Rule]] = {
     "LOGISTIC": _function("sigmoid"),
     "LOG_SOFTMAX": _function("log_softmax"),
     "MAXIMUM": _binary(Max, ""),
+    "MINIMUM": _binary(Min, ""),
     "MAX_POOL_2D": _pool(MaxPool),
     "MEAN": _reduced(GlobalAvgPool),
     "MIRROR_PAD": pad,

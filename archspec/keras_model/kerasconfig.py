@@ -264,6 +264,7 @@ _KEEP_SHAPE: Final = """
 _RULES: Final[Mapping[str, _Rule]] = {
     **dict.fromkeys(_KEEP_SHAPE.split(), _same),
     **dict.fromkeys(("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract"), _merge),
+    "Divide": _merge,
     "CustomScaleLayer": _merge,
     "Concatenate": _concatenate,
     "AbsoluteDifference": _same,

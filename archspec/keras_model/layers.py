@@ -694,6 +694,21 @@ class AbsoluteDifference(OwnLayer):
 
 
 @register
+class Divide(OwnLayer):
+    """One tensor divided by another; an extent of 1 is repeated."""
+
+    arguments = ()
+
+    def compute_output_shape(self, input_shape: Any) -> KerasShape:
+        first, second = input_shape
+        return tuple(n if m == 1 else m for n, m in zip(first, second, strict=True))
+
+    def call(self, inputs: Sequence[Any]) -> Any:
+        first, second = inputs
+        return first / second
+
+
+@register
 class Join(OwnLayer):
     """The mean of the inputs that survive drop-path; at inference, of all.
 
@@ -784,6 +799,7 @@ class Layers:
             PathDraw,
             Join,
             AbsoluteDifference,
+            Divide,
             FilterBank,
             MatMul,
             RelativePositionBias,

@@ -123,8 +123,18 @@ class Max(Merge, kind="max"):
         return layers.Maximum(name=name)
 
 
-class _Difference(Merge):
-    """A family: what two inputs differ by. There are two of them, in order."""
+class Min(Merge, kind="min"):
+    """Elementwise minimum."""
+
+    def saved_for_backward(self) -> Saved:
+        return Saved(input=True)
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
+        return layers.Minimum(name=name)
+
+
+class _Pair(Merge):
+    """A family: takes two inputs, in order."""
 
     def output_shape(self, *inputs: Shape) -> Shape:
         if len(inputs) != 2:
@@ -136,14 +146,14 @@ class _Difference(Merge):
         return super().output_shape(*inputs)
 
 
-class Subtract(_Difference, kind="subtract"):
+class Subtract(_Pair, kind="subtract"):
     """The first input minus the second, elementwise."""
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
         return layers.Subtract(name=name)
 
 
-class AbsoluteDifference(_Difference, kind="absolute_difference"):
+class AbsoluteDifference(_Pair, kind="absolute_difference"):
     """Elementwise |a - b|: how far apart two embeddings are. (Koch et al. 2015, section 3.1)"""
 
     def work(self, *shapes: Shape) -> Work:
@@ -156,8 +166,8 @@ class AbsoluteDifference(_Difference, kind="absolute_difference"):
         return layers.AbsoluteDifference(name=name)
 
 
-class Multiply(Merge, kind="multiply"):
-    """Elementwise product; an extent of 1 is repeated, as in a gate. (Hu et al. 2018)"""
+class _Repeating(Merge):
+    """A family: where an input has an extent of 1, it is repeated to that of the others."""
 
     def output_shape(self, *inputs: Shape) -> Shape:
         first = inputs[0]
@@ -168,7 +178,7 @@ class Multiply(Merge, kind="multiply"):
             if any(n not in (1, most) for n, most in zip(other, widest, strict=True)):
                 raise Problem(
                     "shape",
-                    f"`multiply` cannot combine {' and '.join(map(str, inputs))}",
+                    f"`{self.kind}` cannot combine {' and '.join(map(str, inputs))}",
                     help="extents must be equal, or 1: that is repeated",
                 )
         return widest
@@ -176,8 +186,23 @@ class Multiply(Merge, kind="multiply"):
     def saved_for_backward(self) -> Saved:
         return Saved(input=True)
 
+
+class Multiply(_Repeating, kind="multiply"):
+    """Elementwise product; an extent of 1 is repeated, as in a gate. (Hu et al. 2018)"""
+
     def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
         return layers.Multiply(name=name)
+
+
+class Divide(_Pair, _Repeating, kind="divide"):
+    """The first input divided by the second, elementwise; an extent of 1 is repeated.
+
+    Nothing is added to the second: where it may be 0, a `rescale` before it is the paper's epsilon,
+    as in `rescale: {scale: 1, offset: 0.0001}`. (Tan et al. 2019, arXiv:1911.09070, section 3.3)
+    """
+
+    def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
+        return layers.Divide(name=name)
 
 
 class Concat(Merge, kind="concat"):

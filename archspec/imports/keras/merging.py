@@ -8,7 +8,7 @@ from typing import Any, Final
 from archspec.graph.graph import Node
 from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError
 from archspec.ops.elementwise import Rescale
-from archspec.ops.merge import Add, Concat, MatMul, Max, Mean, Multiply, Subtract
+from archspec.ops.merge import Add, Concat, MatMul, Max, Mean, Min, Multiply, Subtract
 from archspec.ops.op import Op
 
 
@@ -35,6 +35,11 @@ def average(layer: KerasLayer) -> Node:
 def maximum(layer: KerasLayer) -> Node:
     """Add Maximum."""
     return merged(layer, Max())
+
+
+def minimum(layer: KerasLayer) -> Node:
+    """Add Minimum."""
+    return merged(layer, Min())
 
 
 def merged(layer: KerasLayer, op: Op, *inputs: Node) -> Node:
@@ -101,6 +106,7 @@ LAYERS: Final[Mapping[str, Function]] = {
     "Multiply": multiply,
     "Average": average,
     "Maximum": maximum,
+    "Minimum": minimum,
     "Concatenate": concatenate,
     "Dot": dot,
     "CustomScaleLayer": custom_scale,

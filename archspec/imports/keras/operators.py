@@ -19,7 +19,7 @@ from archspec.imports.keras.merging import concat, merged
 from archspec.ops import functions
 from archspec.ops.arrangement import Pad, PadChannels, Reshape, Slice
 from archspec.ops.elementwise import Activate, Rescale, Softmax
-from archspec.ops.merge import Add, MatMul, Max, Multiply, Subtract
+from archspec.ops.merge import Add, Divide, MatMul, Max, Min, Multiply, Subtract
 from archspec.ops.op import Op
 from archspec.ops.pooling import GlobalAvgPool, GlobalMaxPool, MaxPool
 from archspec.ops.resizing import Resize
@@ -120,10 +120,12 @@ def _times(number: Any, _: bool) -> Rescale:
 
 
 def divide(layer: KerasLayer) -> Node:
-    """Add x / number."""
+    """Add a quotient: of two tensors, or of a tensor and a number."""
     a, b = _both(layer)
-    if not isinstance(a, Node) or isinstance(b, Node):
-        raise UnlikeError("it divides by a tensor")
+    if not isinstance(a, Node):
+        raise UnlikeError("it divides a number by a tensor")
+    if isinstance(b, Node):
+        return merged(layer, Divide(), a, b)
     number = _number(b)
     if 0.0 in (number if isinstance(number, tuple) else (number,)):
         raise UnlikeError("it divides by zero")
@@ -143,6 +145,14 @@ def maximum(layer: KerasLayer) -> Node:
     if _number(b if isinstance(a, Node) else a) == 0:
         return layer.add(Activate(function="relu"))
     raise UnlikeError("it takes the larger of a tensor and a number")
+
+
+def minimum(layer: KerasLayer) -> Node:
+    """Add the smaller of two tensors."""
+    a, b = _both(layer)
+    if not isinstance(a, Node) or not isinstance(b, Node):
+        raise UnlikeError("it takes the smaller of a tensor and a number")
+    return merged(layer, Min(), a, b)
 
 
 def matmul(layer: KerasLayer) -> Node:
@@ -422,7 +432,7 @@ _ACTIVATIONS: Final = """
 
 _SAME_SHAPE = """
     power pow square sqrt rsqrt log log1p log2 log10 expm1 sin cos tan sinh cosh asin acos atan erf
-    sign floor ceil round reciprocal isnan isfinite logical_not minimum floor_divide mod cumsum
+    sign floor ceil round reciprocal isnan isfinite logical_not floor_divide mod cumsum
     sort flip reverse roll normalize l2_normalize nan_to_num bitwise_not
 """
 SAME_SHAPE: Final = frozenset(_SAME_SHAPE.split())
@@ -435,6 +445,7 @@ LAYERS: Final[Mapping[str, Function]] = {
     "divide": divide,
     "negative": negative,
     "maximum": maximum,
+    "minimum": minimum,
     "matmul": matmul,
     "clip": clip,
     "relu": relu,

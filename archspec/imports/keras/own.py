@@ -29,7 +29,7 @@ from archspec.ops.convolution import (
 )
 from archspec.ops.elementwise import Activate, DropPath, Glu, Scale, Squash
 from archspec.ops.functions import FUNCTIONS
-from archspec.ops.merge import AbsoluteDifference, MatMul
+from archspec.ops.merge import AbsoluteDifference, Divide, MatMul
 from archspec.ops.normalization import LocalResponseNorm
 from archspec.ops.op import Op
 from archspec.ops.paths import Join, PathDraw
@@ -359,6 +359,7 @@ LAYERS: Final[Mapping[str, Function]] = {
     "PathDraw": _plain(PathDraw, columns="columns", global_share="global_share"),
     "Join": join,
     "AbsoluteDifference": _plain(AbsoluteDifference),
+    "Divide": _plain(Divide),
     "MatMul": _plain(MatMul, transpose_b="transpose_b"),
     "RelativePositionBias": relative_position_bias,
     "CausalMask": _plain(CausalMask),

@@ -33,7 +33,7 @@ from archspec.ops.convolution import (
     TransposedConvolution,
 )
 from archspec.ops.elementwise import Activate, Rescale, Scale
-from archspec.ops.merge import Add, Concat, Max, Mean, Merge, Multiply, Subtract
+from archspec.ops.merge import Add, Concat, Divide, Max, Mean, Merge, Min, Multiply, Subtract
 from archspec.ops.op import Op
 from archspec.ops.resizing import Resize
 from archspec.ops.shuffles import DepthToSpace, SpaceToDepth
@@ -318,7 +318,8 @@ def divide(t: Trace, step: Step) -> None:
     if constant is None:
         if t.constant(step, 0) is not None:
             raise Unsupported("it divides by its input")
-        raise Unsupported("archspec does not divide two tensors")
+        _merge(Divide)(t, step)
+        return
     x, number = t.value(step), constant.number
     if constant.size == 1 and number:
         if number == 1:
@@ -653,6 +654,7 @@ MOVING: Final[dict[str, Handler]] = {
     "Sub": _merge(Subtract),
     "Mul": _merge(Multiply),
     "Max": _merge(Max),
+    "Min": _merge(Min),
     "Mean": _merge(Mean),
     "Div": divide,
     "Neg": negate,
