@@ -89,13 +89,15 @@ WORDS: Final[Mapping[str, Word]] = {
         "A letter, then letters, digits and underscores. By default a step is named for its kind, "
         "with a number, as conv3. A name is known in its group and in the groups inside it; those "
         "in a group without a name are known around it, too. It may be computed: "
-        '`name: ="up" + str(i)`.',
+        '`name: ="up" + str(i)`. `{name: x, activation: linear}` gives a name to what is there: '
+        "it costs nothing.",
         "- conv: 64\n  name: stem",
     ),
     "from": Word(
         "A step's input: a name or a list of names; by default the previous step.",
         "`input` is the input of the innermost group around the step, named or not, or of its "
-        "block; outside of both, the image. A step inside a group or a "
+        "block; outside of both, the image. In a loop, also in one that a block contains, it is "
+        "that of the round: give the block `inputs: [x]`, and read `x`. A step inside a group or a "
         "block is named by its path, as `stage/conv1`. Names may be computed: "
         '`from: ="down" + str(i)`; a value that is a list gives all its names. In a loop, the '
         "first round starts there, and each other from the round before it; every round starts "
@@ -106,7 +108,8 @@ WORDS: Final[Mapping[str, Word]] = {
     ),
     "repeat": Word(
         "Number of times that a step stands, one after the other; 0 leaves it out.",
-        "`index` counts from 0 in the expressions of a repeated step.",
+        "`index` counts from 0 in the expressions of a repeated step. With `name: stem`, the steps "
+        "are stem1, stem2 and so on: after `repeat: 4`, `from: stem4` reads the last.",
         "- {conv: 64, repeat: 2}",
     ),
     "when": Word(
@@ -184,7 +187,8 @@ WORDS: Final[Mapping[str, Word]] = {
         "`+ - * / // % **`, comparisons, `and or not`, `a if c else b`, `list[i]`, `list[1:]`, "
         "`list[::-1]`, `[x for x in list if c]`, and functions: "
         + " ".join(FUNCTIONS)
-        + '. `+` joins lists, and texts: `"down" + str(i)`.',
+        + '. `+` joins lists, and texts: `"down" + str(i)`. Between braces or brackets of YAML, an '
+        'expression with a comma or a bracket of its own needs quotes: `{conv: "=filters[i]"}`.',
         "- conv: =in.channels * 2",
     ),
 }
