@@ -17,7 +17,10 @@ from archspec.decompile.proof import difference
 from archspec.decompile.running import open_runner
 from archspec.decompile.weighted import compare_outputs
 from archspec.imports.building import ModelBuilder
+from archspec.ops.arrangement import Reshape, Slice
+from archspec.ops.convolution import FullyConnected
 from archspec.ops.elementwise import Activate
+from archspec.ops.merge import MatMul
 from archspec.spec.bundled import bundled
 from archspec.spec.loading import load, networks
 
@@ -110,6 +113,17 @@ def test_shared_weights_are_shared_in_the_spec():
     made = decompiled(expand(load("siamese"))).text
     assert "share: tower" in made
     assert made.count("from: right") == 1
+
+
+def test_a_product_of_two_matrices_without_heads_is_no_attention():
+    model = ModelBuilder("net", {"points": (6, 3)}, name="net", format_name="a test's")
+    x = model.inputs["points"]
+    three = model.add(Slice(axis="length", stop=3), x, name="three", type_name="")
+    square = model.add(Reshape(to=(3, 3)), three, name="square", type_name="")
+    product = model.add(MatMul(), x, square, name="product", type_name="")
+    scores = model.add(FullyConnected(units=2), product, name="scores", type_name="")
+    graph = model.finish({"scores": scores}).graph
+    assert difference(graph, decompiled(graph).graph, decompiled(graph).order) is None
 
 
 def test_what_no_block_is_stays_branches():

@@ -659,7 +659,10 @@ def attention(view: View, last: Place) -> Iterator[Proposal]:
     if projection is None or values is None:
         return
     op: Any = projection.op
-    heads, _, size = view.places[values.inputs[1]].shape[-3:]
+    shape = view.places[values.inputs[1]].shape
+    if len(shape) < 3:  # a product of two matrices, without heads
+        return
+    heads, _, size = shape[-3:]
     given: dict[str, Any] = {"heads": heads, "bias": op.bias}
     for place in view.start_of(values.index, steps=8):
         if isinstance(place.op, Dropout):
