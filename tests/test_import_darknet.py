@@ -131,12 +131,42 @@ def test_a_convolution_without_an_activation_has_darknets_default(read):
     assert model.graph.nodes[-1].op.function == "sigmoid"
 
 
-def test_blanks_stand_anywhere_and_comments_only_on_lines_of_their_own(read):
-    model = read(" [ convolutional ]\n# filters=9\n; size=9\n filters = 4 \n\n size= 3\n")
-    assert shapes(model)["conv0"] == "10x10x4"
-    with pytest.raises(SpecError, match="whole number") as caught:
-        read("[convolutional]\nfilters=4 # four\n")
-    assert caught.value.diagnostics[0].help == "Darknet has no comments behind a value"
+def test_blanks_stand_anywhere_and_what_follows_the_digits_is_passed_over(read):
+    text = " [ convolutional ]\n# filters=9\n; size=9\n filters = 4.0 \n\n size= 3 # three\n"
+    assert shapes(read(text))["conv0"] == "10x10x4"
+    with pytest.raises(SpecError, match="whole number"):
+        read("[convolutional]\nfilters=four\n")
+
+
+def test_a_crop_that_cuts_nothing_is_no_layer(read):
+    """As in YOLO v1, whose images are as large as its crop."""
+    assert [*shapes(read("[crop]\ncrop_height=12\ncrop_width=12\n[avgpool]\n"))] == [
+        "input",
+        "avg1",
+    ]
+
+
+def test_a_local_layer_with_pad_has_a_padding_of_one(read):
+    model = read("[local]\nfilters=2\nsize=3\npad=1\n")
+    assert shapes(model)["local0"] == "12x12x2"
+    assert total(model.graph, "params") == 144 * (27 * 2 + 2)
+    (unknown,) = read("[local]\nfilters=2\nsize=5\npad=1\n").unknown
+    assert unknown.reason == "its windows lie over the edge"
+
+
+@pytest.mark.parametrize(
+    "option", ["antialiasing=1", "share_index=0"], ids=lambda option: option.partition("=")[0]
+)
+def test_an_option_that_changes_the_costs_makes_a_layer_unknown(read, option):
+    model = read(f"[convolutional]\nsize=3\npad=1\nfilters=3\n[convolutional]\nsize=3\n{option}\n")
+    assert model.unknown[0].name == "conv1"
+
+
+def test_what_follows_a_recurrent_layer_has_a_shape(read):
+    model = read(
+        "[rnn]\noutput=8\nhidden=4\n[connected]\noutput=2\nactivation=linear\n", "[net]\ninputs=5\n"
+    )
+    assert shapes(model) == {"input": "5", "rnn0": "8", "connected1": "2"}
 
 
 @pytest.mark.parametrize(

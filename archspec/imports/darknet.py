@@ -98,18 +98,17 @@ class Section:
         return numbers[0] if numbers else default
 
     def integers(self, name: str) -> list[int]:
-        """Return the whole numbers of an option, which commas separate; [] where it is absent."""
+        """Return the whole numbers of an option, which commas separate; [] where it is absent.
+
+        As Darknet does, what follows the digits is passed over: `2.0` is 2, and so is `2#comment`.
+        """
         text, line = self.options.get(name, ("", 0))
-        words = [word.strip() for word in text.split(",") if word.strip()]
-        for word in words:
-            if not re.fullmatch(r"[-+]?\d{1,18}", word):
-                message = f"`{name}` must be a whole number, not {word[:40]!r}"
-                raise TextProblem(
-                    line,
-                    message,
-                    help="Darknet has no comments behind a value" if "#" in word else None,
-                )
-        return [int(word) for word in words]
+        words = [word for word in text.split(",") if word]
+        numbers = [re.match(r"[-+]?\d{1,18}(?!\d)", word) for word in words]
+        for word, number in zip(words, numbers, strict=True):
+            if number is None:
+                raise TextProblem(line, f"`{name}` must be a whole number, not {word[:40]!r}")
+        return [int(number[0]) for number in numbers if number]
 
     def real(self, name: str, default: float) -> float:
         """Return the number of an option."""
@@ -341,6 +340,11 @@ def convolutional(net: _Net, section: Section, x: Node) -> Node:
     filters, size = section.integer("filters", 1), section.integer("size", 1)
     groups, dilation = section.integer("groups", 1), section.integer("dilation", 1)
     has_norm = bool(section.integer("batch_normalize"))
+    if section.integer("antialiasing"):
+        return net.unknown(section, x, reason="it blurs its output before the stride")
+    if "share_index" in section:
+        reason = "it uses the weights of another section"
+        return net.unknown(section, x, reason=reason, arrays=())
     arguments: dict[str, Any] = {
         "kernel": size,
         "stride": _strides(section),
@@ -378,12 +382,13 @@ def deconvolutional(net: _Net, section: Section, x: Node) -> Node:
 
 def local(net: _Net, section: Section, x: Node) -> Node:
     size = section.integer("size", 1)
-    # Darknet's output is as large as with a padding that it does not apply; no file has this.
-    if section.integer("pad") and size > 1:
+    # With `pad` the output is as large as if windows of any size had a padding of 1.
+    padding = 1 if section.integer("pad") else "valid"
+    if padding == 1 and size != 3:
         reason = "its windows lie over the edge"
         return net.unknown(section, x, reason=reason)
     filters, stride = section.integer("filters", 1), section.integer("stride", 1)
-    y = net.add(section, LocalConv, x, filters=filters, kernel=size, stride=stride)
+    y = net.add(section, LocalConv, x, filters=filters, kernel=size, stride=stride, padding=padding)
     net.unreadable = net.unreadable or "a [local] section"
     return net.activated(section, y, "logistic")
 
@@ -412,6 +417,9 @@ def _pooled(net: _Net, section: Section, x: Node, kind: type[Element]) -> Node:
     """Add a pool. Its padding is the sum of both sides, and one less than its size if not given."""
     if section.integer("maxpool_depth"):
         return net.unknown(section, x, reason="it pools over channels", arrays=())
+    if section.integer("antialiasing"):
+        reason = "it blurs its output before the stride"
+        return net.unknown(section, x, reason=reason, arrays=())
     strides = _strides(section)
     size = section.integer("size", strides if isinstance(strides, int) else strides[0])
     padding = section.integer("padding", size - 1)
@@ -561,6 +569,8 @@ def crop(net: _Net, section: Section, x: Node) -> Node:
         if excess < 0:
             raise TextProblem(section.line, f"`{name}` is larger than the image, {extent}")
         amounts.append((excess // 2, excess - excess // 2))
+    if not any(map(any, amounts)):
+        return x
     return net.add(section, Crop, x, amount=amounts)
 
 
@@ -578,6 +588,12 @@ def head(net: _Net, section: Section, x: Node) -> Node:
     return x
 
 
+def recurrent(net: _Net, section: Section, x: Node) -> Node:
+    reason = "archspec reads none of Darknet's recurrent layers"
+    net.unreadable = net.unreadable or f"a [{section.kind}] section"
+    return net.unknown(section, x, reason=reason, shape=Shape((section.integer("output", 1),)))
+
+
 SECTIONS: Final[Mapping[str, Rule]] = {
     "activation": activation,
     "avgpool": avgpool,
@@ -590,8 +606,10 @@ SECTIONS: Final[Mapping[str, Rule]] = {
     "detection": head,
     "dropout": dropout,
     "gaussian_yolo": head,
+    "gru": recurrent,
     "l2norm": l2norm,
     "local": local,
+    "lstm": recurrent,
     "local_avgpool": local_avgpool,
     "logistic": lambda net, section, x: net.add(section, Activate, x, function="sigmoid"),
     "maxpool": maxpool,
@@ -599,6 +617,7 @@ SECTIONS: Final[Mapping[str, Rule]] = {
     "region": head,
     "reorg": reorg,
     "reorg3d": reorg,
+    "rnn": recurrent,
     "route": route,
     "sam": sam,
     "scale_channels": scale_channels,
