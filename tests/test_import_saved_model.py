@@ -114,3 +114,44 @@ def test_a_damaged_file_gives_a_table_or_a_sentence(tmp_path):
         except ArchspecError:
             continue  # a sentence
         assert model.graph.nodes
+
+
+def test_a_layer_that_is_used_twice_has_its_weights_once():
+    model = read("shared")
+    counts = {
+        "share_1": 3 * 5 * 5 + 5,
+        "strided_1": 4 * 5 * 6 + 6,
+        "dense_1/Tensordot": 6 * 7 + 7,
+        "squeeze_1/Tensordot": 4 + 4,
+    }
+    found = {node.name: node.layer.params for node in model.graph.nodes if node.layer.params}
+    assert found == counts
+    assert model.params == sum(counts.values())
+    assert [node.layer.owner for node in model.graph.nodes if node.layer.owner] == ["share_1"]
+
+
+def test_sequences_and_products_at_each_place_are_told_from_their_detours():
+    """Keras gives a sequence an axis of 1 for a convolution; Dense moves places into the batch."""
+    model = read("shared")
+    assert [(node.op.kind, str(node.shape)) for node in model.graph.nodes[1:]] == [
+        ("convolution", "12x5"),
+        ("activation", "12x5"),
+        ("convolution", "12x5"),
+        ("activation", "12x5"),
+        ("convolution", "5x6"),
+        ("max_pool", "2x6"),
+        ("fully_connected", "2x7"),
+        ("permute", "7x2"),
+        ("reshape", "7x2x1"),
+        ("fully_connected", "7x2x4"),
+        ("flatten", "56"),
+    ]
+    assert not any("other shapes" in note for note in model.notes)
+
+
+def test_a_loop_is_an_unknown_layer_with_its_weights():
+    model = archspec.load(FILES / "recurrent")
+    loop = next(node for node in model.graph.nodes if node.name == "recurrence_1/while")
+    assert loop.layer.params == 3 * 4 * (5 + 4 + 2)
+    assert model.graph.nodes[-1].layer.params == model.params - loop.layer.params == 4 * 3 + 3
+    assert any("repeats its steps" in each.reason for each in model.unknown)

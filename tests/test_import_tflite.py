@@ -103,6 +103,12 @@ def test_a_norm_without_a_convolution_is_a_scale_and_repeated_values_an_upsample
     assert not any("other shapes" in note for note in model.notes)
 
 
+def test_a_layer_that_is_used_twice_has_its_weights_once():
+    model = read("shared")
+    assert [node.layer.params for node in model.graph.nodes] == [0, 84, 0, 0, 28]
+    assert str(model.graph.nodes[3].shape) == "6x8x3"
+
+
 @pytest.mark.keras
 @pytest.mark.parametrize(
     ("name", "tolerance"),
@@ -114,6 +120,7 @@ def test_a_norm_without_a_convolution_is_a_scale_and_repeated_values_an_upsample
         ("groups", 1e-5),
         ("float16", 1e-5),
         ("residual", 1e-5),
+        ("shared", 1e-5),
         ("int8", 1e-2),  # TFLite rounds the maps to 8 bits too
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from archspec.errors import Problem, UsageError
@@ -81,6 +81,8 @@ class ModelBuilder:
         self._names = _Names()
         self.helpers: set[str] = set()
         """Names of nodes that a reader added in vain: no note says that they are left out."""
+        self._owners: dict[tuple[Op, Hashable], Node] = {}
+        """The first layer with each weights, by its op and the weights' key."""
         self._renamed: list[str] = []
         self._differing: list[str] = []
         if not inputs:
@@ -101,6 +103,7 @@ class ModelBuilder:
         type_name: str,
         declared: Sequence[int | None] | None = None,
         arrays: Iterable[Weight] | None = None,
+        weights: Hashable = None,
     ) -> Node:
         """Add a layer that archspec knows.
 
@@ -111,6 +114,8 @@ class ModelBuilder:
             type_name: The layer's type in the file.
             declared: The shape of its output in the file, channels last without the batch.
             arrays: The weights that the file has for it, for the case that it does not fit.
+            weights: What its weights are called in the file, all of them: a later layer with the
+                same op and weights shares them. None if it has none, or none can be shared.
 
         Returns:
             Its node: an unknown layer where the op does not fit the inputs.
@@ -120,6 +125,9 @@ class ModelBuilder:
             return self.unknown(
                 type_name, *inputs, name=name, reason=reason, declared=declared, arrays=arrays
             )
+        owner = self._owners.get((op, weights)) if weights else None
+        if owner is not None:
+            return self.share(owner, *inputs, name=name, type_name=type_name, declared=declared)
         unique = self._name(name, type_name)
         try:
             node = self._builder.place(op, unique, inputs)
@@ -127,6 +135,8 @@ class ModelBuilder:
             if self._builder.full:
                 raise self._refused(problem) from None
             return self._unknown(unique, type_name, problem.message, inputs, declared, arrays)
+        if weights:
+            self._owners[op, weights] = node
         if declared is not None:
             self.compare(node, tuple(declared))
         return node

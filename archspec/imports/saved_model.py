@@ -13,7 +13,7 @@ import mmap
 import operator
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
@@ -161,6 +161,9 @@ class Waiting:
     channels: int
     is_norm: bool = False
     """Whether it is the product of a batch norm, whose offset follows."""
+    is_reshaped: bool = False
+    """Whether it has other axes until its bias follows: a convolution of a sequence has one more, a
+    product at each place has the places in the batch."""
     node: Node | None = None
     """Its node, once it is added."""
 
@@ -175,6 +178,15 @@ class Spread:
     step: Step | None = None
     """The convolution of it, if that came already."""
     kernel: Any = None
+
+
+@dataclass(frozen=True)
+class Widened:
+    """A sequence with an axis of 1 more, as convolutions and pools of sequences read it."""
+
+    x: Node
+    axis: int
+    """The axis that it has more, from 0 without the batch."""
 
 
 @dataclass(frozen=True)
@@ -215,6 +227,11 @@ class Step:
         """Return the shape that the file declares for an output."""
         shapes = self.attributes.get("_output_shapes", {}).get("list", {}).get("shape", [])
         return _dims(shapes[output]) if output < len(shapes) else None
+
+    @property
+    def declared_outputs(self) -> int:
+        """Number of outputs whose shapes the file declares."""
+        return len(self.attributes.get("_output_shapes", {}).get("list", {}).get("shape", []))
 
 
 @dataclass
@@ -288,6 +305,8 @@ class _Net:
         kind: type[Element],
         *inputs: Node,
         by: Step | None = None,
+        weights: Sequence[Any] = (),
+        without: int | None = None,
         **arguments: Any,
     ) -> Node:
         """Add an op for an operator.
@@ -297,36 +316,55 @@ class _Net:
             kind: The op's class.
             inputs: The nodes that it reads.
             by: The operator that has the name, if that is another.
+            weights: The values that are its weights.
+            without: The axis that the operator's output has more, from 0 without the batch.
             arguments: The op's arguments.
         """
+        variables = [each for value in weights for each in _variables(value)]
+        self.count(variables)
         try:
             op: Op = kind.parse(arguments)
         except ArgumentProblems as problems:
             return self.unknown(step, *inputs, reason=str(problems))
         name = self.name(by or step)
         self.names.add(name)
+        declared = _without_batch(step.declared())
+        if declared is not None and without is not None:
+            declared = declared[:without] + declared[without + 1 :]
+        if kind is FullyConnected and declared and len(declared) < len(inputs[0].shape):
+            declared = None  # its places stand in the batch
         return self.builder.add(
-            op, *inputs, name=name, type_name=step.kind, declared=_without_batch(step.declared())
+            op,
+            *inputs,
+            name=name,
+            type_name=step.kind,
+            declared=declared,
+            weights=tuple(each.name for each in variables),
         )
+
+    def count(self, variables: Iterable[Variable]) -> None:
+        """Count the variables of a layer, each once."""
+        self.params.update({each.name: prod(each.shape) for each in variables})
 
     def unknown(
         self,
         step: Step,
         *inputs: Node,
         reason: str = "archspec does not know this operator",
-        output: int = 0,
+        output: int | None = 0,
         weights: Sequence[Any] = (),
     ) -> Node:
-        """Add a layer that archspec does not know."""
+        """Add a layer that archspec does not know; its shape is that of an output, or of none."""
         name = self.name(step)
         self.names.add(name)
         variables = {each.name: each for value in weights for each in _variables(value)}
+        self.count(variables.values())
         return self.builder.unknown(
             step.kind,
             *inputs,
             name=name,
             reason=reason,
-            declared=_without_batch(step.declared(output)),
+            declared=None if output is None else _without_batch(step.declared(output)),
             arrays=tuple(
                 Weight(each.name, each.shape, each.trainable) for each in variables.values()
             ),
@@ -337,7 +375,7 @@ class _Net:
         if isinstance(value, Waiting):
             value.node = value.node or value.add(value.step, None)
             return value.node
-        if isinstance(value, Spread | Repeated):
+        if isinstance(value, Spread | Repeated | Widened):
             return value.x
         return value if isinstance(value, Node) else None
 
@@ -494,7 +532,7 @@ def _made(net: _Net, scope: Scope, step: Step, values: list[Any], depth: int) ->
         return values if step.kind == "IdentityN" else values[0]
     if step.kind == "Shape":
         return Extents()
-    if not any(isinstance(value, Node | Waiting | Spread | Repeated) for value in values):
+    if not any(isinstance(value, Node | Waiting | Spread | Repeated | Widened) for value in values):
         if any(isinstance(value, Extents) for value in values):
             return Extents()
         return _computed(step, values)
@@ -507,9 +545,18 @@ def _made(net: _Net, scope: Scope, step: Step, values: list[Any], depth: int) ->
         or (is_repeated and step.kind not in _ON_REPEATED)
     ):
         inputs = [node for node in map(net.node, values) if node is not None]
-        reason = "archspec does not know this operator"
-        return net.unknown(step, *inputs, reason=reason, weights=values)
+        outputs = _outputs(scope, step)
+        reason = _REASONS.get(step.kind, "archspec does not know this operator")
+        output = 0 if outputs == 1 else None
+        return [net.unknown(step, *inputs, reason=reason, output=output, weights=values)] * outputs
     return rule(net, scope, step, values)
+
+
+def _outputs(scope: Scope, step: Step) -> int:
+    """Return the number of an operator's outputs, as far as any is read or declared."""
+    sources = [_source(each) for by in scope.readers.get(step.name, ()) for each in by.inputs]
+    read = [number for name, number in sources if name == step.name]
+    return max(max(read, default=0) + 1, step.declared_outputs, 1)
 
 
 def _computed(step: Step, values: list[Any]) -> Any:
@@ -550,6 +597,14 @@ _ARITHMETIC: Final[Mapping[str, Callable[..., float]]] = {
 """Operators that are computed of small constants, as a Normalization layer has them."""
 
 
+_LOOP: Final = "it repeats its steps as often as the values say when it runs"
+_BRANCH: Final = "it chooses its steps by the values when it runs"
+_REASONS: Final[Mapping[str, str]] = {
+    "While": _LOOP, "StatelessWhile": _LOOP,
+    "If": _BRANCH, "StatelessIf": _BRANCH, "Case": _BRANCH, "StatelessCase": _BRANCH,
+}  # fmt: skip
+"""Why operators that no table can show are unknown."""
+
 _CALLS: Final = {"PartitionedCall", "StatefulPartitionedCall"}
 _SAME: Final = {
     "Identity", "IdentityN", "ReadVariableOp", "StopGradient", "PreventGradient", "CheckNumerics",
@@ -563,6 +618,8 @@ _REFORMED: Final = {"Reshape", "Squeeze", "ExpandDims"}
 _ON_SPREAD: Final = {"Conv2D", "DepthwiseConv2dNative", "BatchToSpaceND"}
 """Operators that may read a map whose places stand in the batch."""
 
+_ON_WIDENED: Final = {"Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool"}
+"""Operators that may read a sequence with an axis more."""
 
 _ON_REPEATED: Final = {"Tile", "Reshape"}
 """Operators that may read a map whose values are repeated along an axis of its own."""
@@ -652,10 +709,9 @@ def _integers(value: Any) -> list[int] | None:
 Rule: TypeAlias = Callable[[_Net, Scope, Step, "list[Any]"], Any]
 
 
-def _use(net: _Net, *weights: Any) -> dict[str, Any]:
-    """Count the variables of a layer, and return whether it is trained, if it is not."""
+def _frozen(*weights: Any) -> dict[str, Any]:
+    """Return the argument of a layer with weights that training does not change."""
     variables = [each for value in weights for each in _variables(value)]
-    net.params.update({each.name: prod(each.shape) for each in variables})
     is_frozen = bool(variables) and not any(each.trainable for each in variables)
     return {"trainable": False} if is_frozen else {}
 
@@ -664,6 +720,14 @@ def _spatial(step: Step, name: str) -> list[int]:
     """Return an attribute along the places, of one number for each axis."""
     numbers = step.integers(name) or [1, 1, 1, 1]
     return numbers[2:] if step.word("data_format").startswith("NC") else numbers[1:-1]
+
+
+def _along(step: Step, name: str, read: Any) -> list[int]:
+    """Return an attribute along the axes of what is read; without that which a sequence gained."""
+    numbers = _spatial(step, name)
+    if isinstance(read, Widened):
+        del numbers[read.axis : read.axis + 1]
+    return numbers
 
 
 def _one(extents: Sequence[int]) -> int | tuple[int, ...]:
@@ -692,8 +756,8 @@ def convolution(net: _Net, scope: Scope, step: Step, values: list[Any]) -> Any:
     x, kernel = values
     if isinstance(x, Spread):
         return replace(x, step=step, kernel=kernel)
-    dilation = _spatial(step, "dilations") if step.integers("dilations") else [1]
-    return _convolution(net, scope, step, step, net.node(x), kernel, _padding(step), dilation)
+    dilation = _along(step, "dilations", x) if step.integers("dilations") else [1]
+    return _convolution(net, scope, step, step, x, kernel, _padding(step), dilation)
 
 
 def _convolution(
@@ -701,19 +765,20 @@ def _convolution(
     scope: Scope,
     step: Step,
     last: Step,
-    x: Any,
+    read: Any,
     kernel: Any,
     padding: Any,
     dilation: Sequence[int],
 ) -> Any:
-    shape = _shape(kernel)
+    shape, x = _shape(kernel), net.node(read)
+    strides = _along(step, "strides", read)
     if x is None or len(shape) < 3 or not x.shape or min(shape) < 1 or _is_first(step):
         inputs = [] if x is None else [x]
         reason = "its kernel, or its input, is not known"
         return net.unknown(last, *inputs, reason=reason, weights=[kernel])
     arguments: dict[str, Any] = {
         "kernel": _one(shape[:-2]),
-        "stride": _one(_spatial(step, "strides")),
+        "stride": _one(strides),
         "padding": padding,
         "dilation": _one(dilation),
     }
@@ -727,10 +792,23 @@ def _convolution(
         arguments |= {"filters": filters, "groups": max(channels // shape[-2], 1)}
 
     def add(after: Step, bias: Any) -> Node:
-        own = arguments | _use(net, kernel, bias)
-        return net.add(after, kind, x, by=step, bias=bias is not None, **own)
+        own = arguments | _frozen(kernel, bias)
+        weights = [kernel, bias]
+        return net.add(
+            after,
+            kind,
+            x,
+            by=step,
+            without=read.axis if isinstance(read, Widened) and after is last else None,
+            weights=weights,
+            bias=bias is not None,
+            **own,
+        )
 
-    return _later(scope, last, filters, add)
+    later = _later(scope, last, filters, add)
+    if isinstance(later, Waiting):
+        later.is_reshaped = isinstance(read, Widened)
+    return later
 
 
 def _is_first(step: Step) -> bool:
@@ -756,7 +834,8 @@ def transposed(net: _Net, scope: Scope, step: Step, values: list[Any]) -> Any:
             stride=_one(_spatial(step, "strides")),
             padding=_padding(step),
             bias=bias is not None,
-            **_use(net, kernel, bias),
+            weights=[kernel, bias],
+            **_frozen(kernel, bias),
         )
 
     return _later(scope, step, shape[-2], add)
@@ -772,12 +851,21 @@ def mat_mul(net: _Net, scope: Scope, step: Step, values: list[Any]) -> Any:
     each_place: dict[str, Any] = {"each_place": True} if node.shape.rank > 1 else {}
 
     def add(after: Step, bias: Any) -> Node:
-        own = each_place | _use(net, kernel, bias)
         return net.add(
-            after, FullyConnected, node, by=step, units=units, bias=bias is not None, **own
+            after,
+            FullyConnected,
+            node,
+            by=step,
+            weights=[kernel, bias],
+            units=units,
+            bias=bias is not None,
+            **each_place | _frozen(kernel, bias),
         )
 
-    return _later(scope, step, units, add)
+    later = _later(scope, step, units, add)
+    if isinstance(later, Waiting):
+        later.is_reshaped = len(node.shape) > 1
+    return later
 
 
 def batch_norm(net: _Net, scope: Scope, step: Step, values: list[Any]) -> Any:  # noqa: ARG001
@@ -786,7 +874,6 @@ def batch_norm(net: _Net, scope: Scope, step: Step, values: list[Any]) -> Any:  
     node = net.node(x)
     if node is None or _is_first(step):
         return net.unknown(step, *([] if node is None else [node]), weights=values)
-    _use(net, mean, variance)
     return net.add(
         step,
         BatchNorm,
@@ -794,7 +881,8 @@ def batch_norm(net: _Net, scope: Scope, step: Step, values: list[Any]) -> Any:  
         epsilon=step.real("epsilon", 1e-4),
         scale=isinstance(gamma, Variable),
         center=isinstance(beta, Variable),
-        **_use(net, gamma, beta),
+        weights=[gamma, beta, mean, variance],
+        **_frozen(gamma, beta),
     )
 
 
@@ -872,12 +960,12 @@ def mul(net: _Net, scope: Scope, step: Step, values: list[Any]) -> Any:
             # and beta if there is one.
             outer = [each for each in dict.fromkeys(_variables(offset)) if each not in inner]
             learned = [each for each in (*inner, *outer) if each.trainable]
-            _use(net, *inner, *outer)
             return net.add(
                 after,
                 BatchNorm,
                 x,
                 by=step,
+                weights=[*inner, *outer],
                 epsilon=_epsilon(weight),
                 scale=len(inner) > 1,
                 center=len(outer) > 1,
@@ -890,8 +978,8 @@ def mul(net: _Net, scope: Scope, step: Step, values: list[Any]) -> Any:
         return net.unknown(step, x, reason=reason, weights=values)
 
     def add_scale(after: Step, bias: Any) -> Node:
-        own = _use(net, weight, bias)
-        return net.add(after, Scale, x, by=step, bias=bias is not None, **own)
+        own, weights = _frozen(weight, bias), [weight, bias]
+        return net.add(after, Scale, x, by=step, weights=weights, bias=bias is not None, **own)
 
     return _later(scope, step, channels, add_scale)
 
@@ -932,8 +1020,9 @@ def _pool(kind: type[Op]) -> Rule:
             step,
             kind,
             x,
-            size=_one(_spatial(step, "ksize")),
-            stride=_one(_spatial(step, "strides")),
+            without=values[0].axis if isinstance(values[0], Widened) else None,
+            size=_one(_along(step, "ksize", values[0])),
+            stride=_one(_along(step, "strides", values[0])),
             padding=_padding(step),
         )
 
@@ -1016,14 +1105,20 @@ def _axis(axis: int, x: Node) -> str | None:
     return names[place - 1] if 1 <= place <= len(names) else None
 
 
-def reshape(net: _Net, scope: Scope, step: Step, values: list[Any]) -> Any:  # noqa: ARG001
-    if isinstance(values[0], Repeated):
-        return _repeated(net, step, values[0])
+def reshape(net: _Net, scope: Scope, step: Step, values: list[Any]) -> Any:
+    first = values[0]
+    if isinstance(first, Repeated):
+        return _repeated(net, step, first)
+    is_read_once = len(scope.readers.get(step.name, ())) == 1
+    if isinstance(first, Waiting) and first.is_reshaped and is_read_once:
+        return first
     x, declared = net.node(values[0]), _without_batch(step.declared())
     if x is None:
         return net.unknown(step)
     if declared is None or None in declared:
         wanted = _integers(values[1]) if len(values) > 1 else None
+        if _is_product_at_each_place(scope, step, x):
+            return x
         if wanted is None or len(wanted) < 2 or min(wanted[1:]) < 1:
             return net.unknown(step, x, reason="its shape is computed as the model runs")
         declared = tuple(wanted[1:])
@@ -1034,13 +1129,31 @@ def reshape(net: _Net, scope: Scope, step: Step, values: list[Any]) -> Any:  # n
     return net.add(step, Reshape, x, to=declared)
 
 
+def _is_product_at_each_place(scope: Scope, step: Step, x: Node) -> bool:
+    """Whether places are moved into the batch for a matrix product, as Keras's Dense does."""
+    readers = scope.readers.get(step.name, [])
+    dims = step.declared()
+    return (
+        [each.kind for each in readers] == ["MatMul"]
+        and dims is not None
+        and len(dims) == 2
+        and len(x.shape) > 1
+        and dims[0] is None
+        and dims[1] in (None, x.shape.channels)
+        and "/Tensordot" in step.name
+    )
+
+
 def expand_dims(net: _Net, scope: Scope, step: Step, values: list[Any]) -> Any:
     """Add an axis; if its values are then repeated along it, as UpSampling2D does, with those."""
     x, axis = net.node(values[0]), _integers(values[1])
     readers = scope.readers.get(step.name, [])
-    if x is not None and x.shape and axis and [each.kind for each in readers] == ["Tile"]:
+    if x is not None and x.shape and axis and len(readers) == 1:
         place = axis[0] if axis[0] >= 0 else axis[0] + len(x.shape) + 2
-        return Repeated(x, place - 1)
+        if readers[0].kind == "Tile":
+            return Repeated(x, place - 1)
+        if readers[0].kind in _ON_WIDENED and x.shape.rank == 1 and place in (1, 2):
+            return Widened(x, place - 1)
     return reshape(net, scope, step, values[:1])
 
 
@@ -1072,7 +1185,9 @@ def transpose(net: _Net, scope: Scope, step: Step, values: list[Any]) -> Any:  #
     names = names_of_axes(x.shape) if x is not None and x.shape else ()
     if x is None or not order or order[0] != 0 or sorted(order) != list(range(len(names) + 1)):
         return net.unknown(step, *([] if x is None else [x]), reason="it moves the batch")
-    return net.add(step, Permute, x, to=[names[place - 1] for place in order[1:]])
+    if order == sorted(order):
+        return x
+    return net.add(step, Permute, x, to=tuple(names[place - 1] for place in order[1:]))
 
 
 def pad(net: _Net, scope: Scope, step: Step, values: list[Any]) -> Any:  # noqa: ARG001

@@ -170,8 +170,9 @@ class _Net:
             name=name,
             type_name=operator.kind,
             declared=self.declared(tensor),
+            weights=self.kernels(stored),
         )
-        if stored and not isinstance(node.op, Unknown):
+        if stored and not node.layer.owner and not isinstance(node.op, Unknown):
             shapes = [weight.shape for weight in node.layer.weights]
             self.arrays[node.name] = [
                 each._replace(shape=shape) for each, shape in zip(stored, shapes, strict=True)
@@ -188,6 +189,16 @@ class _Net:
         return self.builder.add(
             activation, node, name=name, type_name=operator.kind, declared=declared
         )
+
+    def kernels(self, stored: Sequence[Stored]) -> tuple[int, ...]:
+        """Return the tensors of a layer's weights; none if they may be another layer's by chance.
+
+        The converter merges equal constants, as the biases of layers that were never trained; equal
+        kernels are those of a layer that is used twice.
+        """
+        indices = tuple(each.tensor for each in stored)
+        is_kernel = bool(indices) and len(self.tensor(indices[0]).shape or ()) > 1
+        return indices if is_kernel else ()
 
     def unknown(
         self,
@@ -764,7 +775,9 @@ def transpose(net: _Net, operator: Operator) -> Node:
     names = names_of_axes(x.shape) if x.shape else ()
     if not order or order[0] != 0 or sorted(order) != list(range(len(names) + 1)):
         return net.unknown(operator, x, reason="it moves the batch")
-    return net.add(operator, Permute, x, to=[names[place - 1] for place in order[1:]])
+    if order == sorted(order):
+        return x
+    return net.add(operator, Permute, x, to=tuple(names[place - 1] for place in order[1:]))
 
 
 def pad(net: _Net, operator: Operator) -> Node:

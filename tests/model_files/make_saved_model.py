@@ -40,6 +40,27 @@ def keras_export(folder: Path) -> None:
     keras.Model(image, x).export(folder, verbose=False)
 
 
+def shared(folder: Path) -> None:
+    """A sequence, which goes twice through one convolution, and through Dense at each place."""
+    sequence = keras.Input((12, 5), name="sequence")
+    share = layers.Conv1D(5, 3, padding="same", activation="relu", name="share")
+    x = share(share(sequence))
+    x = layers.Conv1D(6, 4, strides=2, dilation_rate=1, name="strided")(x)
+    x = layers.MaxPooling1D(2, name="pool")(x)
+    x = layers.Dense(7, name="dense")(x)
+    x = layers.Permute((2, 1), name="permute")(x)
+    x = layers.Reshape((7, 2, 1), name="reshape")(x)
+    x = layers.Dense(4, name="squeeze")(x)
+    keras.Model(sequence, layers.Flatten(name="flatten")(x)).export(folder, verbose=False)
+
+
+def recurrent(folder: Path) -> None:
+    """A recurrence, which is a loop in the graph."""
+    sequence = keras.Input((12, 5), name="sequence")
+    x = layers.GRU(4, name="recurrence")(sequence)
+    keras.Model(sequence, layers.Dense(3, name="scores")(x)).export(folder, verbose=False)
+
+
 class _Module(tf.Module):
     """A network that is written without Keras, with a function that calls another."""
 
@@ -74,7 +95,12 @@ def module(folder: Path) -> None:
     tf.saved_model.save(model, str(folder), signatures=call)
 
 
-FILES: dict[str, Callable[[Path], None]] = {"keras_export": keras_export, "module": module}
+FILES: dict[str, Callable[[Path], None]] = {
+    "keras_export": keras_export,
+    "module": module,
+    "recurrent": recurrent,
+    "shared": shared,
+}
 """The writer of each model, by its name."""
 
 if __name__ == "__main__":

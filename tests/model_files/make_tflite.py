@@ -51,6 +51,14 @@ def norms() -> bytes:
     return _convert(keras.Model(image, layers.Dense(10, "softmax", name="scores")(x)))
 
 
+def shared() -> bytes:
+    """A convolution that is used twice, and axes that change places."""
+    image = keras.Input((8, 6, 3))
+    share = layers.Conv2D(3, 3, padding="same", name="share")
+    x = layers.Permute((2, 1, 3), name="permute")(share(share(image)))
+    return _convert(keras.Model(image, layers.Conv2D(4, (1, 2), name="conv")(x)))
+
+
 def _padded() -> keras.Model:
     x = image = keras.Input((16, 16, 3))
     x = layers.ZeroPadding2D(1, name="pad")(x)
@@ -157,6 +165,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     "int8": int8,
     "sparse": sparse,
     "residual": residual,
+    "shared": shared,
 }
 """The bytes of each file, by its name."""
 
