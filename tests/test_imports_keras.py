@@ -1,6 +1,7 @@
 """Keras's files of every version as networks, read without Keras."""
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from support.specs import spec_of
 
 import archspec
 from archspec.compile.expand import expand
+from archspec.errors import UsageError
 from archspec.graph.graph import Graph, Node
 from archspec.imports.keras.calls import NoArrays, walk
 from archspec.imports.keras.config import UnfamiliarError
@@ -221,6 +223,92 @@ def test_a_file_of_weights_alone_is_a_table_of_weights():
     assert params["inner_norm"] == 12
     assert model.params == truth_of("zoo-3.15.1")["params"]
     assert "holds weights alone" in model.notes[0]
+
+
+def weights_file(path: Path, **arrays: tuple[int, ...]) -> Path:
+    """Write weights as Keras 3 does; `layers__conv__vars__0` is layers/conv/vars/0."""
+    with h5py.File(path, "w") as file:
+        for name, shape in arrays.items():
+            file[name.replace("__", "/")] = np.zeros(shape, "float32")
+    return path
+
+
+def test_the_weights_of_a_class_of_its_own_stand_under_its_attributes(tmp_path):
+    """Keras puts them beside `layers`; the optimizer and metrics are no layers."""
+    arrays: dict[str, tuple[int, ...]] = {
+        "layers__stem__vars__0": (3, 4),
+        "blocks__res__conv__vars__0": (4, 4),
+        "blocks__res__vars__0": (2,),
+        "blocks__res_1__vars__0": (2,),
+        "scores__vars__0": (4, 2),
+        "vars__0": (),
+        "optimizer__vars__0": (100,),
+        "loss_tracker__vars__0": (),
+    }
+    path = weights_file(tmp_path / "net.weights.h5", **arrays)
+    model = archspec.load(path)
+    params = {node.name: node.layer.params for node in model.graph.nodes[1:]}
+    assert params == {"stem_1": 12, "res_2": 2 + 16, "res_3": 2, "scores_4": 8}
+
+    whole = tmp_path / "net.keras"
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.writestr("config.json", json.dumps({"class_name": "Net", "config": {"depth": 2}}))
+        archive.writestr("metadata.json", json.dumps({"keras_version": "3.15.1"}))
+        archive.write(path, "model.weights.h5")
+    model = archspec.load(whole)
+    assert model.params == 12 + 18 + 2 + 8
+    assert model.notes[0].startswith("Net is a class of its own")
+    (tmp_path / "net.json").write_text(json.dumps({"class_name": "Net", "config": {"layers": 2}}))
+    with pytest.raises(UsageError, match="Net is a class of its own"):
+        archspec.load(tmp_path / "net.json")
+
+
+def test_the_weights_of_a_model_at_each_time_are_counted(tmp_path):
+    arrays: dict[str, tuple[int, ...]] = {
+        "layers__time_distributed__vars__0": (),
+        "layers__time_distributed__layer__layers__conv__vars__0": (3, 3, 3, 4),
+    }
+    model = archspec.load(weights_file(tmp_path / "net.weights.h5", **arrays))
+    assert model.params == 1 + 108
+
+
+def test_a_layer_of_which_the_second_output_alone_is_used_keeps_its_weights(tmp_path):
+    """A recurrent layer that gives its state to another, as in translation."""
+    shapes = {"kernel": (3, 16), "recurrent_kernel": (4, 16), "bias": (16,)}
+    lstm = {"name": "lstm", "units": 4, "return_state": True}
+    layers = [
+        {
+            "class_name": "InputLayer",
+            "name": "words",
+            "config": {"name": "words", "batch_input_shape": [None, 5, 3]},
+            "inbound_nodes": [],
+        },
+        {
+            "class_name": "LSTM",
+            "name": "lstm",
+            "config": lstm,
+            "inbound_nodes": [[["words", 0, 0, {}]]],
+        },
+    ]
+    config = {
+        "name": "net",
+        "layers": layers,
+        "input_layers": [["words", 0, 0]],
+        "output_layers": [["lstm", 0, 1], ["lstm", 0, 2]],
+    }
+    path = tmp_path / "net.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = json.dumps({"class_name": "Model", "config": config})
+        group = file.create_group("model_weights")
+        group.attrs["layer_names"] = ["words", "lstm"]
+        group.create_group("words").attrs["weight_names"] = []
+        group.create_group("lstm").attrs["weight_names"] = list(shapes)
+        for name, shape in shapes.items():
+            group["lstm"][name] = np.zeros(shape, "float32")
+    model = archspec.load(path)
+    params = {node.name: node.layer.params for node in model.graph.nodes}
+    assert params == {"words": 0, "lstm/output1": 48 + 64 + 16, "lstm/output2": 0}
+    assert {each.reason for each in model.unknown} == {"it returns its state too"}
 
 
 def test_long_lists_of_names_are_cut_into_pieces(tmp_path):

@@ -72,6 +72,11 @@ def layers_of(model: LayerConfig) -> list[LayerConfig] | None:
     return layers if isinstance(layers, list) else None
 
 
+def is_own_class(model: LayerConfig) -> bool:
+    """Return whether a model is of a user's class, whose file does not say which layers it has."""
+    return layers_of(model) is None and class_of(model) not in ("Functional", "Model", "Sequential")
+
+
 def is_joined(model: LayerConfig) -> bool:
     """Return whether a model says how its layers are joined, as a functional one does."""
     return isinstance(model["config"], Mapping) and "input_layers" in model["config"]

@@ -83,6 +83,8 @@ class KerasLayer:
     """Padding of the input by the layer before."""
     extra: int = 0
     """Parameters that Keras counts beside the arrays in the file."""
+    reason: str = ""
+    """Why archspec does not know the layer; empty if it does."""
     parts: dict[str, Node] = field(default_factory=dict)
     """Nodes that the call became, by their names within the layer."""
 
@@ -180,7 +182,9 @@ class KerasLayer:
 
     def unknown(self, reason: str, output: int = 0) -> Node:
         """Add a layer that archspec does not know, with the shape and weights in the file."""
-        if output or self.first is not None:  # the weights are the first output's, or call's
+        self.reason = reason
+        # The weights are the first output's that is used, and the first call's.
+        if output != min(self.used, default=0) or self.first is not None:
             arrays: list[Weight] | None = []
         else:
             arrays = None if self.stored is None else self.listed(self.stored)

@@ -187,7 +187,7 @@ def _from_hdf5(path: Path, stream: io.BufferedReader) -> ModelFile:
         weights, place = file.get("model_weights"), "model_weights/"
         if not isinstance(weights, Group):
             refuse(path, "it has no model_weights")
-    elif not (names_in(file, "layer_names") or any(name in file for name in LAYERS)):
+    elif not (names_in(file, "layer_names") or any(name in file for name in (*LAYERS, "vars"))):
         raise UsageError(f"{path} holds neither a Keras model nor a model's weights")
     version, backend = (
         _bytes(file.attrs.get(name, weights.attrs.get(name, b""))).decode(errors="replace")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from archspec.declare.declaration import DeclarationError
-from archspec.errors import Problem
+from archspec.errors import Problem, UsageError
 from archspec.graph.graph import Node
 from archspec.imports.building import ModelBuilder
 from archspec.imports.keras import (
@@ -32,6 +32,7 @@ from archspec.imports.keras.config import (
     UnfamiliarError,
     class_of,
     is_operator,
+    is_own_class,
     shape_without_batch,
 )
 from archspec.imports.keras.layer import Function, KerasLayer, Padding, StoredArray, UnlikeError
@@ -73,11 +74,19 @@ def read_file(path: Path) -> ImportedModel:
         from archspec.imports.keras.text import read_text  # noqa: PLC0415  (imports PyYAML)
 
         config, form = read_text(path)
+        if is_own_class(config):
+            raise UsageError(
+                f"{path} has no layers: {class_of(config)} is a class of its own, and only its "
+                "Python code says which layers it has; export the model where that is "
+                "(`model.export(folder)`), and read the folder"
+            )
         version = str(config.get("keras_version", ""))
         return _model(path, config, NoArrays(), version, form, has_weights=False)
     with open_model(path) as file:
         if file.config is None:
             return read_weights(file)
+        if is_own_class(file.config):
+            return read_weights(file, class_of(file.config))
         form = ".keras" if file.by_place else "HDF5"
         return _model(path, file.config, arrays_of(file), file.version, form, has_weights=True)
 
@@ -185,7 +194,10 @@ class _Reader:
 
     def _end_name(self, name: str, key: Hashable) -> str:
         """Return an output's name: that of its layer where the file only has a number."""
-        return "-".join(key.path) if name.isdigit() and isinstance(key, Tensor) else name
+        if not name.isdigit() or not isinstance(key, Tensor):
+            return name
+        layer = "-".join(key.path)
+        return f"{layer}-output{key.output}" if key.output else layer
 
     def _walked(self, config: LayerConfig, arrays: Arrays) -> Iterator[Call]:
         self.outputs = yield from walk(config, arrays, self.keys)
@@ -214,7 +226,7 @@ class _Reader:
         """Return the node of a tensor."""
         if key not in self.nodes and isinstance(key, Tensor):
             layer = self.layers[key.path]
-            reason = "archspec does not know how many outputs it has"
+            reason = layer.reason or "archspec does not know how many outputs it has"
             self.nodes[key] = layer.unknown(reason, key.output)
         return self.nodes[key]
 
@@ -228,6 +240,8 @@ class _Reader:
         if len(call.inputs) == 1:
             layer.padding = self.paddings.get(call.inputs[0])
         function = _function_of(call.layer, layer)
+        if isinstance(layer.kwargs.get("mask"), Node):
+            function = _unknown("a mask says which places it leaves out")
         try:
             made = function(layer)
         except UnlikeError as error:

@@ -36,7 +36,9 @@ def arrays_of(file: ModelFile) -> Arrays:
 def layers_in(file: ModelFile) -> list[StoredLayer]:
     """Return the layers with weights in a file of weights alone, in its order."""
     if file.by_place:
-        return list(_placed(file.weights, ()))
+        attributes = attributes_of(file.weights)
+        owned = [each for name in attributes for each in _layer(file.weights[name], name, ())]
+        return [*_placed(file.weights, ()), *owned]
     return [layer for name in names_in(file.weights, "layer_names") for layer in _named(file, name)]
 
 
@@ -174,24 +176,30 @@ def _number(place: str) -> int:
     return int(place.rpartition("_")[2]) if re.search(r"_\d+$", place) else 0
 
 
-def _variables(group: Any) -> list[Any]:
+def _variables(group: Any, *, is_model: bool = False) -> list[Any]:
     """Return a layer's arrays, and after them those of the layers in it.
 
     Keras calls the arrays 0, 1, 2 and so on.
+
+    Args:
+        group: The layer's group.
+        is_model: Whether the layer may be a model, whose layers have arrays of their own.
     """
     variables = group.get("vars", {})
     own = []
     if all(map(str.isdigit, variables)):
         own = [variables[place] for place in sorted(variables, key=int)]
     inner = [name for name in group if name != "vars" and name not in _NO_WEIGHTS]
+    if is_model:
+        inner = [name for name in inner if name not in LAYERS]
     for name in sorted(inner, key=_order_of_part):
         if hasattr(group[name], "keys"):
             own += _variables(group[name])
     return own
 
 
-_NO_WEIGHTS: Final = frozenset({"seed_generator", "_seed_generator", *LAYERS})
-"""Groups in a layer's that are no weights of it: states of random numbers, and a model's layers."""
+_NO_WEIGHTS: Final = frozenset({"seed_generator", "_seed_generator"})
+"""Groups in a layer's that are no weights of it: states of random numbers."""
 
 _PARTS: Final = (
     "cell", "forward_layer", "backward_layer",
@@ -207,15 +215,39 @@ def _order_of_part(name: str) -> tuple[int, str, int]:
 
 
 def _placed(group: Any, scope: tuple[str, ...]) -> Iterator[StoredLayer]:
+    """Yield the layers of a model, class by class."""
     layers = _container(group)
     for place in sorted(layers, key=lambda place: (_kind(place), _number(place))):
-        layer = layers[place]
-        arrays = tuple(_variables(layer))
-        if arrays:
-            name = layer["vars"].attrs.get("name", "")
-            kind = _kind(place)
-            yield StoredLayer(str(name), (*scope, kind), kind, arrays)
-        yield from _placed(layer, (*scope, place))
+        yield from _layer(layers[place], place, scope)
+
+
+def _layer(group: Any, place: str, scope: tuple[str, ...]) -> Iterator[StoredLayer]:
+    """Yield a layer and those in it; a list of layers is a group without arrays of its own."""
+    if not hasattr(group, "keys"):
+        return
+    kind = _kind(place)
+    if "vars" not in group:
+        for inner in sorted(group, key=lambda place: (_kind(place), _number(place))):
+            yield from _layer(group[inner], inner, (*scope, place))
+        return
+    arrays = tuple(_variables(group, is_model=True))
+    if arrays:
+        name = group["vars"].attrs.get("name", "")
+        yield StoredLayer(str(name), (*scope, kind), kind, arrays)
+    yield from _placed(group, (*scope, place))
+
+
+def attributes_of(group: Any) -> list[str]:
+    """Return the attributes of a model of a class of its own that hold layers, by their names.
+
+    Its optimizer and its metrics, whose arrays are single numbers, are no layers.
+    """
+    names = [name for name in group if name not in (*LAYERS, "vars") and "optimizer" not in name]
+    return [
+        name
+        for name in names
+        if any(array.shape for layer in _layer(group[name], name, ()) for array in layer.arrays)
+    ]
 
 
 def _named(file: ModelFile, name: str) -> Iterator[StoredLayer]:

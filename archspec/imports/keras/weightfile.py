@@ -45,17 +45,29 @@ def _plain(array: Any) -> Any:
     return (array.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
 
 
-def read_weights(file: ModelFile) -> ImportedModel:
-    """Return the layers of a file of weights alone, one after the other, as unknown layers."""
+def read_weights(file: ModelFile, kind: str = "") -> ImportedModel:
+    """Return the layers of a file of weights alone, one after the other, as unknown layers.
+
+    Args:
+        file: The file.
+        kind: The class of the model, if it is one of the user's own.
+    """
+    reason = "the file holds weights alone"
+    if kind:
+        reason = f"only the Python code of {kind} says how it is joined"
     model = ModelBuilder(
         file.path,
         {"input": ()},
         name=file.path.stem.removesuffix(".weights"),
-        format_name=f"Keras {file.version} weights".replace("  ", " "),
+        format_name=f"Keras {file.version} {'model' if kind else 'weights'}".replace("  ", " "),
     )
+    holds = "The file holds weights alone"
+    if kind:
+        holds = f"{kind} is a class of its own, of which Keras saves weights alone"
     model.note(
-        "The file holds weights alone: how the layers are joined, and what they compute, is not in "
-        "it. They are listed in the file's order."
+        f"{holds}: how the layers are joined, and what they compute, is not in the file. They are "
+        "listed in its order. For the whole table, export the model where its class is "
+        "(`model.export(folder)`) and read that folder."
     )
     x = model.inputs["input"]
     weights: dict[str, Sequence[StoredArray]] = {}
@@ -73,7 +85,7 @@ def read_weights(file: ModelFile) -> ImportedModel:
             layer.kind or "layer",
             x,
             name=layer.name or f"{layer.kind or 'layer'}_{number}",
-            reason="the file holds weights alone",
+            reason=reason,
             arrays=listed,
         )
         weights[x.name] = [
