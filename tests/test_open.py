@@ -240,6 +240,13 @@ def test_a_wrong_size_says_what_is_right(at: Any) -> None:
         archspec.report(spec, at=at)
 
 
+def test_a_size_that_is_no_multiple_says_what_is_right() -> None:
+    spec = spec_of("{name: net, input: [multiple of 32, multiple of 8, 3], layers: [conv: 4]}")
+    message = "net does not fit an input of 40x64: height must be a multiple of 32, not 40"
+    with pytest.raises(UsageError, match=message):
+        archspec.report(spec, at="40x64")
+
+
 def test_a_size_needs_an_open_input() -> None:
     with pytest.raises(UsageError, match="needs an input of open size: that of lenet5 is 32x32x1"):
         archspec.report("lenet5", at=64)

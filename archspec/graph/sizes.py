@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from archspec.errors import Problem
 from archspec.graph.graph import Graph, PlacedBlock
+from archspec.ops.axes import AXES
 from archspec.ops.fields import LARGEST
 from archspec.ops.shape import Shape
 
@@ -66,8 +67,9 @@ def usual(graph: Graph, least: Mapping[str, int] | None) -> dict[str, int] | Non
 
 
 def words(shape: Shape, sizes: Mapping[str, int]) -> str:
-    """Return the spatial extents of an input at a size, as `32x32`."""
-    return "x".join(map(str, shape.at(sizes).spatial))
+    """Return the spatial extents of an input at a size, as `32x32`, also at one that is wrong."""
+    extents = zip(AXES[shape.rank], shape.known[:-1], strict=True)
+    return "x".join(str(sizes[name] if n is None else n) for name, n in extents)
 
 
 def larger(graph: Graph, sizes: Mapping[str, int], steps: Iterable[int]) -> dict[str, int]:
