@@ -7,6 +7,7 @@ import black
 import layer_sources
 import pytest
 from hypothesis import given
+from support import commands
 from support.commands import output
 from support.ejected import run
 from support.random_specs import specs
@@ -14,7 +15,7 @@ from support.specs import spec_of
 
 import archspec
 from archspec.compile.expand import expand
-from archspec.eject.ejecting import eject
+from archspec.eject.ejecting import eject, ejected
 from archspec.errors import UsageError
 from archspec.spec.bundled import bundled
 
@@ -112,3 +113,87 @@ def test_a_padding_by_a_value_alone_is_a_short_class():
 
 def test_a_layer_that_reads_a_branch_is_not_in_the_way_of_loops():
     assert 'inception_resnet_a(y_2, name=f"a{i}")' in eject("inception_resnet_v2")
+
+
+NETWORKS_TO_TRAIN = [
+    "lenet5",
+    "digits_net",
+    "cifar_resnet20",
+    "vit_b_16",
+    "squeezenet_v1_0",
+    "googlenet_aux",
+]
+
+
+@pytest.mark.parametrize("network", NETWORKS_TO_TRAIN)
+def test_a_training_script_is_python_in_blacks_layout_without_archspec(network):
+    source, notes = ejected(network, train=True)
+    compile(source, network, "exec")
+    assert black.format_str(source, mode=black.Mode()) == source
+    assert [line for line in source.splitlines() if "archspec" in line] == [
+        line for line in source.splitlines() if line.startswith("# Not as in archspec: ")
+    ]
+    assert notes
+
+
+def training(recipe: str) -> tuple[str, list[str]]:
+    text = f"name: small\ninput: [8, 8, 1]\nlayers: [flatten, fc: 10, softmax]\ntrain: {recipe}"
+    return ejected(spec_of(text), train=True)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "line"),
+    [
+        ("{batch: 7}", "BATCH = 7"),
+        ("{data: {source: cifar10, normalize: unit}}", "keras.datasets.cifar10.load_data()"),
+        ("{data: {source: folder, path: pets}}", "keras.utils.image_dataset_from_directory("),
+        ("{data: {source: arrays, path: a.npz}}", 'images, labels = file["x"], file["y"]'),
+        ("{augment: [horizontal_flip]}", 'layers.RandomFlip("horizontal")'),
+        ("{augment: [{rotation: {degrees: 20}}]}", "layers.RandomRotation(20 / 360,"),
+        ("{data: {source: mnist, normalize: symmetric}}", "Rescaling(2 / 255, offset=-1.0)"),
+        ("{optimizer: {sgd: {momentum: 0.9}}}", "keras.optimizers.SGD(momentum=0.9)"),
+        ("{schedule: cosine, epochs: 5}", "CosineDecay(0.001, decay_steps=5 * steps)"),
+        ("{schedule: {step: {at: [2]}}}", "[2 * steps - 1]"),
+        ("{schedule: plateau}", "keras.callbacks.ReduceLROnPlateau("),
+        ("{loss: sparse_categorical_crossentropy}", "keras.losses.SparseCategoricalCrossentropy()"),
+        ("{callbacks: [csv_logger]}", 'keras.callbacks.CSVLogger(filename="log.csv")'),
+        ("{callbacks: [{early_stopping: {patience: 3}}]}", "keras.callbacks.EarlyStopping("),
+        ("{class_weights: {'3': 2}}", "class_weight={3: 2.0}"),
+        ("{class_weights: balanced}", "class_weight=dict("),
+        ("{precision: mixed_bfloat16}", 'layers.Activation("softmax", name="softmax1", dtype'),
+        ("{precision: mixed_bfloat16}", 'keras.config.set_dtype_policy("mixed_bfloat16")'),
+    ],
+)
+def test_a_key_of_the_recipe_is_a_line_of_plain_keras(recipe, line):
+    assert line in training(recipe)[0]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "note"),
+    [
+        ("{augment: [mixup]}", "The augmentation `mixup` is left out."),
+        ("{deterministic: true}", "The script does nothing about `deterministic`."),
+        ("{data: {source: tfds, name: pets}}", "`load_data` is to be written."),
+        (
+            "{data: {source: digits, per_class: 5}}",
+            "The script does nothing about `data.per_class`",
+        ),
+    ],
+)
+def test_what_a_script_does_not_say_is_a_note_and_a_comment(recipe, note):
+    source, notes = training(recipe)
+    assert any(note in each for each in notes)
+    assert re.sub(r"\s*\n# ", " ", source).count(note) == 1
+
+
+def test_what_no_script_can_train_is_refused():
+    with pytest.raises(UsageError, match="one input, not `left`, `right`"):
+        eject("siamese", train=True)
+    with pytest.raises(UsageError, match="a graph has no recipe"):
+        eject(expand(archspec.load("lenet5")), train=True)
+
+
+def test_the_command_says_what_a_script_leaves_out(tmp_path):
+    done = commands.run("eject", "lenet5", "--train", "-o", str(tmp_path / "train.py"))
+    assert done.returncode == 0
+    assert done.stderr == "note: The split is drawn anew: its images are not those of archspec.\n"

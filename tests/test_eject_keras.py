@@ -1,5 +1,6 @@
 """Ejected programs, run by Keras: the same layers, weights and outputs as of `archspec.build`."""
 
+import ast
 import inspect
 from typing import Any
 
@@ -11,6 +12,9 @@ from support.specs import spec_of
 import archspec
 from archspec.eject.ejecting import eject
 from archspec.eject.keras_layers import DEFAULTS
+from archspec.eject.keras_training import class_name
+from archspec.recipe.families import CALLBACKS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES
+from archspec.recipe.objects import classes_of
 
 
 def model_of(source: str) -> Any:
@@ -70,10 +74,28 @@ def test_what_is_left_out_is_the_default_of_keras(name):
 
 
 def test_the_short_padding_does_what_the_long_one_does(tmp_path):
-    spec = spec_of("input: [6, 5, 3]\nlayers: [max_pool: {size: 3, stride: 2, padding: 1}]")
+    spec = spec_of(
+        "name: padded\ninput: [6, 5, 3]\nlayers: [max_pool: {size: 3, stride: 2, padding: 1}]"
+    )
     built, ejected = archspec.build(spec), model_of(eject(spec))
     ejected.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     for model in (ejected, loaded):
         for ours, theirs in zip(outputs(model), outputs(built), strict=True):
             np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_training_script_learns(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    source = eject("lenet5", train=True).replace("EPOCHS = 30", "EPOCHS = 2")
+    scope: dict[str, Any] = {"__name__": "ejected"}
+    exec(compile(source, "train.py", "exec"), scope)  # noqa: S102
+    scope["train_model"]()
+    assert ast.literal_eval(capsys.readouterr().out.splitlines()[-1])["accuracy"] > 0.8
+
+
+@pytest.mark.parametrize("family", [OPTIMIZERS, LOSSES, METRICS, SCHEDULES, CALLBACKS])
+def test_every_name_of_a_recipe_is_a_class_of_keras(family):
+    classes = classes_of(keras, family)
+    for name in family.names:
+        assert classes[name].__name__ == class_name(name)

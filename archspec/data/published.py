@@ -76,6 +76,11 @@ _SETS: Final = {
 }
 
 
+def class_names(source: str) -> tuple[str, ...]:
+    """Return the classes of a published set; none for any other source."""
+    return _SETS[source].class_names if source in _SETS else ()
+
+
 def preview(recipe: DataRecipe, _: Shape) -> Preview:
     """Return the classes and the shape of an image."""
     name = recipe.source

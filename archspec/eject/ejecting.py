@@ -5,10 +5,12 @@ from __future__ import annotations
 import textwrap
 from functools import cache
 from os import PathLike
+from typing import NamedTuple
 
 from archspec.compile.expand import expand
 from archspec.eject.abstracting import program_of
 from archspec.eject.keras_layers import tidied
+from archspec.eject.keras_training import training
 from archspec.eject.keras_writer import KerasWriter
 from archspec.eject.layout import WIDTH
 from archspec.eject.recording import Construction, constructions
@@ -16,48 +18,91 @@ from archspec.eject.sequential import SequentialWriter, check_sequential
 from archspec.errors import UsageError, suggestion
 from archspec.graph.graph import Graph, Node
 from archspec.keras_model.build import shapes_of_shared
+from archspec.recipe.train import Recipe
 from archspec.spec.document import Spec
 from archspec.spec.loading import as_spec
 
 
-def eject(spec: Spec | Graph | str | PathLike[str], *, style: str = "functional") -> str:
+class Ejected(NamedTuple):
+    """A network as source, and sentences about what the source does not say."""
+
+    source: str
+    notes: list[str]
+
+
+def eject(
+    spec: Spec | Graph | str | PathLike[str],
+    *,
+    style: str = "functional",
+    train: bool = False,
+) -> str:
     """Return a network as plain Keras source, in which there is no archspec.
 
     Args:
         spec: A spec, a path or a name as `load` takes them, or a graph.
         style: `functional`, functions of tensors; or `sequential`, a `keras.Sequential`.
+        train: Whether the spec's recipe follows as a script that trains the network. What plain
+            Keras cannot do is said in comments that begin with `Not as in archspec`.
 
     Returns:
-        A module with a function `build_model`, and one for each kind of block.
+        A module with a function `build_model`, and one for each kind of block; with `train`, also
+        `load_data` and `train_model`.
 
     Raises:
         SpecError: The spec has mistakes.
         UsageError: The network is not a chain of layers, as a sequential one must be; or a layer of
-            a third party cannot be written as source.
+            a third party cannot be written as source; or `train` is wanted for a graph, or for a
+            network of several inputs or of maps.
 
     Example:
         >>> "def build_model() -> keras.Model:" in archspec.eject("lenet5")
         True
     """
+    return ejected(spec, style=style, train=train).source
+
+
+def ejected(
+    spec: Spec | Graph | str | PathLike[str],
+    *,
+    style: str = "functional",
+    train: bool = False,
+) -> Ejected:
+    """Return the source of `eject`, and the notes in it."""
     if style not in STYLES:
         raise UsageError(f"there is no style `{style}`; {suggestion(style, STYLES, what='styles')}")
+    known: Spec | None = None
     if isinstance(spec, Graph):
         graph, about = spec, spec.name
     else:
         known = as_spec(spec)
         graph, about = expand(known), known.document.about or known.name
+    if train and known is None:
+        raise UsageError("a graph has no recipe to train with; give the spec")
+    recipe = Recipe.resolve(known.train) if train and known else None
+    is_mixed = recipe is not None and recipe.precision.startswith("mixed_")
+    ends = [graph.nodes[index] for index in graph.outputs.values()] if is_mixed else []
+    exact = {node.layer.owner or node.name for node in ends}
     shared = shapes_of_shared(graph)
 
     @cache
     def layers_of(node: Node) -> tuple[Construction, ...]:
         x = shared.get(node.layer.owner or node.name) or (*node.layer.inputs, node.shape)[0]
-        return tuple(tidied(each) for each in constructions(node, x))
+        made = tuple(tidied(each) for each in constructions(node, x))
+        if (node.layer.owner or node.name) not in exact:
+            return made
+        return tuple(  # as `archspec.build`: the loss is computed in float32
+            Construction(each.name, {**each.arguments, "dtype": "float32"}) for each in made
+        )
 
     if style == "sequential":
         check_sequential(graph)
     program = program_of(graph, layers_of, shapes=style != "sequential")
     writer = STYLES[style](program, graph)
-    return writer.source(_about(graph, about))
+    if recipe is None or known is None:
+        return Ejected(writer.source(_about(graph, about)), [])
+    weights = {name: each.loss_weight for name, each in known.document.heads.items()}
+    script = training(recipe, graph, layers_of, weights)
+    return Ejected(writer.source(_about(graph, about), script), script.notes)
 
 
 STYLES = {"functional": KerasWriter, "sequential": SequentialWriter}

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from archspec.eject.keras_layers import DEFAULTS, EITHER_PADDING
+from archspec.eject.keras_training import Training
 from archspec.eject.layer_sources import own_sources, short_form, table
 from archspec.eject.layout import INDENT, WIDTH, Brackets, Code, Joined, lines
 from archspec.eject.levels import expression_of
@@ -113,13 +114,13 @@ class KerasWriter(PythonWriter):
 
     # The program.
 
-    def source(self, about: Sequence[str]) -> str:
-        """Return the whole program, with lines about it in its docstring."""
+    def source(self, about: Sequence[str], script: Training | None = None) -> str:
+        """Return the whole program, with lines about it in its docstring; a script at its end."""
         uses = self._own_uses()
         classes, imports = own_sources(short_form(each, uses[each]) for each in uses)
         head = ['"""' + about[0], *about[1:], '"""', ""]
         ours = "from keras import layers"
-        needed = {*imports, "import keras", ours}
+        needed = {*imports, "import keras", ours, *(script.imports if script else ())}
         if "from keras import ops" in needed:
             needed = needed - {"from keras import ops", ours} | {f"{ours}, ops"}
         imports = sorted(needed, key=_import_order)
@@ -131,7 +132,8 @@ class KerasWriter(PythonWriter):
         body = [*classes]
         for function in self.program.functions:
             body += ["", *self.function(function), ""]
-        body += ["", *self.build_model(), "", "", *MAIN]
+        body += ["", *self.build_model(), "", ""]
+        body += [*script.lines, "", "", *TRAIN] if script else MAIN
         return "\n".join([*head, *body]) + "\n"
 
     def build_model(self) -> list[str]:
@@ -358,6 +360,9 @@ class KerasWriter(PythonWriter):
 MAIN = ('if __name__ == "__main__":', f"{INDENT}build_model().summary()")
 """Lines that show the network when the program is run."""
 
+TRAIN = ('if __name__ == "__main__":', f"{INDENT}train_model()")
+"""Lines that train the network when the program is run."""
+
 _VARIES = object()
 
 
@@ -371,7 +376,7 @@ def _mapping(names: Mapping[str, str]) -> Code:
 
 def _import_order(line: str) -> tuple[bool, bool, str]:
     module = line.split()[1]
-    is_other = module.split(".")[0] in ("keras", "numpy")
+    is_other = module.split(".")[0] in ("keras", "numpy", "sklearn")
     return is_other, line.startswith("from"), module
 
 
