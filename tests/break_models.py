@@ -1,6 +1,7 @@
 """Changes model files at random, and holds that each is a table or a sentence, in bounds.
 
     python tests/break_models.py 1000000 --seed 7       # for a night; prints what fails
+    python tests/break_models.py 20000 --like "*.keras" "*.h5"
     python tests/break_models.py 1 --seed 7 --start 123456 --keep broken.keras
 
 Each file is read in a process whose memory is bounded and whose computing time is watched. A
@@ -40,6 +41,7 @@ def main() -> int:
     parser.add_argument("count", type=int)
     parser.add_argument("--seed", default="0")
     parser.add_argument("--start", type=int, default=0)
+    parser.add_argument("--like", nargs="+", default=["*"], help="names of the files to change")
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--inside", action="store_true")
     options = parser.parse_args()
@@ -51,6 +53,7 @@ def main() -> int:
     while at < end:
         count = min(ONE_PROCESS, end - at)
         words = [str(count), "--seed", options.seed, "--start", str(at), "--inside"]
+        words += ["--like", *options.like]
         command = [sys.executable, __file__, *words]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         lines = done.stdout.splitlines()
@@ -77,7 +80,7 @@ def read_some(options: argparse.Namespace) -> int:
     resource.setrlimit(resource.RLIMIT_AS, (MEGABYTES * 2**20, MEGABYTES * 2**20))
     signal.signal(signal.SIGPROF, _too_long)
     faulthandler.enable()
-    paths = files()
+    paths = [path for path in files() if any(map(path.match, options.like))]
     with tempfile.TemporaryDirectory() as folder:
         for at in range(options.start, options.start + options.count):
             random = Random(f"{options.seed} {at}")  # noqa: S311
