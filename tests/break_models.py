@@ -62,8 +62,8 @@ def main() -> int:
             data = json.loads(line)
             last = max(last, data["at"])
             outcomes[data["outcome"]] += 1
-            if data["outcome"] == "failed":
-                failed += 1
+            failed += data["outcome"] == "failed"
+            if data["outcome"] in ("failed", "unforeseen"):
                 print(f"{data['at']} {data['file']}: {data['what']}", flush=True)
         if done.returncode:
             failed += 1

@@ -276,6 +276,16 @@ def test_a_part_outside_of_the_file_is_refused():
         opened(pointing(content, content.index(b"HEAP") + 24, len(content))).shapes()
 
 
+def test_extents_beside_one_of_zero_are_bounded():
+    content = made(numbers)
+    extents = (0).to_bytes(8, "little") + (4).to_bytes(8, "little")
+    array = opened(pointing(content, content.index(extents) + 8, 2**62))["empty"]
+    assert isinstance(array, Dataset)
+    assert array.shape == (0, 2**62)
+    with pytest.raises(UsageError, match="empty has extents that no array has"):
+        array[()]
+
+
 def test_texts_that_are_read_again_and_again_are_refused():
     content = made(long_lists)
     attrs = opened(content).attrs

@@ -1,6 +1,7 @@
 """Keras's files of every version as networks, read without Keras."""
 
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,18 @@ def test_keras_counts_the_factors_of_an_adaptation_which_a_keras_file_has_merged
     kernel, bias = model.weights()["adapted"]
     assert (kernel.shape, bias.shape) == ((8, 6), (6,))
     assert "low-rank adaptation (LoRA)" in " ".join(model.notes)
+
+
+@pytest.mark.parametrize("rank", ["NaN", "Infinity", "-1", "1e9", '"2"'])
+def test_a_rank_that_is_not_one_leaves_the_layer_unknown(tmp_path, rank):
+    path = tmp_path / "net.keras"
+    with zipfile.ZipFile(MADE / "adapted-3.15.1.keras") as source, zipfile.ZipFile(path, "w") as z:
+        for name in source.namelist():
+            content = source.read(name)
+            z.writestr(name, re.sub(rb'(?<="lora_rank": )\d+', rank.encode(), content))
+    model = archspec.load(path)
+    assert [layer.name for layer in model.unknown] == ["adapted"]
+    json.dumps(model.to_dict(), allow_nan=False)
 
 
 def test_quantized_kernels_are_the_numbers_that_they_stand_for():

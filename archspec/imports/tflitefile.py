@@ -80,7 +80,7 @@ class Operator(NamedTuple):
 
         options = getattr(tflite, table)()
         if self.options is None:
-            raise ValueError(f"a {self.kind} has no {table}")
+            raise ValueError(f"{self.kind} has no {table}")
         options.Init(self.options.Bytes, self.options.Pos)
         return options
 
@@ -249,11 +249,13 @@ class TfliteFile:
 
 @contextlib.contextmanager
 def in_bounds(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Refuse a file if a table, inside, refers to a place that the file does not have."""
+    """Refuse a file if what is read of it, inside, refers to places that it does not have."""
     try:
         yield
     except struct.error:
         refuse(path, "a table in it refers to a place after its end")
+    except ValueError as error:  # what flatbuffers and NumPy say of arrays that end early
+        refuse(path, f"an operator or an array in it is incomplete ({error!s:.200})")
     except TypeError as error:
         if not str(error).startswith("bad number"):  # what flatbuffers says of a place
             raise

@@ -151,7 +151,10 @@ class Stored:
         """
         import numpy as np  # noqa: PLC0415
 
-        array = np.zeros(self._shape, dtype)
+        try:
+            array = np.zeros(self._shape, dtype)
+        except ValueError:  # NumPy bounds the extents that are beside one of 0
+            self._source.refuse(f"{self._name} has extents that no array has")
         flat = array.reshape(-1).view("u1")
         place = self._layout
         if place.kind == COMPACT:

@@ -12,9 +12,6 @@ from archspec.imports.hdf5.source import Source
 MOST_AXES: Final = 32
 """Largest number of axes that HDF5 allows."""
 
-MOST_VALUES: Final = 2**34
-"""Largest number of values that an array may declare."""
-
 MOST_BYTES: Final = 2**28
 """Bytes of a value; a text of fixed length may be a network's configuration."""
 
@@ -101,10 +98,7 @@ def dataspace(data: bytes) -> tuple[int, ...] | None:
     start = 8 if version == 1 else 4
     if len(data) < start + 8 * rank:
         raise IndexError("the message ends early")
-    shape = unpack_from(f"<{rank}Q", data, start)
-    if prod(max(extent, 1) for extent in shape) > MOST_VALUES:  # NumPy takes no more beside a 0
-        raise ValueError("too many values")
-    return shape
+    return unpack_from(f"<{rank}Q", data, start)
 
 
 class Attribute(NamedTuple):

@@ -14,7 +14,6 @@ import contextlib
 import io
 import os
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,7 +127,9 @@ def _from_zip(path: Path, stream: io.BufferedReader, stack: contextlib.ExitStack
             metadata = parse_json(archive.read(METADATA), METADATA, path)
         member = archive.getinfo(VARIABLES)
         weights = _member(archive, member, stream)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+    except UsageError:
+        raise
+    except Exception:  # noqa: BLE001  (of a damaged directory, `zipfile` raises many kinds)
         raise UsageError(f"{path} is not a Keras model: the zip is damaged") from None
     file = open_hdf5(weights, member.file_size, path)
     version = str(metadata.get("keras_version", ""))
@@ -143,6 +144,8 @@ def _member(
         return io.BytesIO(archive.read(member))
     stream.seek(member.header_offset)
     header = stream.read(LOCAL_HEADER)
+    if len(header) < LOCAL_HEADER or not header.startswith(ZIP):
+        raise zipfile.BadZipFile(f"{member.filename} is not where it should be")
     name, extra = (int.from_bytes(header[at : at + 2], "little") for at in (26, 28))
     return _Window(stream, member.header_offset + LOCAL_HEADER + name + extra, member.file_size)
 

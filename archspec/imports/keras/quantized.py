@@ -8,6 +8,7 @@ from typing import Any
 
 from archspec.imports.keras.calls import ShapedArray
 from archspec.imports.keras.layer import KerasLayer, StoredArray
+from archspec.ops.fields import LARGEST
 
 LORA = 2
 """Arrays of a low-rank adaptation: A and B, whose product is added to the kernel."""
@@ -35,7 +36,7 @@ def sources(layer: KerasLayer, shape: tuple[int, int]) -> Sequence[StoredArray] 
         form that archspec does not know.
     """
     stored = _ordered(layer.stored or ())
-    rank = layer.config.get("lora_rank")
+    rank = _rank(layer.config)
     if rank and len(stored) <= 1 + LORA:  # a `.keras` file has the product in the kernel
         layer.extra = rank * sum(shape)
         layer.model.note(
@@ -52,6 +53,14 @@ def sources(layer: KerasLayer, shape: tuple[int, int]) -> Sequence[StoredArray] 
     return [kernel, *(StoredArray(s, (data.name,)) for s, data in bias)]
 
 
+def _rank(config: Mapping[str, Any]) -> int:
+    """Return the rank of a low-rank adaptation; 0 without one."""
+    rank = config.get("lora_rank") or 0
+    if not isinstance(rank, int) or not 0 <= rank <= LARGEST:
+        raise ValueError(f"a rank of {rank}")
+    return rank
+
+
 def _ordered(stored: Sequence[ShapedArray]) -> list[ShapedArray]:
     """Return arrays with the kernel first and the bias second, if the file has their names."""
     first = ("kernel", "bias")
@@ -64,8 +73,9 @@ def _ordered(stored: Sequence[ShapedArray]) -> list[ShapedArray]:
 def _kernel(
     config: Mapping[str, Any], mode: str, stored: Sequence[ShapedArray], shape: tuple[int, int]
 ) -> StoredArray | None:
-    if not mode and len(stored) == 1 + LORA and config.get("lora_rank"):
-        share = float(config.get("lora_alpha") or config["lora_rank"]) / config["lora_rank"]
+    rank = _rank(config)
+    if not mode and len(stored) == 1 + LORA and rank:
+        share = float(config.get("lora_alpha") or rank) / rank
         return _made(shape, stored, lambda kernel, a, b: kernel + share * (a @ b))
     if mode == "int8" and len(stored) == 2:
         return _made(shape, stored, lambda kernel, scale: kernel.astype("float32") / scale)

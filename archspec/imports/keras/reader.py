@@ -37,7 +37,7 @@ from archspec.imports.keras.config import (
 )
 from archspec.imports.keras.layer import Function, KerasLayer, Padding, StoredArray, UnlikeError
 from archspec.imports.keras.metadata import saved_config
-from archspec.imports.keras.modelfile import open_model
+from archspec.imports.keras.modelfile import ModelFile, open_model
 from archspec.imports.keras.older import modern
 from archspec.imports.keras.stored import arrays_of
 from archspec.imports.keras.variables import variable_names
@@ -84,11 +84,19 @@ def read_file(path: Path) -> ImportedModel:
         return _model(path, config, NoArrays(), version, form, has_weights=False)
     with open_model(path) as file:
         if file.config is None:
-            return read_weights(file)
+            return _weights(file)
         if is_own_class(file.config):
-            return read_weights(file, class_of(file.config))
+            return _weights(file, class_of(file.config))
         form = ".keras" if file.by_place else "HDF5"
         return _model(path, file.config, arrays_of(file), file.version, form, has_weights=True)
+
+
+def _weights(file: ModelFile, kind: str = "") -> ImportedModel:
+    """Return the arrays of a file as a table of their own."""
+    try:
+        return read_weights(file, kind)
+    except (LookupError, TypeError, ValueError, AttributeError):
+        refuse(file.path, "its layers do not hold arrays of weights")
 
 
 def read_saved(folder: Path) -> ImportedModel | None:
@@ -119,7 +127,7 @@ def _model(
         return _Reader(path, config, arrays, version, form, has_weights=has_weights).read()
     except UnfamiliarError as error:
         refuse(path, f"its configuration is not that of a network with layers ({error})")
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         refuse(path, f"its configuration is not as Keras writes it ({error!r:.200})")
 
 
@@ -248,7 +256,7 @@ class _Reader:
             made = layer.unknown(str(error))
         except (DeclarationError, Problem) as error:
             made = layer.unknown(f"archspec has no such layer: {_sentence(error)}")
-        except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError, AttributeError):
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
             if layer.kind in activation.LAYERS and layer.declared is None:
                 layer.declared = layer.x.shape.known or None
             made = layer.unknown("its configuration is not as Keras writes it")
