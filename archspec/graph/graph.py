@@ -254,6 +254,13 @@ class Scope(NamedTuple):
     element: Element | None = None
     """The block with its arguments; None for a group or a branch."""
 
+    # A spec's own blocks are other classes each time that it is read; what they became is compared.
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Scope) and self[:-1] == other[:-1]
+
+    def __hash__(self) -> int:
+        return hash(self[:-1])
+
     def moved(self, by: int, name: str) -> "Scope":
         """Return the scope moved by a number of nodes, with another path."""
         _, kind, label, start, stop, row, owner, element = self
