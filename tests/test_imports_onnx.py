@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import struct
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,7 @@ def test_numbers_of_every_kind_are_read_in_and_out_of_lists():
         (b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "ends in the middle of a number"),
         (b"\x0b", "a field of an unknown type, 3"),
         (b"\x3a\x02\x08", "ends in the middle"),
+        (b"\x08\x01\x0a\x01\x01", "`ir_version` is not as it should be"),  # a number, and a list
     ],
 )
 def test_damaged_bytes_are_refused_with_a_sentence(data, message):
@@ -131,6 +133,15 @@ def test_a_damaged_file_gives_a_table_or_a_sentence(tmp_path, name):
         path.write_bytes(damaged[: rng.integers(len(damaged) // 2, len(damaged) + 1)])
         with contextlib.suppress(archspec.ArchspecError):
             assert archspec.load(path).graph.nodes
+
+
+def test_a_pt2_archive_with_another_graph_is_refused_with_its_place(tmp_path):
+    path = tmp_path / "net.pt2"
+    with zipfile.ZipFile(FILES / "torch_net.pt2") as source, zipfile.ZipFile(path, "w") as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name).replace(b'"graph"', b'"graf"'))
+    with pytest.raises(UsageError, match=r"models/model.json is not as PyTorch writes it \(KeyErr"):
+        archspec.load(path)
 
 
 # torch

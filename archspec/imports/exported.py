@@ -58,8 +58,11 @@ def read(path: Path) -> ImportedModel:
             stored = parse_json(archive.read(config), config, path) if config in names else {}
         except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
             refuse(path, f"the zip is damaged ({error!s:.100})")
-    reader = _Program(path, program, stored.get("config", {}), f"{root}data/weights/")
-    graph = reader.source()
+    try:
+        reader = _Program(path, program, stored.get("config", {}), f"{root}data/weights/")
+        graph = reader.source()
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        refuse(path, f"its {place} is not as PyTorch writes it ({error!r:.200})")
     version = str(program.get("torch_version", "")).partition("+")[0]
     return build(
         path,

@@ -82,6 +82,8 @@ class Reader:
                 continue
             single = what.removesuffix("*")
             if wire == 2 and single in _SCALARS:  # a list of numbers in one piece
+                if single is what:
+                    self._refuse(f"`{name}` is not as it should be")
                 values = list(self.numbers(single, [Span(start, end)]))
                 fields.setdefault(name, []).extend(values)
                 continue
