@@ -55,6 +55,7 @@ def program_of(
     layers_of: Callable[[Node], Sequence[Construction]],
     *,
     shapes: bool = True,
+    unrolled: Iterable[str] = (),
 ) -> Program:
     """Return a graph as a program.
 
@@ -62,8 +63,9 @@ def program_of(
         graph: The network.
         layers_of: The constructor calls of a node in the framework that is written.
         shapes: Whether expressions may ask for the shapes of tensors.
+        unrolled: Paths at which no loop may begin.
     """
-    refused: set[str] = set()
+    refused: set[str] = {*unrolled}
     strict: dict[str, int] = {}
     for _ in range(MOST_ATTEMPTS):
         try:
@@ -235,6 +237,7 @@ class _Abstraction:
             [*parameters, *([level.name] if level.name in used else [])],
             body,
             returns,
+            tuple(block.path for block in blocks),
         )
         self.made.append(function)
         for use, block in enumerate(blocks):
@@ -349,7 +352,8 @@ class _Abstraction:
         targets = tuple(
             self._target(level, tuple(values_of(_ids(each))), hint) for each in function.returns
         )
-        return Call(targets, function, inputs, arguments)
+        numbers = tuple(None if use is None else use[1] for use in uses)
+        return Call(targets, function, inputs, arguments, numbers)
 
     def _target(self, level: Level, ids: tuple[Any, ...], hint: str) -> Value:
         value = Value(ids, hint)
@@ -376,7 +380,16 @@ class _Abstraction:
         counts = [HOLE if loop is None else len(loop.rounds) for loop in loops]
         count = level.resolve(counts, _count_hint(sample))
         level.loops.append(inner)
-        return For(count, inner.index, inner.variables, body, inner.carried, inner.collected)
+        return For(
+            count,
+            inner.index,
+            inner.variables,
+            body,
+            inner.carried,
+            inner.collected,
+            parents,
+            _start(sample),
+        )
 
     def _update(self, level: LoopLevel, carried: Carried) -> Value:
         """Return the tensor of a round that the next one takes for `carried`."""
@@ -645,7 +658,7 @@ def _words(key: int | str, leaf: Leaf) -> str:
     """Return the name of a parameter for an argument of a layer."""
     if isinstance(key, str):
         return key
-    names = POSITIONAL.get(leaf.construction.name, ())
+    names = POSITIONAL.get(leaf.construction.name.partition("|")[0], ())
     return names[key] if key < len(names) else "value"
 
 
@@ -668,6 +681,21 @@ POSITIONAL: dict[str, tuple[str, ...]] = {
     **{f"ZeroPadding{rank}D": ("padding",) for rank in (1, 2, 3)},
     **{f"Cropping{rank}D": ("cropping",) for rank in (1, 2, 3)},
     **{f"UpSampling{rank}D": ("size",) for rank in (1, 2, 3)},
+    **{
+        f"nn.{kind}{rank}d": ("in_channels", "out_channels", "kernel_size")
+        for kind in ("Conv", "ConvTranspose")
+        for rank in (1, 2, 3)
+    },
+    **{f"nn.BatchNorm{rank}d": ("channels",) for rank in (1, 2, 3)},
+    **{f"nn.{kind}Pool{rank}d": ("size",) for kind in ("Max", "Avg") for rank in (1, 2, 3)},
+    **{f"nn.ZeroPad{rank}d": ("padding",) for rank in (1, 2, 3)},
+    "nn.Linear": ("in_features", "out_features"),
+    "nn.LayerNorm": ("channels",),
+    "nn.GroupNorm": ("groups", "channels"),
+    "nn.Dropout": ("rate",),
+    "DropPath": ("rate",),
+    "activation": ("activation",),
+    "Scale": ("channels",),
 }
 """Names of the first arguments of constructors, which ops give by position."""
 

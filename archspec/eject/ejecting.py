@@ -15,6 +15,7 @@ from archspec.eject.keras_writer import KerasWriter
 from archspec.eject.layout import WIDTH
 from archspec.eject.recording import Construction, constructions
 from archspec.eject.sequential import SequentialWriter, check_sequential
+from archspec.eject.torch_ejecting import written
 from archspec.errors import UsageError, suggestion
 from archspec.graph.graph import Graph, Node
 from archspec.keras_model.build import shapes_of_shared
@@ -35,30 +36,33 @@ def eject(
     *,
     style: str = "functional",
     train: bool = False,
+    framework: str = "keras",
 ) -> str:
-    """Return a network as plain Keras source, in which there is no archspec.
+    """Return a network as plain source of Keras or PyTorch, in which there is no archspec.
 
     Args:
         spec: A spec, a path or a name as `load` takes them, or a graph.
-        style: `functional`, functions of tensors; or `sequential`, a `keras.Sequential`.
-        train: Whether the spec's recipe follows as a script that trains the network. What plain
-            Keras cannot do is said in comments that begin with `Not as in archspec`.
+        style: Of Keras: `functional`, functions of tensors; or `sequential`, a `keras.Sequential`.
+        train: Whether the spec's recipe follows as a script that trains the network with Keras.
+            What plain Keras cannot do is said in comments that begin with `Not as in archspec`.
+        framework: `keras`; or `torch`, a `nn.Module` for each kind of block and one for all.
 
     Returns:
-        A module with a function `build_model`, and one for each kind of block; with `train`, also
-        `load_data` and `train_model`.
+        For Keras a module with a function `build_model`, and one for each kind of block; with
+        `train`, also `load_data` and `train_model`. For PyTorch a module with a class for each,
+        and a function `load_weights` for what `torch_weights` gives.
 
     Raises:
         SpecError: The spec has mistakes.
-        UsageError: The network is not a chain of layers, as a sequential one must be; or a layer of
-            a third party cannot be written as source; or `train` is wanted for a graph, or for a
-            network of several inputs or of maps.
+        UsageError: The network is not a chain of layers, as a sequential one must be; or a layer
+            cannot be written as source: the message names it; or `train` is wanted for PyTorch, for
+            a graph, or for a network of several inputs or of maps.
 
     Example:
         >>> "def build_model() -> keras.Model:" in archspec.eject("lenet5")
         True
     """
-    return ejected(spec, style=style, train=train).source
+    return ejected(spec, style=style, train=train, framework=framework).source
 
 
 def ejected(
@@ -66,16 +70,23 @@ def ejected(
     *,
     style: str = "functional",
     train: bool = False,
+    framework: str = "keras",
 ) -> Ejected:
     """Return the source of `eject`, and the notes in it."""
     if style not in STYLES:
         raise UsageError(f"there is no style `{style}`; {suggestion(style, STYLES, what='styles')}")
-    known: Spec | None = None
-    if isinstance(spec, Graph):
-        graph, about = spec, spec.name
-    else:
-        known = as_spec(spec)
-        graph, about = expand(known), known.document.about or known.name
+    if framework not in FRAMEWORKS:
+        help_ = suggestion(framework, FRAMEWORKS, what="frameworks")
+        raise UsageError(f"there is no framework `{framework}` here; {help_}")
+    known = None if isinstance(spec, Graph) else as_spec(spec)
+    graph, about = graph_of(known or spec)
+    if framework == "torch":
+        if style != "functional" or train:
+            what = (
+                "`train` writes a script for Keras" if train else f"`{style}` is a style of Keras"
+            )
+            raise UsageError(f"{what}; source of PyTorch has the network alone, in one style")
+        return Ejected(written(graph, about_lines(graph, about)).source, [])
     if train and known is None:
         raise UsageError("a graph has no recipe to train with; give the spec")
     recipe = Recipe.resolve(known.train) if train and known else None
@@ -99,17 +110,29 @@ def ejected(
     program = program_of(graph, layers_of, shapes=style != "sequential")
     writer = STYLES[style](program, graph)
     if recipe is None or known is None:
-        return Ejected(writer.source(_about(graph, about)), [])
+        return Ejected(writer.source(about_lines(graph, about)), [])
     weights = {name: each.loss_weight for name, each in known.document.heads.items()}
     script = training(recipe, graph, layers_of, weights)
-    return Ejected(writer.source(_about(graph, about), script), script.notes)
+    return Ejected(writer.source(about_lines(graph, about), script), script.notes)
 
 
 STYLES = {"functional": KerasWriter, "sequential": SequentialWriter}
 """The writer of each style."""
 
+FRAMEWORKS = ("keras", "torch")
+"""Frameworks whose source can be written."""
 
-def _about(graph: Graph, about: str) -> list[str]:
+
+def graph_of(spec: Spec | Graph | str | PathLike[str]) -> tuple[Graph, str]:
+    """Return the graph of a network, and a text about it."""
+    if isinstance(spec, Graph):
+        return spec, spec.name
+    known = as_spec(spec)
+    return expand(known), known.document.about or known.name
+
+
+def about_lines(graph: Graph, about: str) -> list[str]:
+    """Return the lines of a docstring about a network."""
     params = sum(node.layer.params for node in graph.nodes)
     output = ", ".join(str(graph.nodes[index].shape) for index in graph.outputs.values())
     text = f"Input {graph.input_text}, output {output}; {params:,} parameters."

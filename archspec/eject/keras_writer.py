@@ -44,6 +44,15 @@ class KerasWriter(PythonWriter):
 
     prefix = "layers."
 
+    keeps_inputs = True
+    """Whether the network's inputs are read at its end."""
+
+    input_name = "inputs"
+    """Variable of the network's input, where there is one alone."""
+
+    given_names = frozenset({"filters", "kernel", "kernel_size", "units", "size"})
+    """Parameters that have no default: a reader wants to see them in every call."""
+
     def __init__(self, program: Program, graph: Graph) -> None:
         self.program = program
         self.graph = graph
@@ -80,7 +89,7 @@ class KerasWriter(PythonWriter):
         name_symbols(self.program.body, ())
         values = [value for value, _ in self.program.inputs.values()]
         for value in values:
-            value.hint = "inputs" if len(values) == 1 else value.hint
+            value.hint = self.input_name if len(values) == 1 else value.hint
         names = taken | _symbols(self.program.body)
         for statement in statements(self.program.body):
             if isinstance(statement, Apply) and statement.reuse not in self.shared:
@@ -88,7 +97,8 @@ class KerasWriter(PythonWriter):
                 self.shared[statement.reuse] = variable
                 names.add(variable)
         outputs = [*self.program.outputs.values()]
-        name_tensors(self.program.body, values, [*outputs, *values], names)
+        kept = [*outputs, *values] if self.keeps_inputs else outputs
+        name_tensors(self.program.body, values, kept, names)
 
     def _choose_defaults(self) -> None:
         """Let a parameter have the value that most calls give it as its default."""
@@ -107,7 +117,7 @@ class KerasWriter(PythonWriter):
             best = max(known, key=lambda value: sum(_equal(value, each) for each in known))
             count = sum(_equal(best, each) for each in known)
             is_usual = isinstance(best, (bool, str, type(None))) or best == 1
-            if symbol.name in ("filters", "kernel", "kernel_size", "units", "size"):
+            if symbol.name in self.given_names:
                 continue
             if count >= 2 and (2 * count >= len(values) or is_usual):
                 self.common[symbol] = best

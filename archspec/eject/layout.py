@@ -67,7 +67,8 @@ def lines(code: Code, indent: int, *, end: str = "") -> list[str]:
             before = "".join(map(flat, first)) + last.before
             return lines(replace(last, before=before), indent, end=end)
         return [margin + text]
-    one_a_line = code.one_a_line
+    is_literal = code.before.endswith(("[", "{")) and len(code.items) > 1
+    one_a_line = code.one_a_line or is_literal
     if code.after and isinstance(last := code.after[-1], Brackets):
         head = flat(replace(code, after=code.after[:-1])) + last.before
         if len(margin) + len(head) <= WIDTH:

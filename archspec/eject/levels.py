@@ -37,6 +37,9 @@ from archspec.eject.program import (
 from archspec.eject.recording import Construction
 from archspec.ops.shape import Shape
 
+INCOMING: Final = frozenset({"in_channels", "in_features", "channels"})
+"""Arguments that say what comes in. Other arguments tell it only by chance, so it is one itself."""
+
 
 class _Hole:
     """A value that a use does not have, or that may be anything."""
@@ -129,13 +132,15 @@ class Level:
             return around
         if all(isinstance(value, str) for value in known) and (found := self._text(values)):
             return found
-        if all(type(value) is int for value in known) and (found := self._number(values)):
-            return found
+        if all(type(value) is int for value in known):
+            found = self._number(values, hint) or self.progression(values, hint)
+            if found:
+                return found
         if found := self._structure(values, hint, known):
             return found
         if found := self.but_the_first(values, hint):
             return found
-        return self._choice(values, known)
+        return None if hint in INCOMING else self._choice(values, known)
 
     def from_around(self, values: Sequence[Any], hint: str) -> Expression | None:  # noqa: ARG002
         """Return an expression of the level around; None if rounds differ, or there is none."""
@@ -143,6 +148,10 @@ class Level:
 
     def but_the_first(self, values: Sequence[Any], hint: str) -> Expression | None:  # noqa: ARG002
         """Return an expression for values that are alike in all rounds but the first."""
+        return None
+
+    def progression(self, values: Sequence[Any], hint: str) -> Expression | None:  # noqa: ARG002
+        """Return an expression for numbers that grow alike in each round of a loop."""
         return None
 
     def _structure(self, values: Sequence[Any], hint: str, known: list[Any]) -> Expression | None:
@@ -210,7 +219,7 @@ class Level:
             if all(type(value) is int for value in other if value is not HOLE):
                 yield expression, other
 
-    def _number(self, values: Sequence[Any]) -> Expression | None:
+    def _number(self, values: Sequence[Any], hint: str) -> Expression | None:
         """Return a product, a quotient or a sum that gives whole numbers."""
         points = [k for k, value in enumerate(values) if value is not HOLE]
         candidates = [
@@ -222,7 +231,7 @@ class Level:
             found = _multiple(values, expression, other, points)
             if found:
                 return found
-        if len({values[k] for k in points}) < 3:
+        if len({values[k] for k in points}) < 3 or hint in INCOMING:
             return None
         for (left, ours), (right, theirs) in combinations(candidates, 2):
             if all(values[k] == ours[k] * theirs[k] for k in points):
@@ -372,9 +381,10 @@ def _multiple(
     factor, rest = divmod(values[first], other[first])
     if not rest and factor > 1 and all(values[k] == factor * other[k] for k in points):
         return Arithmetic("*", Constant(factor), expression)
-    if values[first] == 0:
+    largest = max(points, key=lambda k: values[k])
+    if values[largest] <= 0:
         return None
-    for factor in dict.fromkeys((other[first] // values[first], 2)):
+    for factor in dict.fromkeys((other[largest] // values[largest], 2)):
         if factor > 1 and all(values[k] == other[k] // factor for k in points):
             return Arithmetic("//", expression, Constant(factor))
     return None
@@ -528,15 +538,49 @@ class LoopLevel(Level):
     def but_the_first(self, values: Sequence[Any], hint: str) -> Expression | None:
         if isinstance(self.around, MainLevel):
             return None
-        later = _single(v for v, r in zip(values, self.rounds, strict=True) if r > 0)
-        if later is HOLE or isinstance(later, (tuple, dict, Construction)):
+        known = [v for v in values if v is not HOLE]
+        if any(isinstance(v, (bool, tuple, dict, Construction)) for v in known):
             return None
         firsts = [v if r == 0 else HOLE for v, r in zip(values, self.rounds, strict=True)]
+        others = [v if r > 0 else HOLE for v, r in zip(values, self.rounds, strict=True)]
         lifted = self.lifted(firsts)
-        if lifted is None:
+        if lifted is None or not any(v is not HOLE for v in firsts):
+            return None
+        later = _single(others)
+        if later is not HOLE:
+            rest: Expression | None = expression_of(later)
+        else:
+            rest = self.find(others, hint) if any(v is not HOLE for v in others) else None
+        if rest is None:
             return None
         first = self.around.resolve(lifted, hint)
-        return Choice(Comparison("==", self.index, Constant(1)), first, expression_of(later))
+        return Choice(Comparison("==", self.index, Constant(1)), first, rest)
+
+    def progression(self, values: Sequence[Any], hint: str) -> Expression | None:
+        steps: list[Any] = [HOLE] * self.around.size
+        firsts: list[Any] = [HOLE] * self.around.size
+        last: dict[int, tuple[int, Any]] = {}
+        for k, number, value in zip(self.parents, self.rounds, values, strict=True):
+            if value is HOLE:
+                return None
+            if number == 0:
+                firsts[k] = value
+            elif k not in last or last[k][0] != number - 1:
+                return None
+            else:
+                step = value - last[k][1]
+                if step <= 0 or (steps[k] is not HOLE and steps[k] != step):
+                    return None
+                steps[k] = step
+            last[k] = number, value
+        if max(self.rounds) < 2 or any(f is HOLE and k in last for k, f in enumerate(firsts)):
+            return None
+        step = self.around.find(steps, hint)
+        if step is None:
+            return None
+        passed = Arithmetic("-", self.index, Constant(1))
+        grown: Expression = passed if step == Constant(1) else Arithmetic("*", step, passed)
+        return Arithmetic("+", self.around.resolve(firsts, hint), grown)
 
     def made_up(self, values: Sequence[Any], hint: str) -> Symbol:
         lists: list[list[Any]] = [[] for _ in range(self.around.size)]

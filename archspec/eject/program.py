@@ -222,6 +222,8 @@ class Call:
     function: Function
     inputs: tuple[Operand, ...]
     arguments: dict[Symbol, Expression]
+    uses: tuple[int | None, ...] = ()
+    """The number of the function's use that each use of this statement is."""
 
 
 @dataclass(eq=False)
@@ -243,6 +245,10 @@ class For:
     body: list[Statement]
     carried: list[Carried] = field(default_factory=list)
     collected: list[Collected] = field(default_factory=list)
+    parents: Sequence[int] = ()
+    """The use of what is around in which each round is."""
+    start: str = ""
+    """Path at which the first of these loops begins."""
 
 
 @dataclass(eq=False)
@@ -274,7 +280,8 @@ class Function:
     parameters: list[Symbol]
     body: list[Statement]
     returns: list[Operand]
-    shapes: tuple[Any, ...] = ()
+    paths: tuple[str, ...] = ()
+    """The path of the block in each use."""
 
 
 @dataclass(eq=False)

@@ -1,0 +1,44 @@
+"""A network as source of PyTorch, and its weights for that source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from archspec.eject.abstracting import program_of
+from archspec.eject.program import Program
+from archspec.eject.torch_layers import Torch
+from archspec.eject.torch_writer import TorchWriter, UnrollError
+from archspec.graph.graph import Graph
+
+
+class Written(NamedTuple):
+    """Source of a network, and how it came about."""
+
+    program: Program
+    writer: TorchWriter
+    torch: Torch
+    source: str
+
+
+def written(graph: Graph, about: Sequence[str]) -> Written:
+    """Return a network as PyTorch's source.
+
+    Args:
+        graph: The network.
+        about: Lines for the docstring.
+
+    Raises:
+        UsageError: A step has no counterpart that this writer knows; the message names it.
+    """
+    torch = Torch(graph)
+    unrolled: set[str] = set()
+    while True:
+        program = program_of(graph, torch.layers_of, shapes=False, unrolled=unrolled)
+        writer = TorchWriter(program, graph, torch)
+        try:
+            return Written(program, writer, torch, writer.module_source(about))
+        except UnrollError as error:
+            if error.start in unrolled:
+                raise
+            unrolled.add(error.start)

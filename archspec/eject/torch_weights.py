@@ -1,0 +1,319 @@
+"""Weights of a network as the state of its PyTorch module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import prod
+from os import PathLike
+from typing import Any, Final
+
+from archspec.eject.ejecting import graph_of
+from archspec.eject.program import Apply, Call, For, If, Program, Statement
+from archspec.eject.recording import layer_name
+from archspec.eject.torch_ejecting import written
+from archspec.eject.torch_layers import Torch
+from archspec.eject.torch_writer import TorchWriter, is_chain, is_module
+from archspec.errors import UsageError
+from archspec.graph.graph import Graph, Node
+from archspec.imports.loading import load
+from archspec.imports.model import ImportedModel
+from archspec.ops import attention, convolution, elementwise, normalization, recurrence, tokens
+from archspec.ops.shape import Shape
+from archspec.spec.document import Spec
+
+
+def torch_weights(spec: Spec | Graph | str | PathLike[str], weights: Any) -> dict[str, Any]:
+    """Return a network's weights for the module that `eject(spec, framework="torch")` gives.
+
+    Args:
+        spec: The network, as `eject` takes it.
+        weights: What has the weights: a Keras model that `build` made, or the path of its file.
+
+    Returns:
+        NumPy arrays by the names of the module's state dict, in PyTorch's layout. Written by
+        `numpy.savez`, the source's `load_weights` reads them.
+
+    Raises:
+        SpecError: The spec has mistakes.
+        UsageError: A layer has no weights there, or others than the spec's; or the network cannot
+            be written for PyTorch.
+
+    Example:
+        >>> sorted(archspec.torch_weights("lenet5", archspec.build("lenet5")))[0]
+        'c1.convolution.bias'
+    """
+    graph, _ = graph_of(spec)
+    program, writer, torch, _ = written(graph, ("",))
+    nodes = [node for node in graph.nodes if not node.is_input and not node.layer.owner]
+    if isinstance(weights, (str, PathLike)):
+        model = load(weights)
+        if not isinstance(model, ImportedModel):
+            raise UsageError(f"`{weights}` is a spec: weights are in a model file")
+        given: Mapping[str, Sequence[Any]] = model.weights()
+    else:
+        given = _Layers(weights)
+    arrays = {node.name: given[name] for node in nodes if (name := layer_name(node.name)) in given}
+    return state(program, writer, torch, arrays)
+
+
+class _Layers(Mapping[str, Sequence[Any]]):
+    """The arrays of a Keras model by its layers' names."""
+
+    def __init__(self, model: Any) -> None:
+        self.layers = {layer.name: layer for layer in model.layers}
+
+    def __getitem__(self, name: str) -> Sequence[Any]:
+        import numpy as np  # noqa: PLC0415
+
+        return [np.asarray(weight.numpy()) for weight in self.layers[name].weights]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+
+def state(
+    program: Program, writer: TorchWriter, torch: Torch, arrays: Mapping[str, Sequence[Any]]
+) -> dict[str, Any]:
+    """Return the state dict of a module with the weights of a network.
+
+    Args:
+        program: The program that was written.
+        writer: Its writer, after it wrote the source.
+        torch: The network for PyTorch.
+        arrays: NumPy arrays by node, in the order of `op.weights` and in Keras's layout.
+
+    Raises:
+        UsageError: Weights are missing, or their shapes are others.
+    """
+    result: dict[str, Any] = {}
+    for prefix, node in _Places(program, writer):
+        x = (*node.layer.inputs, node.shape)[0]
+        wanted = node.op.weights(*node.layer.inputs)
+        if not wanted or node.layer.owner:
+            continue
+        given = arrays.get(node.name)
+        if given is None:
+            raise UsageError(f"there are no weights for `{node.name}`")
+        shapes = [tuple(each.shape) for each in given]
+        if shapes != [each.shape for each in wanted]:
+            wants = [each.shape for each in wanted]
+            message = f"the weights of `{node.name}` have the shapes {shapes}, not {wants}"
+            raise UsageError(message)
+        named = {each.name: value for each, value in zip(wanted, given, strict=True)}
+        values: Any = given if isinstance(node.op, recurrence._Recurrent) else named  # noqa: SLF001
+        flat = torch.flat.get(node.inputs[0])
+        layout = torch.layouts[node.index]
+        for name, value in _RULES[_base(node.op)](node.op, x, values, flat, layout).items():
+            result[f"{prefix}.{name}"] = value
+    return result
+
+
+def _base(op: Any) -> type:
+    return next(each for each in type(op).__mro__ if each in _RULES)
+
+
+class _Places:
+    """Each node of a program, with the name of its module in the state dict."""
+
+    def __init__(self, program: Program, writer: TorchWriter) -> None:
+        self.program = program
+        self.writer = writer
+
+    def __iter__(self) -> Iterator[tuple[str, Node]]:
+        yield from self._body(self.program.body, "", [0])
+
+    def _body(
+        self, body: Sequence[Statement], prefix: str, uses: list[int]
+    ) -> Iterator[tuple[str, Node]]:
+        """Yield what is in the module at a prefix, which is one use of a class."""
+        attributes = self.writer.classes[id(body)].attributes
+        yield from self._statements(body, prefix, uses[0], attributes)
+
+    def _statements(
+        self,
+        body: Sequence[Statement],
+        prefix: str,
+        use: int,
+        attributes: Mapping[int, str],
+        end: str = "",
+    ) -> Iterator[tuple[str, Node]]:
+        for each in body:
+            if isinstance(each, If):
+                yield from self._statements(each.body, prefix, use, attributes, end)
+            elif isinstance(each, For):
+                rounds = [c for c, parent in enumerate(each.parents) if parent == use]
+                if is_chain(each):
+                    name = f"{prefix}{attributes[id(each)]}{end}."
+                    counter = iter(range(1 << 30))
+                    for c in rounds:
+                        yield from self._chain(each.body, name, c, counter)
+                    continue
+                for number, c in enumerate(rounds):
+                    at = f"{end}.{number}"
+                    yield from self._statements(each.body, prefix, c, attributes, at)
+            elif isinstance(each, (Apply, Call)) and id(each) in attributes:
+                if isinstance(each, Apply) and each.reuse and not each.first:
+                    continue
+                yield from self._one(each, f"{prefix}{attributes[id(each)]}{end}", use)
+
+    def _chain(
+        self, body: Sequence[Statement], prefix: str, use: int, counter: Iterator[int]
+    ) -> Iterator[tuple[str, Node]]:
+        for each in body:
+            if isinstance(each, If):
+                yield from self._chain(each.body, prefix, use, counter)
+            elif isinstance(each, For):
+                for c in [c for c, parent in enumerate(each.parents) if parent == use]:
+                    yield from self._chain(each.body, prefix, c, counter)
+            elif isinstance(each, (Apply, Call)) and _is_done(each, use):
+                yield from self._one(each, f"{prefix}{next(counter)}", use)
+
+    def _one(self, each: Apply | Call, name: str, use: int) -> Iterator[tuple[str, Node]]:
+        if not _is_done(each, use):
+            return
+        if isinstance(each, Apply):
+            node = each.nodes[use]
+            # A step's last module has its weights; a convolution may be followed by a crop.
+            if node is not None and is_module(each) and not _is_padding(each):
+                yield name, node
+        else:
+            number = each.uses[use]
+            if number is not None:
+                yield from self._body(each.function.body, f"{name}.", [number])
+
+
+def _is_padding(apply: Apply) -> bool:
+    return "Pad" in apply.layer.name.partition("|")[0]
+
+
+def _is_done(each: Apply | Call, use: int) -> bool:
+    """Return whether a statement is carried out in a use of what is around it."""
+    return (each.nodes if isinstance(each, Apply) else each.uses)[use] is not None
+
+
+# Arrays.
+
+Arrays = dict[str, Any]
+
+
+def _biased(kernel: Any, values: Any) -> Arrays:
+    made = {"weight": _whole(kernel)}
+    if "bias" in values:
+        made["bias"] = _whole(values["bias"])
+    return made
+
+
+def _whole(array: Any) -> Any:
+    import numpy as np  # noqa: PLC0415
+
+    return np.ascontiguousarray(array)
+
+
+def _convolution(op: Any, x: Shape, values: Any, flat: Any, layout: str) -> Arrays:  # noqa: ARG001
+    kernel = values["kernel"]
+    rank = kernel.ndim - 2
+    return _biased(kernel.transpose(rank + 1, rank, *range(rank)), values)
+
+
+def _depthwise(op: Any, x: Shape, values: Any, flat: Any, layout: str) -> Arrays:  # noqa: ARG001
+    kernel = values["kernel"]
+    rank = kernel.ndim - 2
+    kernel = kernel.transpose(rank, rank + 1, *range(rank))
+    return _biased(kernel.reshape(-1, 1, *kernel.shape[2:]), values)
+
+
+def _linear(op: Any, x: Shape, values: Any, flat: Any, layout: str) -> Arrays:  # noqa: ARG001
+    kernel = values["kernel"]
+    return _biased(_first(kernel, flat).T, values)
+
+
+def _first(array: Any, flat: Shape | None) -> Any:
+    """Return an array with its first axis in the order of a map whose channels are first."""
+    if flat is None:
+        return array
+    rest = array.shape[1:]
+    order = (flat.rank, *range(flat.rank), *range(flat.rank + 1, flat.rank + 1 + len(rest)))
+    return array.reshape(*flat, *rest).transpose(order).reshape(prod(flat), *rest)
+
+
+_NORM: Final = {
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
+
+
+def _norm(op: Any, x: Shape, values: Any, flat: Any, layout: str) -> Arrays:  # noqa: ARG001
+    import numpy as np  # noqa: PLC0415
+
+    made = {_NORM[name]: _whole(_first(value, flat)) for name, value in values.items()}
+    if isinstance(op, normalization.BatchNorm):
+        made["num_batches_tracked"] = np.array(0, dtype="int64")
+    return made
+
+
+def _scale(op: Any, x: Shape, values: Any, flat: Any, layout: str) -> Arrays:  # noqa: ARG001
+    after = (1,) * (x.rank if layout == "first" else 0)
+    names = {"scale": "weight", "bias": "bias"}
+    return {names[name]: value.reshape(-1, *after) for name, value in values.items()}
+
+
+def _prelu(op: Any, x: Shape, values: Any, flat: Any, layout: str) -> Arrays:  # noqa: ARG001
+    return {"weight": values["alpha"].reshape(-1)}
+
+
+def _named(name: str) -> Callable[..., Arrays]:
+    def same(op: Any, x: Shape, values: Any, flat: Any, layout: str) -> Arrays:  # noqa: ARG001
+        (value,) = values.values()
+        return {name: value}
+
+    return same
+
+
+def _recurrent(op: Any, x: Shape, values: Any, flat: Any, layout: str) -> Arrays:  # noqa: ARG001
+    import numpy as np  # noqa: PLC0415
+
+    size = 3 if op.bias else 2
+    made: Arrays = {}
+    for way in range(op.ways):
+        end = "_reverse" if way else ""
+        kernel, recurrent, *bias = values[way * size : (way + 1) * size]
+        made[f"weight_ih_l0{end}"] = _whole(_gates(op, kernel).T)
+        made[f"weight_hh_l0{end}"] = _whole(_gates(op, recurrent).T)
+        if bias:
+            (both,) = bias
+            rows = both if both.ndim == 2 else np.stack([both, np.zeros_like(both)])
+            made[f"bias_ih_l0{end}"] = _whole(_gates(op, rows[0]))
+            made[f"bias_hh_l0{end}"] = _whole(_gates(op, rows[1]))
+    return made
+
+
+def _gates(op: Any, array: Any) -> Any:
+    """Return the gates in PyTorch's order: a GRU has its reset gate before the update gate."""
+    import numpy as np  # noqa: PLC0415
+
+    if not isinstance(op, recurrence.Gru):
+        return array
+    update, reset, candidate = np.split(array, 3, axis=-1)
+    return np.concatenate([reset, update, candidate], axis=-1)
+
+
+_RULES: Final[dict[type, Callable[..., Arrays]]] = {
+    convolution.Convolution: _convolution,
+    convolution.TransposedConvolution: _convolution,
+    convolution.DepthwiseConvolution: _depthwise,
+    convolution.FullyConnected: _linear,
+    normalization._Normalization: _norm,  # noqa: SLF001
+    normalization.RmsNorm: _named("weight"),
+    elementwise.Scale: _scale,
+    elementwise.PRelu: _prelu,
+    tokens.ClassToken: _named("token"),
+    tokens.PositionEmbedding: _named("embedding"),
+    attention.RelativePositionBias: _named("table"),
+    recurrence._Recurrent: _recurrent,  # noqa: SLF001
+}
+"""Arrays of each op with weights as its module has them, by the module's names."""

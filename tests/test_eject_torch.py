@@ -1,0 +1,286 @@
+"""Networks as PyTorch's source. Outputs are compared where PyTorch is installed."""
+
+import ast
+import json
+
+import black
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from support.commands import output
+from support.random_specs import specs
+from support.specs import spec_of
+
+from archspec.compile.expand import expand
+from archspec.eject.ejecting import eject
+from archspec.eject.recording import layer_name
+from archspec.eject.torch_ejecting import written
+from archspec.eject.torch_weights import state
+from archspec.errors import UsageError
+from archspec.keras_model.build import build
+from archspec.spec.bundled import bundled
+from archspec.spec.loading import load
+
+LARGE = {"inception_resnet_v2", "nasnet"}
+"""Families whose sources take seconds."""
+
+CANNOT = {"fcn": "`pool1` (`max_pool`) cannot be written for PyTorch: what it does depends on"}
+"""Families that cannot be written, and the message that says why."""
+
+
+def source_of(spec):
+    return eject(spec, framework="torch")
+
+
+@pytest.mark.parametrize("family", sorted({*bundled()} - LARGE - {*CANNOT}))
+def test_the_source_of_every_family_is_in_black_s_layout_and_knows_no_archspec(family):
+    source = source_of(family)
+    assert "archspec" not in source
+    assert black.format_str(source, mode=black.Mode()) == source
+    assert not unused_names(source)
+
+
+def unused_names(source):
+    """The names that a module imports, and classes that it defines, but never reads."""
+    tree = ast.parse(source)
+    given = set()
+    for item in tree.body:
+        if isinstance(item, (ast.Import, ast.ImportFrom)):
+            given |= {each.asname or each.name.split(".")[0] for each in item.names}
+        if isinstance(item, (ast.ClassDef, ast.FunctionDef)):
+            given.add(item.name)
+    read = {each.id for each in ast.walk(tree) if isinstance(each, ast.Name)}
+    return given - read - {"annotations", "load_weights"}
+
+
+@pytest.mark.parametrize("family", CANNOT)
+def test_a_step_that_cannot_be_written_is_named(family):
+    with pytest.raises(UsageError) as error:
+        source_of(family)
+    assert str(error.value).startswith(CANNOT[family])
+
+
+@given(specs())
+def test_random_networks_are_written_or_the_step_is_named(data):
+    graph = expand(spec_of(json.dumps(data)))
+    try:
+        source = source_of(graph)
+    except UsageError as error:
+        assert "cannot be written for PyTorch: " in str(error)  # noqa: PT017
+        return
+    compile(source, "ejected.py", "exec")
+
+
+def test_a_block_is_a_module_and_its_decisions_are_made_once():
+    assert """\
+    def __init__(
+        self, in_channels: int, filters: int, stride: int, projection: bool
+    ) -> None:
+        super().__init__()
+        self.conv1 = Conv(in_channels, filters, 1)
+        self.conv2 = Conv(filters, filters, 3, stride=stride)
+        self.conv3 = Conv(filters, 4 * filters, 1, activation=None)
+        self.projection = None
+        if projection:
+            self.projection = Conv(
+                in_channels, 4 * filters, 1, stride=stride, activation=None
+            )
+        self.activation = nn.ReLU()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.conv1(x)
+        y = self.conv2(y)
+        y = self.conv3(y)
+        if self.projection is not None:
+            x = self.projection(x)
+        y = y + x
+        y = self.activation(y)
+        return y
+""" in source_of("resnet50")
+
+
+def test_what_repeats_is_a_sequential_of_modules_made_in_a_loop():
+    source = source_of("vgg16")
+    assert (
+        """\
+            for j in range(1, convs + 1):
+                self.stages.append(Conv(in_channels if j == 1 else filters, filters))
+            self.stages.append(nn.MaxPool2d(2))
+"""
+        in source
+    )
+    assert (
+        "    def forward(self, x: torch.Tensor) -> torch.Tensor:\n        x = self.stages(x)"
+        in source
+    )
+
+
+def network(steps, shape=(9, 9, 4)):
+    return spec_of(json.dumps({"name": "net", "input": [*shape], "layers": steps}))
+
+
+@pytest.mark.parametrize(
+    ("step", "line"),
+    [
+        # TensorFlow's padding of 9 places by a stride of 2 is even; of 8 it is not.
+        ({"convolution": {"filters": 8, "kernel": 3, "stride": 2, "padding": "same"}},
+         "nn.Conv2d(4, 8, 3, stride=2, padding=1)"),
+        ({"convolution": {"filters": 8, "kernel": 2, "padding": "same"}},
+         'nn.Conv2d(4, 8, 2, padding="same")'),
+        ({"convolution": {"filters": 8, "kernel": 2, "stride": 3, "padding": [[1, 0], [0, 1]]}},
+         "nn.ZeroPad2d((0, 1, 1, 0))"),
+        ({"depthwise_convolution": {"kernel": 3, "multiplier": 2, "bias": False}},
+         "nn.Conv2d(4, 8, 3, groups=4, bias=False)"),
+        ({"transposed_convolution": {"filters": 6, "kernel": 3, "stride": 2,
+                                     "padding": 1, "output_padding": 1}},
+         "nn.ConvTranspose2d(\n            4, 6, 3, stride=2, padding=1, output_padding=1\n"),
+        ({"max_pool": {"size": 2, "ceil": True}}, "nn.MaxPool2d(2, ceil_mode=True)"),
+        ({"avg_pool": {"size": 3, "stride": 1, "padding": "same"}},
+         "nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)"),
+        ({"batch_norm": {"momentum": 0.99}}, "nn.BatchNorm2d(4, eps=0.001, momentum=0.01)"),
+        ({"batch_norm": {"scale": False}}, "without_weight(nn.BatchNorm2d("),
+        ({"lrn": {"size": 5, "alpha": 1e-4, "divide": False}},
+         "nn.LocalResponseNorm(5, alpha=0.0005)"),
+        ({"activation": {"gelu": True}}, 'nn.GELU(approximate="tanh")'),
+        ({"activation": "gelu"}, "nn.GELU()"),
+        ({"layer_norm": {}}, "LayerNorm2d(4, eps=0.001)"),
+    ],
+)  # fmt: skip
+def test_what_keras_means_is_said_in_pytorch_s_terms(step, line):
+    assert line in source_of(network([step]))
+
+
+def test_an_unknown_framework_is_a_mistake():
+    with pytest.raises(UsageError, match="there is no framework `pytorch` here"):
+        eject("lenet5", framework="pytorch")
+    with pytest.raises(UsageError, match="`sequential` is for Keras; source of PyTorch"):
+        eject("lenet5", framework="torch", style="sequential")
+
+
+def test_the_command_writes_the_source():
+    assert output("eject", "lenet5", "--framework", "torch") == source_of("lenet5")
+
+
+def arrays_of(graph, seed=0):
+    """Weights as a trained network may have them, by node."""
+    rng = np.random.default_rng(seed)
+    arrays = {}
+    for node in graph.nodes:
+        if node.is_input or node.layer.owner:
+            continue
+        made = []
+        for weight in node.op.weights(*node.layer.inputs):
+            inputs = int(np.prod(weight.shape[:-1])) if len(weight.shape) > 1 else 100
+            values = rng.normal(0, (2 / inputs) ** 0.5, weight.shape)
+            if weight.name in ("moving_variance", "gamma", "scale"):
+                values = rng.uniform(0.5, 1.5, weight.shape)
+            made.append(values.astype("float32"))
+        arrays[node.name] = made
+    return arrays
+
+
+def test_weights_go_by_the_names_of_the_modules_in_pytorch_s_layout():
+    graph = expand(load("lenet5"))
+    program, writer, torch, _ = written(graph, ("LeNet-5.",))
+    arrays = arrays_of(graph)
+    made = state(program, writer, torch, arrays)
+    assert made["c1.convolution.weight"].shape == (6, 1, 5, 5)
+    kernel = arrays["c5/fully_connected"][0]
+    # The first dense layer reads a map with its channels first.
+    wanted = kernel.reshape(5, 5, 16, -1).transpose(3, 2, 0, 1).reshape(-1, 400)
+    assert np.array_equal(made["c5.fully_connected.weight"], wanted)
+
+
+def test_weights_that_are_missing_or_others_are_named():
+    graph = expand(load("lenet5"))
+    program, writer, torch, _ = written(graph, ("LeNet-5.",))
+    with pytest.raises(UsageError, match="there are no weights for `c1/convolution`"):
+        state(program, writer, torch, {})
+    arrays = arrays_of(graph)
+    arrays["c1/convolution"].pop()
+    with pytest.raises(UsageError, match=r"the weights of `c1/convolution` have the shapes"):
+        state(program, writer, torch, arrays)
+
+
+def module_of(graph):
+    """An ejected module with random weights, and these by node."""
+    torch = pytest.importorskip("torch")
+    program, writer, layouts, source = written(graph, ("A network.", "", "It is tested."))
+    scope = {"__name__": "ejected"}
+    exec(compile(source, "ejected.py", "exec"), scope)  # noqa: S102
+    module = scope[writer.title]()
+    arrays = arrays_of(graph)
+    made = state(program, writer, layouts, arrays)
+    module.load_state_dict({name: torch.from_numpy(each) for name, each in made.items()})
+    return module.eval(), arrays
+
+
+def tree_to_numpy(value):
+    import keras
+
+    if isinstance(value, dict):
+        return {name: keras.ops.convert_to_numpy(each) for name, each in value.items()}
+    return keras.ops.convert_to_numpy(value)
+
+
+def outputs_differ(graph, spec):
+    """The largest difference of the outputs of Keras's model and PyTorch's, relative."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("keras")
+    module, arrays = module_of(graph)
+    model = build(spec)
+    for name, values in arrays.items():
+        if values:
+            model.get_layer(layer_name(name)).set_weights(values)
+    rng = np.random.default_rng(1)
+    shapes = {name: graph.nodes[index].shape for name, index in graph.inputs.items()}
+    inputs = {n: rng.uniform(0, 1, (2, *shape)).astype("float32") for n, shape in shapes.items()}
+    theirs = model(inputs if len(inputs) > 1 else next(iter(inputs.values())), training=False)
+    with torch.no_grad():
+        first = [torch.from_numpy(np.moveaxis(each, -1, 1).copy()) for each in inputs.values()]
+        ours = module(*first)
+    theirs = tree_to_numpy(theirs)
+    pairs = [(ours[n], theirs[n]) for n in theirs] if isinstance(theirs, dict) else [(ours, theirs)]
+    worst = 0.0
+    for mine, other in pairs:
+        a, b = mine.numpy(), other
+        a = np.moveaxis(a, 1, -1) if a.ndim > 2 else a
+        assert a.shape == b.shape
+        worst = max(worst, float(np.abs(a - b).max() / max(np.abs(b).max(), 0.1)))
+    return worst
+
+
+@pytest.mark.parametrize("family", sorted({*bundled()} - {*CANNOT}))
+@pytest.mark.slow
+def test_every_family_has_keras_s_outputs_and_parameters(family):
+    pytest.importorskip("torch")
+    spec = load(family)
+    graph = expand(spec)
+    assert outputs_differ(graph, spec) < 1e-5
+    ours = sum(each.numel() for each in module_of(graph)[0].parameters())
+    wanted = sum(
+        int(np.prod(weight.shape))
+        for node in graph.nodes
+        if not node.is_input and not node.layer.owner
+        for weight in node.op.weights(*node.layer.inputs)
+        if weight.trainable
+    )
+    more = sum(  # PyTorch's LSTM has a second bias
+        node.op.ways * 4 * node.op.units
+        for node in graph.nodes
+        if node.op and node.op.kind == "lstm"
+    )
+    assert ours == wanted + more
+
+
+@given(specs())
+@settings(max_examples=25, deadline=None)
+def test_random_networks_have_keras_s_outputs(data):
+    pytest.importorskip("torch")
+    spec = spec_of(json.dumps(data))
+    graph = expand(spec)
+    try:
+        eject(graph, framework="torch")
+    except UsageError:
+        return
+    assert outputs_differ(graph, spec) < 1e-5
