@@ -109,6 +109,43 @@ def test_equal_steps_become_a_loop():
     assert spec_from("conv: 8, conv: 8, conv: 8") == ["  - {conv: 8, repeat: 3}"]
 
 
+GATED = """{{branches: [[], [global_avg_pool, {{reshape: [1, 1, {width}]}},
+    {{conv: {{filters: {narrow}, kernel: 1}}}}, {{conv: {{filters: {width}, kernel: 1}}}}]],
+    merge: multiply}}"""
+"""A gate as keras.applications writes it, which is no kind of archspec's."""
+
+
+def test_steps_that_stand_apart_become_a_block_with_arguments():
+    first, second, third = (GATED.format(width=n, narrow=n // 4) for n in (8, 12, 16))
+    layers = (
+        f"conv: 8, {first}, max_pool: 2, conv: 12, {second}, conv: 16, activation: relu, {third}"
+    )
+    text = decompiled(graph_of(layers, "[32, 32, 4]")).text
+    blocks, _, rest = text.partition("layers:\n  - conv: ")
+    assert "blocks:\n  module:\n    args: {to: int}\n" in blocks
+    assert "reshape: [1, 1, =to]" in blocks
+    assert "{filters: =to // 4, kernel: 1}" in blocks
+    assert [line for line in rest.splitlines() if "module" in line] == [
+        "  - module: 8",
+        "  - module: 12",
+        "  - module: 16",
+    ]
+
+
+def test_neighbours_are_a_loop_and_no_block():
+    gate = GATED.format(width=8, narrow=2)
+    assert "blocks:" not in decompiled(graph_of(f"conv: 8, {gate}, {gate}, {gate}")).text
+
+
+def test_modules_are_a_loop_before_what_is_alike_inside_them_is():
+    def module(width: int) -> str:
+        way = ", ".join(f"conv: {{filters: {n}, kernel: 1}}" for n in (width, width + 1, width + 2))
+        return f"{{branches: [[{way}], [{way}]], merge: concat}}"
+
+    text = decompiled(graph_of(f"{module(4)}, {module(6)}")).text
+    assert "layers:\n  - for: {filters: [4, 6], filters2: [5, 7], filters3: [6, 8]}\n" in text
+
+
 def test_shared_weights_are_shared_in_the_spec():
     made = decompiled(expand(load("siamese"))).text
     assert "share: tower" in made

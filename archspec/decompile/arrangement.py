@@ -8,6 +8,7 @@ from itertools import takewhile
 from typing import Any
 
 from archspec.decompile.meaning import is_commutative
+from archspec.decompile.naming import suited
 from archspec.decompile.recognition import Unit
 from archspec.decompile.steps import PREVIOUS, Step, every_argument, plain
 from archspec.decompile.view import View
@@ -15,7 +16,7 @@ from archspec.ops.merge import Merge
 from archspec.ops.op import Op
 
 LONG = 8
-"""Number of steps beside which a short branch is not written: a name is easier to follow."""
+"""Number of steps beside which one short branch is not written: a name is easier to follow."""
 
 _OPS = frozenset({"convolution", "fully_connected", "depthwise_convolution", "batch_norm"})
 
@@ -25,6 +26,7 @@ DEEPEST = 12
 
 def layer_name(names: Sequence[str]) -> str:
     """Return the name of a step from those of its layers: what they begin with."""
+    names = [name for name in names if suited(name)] or names
     parts = [re.split(r"[/_.-]", name) for name in names]
     columns = zip(*parts, strict=False)
     shared = [column[0] for column in takewhile(lambda column: len({*column}) == 1, columns)]
@@ -136,7 +138,7 @@ class Arrangement:
                 return None
             taken.update(way)
             ways.append(way)
-        if any(len(way) < 2 for way in ways) and len(taken) > LONG:
+        if len(ways) == 2 and any(len(way) < 2 for way in ways) and len(taken) > LONG:
             return None
         return ways
 

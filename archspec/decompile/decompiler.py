@@ -9,6 +9,7 @@ from typing import Any
 from archspec.compile.expand import expand
 from archspec.decompile.arrangement import Arrangement
 from archspec.decompile.defaults import common_arguments, convolution_defaults
+from archspec.decompile.factoring import Factoring, OwnBlock
 from archspec.decompile.naming import Naming, spec_name
 from archspec.decompile.proof import difference
 from archspec.decompile.recognition import Recognition, Unit
@@ -34,6 +35,11 @@ class Decompiled:
     order: tuple[int, ...]
     """The node of the original graph for each of `graph`'s; -1 for one that was added."""
 
+    @property
+    def length(self) -> int:
+        """Number of lines of the text."""
+        return self.text.count("\n")
+
 
 def decompiled(graph: Graph, name: str = "", comment: Sequence[str] = ()) -> Decompiled:
     """Return the spec that a person would have written for a graph.
@@ -48,20 +54,41 @@ def decompiled(graph: Graph, name: str = "", comment: Sequence[str] = ()) -> Dec
     """
     _refuse_unknown(graph)
     view = View(graph)
-    failures = []
-    for effort in (2, 1, 0):
-        try:
-            text, order = _Draft(view, name or graph.name, comment, effort).text()
-            source = parse(text)
-            made = expand(choose(validate(source), source, None, {}))
-        except SpecError as error:
-            failures.append(str(error))
-            continue
-        fault = difference(graph, made, order)
-        if fault is None:
-            return Decompiled(text, made, tuple(order))
-        failures.append(fault)
-    raise UsageError(f"this model cannot be written as a spec: {failures[-1]}")
+    failures: list[str] = []
+    best: Decompiled | None = None
+    for effort in (BLOCKS, LOOPS, KINDS, STEPS):
+        if best is not None and effort < LOOPS:
+            break
+        draft = _Draft(view, name or graph.name, comment, effort)
+        made = _proved(graph, draft, failures)
+        if made is not None and (best is None or made.length < best.length):
+            best = made
+        if effort == BLOCKS and not draft.blocks and best is not None:
+            break
+    if best is None:
+        raise UsageError(f"this model cannot be written as a spec: {failures[-1]}")
+    return best
+
+
+def _proved(graph: Graph, draft: _Draft, failures: list[str]) -> Decompiled | None:
+    """Return a draft that gives the graph; None for another, whose fault is added to `failures`."""
+    try:
+        text, order = draft.text()
+        source = parse(text)
+        made = expand(choose(validate(source), source, None, {}))
+    except SpecError as error:
+        failures.append(str(error))
+        return None
+    fault = difference(graph, made, order)
+    if fault is None:
+        return Decompiled(text, made, tuple(order))
+    failures.append(fault)
+    return None
+
+
+STEPS, KINDS, LOOPS, BLOCKS = range(4)
+"""Efforts to make a text short: a step for each layer; blocks and loops; arguments said once too;
+and blocks of the spec's own for steps that stand apart."""
 
 
 def _refuse_unknown(graph: Graph) -> None:
@@ -87,7 +114,8 @@ class _Draft:
         self.name = name
         self.comment = comment
         self.effort = effort
-        """2 for all that makes the text short, 1 for fewer defaults, 0 for steps alone."""
+        """The most that is done to make the text short."""
+        self.blocks: list[OwnBlock] = []
         self.defaults: dict[str, dict[str, Any]] = {}
 
     def text(self) -> tuple[str, list[int]]:
@@ -122,12 +150,20 @@ class _Draft:
         if not steps or steps[-1].output != output:
             steps.append(Step("activation", -2, (), Activate, {"function": "linear"}, (output,)))
             order.insert(len(view.graph.inputs) + sum(len([*s.order()]) for s in steps), -1)
+        if self.effort == BLOCKS:
+            self.blocks = Factoring(
+                steps, entry, [*starts.values()], [bodies[head] for head in starts]
+            ).run()
+            for block in self.blocks:
+                block.body = rolled(block.body, block.entry, (), ())
         if self.effort:
             outside = [s for body in bodies.values() for s in body]
             steps = rolled(steps, entry, [*starts.values()], outside)
         naming = Naming(view, steps)
         naming.run(bodies, starts)
         naming.name_loops(steps)
+        for block in self.blocks:
+            naming.run_block(block.body, block.entry)
         return self._written(steps, bodies, starts, naming), order
 
     def _parts(self, units: Sequence[Unit]) -> tuple[list[int], dict[str, list[int]]]:
@@ -164,12 +200,13 @@ class _Draft:
         naming: Naming,
     ) -> str:
         every = [each for step in steps for each in step.walk()]
+        every += [each for block in self.blocks for step in block.body for each in step.walk()]
         every += [each for body in bodies.values() for step in body for each in step.walk()]
         defaults = {
             kind: {name: plain(value) for name, value in values.items()}
             for kind, values in self.defaults.items()
         }
-        if self.effort == 2:
+        if self.effort >= LOOPS:
             defaults = said_once(every, defaults)
         writer = Writer(naming, defaults)
         lines = [f"# {line}" for line in self.comment]
@@ -188,6 +225,7 @@ class _Draft:
         if defaults:
             lines.append("defaults:")
             lines += [line for item in defaults.items() for line in pair(*item, 2)]
+        lines += self._own_blocks(writer)
         lines += ["layers:", *writer.steps(steps, 2)]
         if bodies:
             lines.append("heads:")
@@ -195,6 +233,16 @@ class _Draft:
             lines += [f"  {self._head(head)}:", f"    from: {naming.texts[id(body), starts[head]]}"]
             lines += ["    layers:", *writer.steps(body, 6)]
         return "\n".join(lines) + "\n"
+
+    def _own_blocks(self, writer: Writer) -> list[str]:
+        """Return the lines of `blocks`."""
+        lines = ["blocks:"] if self.blocks else []
+        for block in self.blocks:
+            lines.append(f"  {block.name}:")
+            if block.args:
+                lines += pair("args", block.args, 4)
+            lines += ["    layers:", *writer.steps(block.body, 6)]
+        return lines
 
     def _head(self, name: str) -> str:
         """Return the name of a head as a spec has it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from archspec.compile import catalog
@@ -13,6 +13,9 @@ from archspec.spec.document import name_problem
 
 IMAGE: Final = "image"
 """Name of the only input of a network some of whose inner steps read it."""
+
+NOWHERE: Final = -3
+"""Entry of what is around a block: the block's steps read nothing of it."""
 
 _NUMBERED: Final = re.compile(r"([a-z][a-z0-9_]*?)_?[0-9]*")
 
@@ -100,6 +103,12 @@ class Naming:
             self.texts[id(steps), starts[name]] = self._text(starts[name])
             self._walk(steps, starts[name])
 
+    def run_block(self, body: list[Step], entry: int) -> None:
+        """Name the steps of a block of the spec's own that others of them read."""
+        self._groups = [_Group(NOWHERE, [])]
+        self._walk(body, entry)
+        self.name_loops(body)
+
     def _walk(self, steps: Sequence[Step], entry: int) -> None:
         group = _Group(entry, [])
         self._groups.append(group)
@@ -183,3 +192,42 @@ def suited(name: str) -> str:
     tidy = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")[:64]
     made = _NUMBERED.fullmatch(tidy)
     return "" if not tidy or (made and made[1] in _MADE) or not is_free(tidy) else tidy
+
+
+def scope(name: str) -> str:
+    """Return the group that a layer's name tells, as `block2a` of `block2a_se`; empty for none."""
+    if not suited(name):
+        return ""
+    words = re.findall(r"[A-Za-z0-9]+", name)
+    numbered = next((at for at, word in enumerate(words, 1) if re.search("[0-9]", word)), 0)
+    return "_".join(words[:numbered])
+
+
+def block_name(places: Sequence[Sequence[str]], taken: Container[str]) -> str:
+    """Return the name of a block that stands for these layers.
+
+    Args:
+        places: The names of the layers in each place, the last layer last.
+        taken: The names of other blocks.
+    """
+    words = _shared_words([each for names in places for each in names])
+    words = words or _shared_words([names[-1] for names in places if names])
+    name = "_".join(words) if len("_".join(words)) > 1 else "module"
+    base = name if is_free(name) and suited(name) else f"{name}_block"
+    base = base if suited(base) else "module"
+    free, number = base, 1
+    while free in taken:
+        number += 1
+        free = f"{base}_{number}"
+    return free
+
+
+def _shared_words(names: Sequence[str]) -> list[str]:
+    """Return the words that all names have, without those with numbers, in order."""
+    split = [re.findall(r"[A-Za-z0-9]+", name) for name in names]
+    if not split:
+        return []
+    words = [re.sub(r"[0-9]+[a-z]?$", "", word) for word in split[0]]
+    others = [{re.sub(r"[0-9]+[a-z]?$", "", word) for word in each} for each in split[1:]]
+    shared = [word for word in words if word and all(word in each for each in others)]
+    return [word for word in shared if word not in _MADE]

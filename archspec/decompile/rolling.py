@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-from archspec.decompile.steps import PREVIOUS, Expression, First, Step, default_of, plain
+from archspec.decompile.steps import (
+    PREVIOUS,
+    Expression,
+    First,
+    Step,
+    computes,
+    default_of,
+    plain,
+)
 from archspec.spec.document import name_problem
 
 LONGEST_PERIOD = 24
@@ -43,12 +51,23 @@ def rolled(
         heads: The steps of all heads.
     """
     inside = [each for step in (*steps, *heads) for each in step.walk()]
-    reads = Counter(source for each in inside for source in each.sources)
-    reads.update(starts)
+    reads = reads_of(inside, starts)
     return _Rolling(reads, {each.owner for each in inside}).sequence(steps, entry)
 
 
-class _Round(NamedTuple):
+def reads_of(steps: Iterable[Step], starts: Sequence[int]) -> Counter[int]:
+    """Return the number of times that each node is read by its name.
+
+    Args:
+        steps: All steps, those inside others too.
+        starts: The nodes at which heads start.
+    """
+    reads = Counter(source for each in steps for source in each.sources)
+    reads.update(starts)
+    return reads
+
+
+class Round(NamedTuple):
     """Steps that may be a round of a loop, and what the first of them reads."""
 
     steps: Sequence[Step]
@@ -64,18 +83,35 @@ class _Rolling:
         self.left = WORK
 
     def sequence(self, steps: Sequence[Step], entry: int) -> list[Step]:
-        """Return steps with loops, those inside them too."""
+        """Return steps with loops, those inside them too.
+
+        What is equal becomes a `repeat` everywhere, before what is alike becomes a `for`, outside
+        before inside: groups that differ in a number are alike only as long as each is written
+        in the same way.
+        """
+        return self._alike(self._equal(list(steps), entry), entry)
+
+    def _equal(self, steps: list[Step], entry: int) -> list[Step]:
+        self._inside(steps, entry, self._equal)
+        return self._after_first(self._loops(steps, exact=True))
+
+    def _alike(self, steps: list[Step], entry: int) -> list[Step]:
+        result = self._loops(steps, exact=False)
+        while len(result) < len(steps):
+            steps, result = result, self._loops(result, exact=False)
+        self._inside(result, entry, self._alike)
+        return result
+
+    @staticmethod
+    def _inside(
+        steps: Iterable[Step], entry: int, rolled: Callable[[list[Step], int], list[Step]]
+    ) -> None:
+        """Replace the sequences inside steps."""
         for step in steps:
             start = step.sources[0] if step.sources[0] != PREVIOUS else entry
-            step.branches = [self.sequence(way, start) for way in step.branches]
-            step.body = self.sequence(step.body, start) if step.body else []
+            step.branches = [rolled(way, start) for way in step.branches]
+            step.body = rolled(step.body, start) if step.body else []
             entry = step.output
-        result = self._after_first(self._loops(list(steps), exact=True))
-        while True:
-            again = self._loops(result, exact=False)
-            if len(again) == len(result):
-                return again
-            result = again
 
     def _after_first(self, steps: list[Step]) -> list[Step]:
         """Join a step and its repetitions after it that differ in the stride or the like."""
@@ -120,8 +156,8 @@ class _Rolling:
                 made = self._loop(span, period, self._entry(steps, start), exact=exact)
                 if made is None:
                     continue
-                before = sum(map(_cost, span))
-                gain = before - _cost(made)
+                before = sum(map(cost, span))
+                gain = before - cost(made)
                 least = max(3, before / 4) if made.loop else 0
                 if gain > least and (best is None or gain > best[0]):
                     best = gain, start, period * rounds, made
@@ -140,11 +176,11 @@ class _Rolling:
         """Return steps as a loop of rounds that are so long; None where they are none."""
         rounds = []
         for i in range(0, len(span), period):
-            rounds.append(_Round(span[i : i + period], entry))
+            rounds.append(Round(span[i : i + period], entry))
             entry = span[i + period - 1].output
         if len(rounds) > MOST_ROUNDS or not self._is_closed(rounds):
             return None
-        alike = _Alike(rounds)
+        alike = Alike(rounds)
         body = alike.steps([each.steps for each in rounds])
         if body is None or (exact and alike.lists):
             return None
@@ -157,7 +193,7 @@ class _Rolling:
             return replace(body[0], repeat=len(rounds), rounds=outputs, output=last.output)
         return Step("layers", last.output, repeat=len(rounds), body=body, rounds=outputs)
 
-    def _is_closed(self, rounds: Sequence[_Round]) -> bool:
+    def _is_closed(self, rounds: Sequence[Round]) -> bool:
         """Return whether what is inside a round is read in that round alone."""
         for steps, _ in rounds:
             inside = [each for step in steps for each in step.walk()]
@@ -206,14 +242,14 @@ def _exact_key(step: Step) -> Any:
     return step.kind, len(step.sources), inner, values
 
 
-def _cost(step: Step) -> float:
+def cost(step: Step) -> float:
     """Return about how much there is to read in a step."""
-    cost = 3.0 + 2 * (step.repeat is not None) + len(step.sources) - 1
+    total = 3.0 + 2 * (step.repeat is not None) + len(step.sources) - 1
     for name, value in step.arguments.items():
         if step.element is None or step.branches or value != plain(default_of(step.element, name)):
-            cost += 2 if isinstance(value, First) else 1
-    cost += sum(2 + 0.4 * _size(values) for values in step.loop.values())
-    return cost + sum(map(_cost, (each for sequence in step.inner for each in sequence)))
+            total += 2 if isinstance(value, First) else 1
+    total += sum(2 + 0.4 * _size(values) for values in step.loop.values())
+    return total + sum(map(cost, (each for sequence in step.inner for each in sequence)))
 
 
 def _size(values: Any) -> int:
@@ -221,10 +257,10 @@ def _size(values: Any) -> int:
     return sum(3 * _size(each) if isinstance(each, list) else 1 for each in values)
 
 
-class _Alike:
+class Alike:
     """Rounds of a loop, of which one remains; what differs becomes lists."""
 
-    def __init__(self, rounds: Sequence[_Round]) -> None:
+    def __init__(self, rounds: Sequence[Round]) -> None:
         self.lists: dict[str, list[Any]] = {}
         self._known: dict[str, str] = {}
         self._inner = {
@@ -305,8 +341,16 @@ class _Alike:
             if first is None or others is None:
                 return None
             return first if first == others else First(first, others)
-        if any(isinstance(value, (Expression, dict)) for value in values):
+        if any(isinstance(value, dict) or computes(value) for value in values):
             return None
+        if all(isinstance(value, list) and len(value) == len(values[0]) for value in values):
+            columns = [*zip(*values, strict=True)]
+            differ = [at for at, each in enumerate(columns) if any(v != each[0] for v in each)]
+            if len(differ) == 1 and all(type(v) is int for v in columns[differ[0]]):
+                one: list[Any] = [*values[0]]
+                one[differ[0]] = self.value(name, columns[differ[0]])
+                return one
+        values = [*values]
         key = repr(values)
         if key not in self._known:
             self._known[key] = self._variable(SHORT.get(name, name))
@@ -349,6 +393,8 @@ class _Alike:
 def _computed(value: Any, computed: dict[str, str]) -> Any:
     if isinstance(value, First):
         return First(_computed(value.first, computed), _computed(value.others, computed))
+    if isinstance(value, list):
+        return [_computed(each, computed) for each in value]
     return Expression(computed.get(value, value)) if isinstance(value, Expression) else value
 
 

@@ -19,6 +19,13 @@ class Expression(str):
     __slots__ = ()
 
 
+def computes(value: Any) -> bool:
+    """Return whether the spec computes a value, or a part of it."""
+    if isinstance(value, list):
+        return any(map(computes, value))
+    return isinstance(value, (Expression, First))
+
+
 @dataclass(frozen=True)
 class First:
     """A value that the first round of a `repeat` has, and another that the others have."""
@@ -56,6 +63,8 @@ class Step:
     """The output of each round of a loop."""
     body: list[Step] = field(default_factory=list)
     branches: list[list[Step]] = field(default_factory=list)
+    main: str = ""
+    """The argument that a block of the spec's own takes without its name."""
 
     @property
     def is_merge(self) -> bool:

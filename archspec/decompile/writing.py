@@ -8,7 +8,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from archspec.decompile.naming import Naming
-from archspec.decompile.steps import PREVIOUS, Expression, First, Step, default_of, plain, usual
+from archspec.decompile.steps import (
+    PREVIOUS,
+    Expression,
+    First,
+    Step,
+    computes,
+    default_of,
+    plain,
+    usual,
+)
 from archspec.element import is_choice
 
 WIDTH = 100
@@ -47,7 +56,7 @@ def said_once(steps: Iterable[Step], given: Common) -> dict[str, dict[str, Any]]
         by_itself = plain(default_of(known[kind], name))
         if name in defaults.get(kind, {}) or value == by_itself or known[kind].main == name:
             continue
-        if isinstance(value, (Expression, First, dict)) or value is None:
+        if isinstance(value, dict) or value is None or computes(value):
             continue
         if kind == "conv" and name not in SAID:
             continue
@@ -103,7 +112,7 @@ class Writer:
 
     def _arguments(self, step: Step) -> dict[str, Any]:
         given = self.defaults.get(step.kind, {})
-        main = step.element and step.element.main
+        main = step.element.main if step.element else step.main
         ordered = sorted(step.arguments.items(), key=lambda item: item[0] != main)
         return {
             name: _value(value)
@@ -131,6 +140,8 @@ class Writer:
 
 def _value(value: Any) -> Any:
     """Return a value as it is written: one that is computed is a text that begins with `=`."""
+    if isinstance(value, list):
+        return [_value(each) for each in value]
     if isinstance(value, Expression):
         return f"={value}"
     if isinstance(value, First):
@@ -150,10 +161,13 @@ def _short(step: Step, arguments: dict[str, Any]) -> Any:
     if not arguments:
         return None
     cls = step.element
-    if cls is None or cls.main not in arguments or len(arguments) > 1:
+    main = cls.main if cls else step.main
+    if main not in arguments or len(arguments) > 1:
         return arguments
-    value = arguments[cls.main]
-    return arguments if isinstance(value, dict) and not is_choice(cls, value) else value
+    value = arguments[main]
+    if isinstance(value, dict) and (cls is None or not is_choice(cls, value)):
+        return arguments
+    return value
 
 
 def scalar(value: Any) -> str:

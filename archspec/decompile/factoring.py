@@ -1,0 +1,250 @@
+"""Blocks of a spec's own: groups of steps that stand in several places, written once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any, Final, NamedTuple
+
+from archspec.decompile.naming import block_name, scope
+from archspec.decompile.rolling import Alike, Round, cost, reads_of
+from archspec.decompile.steps import PREVIOUS, Step, computes
+
+LONGEST: Final = 24
+"""Largest number of steps of a block."""
+
+LEAST_GAIN: Final = 8.0
+"""Least by which a block shortens the text, in units of `cost`: a reader has to look it up."""
+
+MOST_ARGUMENTS: Final = 6
+"""Largest number of arguments of a block."""
+
+SOON: Final = 3
+"""Number of steps after a residual branch in which its sum follows."""
+
+HEADER: Final = 5.0
+"""Cost of the lines before the steps of a block."""
+
+WORK: Final = 300_000
+"""Steps that are looked at until no further blocks are looked for."""
+
+_TYPES: Final = {bool: "bool", int: "int", float: "float", str: "str", list: "list"}
+
+
+@dataclass
+class OwnBlock:
+    """A block that the spec defines."""
+
+    name: str
+    args: dict[str, str]
+    """The type of each argument."""
+    body: list[Step]
+    """Steps, with the nodes of the first place where the block stands."""
+    entry: int
+    """The node that its first step reads there."""
+
+
+class _Place(NamedTuple):
+    """Steps of a sequence that a block may stand for."""
+
+    sequence: int
+    start: int
+    stop: int
+
+
+class Factoring:
+    """Replaces steps by blocks, in place."""
+
+    def __init__(
+        self, steps: list[Step], entry: int, starts: Sequence[int], heads: Sequence[list[Step]]
+    ) -> None:
+        """Take the steps of a network.
+
+        Args:
+            steps: The steps of `layers`.
+            entry: The node that the first of them reads.
+            starts: The node that each head starts at.
+            heads: The steps of each head.
+        """
+        self.blocks: list[OwnBlock] = []
+        self._sequences = [*_sequences(steps, entry)]
+        for head, start in zip(heads, starts, strict=True):
+            self._sequences += _sequences(head, start)
+        every = [each for sequence, _ in self._sequences for each in sequence]
+        self._reads = reads_of(every, starts)
+        self._owners = {each.owner for each in every}
+        self._left = WORK
+
+    def run(self) -> list[OwnBlock]:
+        """Find blocks, those of single branches first, and return them."""
+        for single in (True, False):
+            while self._left > 0 and self._factor(single=single):
+                pass
+        return self.blocks
+
+    def _factor(self, *, single: bool) -> bool:
+        """Make the block that shortens the text most; return whether there is one."""
+        best: tuple[float, list[_Place], OwnBlock, list[Step]] | None = None
+        for places in self._groups(single=single):
+            made = self._block(places)
+            if made is not None and (best is None or made[0] > best[0]):
+                best = made[0], places, *made[1:]
+        if best is None:
+            return False
+        _, places, block, calls = best
+        self.blocks.append(block)
+        gone: set[int] = set()
+        for place, call in reversed([*zip(places, calls, strict=True)]):
+            steps = self._steps(place)
+            gone.update(id(inner) for step in steps for each in step.walk() for inner in each.inner)
+            self._sequences[place.sequence][0][place.start : place.stop] = [call]
+        self._sequences = [each for each in self._sequences if id(each[0]) not in gone]
+        self._sequences += _sequences(block.body, block.entry)
+        return True
+
+    def _groups(self, *, single: bool) -> Iterator[list[_Place]]:
+        """Yield places whose steps are alike, in order and without overlaps."""
+        keys = [[_key(step) for step in sequence] for sequence, _ in self._sequences]
+        count = Counter(key for each in keys for key in each)
+        groups: dict[Any, list[_Place]] = {}
+        for number, (sequence, _) in enumerate(self._sequences):
+            for start in range(len(sequence)):
+                longest = 1 if single else LONGEST
+                alike = takewhile(lambda key: count[key] > 1, keys[number][start : start + longest])
+                length = sum(1 for _ in alike)
+                self._left -= length
+                for stop in range(start + 1 if single else start + 2, start + length + 1):
+                    place = _Place(number, start, stop)
+                    if single and not sequence[start].branches:
+                        continue
+                    if self._left > 0 and self._is_closed(place):
+                        key = tuple(keys[number][start:stop])
+                        groups.setdefault(key, []).append(place)
+        for found in groups.values():
+            places: list[_Place] = []
+            for place in found:
+                last = places[-1] if places else None
+                if last is None or last.sequence != place.sequence or last.stop <= place.start:
+                    places.append(place)
+            if _apart(places) > 1:
+                yield places
+
+    def _entry(self, place: _Place) -> int:
+        sequence, entry = self._sequences[place.sequence]
+        return sequence[place.start - 1].output if place.start else entry
+
+    def _steps(self, place: _Place) -> list[Step]:
+        return self._sequences[place.sequence][0][place.start : place.stop]
+
+    def _is_closed(self, place: _Place) -> bool:
+        """Return whether steps read only what comes before them, and only the last is read."""
+        steps = self._steps(place)
+        every = [each for step in steps for each in step.walk()]
+        self._left -= len(every)
+        outputs = {each.output for each in every}
+        if any(each.owner >= 0 for each in every) or not self._owners.isdisjoint(outputs):
+            return False
+        if any(computes(value) for each in every for value in each.arguments.values()):
+            return False  # it is in a block, whose arguments another block does not see
+        reads = Counter(each for step in every for each in step.sources if each != PREVIOUS)
+        if not reads.keys() <= outputs | {self._entry(place)}:
+            return False
+        outputs.discard(steps[-1].output)
+        if self._splits_sum(place) or (len(steps) > 1 and self._cuts_group(place)):
+            return False
+        return all(self._reads[each] == reads[each] for each in outputs)
+
+    def _splits_sum(self, place: _Place) -> bool:
+        """Return whether a step soon after these joins what they read, as a residual unit does."""
+        sequence, _ = self._sequences[place.sequence]
+        entry = self._entry(place)
+        return any(entry in step.sources for step in sequence[place.stop : place.stop + SOON])
+
+    def _cuts_group(self, place: _Place) -> bool:
+        """Return whether steps are not one of the groups that the names of the layers tell."""
+        sequence, _ = self._sequences[place.sequence]
+        edges = [at for at in (place.start, place.stop) if 0 < at < len(sequence)]
+        names = [(scope(sequence[at - 1].layer), scope(sequence[at].layer)) for at in edges]
+        if any(before and before == after for before, after in names):
+            return True
+        return len({scope(step.layer) for step in self._steps(place)} - {""}) > 1
+
+    def _block(self, places: list[_Place]) -> tuple[float, OwnBlock, list[Step]] | None:
+        """Return how much a block shortens the text, the block, and the steps that use it."""
+        rounds = [Round(self._steps(place), self._entry(place)) for place in places]
+        alike = Alike(rounds)
+        body = alike.steps([steps for steps, _ in rounds])
+        if body is None:
+            return None
+        values = alike.named(body)
+        types = {name: _type(each) for name, each in values.items()}
+        if None in types.values() or len(types) > MOST_ARGUMENTS:
+            return None
+        saved = _apart(places) * (sum(map(cost, rounds[0].steps)) - 3 - 1.4 * len(values))
+        gain = saved - sum(map(cost, body)) - HEADER - len(values)
+        if gain < LEAST_GAIN:
+            return None
+        taken = {block.name for block in self.blocks}
+        name = block_name([_layers(steps) for steps, _ in rounds], taken)
+        block = OwnBlock(name, {n: t for n, t in types.items() if t}, body, rounds[0].entry)
+        calls = [
+            Step(
+                name,
+                steps[-1].output,
+                tuple(index for step in steps for index in step.order()),
+                arguments={each: values[each][number] for each in values},
+                layer=steps[-1].layer,
+                main=next(iter(values), ""),
+            )
+            for number, (steps, _) in enumerate(rounds)
+        ]
+        return gain, block, calls
+
+
+def _sequences(steps: list[Step], entry: int) -> list[tuple[list[Step], int]]:
+    """Return a sequence and all inside it, each with the node that its first step reads."""
+    found = [(steps, entry)]
+    for sequence, first in found:  # grows as it goes
+        previous = first
+        for step in sequence:
+            start = previous if step.sources[0] == PREVIOUS else step.sources[0]
+            found += ((inner, start) for inner in step.inner)
+            previous = step.output
+    return found
+
+
+def _layers(steps: Sequence[Step]) -> list[str]:
+    """Return the names of the layers of steps, the last one of them last."""
+    return [each.layer for step in steps for each in [*step.walk()][::-1] if each.layer]
+
+
+def _apart(places: Sequence[_Place]) -> int:
+    """Return the number of places, neighbours counted once: these are a loop."""
+    ends = {(place.sequence, place.stop) for place in places}
+    return sum((place.sequence, place.start) not in ends for place in places)
+
+
+def _key(step: Step) -> Any:
+    """Return what steps must have in common to be the same step of a block."""
+    inner = tuple(tuple(map(_key, each)) for each in step.inner)
+    merge = step.arguments["merge"] if step.branches else ""
+    types = tuple(_kind_of(value) for value in step.arguments.values())
+    read = tuple(each == PREVIOUS for each in step.sources)
+    return step.kind, inner, merge, types, read
+
+
+def _kind_of(value: Any) -> str:
+    """Return the type of an argument's value; the value itself where no type may stand for it."""
+    return repr(value) if type(value) not in _TYPES else type(value).__name__
+
+
+def _type(values: Sequence[Any]) -> str | None:
+    """Return the type of an argument of a block that has these values; None if there is none."""
+    kinds = {type(value) for value in values}
+    if kinds == {int, float}:
+        return "float"
+    if len(kinds) > 1:
+        return None
+    return _TYPES.get(kinds.pop())
