@@ -145,7 +145,8 @@ KIND_NOTES: Final[dict[str, str]] = {
     "output": "the last step is the output, and needs no mark; `heads` are further outputs",
     **dict.fromkeys(
         ("identity", "noop", "skip", "shortcut"),
-        "a step that does nothing is left out; in `branches`, `[]` is the identity",
+        "a step that does nothing is left out; in `branches`, `[]` is the identity; "
+        "`activation: linear` only gives what is there a name",
     ),
     **dict.fromkeys(
         ("sequential", "group", "block", "stack", "stage", "module"),
@@ -190,9 +191,13 @@ KIND_NOTES: Final[dict[str, str]] = {
     "`transformer`",
     "mlp": "two steps: `fc: {units: 3072, activation: gelu}` and `fc: 768`",
     **dict.fromkeys(
-        ("convlstm", "lambda", "rrelu", "softmin", "dropblock", "gaussiannoise", "alphadropout",
-         "minimum", "min"),
+        ("convlstm", "lambda", "rrelu", "softmin", "dropblock", "gaussiannoise", "alphadropout"),
         "archspec has nothing like it",
+    ),
+    **dict.fromkeys(
+        ("deformableconv", "deformconv", "deformableconvolution", "dcn", "roialign", "roipool",
+         "roipooling", "nms", "nonmaxsuppression", "gridsample", "spatialtransformer"),
+        "archspec leaves it out; docs/adding-a-family.md shows how a package of yours adds an op",
     ),
 }  # fmt: skip
 """Folded words of other tools, and what to write where archspec has no kind for them."""

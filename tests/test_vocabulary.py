@@ -23,7 +23,8 @@ WORDS_OF_KINDS = {
     "Dense": "fc", "nn.Linear": "fc", "InnerProduct": "fc", "Flaten": "flatten",
     "Dropout": "dropout", "Dropout2d": "spatial_dropout", "SpatialDropout2D": "spatial_dropout",
     "StochasticDepth": "drop_path", "Concatenate": "concat", "cat": "concat", "Add": "add",
-    "Eltwise": "add", "Average": "mean", "Maximum": "max", "ZeroPadding2D": "pad",
+    "Eltwise": "add", "Average": "mean", "Maximum": "max", "Minimum": "min",
+    "torch.div": "divide", "ZeroPadding2D": "pad",
     "Cropping2D": "crop", "UpSampling2D": "upsample", "Conv2DTranspose": "transposed_conv",
     "ConvTranspose2d": "transposed_conv", "deconv": "transposed_conv",
     "DepthwiseConv2D": "depthwise_conv", "SeparableConv2D": "separable_conv",
@@ -37,6 +38,7 @@ WORDS_OF_KINDS = {
     "identity": None, "PixelShuffle": "depth_to_space", "interpolate": "resize",
     "InstanceNorm2d": "instance_norm", "se": "squeeze_excitation",
     "mbconv": "inverted_residual", "cbam": None,
+    "DeformConv2d": None, "roi_align": None,
     "dropblock": None, "quantum": None, "output": None, "sub": "subtract", "minus": "subtract",
 }  # fmt: skip
 

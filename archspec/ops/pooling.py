@@ -109,7 +109,11 @@ class MaxPool(_Pool, kind="max_pool", main="size"):
 
 
 class AvgPool(_Pool, kind="avg_pool", main="size"):
-    """Mean over a window. (LeCun et al. 1998, subsampling)"""
+    """Mean over a window. (LeCun et al. 1998, subsampling)
+
+    Where 6 divides the extents, an adaptive pool to 6x6 is
+    `{size: [=in.height // 6, =in.width // 6]}`.
+    """
 
     count_padding: bool = False
     """Whether explicit padding counts in the divisor, as torch does by default."""
