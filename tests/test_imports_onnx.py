@@ -316,6 +316,16 @@ def test_a_files_own_operators_are_written_out():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["torch_script_idioms.onnx", "torch_idioms.pt2"])
+def test_what_is_expanded_by_hand_and_told_apart_is_known(name):
+    """A gate is as large as its maps for a product alone; tokens have an axis for their parts."""
+    model = archspec.load(FILES / name)
+    assert not model.unknown
+    assert totals(name)[0] == (24 + 8) + (64 + 8) + 8 + (192 + 24) + 64
+    assert model.params in (None, totals(name)[0])
+    assert str(model.graph.output) == "8"
+
+
 def test_a_kernel_that_two_layers_use_counts_once():
     assert totals("shared.onnx") == (4 * 4 * 9, 2 * 4 * 4 * 9 * 64)
 
@@ -334,6 +344,7 @@ def test_a_kernel_that_two_layers_use_counts_once():
         "torch_script_shuffle.onnx",
         "torch_script_sequence.onnx",
         "torch_script_gru.onnx",
+        "torch_script_idioms.onnx",
         "keras_tf.onnx",
         "keras_torch.onnx",
         "paddle.onnx",

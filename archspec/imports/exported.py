@@ -122,6 +122,7 @@ class _Program:
     def source(self) -> Source:
         """Return the graph."""
         inputs: dict[str, Dims | None] = {}
+        places: set[str] = set()
         for spec in self.signature.get("input_specs", []):
             (kind, value), *_ = spec.items()
             arg = value.get("arg", {})
@@ -133,7 +134,11 @@ class _Program:
             stored = next((str(value[key]) for key in _STORED_NAMES if key in value), name)
             if name in self.dims:
                 self.constants[name] = self._array(name, stored)
-                self.params += prod(self.dims[name]) if kind == "parameter" else 0
+                # A parameter with two names, as tied weights have, is stored once.
+                place = (self.stored.get(stored) or {}).get("path_name", stored)
+                if kind == "parameter" and place not in places:
+                    self.params += prod(self.dims[name])
+                places.add(place)
         for node in self.graph.get("nodes", []):
             self._node(node)
         for name in self.stacked:
@@ -538,6 +543,12 @@ def slice_(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
     p.step("Slice", inputs, outputs)
 
 
+def unbind(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    axis = int(a.get("dim") or 0)
+    for at, output in enumerate(outputs):
+        p.step("Gather", [a["self"].name, p.number(at)], [output], axis=axis)
+
+
 def select(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
     p.step("Gather", [a["self"].name, p.number(int(a["index"]))], outputs, axis=int(a["dim"]))
 
@@ -778,6 +789,7 @@ ATEN: Final[Mapping[str, Writer]] = {
         _shaped,
     ),
     "expand": expand,
+    "expand_as": expand,
     "permute": permute,
     "transpose": transpose,
     "t": turned,
@@ -789,6 +801,7 @@ ATEN: Final[Mapping[str, Writer]] = {
     "chunk": split,
     "slice": slice_,
     "select": select,
+    "unbind": unbind,
     "add": _arithmetic("Add"),
     "sub": _arithmetic("Sub"),
     "mul": _arithmetic("Mul"),

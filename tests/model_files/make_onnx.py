@@ -116,6 +116,30 @@ def _torch_models():
         def forward(self, x):
             return self.fc(self.gru(x)[0])
 
+    class Idioms(nn.Module):
+        """A gate that is expanded by hand, tokens in three parts, two names of one matrix."""
+
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 8, 1)
+            self.gate = nn.Linear(8, 8)
+            self.token = nn.Parameter(torch.randn(1, 1, 8))
+            self.qkv = nn.Linear(8, 24)
+            self.proj = nn.Linear(8, 8, bias=False)
+            self.again = nn.Linear(8, 8, bias=False)
+            self.again.weight = self.proj.weight
+
+        def forward(self, x):
+            n = x.size(0)
+            x = self.conv(x)
+            gate = torch.sigmoid(self.gate(x.mean((2, 3)))).view(n, -1, 1, 1)
+            x = (x * gate.expand_as(x)).flatten(2).transpose(1, 2)
+            x = torch.cat([self.token.expand(n, -1, -1), x], 1)
+            parts = self.qkv(x).reshape(n, 9, 3, 2, 4).permute(2, 0, 3, 1, 4)
+            q, k, v = parts.unbind(0)
+            x = (q @ k.transpose(-2, -1)).softmax(-1) @ v
+            return self.again(self.proj(x.transpose(1, 2).reshape(n, 9, 8))).mean(1)
+
     torch.manual_seed(0)
     models = {
         "net": (Net(), (1, 3, 22, 22)),
@@ -124,6 +148,7 @@ def _torch_models():
         "shuffle": (Shuffle(), (1, 3, 6, 6)),
         "sequence": (Sequence(), (1, 4, 9)),
         "gru": (Gru(), (7, 1, 6)),
+        "idioms": (Idioms(), (1, 3, 2, 4)),
     }
     for model, _ in models.values():
         for module in model.modules():
@@ -155,6 +180,16 @@ def make_torch():
         training=preserve,
         do_constant_folding=False,
     )
+    model, shape = _torch_models()["idioms"]
+    torch.onnx.export(
+        model,
+        (torch.zeros(shape),),
+        FOLDER / "torch_script_idioms.onnx",
+        dynamo=False,
+        input_names=["x"],
+        dynamic_axes={"x": {0: "batch"}},
+    )
+    model, shape = _torch_models()["net"]
     open_ = {"x": {0: "batch", 2: "height", 3: "width"}}
     torch.onnx.export(
         model,

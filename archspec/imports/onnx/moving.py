@@ -73,6 +73,11 @@ def flatten(t: Trace, step: Step) -> None:
 def squeeze(t: Trace, step: Step) -> None:
     x = t.value(step)
     axes = axes_of(step, [None, t.constant(step, 1)])
+    places = {x.at(axis) for axis in axes or ()}
+    if places and not x.joined and all(x.dims[at] == 1 and x.axes[at] != BATCH for at in places):
+        rest = tuple(axis for at, axis in enumerate(x.axes) if at not in places)
+        t.values[step.outputs[0]] = replace(x, axes=rest)
+        return
     t.values[step.outputs[0]] = t.reshaped(step, x, squeezed_dims(x.dims, axes))
 
 
@@ -90,15 +95,30 @@ def expand(t: Trace, step: Step) -> None:
     if constant is not None:  # repeated for each example, as a class token is
         to = t.numbers(step, 1, "shape")
         dims = (1,) * (len(to) - len(constant.dims)) + constant.dims
-        if tuple(to[1:]) != dims[1:]:
+        if any(n not in (1, -1, own) for n, own in zip(to[1:], dims[1:], strict=True)):
             raise Unsupported("it repeats a constant")
         t.constants[step.outputs[0]] = changed(constant, dims, lambda x: x.reshape(dims))
         return
     x = t.value(step)
     to = t.numbers(step, 1, "shape")
-    if common_dims(x.dims, to) != x.dims:
+    result = common_dims(x.dims, to)
+    if result != x.dims and not _is_repeated_by_readers(t, step, result):
         raise Unsupported("it repeats its input")
     t.values[step.outputs[0]] = x
+
+
+def _is_repeated_by_readers(t: Trace, step: Step, dims: Sequence[Any]) -> bool:
+    """Whether every step that reads an output would repeat it itself, as a product with maps."""
+    (output,) = step.outputs
+    readers = t.users.get(output, [])
+    others = [t.values.get(name) for each in readers for name in each.inputs if name != output]
+    return (
+        output not in t.source.outputs
+        and bool(readers)
+        and all(each.op in ("Add", "Mul", "Sub") and len(each.inputs) == 2 for each in readers)
+        and len(others) == len(readers)
+        and all(other is not None and tuple(other.dims) == tuple(dims) for other in others)
+    )
 
 
 def tile(t: Trace, step: Step) -> None:

@@ -224,7 +224,11 @@ class Trace:
             *inputs,
             name=name,
             type_name=type_of(step),
-            arrays=[Weight(each.name or "weight", each.dims) for each in given],
+            arrays=[
+                Weight(each.name or "weight", each.dims)
+                for each in given
+                if each.name not in self.used
+            ],
         )
         if kernel is not None and is_kernel(kernel):
             self.owners[op, kernel.name, kernel.dims] = node
@@ -248,7 +252,7 @@ class Trace:
         arrays = [
             Weight(each.name or "weight", each.dims)
             for each in given
-            if each.count and each.dims and each.size > 1
+            if each.count and each.dims and each.size > 1 and each.name not in self.used
         ]
         self.used.update(each.name for each in given)
         name = self.name_of(step, given)
