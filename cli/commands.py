@@ -20,7 +20,7 @@ COMMANDS: Final[dict[str, str]] = {
     "evaluate": "Score trained networks on images they were not trained on.",
     "predict": "Predict the classes, labels or numbers of images with a trained network.",
     "explain": "Show what a trained network sees: maps, filters, features, and more.",
-    "export": "Write a trained model for other programs, each file proven by running it.",
+    "export": "Write a model for other programs, each file proven by running it.",
     "eject": "Write a network as plain Keras source, in which there is no archspec.",
     "probe": "Show activations and gradients at initialisation.",
     "list": "List the networks that come with archspec, or the kinds of steps.",

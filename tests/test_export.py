@@ -18,7 +18,7 @@ from support.specs import graph_of, spec_of
 import archspec
 from archspec.cli.export import command
 from archspec.data.values import LEVELS
-from archspec.errors import UsageError
+from archspec.errors import SpecError, UsageError
 from archspec.graph.graph import Graph
 from archspec.keras_model import formats
 from archspec.keras_model.build import build
@@ -693,8 +693,8 @@ def test_a_run_that_is_not_there(tmp_path, monkeypatch):
     assert message("runs/lenet-2", "-o", "x.onnx") == (
         "there is no run runs/lenet-2; did you mean `runs/lenet-1`?"
     )
-    assert message("lenet5", "-o", "x.onnx") == (
-        "there is no run lenet5; it is a network, which `archspec fit lenet5` trains"
+    assert message("lenet6", "-o", "x.onnx") == (
+        "there is no spec called `lenet6`; did you mean `lenet`?"
     )
     assert message("nowhere/at/all", "-o", "x.onnx") == "there is no run nowhere/at/all"
 
@@ -709,13 +709,65 @@ def test_a_run_that_saved_no_model(tmp_path):
 
 
 def test_a_file_that_is_no_model(tmp_path):
-    (tmp_path / "spec.yaml").touch()
     (tmp_path / "best.keras").write_bytes(b"PK\x03\x04 and no more")
-    assert "neither a run's folder nor a .keras file" in message(
-        tmp_path / "spec.yaml", "-o", tmp_path / "x.onnx"
-    )
     said = message(tmp_path / "best.keras", "-o", tmp_path / "x.onnx")
     assert "is not a Keras model: the zip is damaged" in said
+
+
+def test_a_spec_with_mistakes_is_refused_before_an_engine_starts(tmp_path):
+    (tmp_path / "spec.yaml").write_text("name: net\ninput: [8]\nlayers: [fc: none]\n")
+    error = invoke(tmp_path / "spec.yaml", "-o", tmp_path / "x.onnx").exception
+    assert isinstance(error, SpecError)
+
+
+@keras_test
+def test_a_spec_is_written_untrained_and_the_same_each_time(tmp_path):
+    for name in ("a.weights.h5", "b.weights.h5"):
+        done = invoke("lenet5", "--set", "classes=3", "-o", tmp_path / name)
+        assert done.exit_code == 0, done.output
+        assert done.stderr == "note: lenet5 is not trained: its weights are random, of seed 0\n"
+    models = [archspec.build(archspec.load("lenet5", classes=3)) for _ in range(2)]
+    for model, name in zip(models, ("a.weights.h5", "b.weights.h5"), strict=True):
+        model.load_weights(tmp_path / name)
+    for a, b in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@keras_test
+def test_an_onnx_file_has_the_opset_that_was_asked_for(tmp_path):
+    skip_what_is_not_here("x.onnx")
+    import onnx
+
+    done = invoke("lenet5", "-o", tmp_path / "x.onnx", "--opset", 18)
+    assert done.exit_code == 0, done.output
+    versions = {each.domain: each.version for each in onnx.load(tmp_path / "x.onnx").opset_import}
+    assert versions[""] == 18
+    with pytest.raises(UsageError, match=r"y\.onnx: Keras on \w+ writes the opsets 1\d to \d+"):
+        export(model_of(), tmp_path / "y.onnx", opset=99)
+    with pytest.raises(UsageError, match="only an ONNX file has an opset"):
+        export(model_of(), tmp_path / "y.keras", opset=18)
+
+
+@keras_test
+def test_nodes_of_an_onnx_file_have_the_names_of_layers(tmp_path):
+    """One that gives a layer's output has its name, others its name and what they do."""
+    skip_what_is_not_here("x.onnx")
+    if load_keras().backend.backend() == "jax":
+        pytest.skip("jax2onnx keeps no record of layers")
+    import onnx
+
+    model = model_of(SEVERAL_INPUTS)
+    export(model, tmp_path / "x.onnx")
+    graph = onnx.load(tmp_path / "x.onnx").graph
+    names = {node.name for node in graph.node}
+    layers = {layer.name for layer in model.layers} - {"left", "right", "facts"}
+    assert layers <= names
+    second = "tower-conv1-convolution_2"
+    assert second in names
+    assert {name.partition("/")[0] for name in names} == {*layers, second}
+    weights = {tensor.name for tensor in graph.initializer}
+    dense = ["fc1-fully_connected.kernel", "fc1-fully_connected.bias"]
+    assert {"tower-conv1-convolution.kernel", *dense} <= weights
 
 
 def test_a_command_line_that_makes_no_sense(tmp_path):

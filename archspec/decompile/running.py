@@ -50,8 +50,9 @@ def open_runner(model: ImportedModel) -> Runner:
 
 
 def _keras(model: ImportedModel) -> Runner:
+    from archspec.keras_model.calls import inputs_of  # noqa: PLC0415
     from archspec.keras_model.engine import load_file  # noqa: PLC0415  (Keras)
-    from archspec.keras_model.formats import inputs_of, runner  # noqa: PLC0415
+    from archspec.keras_model.formats import runner  # noqa: PLC0415
 
     file = load_file(model.path)
     run, names = runner(file), [*inputs_of(file)]

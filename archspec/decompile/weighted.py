@@ -61,7 +61,8 @@ def compare_outputs(imported: ImportedSpec, model: Any) -> Comparison:
     import numpy as np  # noqa: PLC0415  (slow)
 
     from archspec.decompile.running import open_runner  # noqa: PLC0415
-    from archspec.keras_model.formats import inputs_of, runner  # noqa: PLC0415
+    from archspec.keras_model.calls import inputs_of  # noqa: PLC0415
+    from archspec.keras_model.formats import runner  # noqa: PLC0415
 
     file = open_runner(imported.model)
     random = np.random.default_rng(0)

@@ -6,8 +6,11 @@ that are not public; they are read here alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+ONLY: Final = "output"
+"""Name of a single output; several outputs have their own names."""
 
 
 class Call(NamedTuple):
@@ -44,3 +47,38 @@ def calls_by_layer(model: Any) -> dict[str, list[Call]]:
 
 def _call(layer: Any, node: Any) -> Call:
     return Call(layer, list(node.input_tensors), list(node.output_tensors))
+
+
+def inputs_of(model: Any) -> dict[str, Any]:
+    """Return the symbolic inputs of a model by name, in the order in which Keras flattens them."""
+    if _takes_names(model):
+        return {str(name): model.input[name] for name in sorted(model.input)}
+    return {tensor.name: tensor for tensor in model.inputs}
+
+
+def _takes_names(model: Any) -> bool:
+    """Return whether a model takes its inputs as a dict; a sequential one takes a single input."""
+    return is_functional(model) and isinstance(model.input, Mapping)
+
+
+def given(model: Any, batch: Mapping[str, Any]) -> Any:
+    """Return values as a model takes its inputs: by name, in a list, or the only one.
+
+    In a list they are as `inputs_of` has them: an input without a name of its own gets another one
+    whenever its model is made.
+    """
+    if _takes_names(model):
+        return dict(batch)
+    values = list(batch.values())
+    return values if len(values) > 1 else values[0]
+
+
+def by_name(outputs: Any) -> dict[str, Any]:
+    """Return outputs by name, in the order in which Keras flattens them."""
+    if isinstance(outputs, Mapping):
+        outputs = {str(name): outputs[name] for name in sorted(outputs)}
+    elif isinstance(outputs, (list, tuple)):
+        outputs = {f"{ONLY}_{number}": each for number, each in enumerate(outputs)}
+    else:
+        return {ONLY: outputs}
+    return dict(zip([ONLY], outputs.values(), strict=True)) if len(outputs) == 1 else outputs

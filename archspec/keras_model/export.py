@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import io
 import math
 import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,8 +24,9 @@ from archspec.arguments import wrong
 from archspec.display import Displayed
 from archspec.errors import ArchspecError, UsageError
 from archspec.graph.builder import MOST_NODES
+from archspec.keras_model.calls import inputs_of
 from archspec.keras_model.engine import deep, first_line, load_keras
-from archspec.keras_model.formats import MOST_BYTES, Format, format_of, inputs_of, runner
+from archspec.keras_model.formats import MOST_BYTES, Format, format_of, runner
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,6 +92,7 @@ def export(
     inputs: NDArray[Any] | Mapping[str, NDArray[Any]] | None = None,
     tolerance: float = TOLERANCE,
     force: bool = False,
+    opset: int | None = None,
 ) -> Exported:
     """Write a Keras model for other programs, and prove the file by running it.
 
@@ -105,6 +108,8 @@ def export(
         tolerance: Largest difference of an output to the model's; where outputs are larger than 1,
             as a share of the largest.
         force: Whether to replace an existing file, or the folder of a SavedModel.
+        opset: Version of ONNX's operators, for an ONNX file: 13 to 18 on TensorFlow, 18 to 23 on
+            torch and JAX. By default that which the backend's converter prefers.
 
     Returns:
         The file that was written, and the largest difference of its outputs to the model's.
@@ -125,6 +130,8 @@ def export(
         raise wrong("model", model, "a Keras model", hint)
     backend = keras.backend.backend()
     form.check(path, backend)
+    if opset is not None:
+        form.check_opset(path, backend, opset)
     batch = _inputs(model, inputs)
     _check_size(form, model, path)
     target = Path(path)
@@ -135,7 +142,9 @@ def export(
             with _hushed(), deep(MOST_NODES):
                 if widened:
                     model = _in_float32(keras, model)
-                difference = _largest_difference(form, backend, model, built, batch, path)
+                options = {} if opset is None else {"opset": opset}
+                write = functools.partial(form.write, model, built, **options)
+                difference = _largest_difference(form, backend, model, built, batch, path, write)
             size = len(next(iter(batch.values())))
             exported = Exported(target, _size(built), difference, tolerance, size, widened)
             if not difference <= tolerance:
@@ -268,12 +277,13 @@ def _largest_difference(
     built: Path,
     batch: Batch,
     path: str | os.PathLike[str],
+    write: Callable[[], None],
 ) -> float:
     """Write the model to `built`, run it, and return the largest difference of outputs."""
     try:
         batches = (batch, {name: x[:1] for name, x in batch.items()})
         expected = [_finite(outputs, model) for outputs in map(runner(model), batches)]
-        form.write(model, built)
+        write()
         outputs = map(form.open(model, built), batches)
         return max(map(_difference, outputs, expected))
     except (OSError, UsageError):
