@@ -327,3 +327,15 @@ def test_a_text_of_megabytes_takes_no_more_memory_than_a_few_of_its_size(read):
         assert tracemalloc.get_traced_memory()[1] < 80_000_000
     finally:
         tracemalloc.stop()
+
+
+def test_python_code_that_reads_nothing_is_a_data_layer(tmp_path):
+    """Its size is not in the file, but can be given."""
+    data = "layer { name: 'data' type: 'Python' top: 'data' top: 'label' }\n"
+    path = tmp_path / "net.prototxt"
+    path.write_text(
+        data + layer("Convolution", more="convolution_param { num_output: 2 kernel_size: 1 }")
+    )
+    assert [each.type for each in archspec.load(path).unknown] == ["Convolution"]
+    model = archspec.load(path, input=[8, 8, 3])
+    assert [str(node.shape) for node in model.graph.nodes] == ["8x8x3", "8x8x2"]

@@ -130,6 +130,11 @@ class Layer(NamedTuple):
         return v2 or self.message.reals("blobs_lr")
 
     @property
+    def is_data(self) -> bool:
+        """Whether it gives the images: a type of data, or Python code that reads nothing."""
+        return self.type in _DATA or (self.type == "Python" and not self.bottoms)
+
+    @property
     def shared_names(self) -> tuple[str, ...]:
         """The names of its weights, which layers of one name share."""
         if self._params:
@@ -230,7 +235,7 @@ class _Net:
         outputs: dict[str, Node] = {}
         ends: dict[str, Node] = {}
         for layer in layers:
-            if layer.type in _DATA:
+            if layer.is_data:
                 continue
             sources = self._sources(layer)
             read.update(layer.bottoms)
@@ -253,8 +258,8 @@ class _Net:
         found.update({top: node for top, node in ends.items() if top not in found})
         if self.averages:
             self.builder.note(
-                f"Caffe keeps one number more in each of {self.averages} BatchNorm layers, the "
-                "factor of its moving averages; the table leaves it out."
+                "Caffe keeps one number more in each BatchNorm layer, the factor of its moving "
+                "averages; the table leaves it out."
             )
         return self.builder.finish(dict(reversed(found.items())), params=self.params)
 
@@ -817,7 +822,7 @@ def _inputs(
         yield name, _channels_last(shapes[number]) if number < len(shapes) else ()
     read = {bottom for layer in layers if layer.type not in _ENDS for bottom in layer.bottoms[:1]}
     for layer in layers:
-        if layer.type in _DATA:
+        if layer.is_data:
             for number, top in enumerate(layer.tops):
                 if number == 0 or top in read:
                     yield top, _data_shape(layer, number, assumed)

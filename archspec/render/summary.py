@@ -96,7 +96,8 @@ def _types(nodes: Sequence[Node]) -> str:
     """Return the number of unknown layers, and their types, the most frequent ones first."""
     types = Counter(node.op.label for node in nodes)
     named = [label if n == 1 else f"{n} {label}" for label, n in types.most_common(MOST_TYPES)]
-    named += [f"{len(types) - MOST_TYPES} other types"] if len(types) > MOST_TYPES else []
+    more = len(types) - MOST_TYPES
+    named += [counted(more, "other type")] if more > 0 else []
     return f"{counted(len(nodes), 'layer')}: {', '.join(named)}"
 
 

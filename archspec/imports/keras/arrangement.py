@@ -145,7 +145,7 @@ def identity(layer: KerasLayer) -> Node:
     """Add a layer that changes nothing, or nothing outside training."""
     if layer.kind != "Identity":
         layer.model.note(
-            f"{layer.name} is a {layer.kind}, which does nothing at inference and is shown as such."
+            f"{layer.name} ({layer.kind}) does nothing at inference, and is shown as such."
         )
     return layer.add(Activate(function="linear"))
 
