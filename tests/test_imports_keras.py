@@ -225,7 +225,8 @@ def test_a_kernel_in_another_order_of_axes_is_not_taken_for_one(tmp_path):
         del group[name]
         group[name] = kernel.transpose(3, 2, 0, 1)
     model = archspec.load(path)
-    assert "first" not in model.weights()
+    with pytest.raises(UsageError, match=r"its weights cannot be given.* other arrays for first"):
+        model.weights()
     assert "Layer first has other weights than its configuration says" in model.notes[0]
 
 
@@ -384,9 +385,37 @@ def test_channels_that_are_first_are_shown_last(tmp_path):
         {"class_name": "Flatten", "config": {"name": "flat"}},
     ]
     model = archspec.load(config_file(tmp_path, layers))
-    assert [str(node.shape) for node in model.graph.nodes] == ["8x6x3", "6x4x4", "6x4x4", "96"]
+    nodes = {node.name: str(node.shape) for node in model.graph.nodes}
+    assert nodes["conv"] == nodes["norm"] == "6x4x4"
+    assert nodes["flat/permute"] == "4x6x4"  # the output has the order of the file
     assert "channels first" in model.notes[0]
-    assert "rows of the next kernel are in another order" in model.notes[1]
+    assert model.notes[1].startswith("flat flattens its maps in another order")
+    assert model.input_axes == ((-1, 2, 0, 1),)
+
+
+@pytest.mark.keras
+def test_a_model_with_its_channels_first_computes_the_same():
+    """Keras's own outputs: through Flatten of both orders, PReLU, a gate, a Dense of columns."""
+    imported = archspec.import_model(MADE / "first-3.15.1.keras")
+    model = imported.build()
+    given = np.linspace(0, 1, 2 * 3 * 8 * 6, dtype="float32").reshape(2, 3, 8, 6)
+    made = model(given.transpose(0, 2, 3, 1))
+    outputs = [np.asarray(made[name]) for name in imported.graph.outputs]
+    outputs[2] = outputs[2].transpose(0, 3, 1, 2)
+    expected = [np.array(y) for y in truth_of("first-3.15.1")["outputs"]]
+    assert all(np.ptp(y) > 0.1 for y in expected)  # they depend on the image
+    for ours, theirs in zip(outputs, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_kernels_of_theano_are_refused(tmp_path):
+    path = tmp_path / "theano.h5"
+    path.write_bytes((MADE / "old-1.2.2.h5").read_bytes())
+    with h5py.File(path, "a") as file:
+        config = file.attrs["model_config"]
+        file.attrs["model_config"] = config.replace('"dim_ordering": "tf"', '"dim_ordering": "th"')
+    with pytest.raises(UsageError, match="has its axes in Theano's order"):
+        archspec.load(path).weights()
 
 
 def test_a_model_called_in_itself_again_and_again_is_refused(tmp_path):

@@ -56,7 +56,13 @@ def _keras(model: ImportedModel) -> Runner:
 
     file = load_file(model.path)
     run, names = runner(file), [*inputs_of(file)]
-    return Runner(lambda inputs: [*run(dict(zip(names, inputs, strict=True))).values()], EXAMPLES)
+
+    def run_file(inputs: Arrays) -> Arrays:
+        given = [_as_in_file(x, axes) for x, axes in zip(inputs, model.input_axes, strict=True)]
+        outputs = run(dict(zip(names, given, strict=True))).values()
+        return [_as_in_spec(y, axes) for y, axes in zip(outputs, model.output_axes, strict=True)]
+
+    return Runner(run_file, EXAMPLES)
 
 
 def _onnx(model: ImportedModel) -> Runner:

@@ -136,6 +136,44 @@ def adapted():
     return model
 
 
+def first():
+    """Channels that are first: flattened in both ways, gated, permuted, read along the width."""
+    order = {"data_format": "channels_first"}
+    image = layers.Input((3, 8, 6), name="image")
+    x = layers.Conv2D(4, 3, name="conv", **order)(image)
+    x = layers.BatchNormalization(axis=1, name="norm")(x)
+    x = layers.PReLU(name="prelu")(x)
+    gate = layers.GlobalAveragePooling2D(name="pool", **order)(x)
+    gate = layers.Reshape((4, 1, 1), name="gate")(gate)
+    gate = layers.Conv2D(4, 1, activation="sigmoid", name="gated", **order)(gate)
+    x = layers.Multiply(name="scaled")([x, gate])
+    y = layers.Flatten(name="flat")(x)  # its rows are channels first
+    y = layers.BatchNormalization(name="flat_norm")(y)
+    y = layers.Dropout(0.5, name="drop")(y)
+    y = layers.Dense(5, activation="tanh", name="hidden")(y)
+    z = layers.Flatten(name="flat_last", **order)(x)  # and of this one channels last
+    z = layers.Dense(5, name="hidden_last")(z)
+    w = layers.Dense(3, name="columns")(x)  # along the width
+    w = layers.Permute((2, 3, 1), name="permuted")(w)
+    w = layers.Reshape((18, 4), name="sequence")(w)
+    w = layers.GRU(5, name="gru")(w)
+    v = layers.Dense(24, name="seed")(gate[:, :, 0, 0])
+    v = layers.Reshape((2, 4, 3), name="maps")(v)
+    v = layers.Conv2D(5, (4, 3), name="last_conv", **order)(v)
+    v = layers.Flatten(name="ones")(v)
+    x = layers.Add(name="sum")([y, z, w, v])
+    u = layers.Conv2D(2, 3, name="head", **order)(layers.Permute((2, 1, 3), name="turned")(image))
+    ends = [layers.Dense(3, name="last")(x), layers.Flatten(name="end")(u)]
+    return Model(image, [*ends, u], name="first")
+
+
+def outputs(model):
+    """Return what a model of one input makes of numbers that grow from 0 to 1."""
+    shape = (2, *model.inputs[0].shape[1:])
+    given = np.linspace(0, 1, int(np.prod(shape)), dtype="float32").reshape(shape)
+    return [np.asarray(each).tolist() for each in model(given)]
+
+
 def rows(model, path=""):
     """Yield each layer's path, output shape, number of weights and the sums of its arrays."""
     for layer in model.layers:
@@ -167,10 +205,13 @@ def rows(model, path=""):
         }
 
 
-def randomized(model):
+def randomized(model, low=0.5, high=1.5):
     """Give every array other numbers, so that arrays that are mixed up show."""
     random = np.random.RandomState(0)
-    model.set_weights([random.uniform(0.5, 1.5, np.shape(w)) for w in model.get_weights()])
+    arrays = [random.uniform(low, high, np.shape(w)) for w in model.get_weights()]
+    # A variance, which begins as ones, is above 0.
+    pairs = zip(arrays, model.get_weights())  # noqa: B905
+    model.set_weights([np.abs(a) + 0.1 * (low < 0) if np.all(w == 1) else a for a, w in pairs])
     return model
 
 
@@ -225,6 +266,9 @@ def main(folder):
             "int4", config=keras.quantizers.Int4QuantizationConfig(block_size=4)
         )
         save(model, folder, "quantized", facts, [".keras"])
+        model = randomized(first(), -0.5, 0.5)
+        save(model, folder, "first", facts, [".keras"])
+        facts["first"]["outputs"] = outputs(model)
         save(adapted(), folder, "adapted", facts, [".h5", ".keras"])
     name = "keras-%s.json" % VERSION.split("-")[0]
     with open(os.path.join(folder, name), "w") as file:

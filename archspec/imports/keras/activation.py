@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from archspec.graph.graph import Node
-from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError
+from archspec.imports.keras.layer import Function, KerasLayer, StoredArray, UnlikeError
 from archspec.ops import functions
 from archspec.ops.elementwise import Activate, Glu, PRelu, Softmax
 from archspec.ops.functions import FUNCTIONS
@@ -17,6 +17,9 @@ OTHER_WORDS: Final = {"swish": "silu", "hard_silu": "hard_swish", "exp": "expone
 
 NONE: Final = (None, "linear", "identity")
 """Values of the argument `activation` that change nothing."""
+
+ALONG_LAST: Final = frozenset({"softmax", "log_softmax", "sparsemax", "glu"})
+"""Functions of all values along the last axis, which a file with channels first has elsewhere."""
 
 
 def activated(layer: KerasLayer, x: Node) -> Node:
@@ -59,6 +62,8 @@ def _op(given: Any, layer: KerasLayer) -> Op:
 def named(word: str, layer: KerasLayer) -> Op:
     """Return the op of a function by its name in Keras."""
     word = OTHER_WORDS.get(word, word)
+    if word in ALONG_LAST and layer.channels_first and layer.shape.rank:
+        raise UnlikeError(f"its activation {word!r} works along the last axis of channels first")
     if word == "glu":
         return Glu()
     if word not in FUNCTIONS:
@@ -159,7 +164,13 @@ def prelu(layer: KerasLayer) -> Node:
     word: Any = "places" if not x.rank and not places else ways.get(tuple(places))
     if word is None:
         raise UnlikeError(f"it shares its slopes along the axes {shared}")
-    return layer.add(PRelu(shared=word, **_initial(layer.config), **layer.trainable))
+    slopes = PRelu(shared=word, **_initial(layer.config), **layer.trainable)
+    if not layer.channels_first or not layer.stored or len(layer.stored[0][0]) < 2:
+        return layer.add(slopes)
+    (shape, data), *_ = layer.stored
+    last = (*shape[1:], shape[0])
+    source = StoredArray(last, (data.name,), lambda alpha: alpha.reshape(shape[0], -1).T)
+    return layer.add(slopes, sources=[source])
 
 
 def _initial(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,9 @@ from archspec.imports.keras.layer import (
     simplest,
     window,
 )
+from archspec.imports.keras.layout import Flattened, file_axes
 from archspec.ops.arrangement import Crop, Flatten, Pad, Reshape, Upsample
+from archspec.ops.axes import names_of_axes
 from archspec.ops.elementwise import Activate, Dropout, DropPath, SpatialDropout
 from archspec.ops.resizing import Resize
 from archspec.ops.shape import Shape
@@ -24,10 +26,16 @@ from archspec.ops.shuffles import Permute
 
 def flatten(layer: KerasLayer) -> Node:
     """Add Flatten."""
-    if layer.channels_first and layer.shape.rank:
+    x = layer.shape
+    order = file_axes(len(x), first=layer.channels_first)
+    if layer.config.get("data_format") == "channels_first":  # Keras puts the first axis last
+        order = (*order[1:], order[0])
+    wide = [axis for axis in order if x[axis] != 1]
+    if wide != sorted(wide):
+        layer.made = Flattened(x, order)
         layer.model.note(
-            f"The file flattens {layer.name} with its channels first, and archspec with its "
-            "channels last: the rows of the next kernel are in another order."
+            f"{layer.name} flattens its maps in another order of their axes than archspec does: "
+            "`weights()` gives the rows of the kernel after it in archspec's order."
         )
     return layer.add(Flatten())
 
@@ -40,9 +48,8 @@ def reshape(layer: KerasLayer) -> Node:
 def reshaped(layer: KerasLayer, target: Sequence[Any], *inputs: Node, part: str = "") -> Node:
     """Add a reshape to extents of which -1 takes what is left."""
     extents = [None if n in (-1, None) else int(n) for n in target]
-    if layer.channels_first and len(extents) > 1:
-        if layer.shape.rank:
-            raise UnlikeError("it reshapes maps whose channels are first")
+    if layer.wants_first and len(extents) > 1 and all(n == 1 for n in extents[1:]):
+        layer.makes_first = True
         extents = [*extents[1:], extents[0]]
     # `multiple of` what is known: where nothing is open, every extent can be written.
     x = inputs[0].shape if inputs else layer.shape
@@ -55,10 +62,18 @@ def reshaped(layer: KerasLayer, target: Sequence[Any], *inputs: Node, part: str 
 
 def permute(layer: KerasLayer) -> Node:
     """Add Permute."""
-    if layer.channels_first and layer.shape.rank:
-        raise UnlikeError("it permutes maps whose channels are first")
-    dims = layer.config["dims"]
-    return layer.add(Permute(to=tuple(layer.axis_name(axis) for axis in dims)))
+    return permuted(layer, layer.config["dims"])
+
+
+def permuted(layer: KerasLayer, axes: Sequence[Any]) -> Node:
+    """Add a permutation of the axes, which Keras counts from 1."""
+    layer.makes_first = layer.wants_first
+    names = tuple(layer.axis_name(axis) for axis in axes)
+    if layer.makes_first:
+        names = (*names[1:], names[0])
+    if names == names_of_axes(layer.shape):
+        return layer.add(Activate(function="linear"))
+    return layer.add(Permute(to=names))
 
 
 def repeat_vector(layer: KerasLayer) -> Node:
@@ -121,6 +136,8 @@ def dropout(layer: KerasLayer) -> Node:
     if noise is None:
         return layer.add(Dropout(rate=rate))
     extents = tuple(noise)[1:]
+    if layer.channels_first and len(extents) > 1:
+        extents = (*extents[1:], extents[0])
     ones = (1,) * (len(extents) - 1)
     if extents == (*ones, 1):
         return layer.add(DropPath(rate=rate))

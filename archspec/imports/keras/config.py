@@ -188,3 +188,21 @@ def _tensors(value: Any) -> Iterator[Reference]:
 def family_of(kind: str) -> str:
     """Return a class's name without its number of axes: `Conv` of `Conv2D`."""
     return re.sub(r"[123]D(?=Transpose$|$)", "", kind)
+
+
+OTHER_NAMES: Final[Mapping[str, str]] = {
+    "addv2": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide",
+    "true_divide": "divide", "realdiv": "divide", "div": "divide",
+    "reduce_mean": "mean", "reduce_max": "max", "concat": "concatenate", "concatv2": "concatenate",
+    "getitem": "get_item", "clip_by_value": "clip", "batch_matmul": "matmul", "batchmatmulv2":
+    "matmul", "abs": "absolute", "neg": "negative", "resize_bilinear": "resize", "swish": "silu",
+    "hard_silu": "hard_swish", "exp": "exponential", "leaky_re_lu": "leaky_relu", "re_lu": "relu",
+}  # fmt: skip
+"""The name here of functions that have another in a version of Keras or TensorFlow."""
+
+
+def function_name(name: str) -> str:
+    """Return the function that an operator computes, from its class or TensorFlow's name for it."""
+    last = name.rpartition(".")[2]
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", last).lower()
+    return OTHER_NAMES.get(snake, OTHER_NAMES.get(snake.replace("_", ""), snake))

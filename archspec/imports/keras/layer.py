@@ -9,9 +9,12 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from archspec.graph.graph import Node
 from archspec.imports.building import ModelBuilder
+from archspec.imports.flattening import in_order
 from archspec.imports.keras.calls import ShapedArray
 from archspec.imports.keras.config import Config, Extents
+from archspec.imports.keras.layout import FOLLOWING, Flattened
 from archspec.ops.axes import AXES, Axis
+from archspec.ops.convolution import LocalConv
 from archspec.ops.op import Op, Weight
 from archspec.ops.padding import Mode
 from archspec.ops.shape import Shape, UnknownShape
@@ -67,14 +70,20 @@ class KerasLayer:
     variables: Sequence[str]
     """Names of the arrays, if the class is known."""
     declared: Extents | None
-    """Shape of the first output in the file, channels last; None if it does not say."""
+    """Shape of the first output, as the file says it; None if it does not."""
     model: ModelBuilder
     keras: int
     """First number of the version of Keras that wrote the file: 1, 2 or 3."""
     channels_first: bool
-    """Whether the file's layers have the channels as the first axis."""
+    """Whether the inputs have their channels as the first axis in the file."""
     weights: dict[str, Sequence[StoredArray]]
     """Arrays of the nodes of the whole model, by name."""
+    unfit: list[str]
+    """Clauses about arrays of the whole model that cannot be given in Keras's layout."""
+    wants_first: bool = False
+    """Whether the next layer that minds has the channels of the output first."""
+    flattened: Flattened | None = None
+    """Order of the input's values in the file, for a vector that has another than archspec's."""
     first: KerasLayer | None = None
     """The first call of the layer, whose weights this one shares; None for the first itself."""
     used: frozenset[int] = frozenset({0})
@@ -87,6 +96,10 @@ class KerasLayer:
     """Why archspec does not know the layer; empty if it does."""
     parts: dict[str, Node] = field(default_factory=dict)
     """Nodes that the call became, by their names within the layer."""
+    makes_first: bool = False
+    """Whether the output has its channels as the first axis in the file."""
+    made: Flattened | None = None
+    """Order of the output's values in the file, for a vector that has another than archspec's."""
 
     @property
     def x(self) -> Node:
@@ -99,6 +112,21 @@ class KerasLayer:
         if isinstance(self.x.shape, UnknownShape):
             raise UnlikeError("the shape of its input is not known")
         return self.x.shape
+
+    @property
+    def shown(self) -> Extents | None:
+        """The declared shape of the first output, channels last."""
+        shape = self.declared
+        if shape is None or not self.makes_first or len(shape) < 2:
+            return shape
+        return (*shape[1:], shape[0])
+
+    def declare_input(self) -> None:
+        """Take the shape of the first input for that of the output, where the file has none."""
+        if self.declared is None and self.inputs:
+            shape = self.x.shape.known or None
+            turned = shape is not None and self.makes_first and len(shape) > 1
+            self.declared = (shape[-1], *shape[:-1]) if shape and turned else shape
 
     @property
     def trainable(self) -> dict[str, Any]:
@@ -124,7 +152,7 @@ class KerasLayer:
             sources: How they are computed, where the file stores them in another form.
         """
         name = f"{self.name}/{part}" if part else self.name
-        declared = None if part else self.declared
+        declared = None if part else self.shown
         given = inputs or tuple(self.inputs)
         shared = self.first.parts.get(part) if self.first else None
         if shared is not None and shared.layer.used:
@@ -151,6 +179,9 @@ class KerasLayer:
         wanted = node.layer.weights
         if not wanted or not sources:
             return
+        if self._is_of_theano(node):
+            self.unfit.append(f"the kernel of {node.name} has its axes in Theano's order")
+            return
         if len(wanted) == len(sources) and all(
             prod(w.shape) == prod(s.shape)
             # Other axes are another form of the array; other extents are another array.
@@ -158,15 +189,37 @@ class KerasLayer:
             for w, s in zip(wanted, sources, strict=True)
         ):
             self.weights[node.name] = [
-                source._replace(shape=w.shape) for w, source in zip(wanted, sources, strict=True)
+                self._reordered(source._replace(shape=w.shape), w.name)
+                for w, source in zip(wanted, sources, strict=True)
             ]
         else:
+            self.unfit.append(f"the file has other arrays for {node.name} than archspec computes")
             theirs = ", ".join("x".join(map(str, source.shape)) for source in sources)
             ours = ", ".join(f"{w.name} {'x'.join(map(str, w.shape))}" for w in wanted)
             self.model.note(
                 f"Layer {node.name} has other weights than its configuration says: the file has "
                 f"arrays of {theirs}, and archspec computes {ours}."
             )
+
+    def _is_of_theano(self, node: Node) -> bool:
+        """Whether a node's kernel is one whose first axes are the channels."""
+        is_local = isinstance(node.op, LocalConv)
+        windows = node.op.family == "window" or any(len(w.shape) > 2 for w in node.layer.weights)
+        return self.channels_first and (is_local or (self.keras < 2 and windows))
+
+    def _reordered(self, source: StoredArray, name: str) -> StoredArray:
+        """Return an array of a layer that reads flattened maps with its rows in their order."""
+        flattened, made = self.flattened, source.made
+        if flattened is None or self.kind not in FOLLOWING:
+            return source
+        if source.shape[:1] != (flattened.maps.size,) or (self.kind == "Dense" and name == "bias"):
+            return source
+
+        def ordered(*values: Any) -> Any:
+            array = made(*values) if made else values[0]
+            return in_order(array.reshape(source.shape), *flattened)
+
+        return source._replace(made=ordered)
 
     def listed(self, arrays: Iterable[ShapedArray]) -> list[Weight]:
         """Return arrays of the file as the weights of an op that archspec does not know."""
@@ -193,7 +246,7 @@ class KerasLayer:
             *self.inputs,
             name=f"{self.name}/output{output}" if output else self.name,
             reason=reason,
-            declared=None if output else self.declared,
+            declared=None if output else self.shown,
             arrays=arrays,
         )
         if arrays:

@@ -86,6 +86,12 @@ def rescaling(layer: KerasLayer) -> Node:
     """Add Rescaling."""
     config = layer.config
     scale, offset = constants(config.get("scale", 1.0)), constants(config.get("offset", 0.0))
+    if (
+        layer.channels_first
+        and layer.shape.rank
+        and (isinstance(scale, tuple) or isinstance(offset, tuple))
+    ):
+        raise UnlikeError("its constants stand along an axis that depends on Keras's settings")
     return layer.add(Rescale(scale=scale, offset=offset))
 
 

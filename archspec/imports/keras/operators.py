@@ -6,14 +6,13 @@ Keras 2. Both are the function `add` here.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any, Final
 
 from archspec.graph.graph import Node
 from archspec.imports.keras.activation import named
-from archspec.imports.keras.arrangement import reshaped
+from archspec.imports.keras.arrangement import permuted, reshaped
 from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError, simplest, window
 from archspec.imports.keras.merging import concat, merged
 from archspec.ops import functions
@@ -23,24 +22,7 @@ from archspec.ops.merge import Add, Divide, MatMul, Max, Min, Multiply, Subtract
 from archspec.ops.op import Op
 from archspec.ops.pooling import GlobalAvgPool, GlobalMaxPool, MaxPool
 from archspec.ops.resizing import Resize
-from archspec.ops.shuffles import DepthToSpace, Permute, SpaceToDepth
-
-OTHER_NAMES: Final[Mapping[str, str]] = {
-    "addv2": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide",
-    "true_divide": "divide", "realdiv": "divide", "div": "divide",
-    "reduce_mean": "mean", "reduce_max": "max", "concat": "concatenate", "concatv2": "concatenate",
-    "getitem": "get_item", "clip_by_value": "clip", "batch_matmul": "matmul", "batchmatmulv2":
-    "matmul", "abs": "absolute", "neg": "negative", "resize_bilinear": "resize", "swish": "silu",
-    "hard_silu": "hard_swish", "exp": "exponential", "leaky_re_lu": "leaky_relu", "re_lu": "relu",
-}  # fmt: skip
-"""The name here of functions that have another in a version of Keras or TensorFlow."""
-
-
-def function_name(name: str) -> str:
-    """Return the function that an operator computes, from its class or TensorFlow's name for it."""
-    last = name.rpartition(".")[2]
-    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", last).lower()
-    return OTHER_NAMES.get(snake, OTHER_NAMES.get(snake.replace("_", ""), snake))
+from archspec.ops.shuffles import DepthToSpace, SpaceToDepth
 
 
 def argument(layer: KerasLayer, place: int, *names: str, default: Any = None) -> Any:
@@ -100,7 +82,10 @@ def _arithmetic(merge: Op, constant: Callable[[Any, bool], Rescale]) -> Function
         x, number = (a, b) if isinstance(a, Node) else (b, a)
         if not isinstance(x, Node):
             raise UnlikeError("it has no tensor among its operands")
-        return layer.add(constant(_number(number), isinstance(a, Node)), x)
+        value = _number(number)
+        if isinstance(value, tuple) and layer.channels_first and layer.shape.rank:
+            raise UnlikeError("its constants stand along another axis than the channels")
+        return layer.add(constant(value, isinstance(a, Node)), x)
 
     return operator
 
@@ -252,9 +237,9 @@ def reshape(layer: KerasLayer) -> Node:
 def transpose(layer: KerasLayer) -> Node:
     """Add a permutation of the axes."""
     axes = argument(layer, 1, "axes", "perm")
-    if axes is None or axes[0] != 0 or layer.channels_first:
-        raise UnlikeError("it moves the batch, or channels that are first")
-    return layer.add(Permute(to=tuple(layer.axis_name(axis) for axis in axes[1:])))
+    if axes is None or axes[0] != 0:
+        raise UnlikeError("it moves the batch")
+    return permuted(layer, axes[1:])
 
 
 def expand_dims(layer: KerasLayer) -> Node:
@@ -262,7 +247,7 @@ def expand_dims(layer: KerasLayer) -> Node:
     axis = int(argument(layer, 1, "axis", default=-1))
     x = layer.shape
     place = axis + len(x) + 1 if axis < 0 else axis - 1
-    if layer.channels_first or not 0 <= place <= len(x) or x.is_open:
+    if not 0 <= place <= len(x) or x.is_open:
         raise UnlikeError(f"it adds the axis {axis} to {x}")
     return layer.add(Reshape(to=(*x[:place], 1, *x[place:])))
 
@@ -270,8 +255,8 @@ def expand_dims(layer: KerasLayer) -> Node:
 def squeeze(layer: KerasLayer) -> Node:
     """Leave axes of extent 1 out."""
     axes, x = argument(layer, 1, "axis"), layer.shape
-    if layer.channels_first or x.is_open:
-        raise UnlikeError("it drops axes of an input whose size, or order, is not known")
+    if x.is_open:
+        raise UnlikeError("it drops axes of an input whose size is not known")
     listed = [i + 1 for i, n in enumerate(x) if n == 1] if axes is None else axes
     places = {layer.axis(axis) for axis in (listed if isinstance(listed, list) else [listed])}
     return layer.add(Reshape(to=tuple(n for i, n in enumerate(x) if i not in places)))
@@ -283,7 +268,7 @@ def pad(layer: KerasLayer) -> Node:
     mode = str(argument(layer, 2, "mode", default="constant")).lower()
     value = argument(layer, 3, "constant_values", default=0)
     x = layer.shape
-    if layer.channels_first or value or mode not in PAD_MODES:
+    if value or mode not in PAD_MODES:
         raise UnlikeError(f"it pads with other values (mode {mode!r})")
     pairs = [(int(a), int(b)) for a, b in amounts]
     if len(pairs) != len(x) + 1 or pairs[0] != (0, 0):
@@ -359,11 +344,7 @@ def get_item(layer: KerasLayer) -> Node:
         at = names.index("__ellipsis__")
         keys[at : at + 1] = [{}] * (len(layer.shape) + 2 - len(keys))
     keys += [{}] * (len(layer.shape) + 1 - len(keys))
-    if (
-        layer.channels_first
-        or len(keys) != len(layer.shape) + 1
-        or _bounds(keys[0], 1)[:2] != (0, 1)
-    ):
+    if len(keys) != len(layer.shape) + 1 or _bounds(keys[0], 1)[:2] != (0, 1):
         raise UnlikeError("it picks from the batch, or adds an axis")
     if isinstance(keys[0], int):
         raise UnlikeError("it picks one example of the batch")

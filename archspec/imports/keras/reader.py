@@ -31,11 +31,19 @@ from archspec.imports.keras.config import (
     Reference,
     UnfamiliarError,
     class_of,
+    function_name,
     is_operator,
     is_own_class,
     shape_without_batch,
 )
 from archspec.imports.keras.layer import Function, KerasLayer, Padding, StoredArray, UnlikeError
+from archspec.imports.keras.layout import (
+    FOLLOWING,
+    Flattened,
+    Layouts,
+    file_axes,
+    kind_of_call,
+)
 from archspec.imports.keras.metadata import saved_config
 from archspec.imports.keras.modelfile import ModelFile, open_model
 from archspec.imports.keras.older import modern
@@ -43,7 +51,8 @@ from archspec.imports.keras.stored import arrays_of
 from archspec.imports.keras.variables import variable_names
 from archspec.imports.keras.weightfile import read_arrays, read_weights
 from archspec.imports.limits import read_head, refuse
-from archspec.imports.model import ImportedModel
+from archspec.imports.model import BATCH, ImportedModel
+from archspec.imports.model import Arrays as ArraysByNode
 
 TABLE: Final[Mapping[str, Function]] = {
     **activation.LAYERS,
@@ -152,9 +161,8 @@ class _Reader:
         self.outputs: Mapping[str, Hashable] = {}
         self.calls = list(self._walked(config, arrays))
         self.keras = _major(version, self.calls)
-        self.channels_first = any(
-            call.layer["config"].get("data_format") == "channels_first" for call in self.calls
-        )
+        self.layouts = Layouts(self.calls)
+        self.layouts.first.update((key, self.layouts.wishes_first(key)) for key in self.keys)
         self.declared = self._declared()
         self.paddings: dict[Hashable, Padding] = {}
         """Padding that the tensor of a layer adds to the input of the next, which has it itself."""
@@ -172,11 +180,14 @@ class _Reader:
         name = inner.get("name") if isinstance(inner, Mapping) else None
         self.model = ModelBuilder(
             path,
-            {each: self._last(shape) or () for each, shape in self.shapes.items()},
+            {
+                name: self._last(shape, key) or ()
+                for (name, shape), key in zip(self.shapes.items(), self.keys, strict=True)
+            },
             name=str(name or path.stem),
             format_name=f"Keras {version or self.keras} {form}",
         )
-        if self.channels_first:
+        if self.layouts.any_first:
             self.model.note(
                 "The file's layers have their channels first; shapes are shown channels last."
             )
@@ -186,19 +197,52 @@ class _Reader:
         self.layers: dict[tuple[str, ...], KerasLayer] = {}
         """The first call of each layer."""
         self.weights: dict[str, Sequence[StoredArray]] = {}
+        self.unfit: list[str] = []
+        """Clauses about arrays that cannot be given in Keras's layout."""
 
     def read(self) -> ImportedModel:
         """Return the model."""
         for call in self.calls:
             self._add(call)
-        ends = {self._end_name(name, key): self._node(key) for name, key in self.outputs.items()}
+        ends = {
+            self._end_name(name, key): self._straight(self._node(key))
+            for name, key in self.outputs.items()
+        }
         counts = [layer.stored for layer in self.layers.values()]
         params = None
         if self.has_weights and all(stored is not None for stored in counts):
             params = sum(prod(shape) for stored in counts for shape, _ in stored or ())
             params += sum(layer.extra for layer in self.layers.values())
-        read = (lambda: read_arrays(self.path, self.weights)) if self.has_weights else None
-        return self.model.finish(ends, params=params, weights=read)
+        inputs = [(key, self.nodes[key]) for key in self.keys]
+        outputs = zip(self.outputs.values(), ends.values(), strict=True)
+        return self.model.finish(
+            ends,
+            params=params,
+            weights=self._arrays if self.has_weights else None,
+            input_axes=[self._axes(key, node) for key, node in inputs],
+            output_axes=[self._axes(key, node) for key, node in outputs],
+        )
+
+    def _axes(self, key: Hashable, node: Node) -> tuple[int, ...]:
+        """Return the axes of an input or output in the file, as `ImportedModel` has them."""
+        first = self.layouts.first.get(key, False)
+        return (BATCH, *file_axes(len(node.shape), first=first))
+
+    def _arrays(self) -> ArraysByNode:
+        """Return the arrays of each node; raise `UsageError` where one cannot be given."""
+        if self.unfit:
+            more = f" (and {len(self.unfit) - 1} more such)" if len(self.unfit) > 1 else ""
+            raise UsageError(f"{self.path}: its weights cannot be given: {self.unfit[0]}{more}")
+        return read_arrays(self.path, self.weights)
+
+    def _straight(self, node: Node) -> Node:
+        """Return a node with its values in the file's order."""
+        straight = self.layouts.straight(self.model, node)
+        if straight is None:
+            self.unfit.append(
+                f"{node.name} flattens maps of open size in another order than archspec"
+            )
+        return straight or node
 
     def _end_name(self, name: str, key: Hashable) -> str:
         """Return an output's name: that of its layer where the file only has a number."""
@@ -222,11 +266,11 @@ class _Reader:
             is_shape = isinstance(shape, list) and all(isinstance(n, int | None) for n in shape)
             if is_shape and shape and len(call.inputs) == 1 and not any(call.numbers):
                 declared.setdefault(call.inputs[0], shape_without_batch(shape))
-        return {key: self._last(shape) or () for key, shape in declared.items()}
+        return declared
 
-    def _last(self, shape: Extents | None) -> Extents | None:
-        """Return a shape of the file with its channels last."""
-        if shape is None or not self.channels_first or len(shape) < 2:
+    def _last(self, shape: Extents | None, key: Hashable) -> Extents | None:
+        """Return the shape of an input with its channels last."""
+        if shape is None or not self.layouts.first[key] or len(shape) < 2:
             return shape
         return (*shape[1:], shape[0])
 
@@ -243,6 +287,7 @@ class _Reader:
         if padding is not None:
             self.paddings[call.output()] = padding
             self.nodes[call.output()] = self._node(call.inputs[0])
+            self.layouts.first[call.output()] = self.layouts.first.get(call.inputs[0], False)
             return
         layer = self._layer(call)
         if len(call.inputs) == 1:
@@ -257,11 +302,14 @@ class _Reader:
         except (DeclarationError, Problem) as error:
             made = layer.unknown(f"archspec has no such layer: {_sentence(error)}")
         except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
-            if layer.kind in activation.LAYERS and layer.declared is None:
-                layer.declared = layer.x.shape.known or None
+            if layer.kind in activation.LAYERS:
+                layer.declare_input()
             made = layer.unknown("its configuration is not as Keras writes it")
         for index, node in ({0: made} if isinstance(made, Node) else made).items():
             self.nodes[call.output(index)] = node
+            self.layouts.first[call.output(index)] = layer.makes_first
+            if layer.made is not None:
+                self.layouts.flattened[node.index] = layer.made
         self.layers.setdefault(call.path, layer)
 
     def _padding_for_next(self, call: Call) -> Padding | None:
@@ -275,10 +323,29 @@ class _Reader:
         kind = class_of(call.layer)
         return own.padding_of(kind, call.layer["config"], class_of(reader.layer))
 
+    def _flattened(self, call: Call, given: Sequence[Node]) -> tuple[bool, Flattened | None]:
+        """Return whether a call reads flattened maps as they are, and their order in the file."""
+        if len(given) != 1 or class_of(call.layer) not in FOLLOWING:
+            return False, None
+        flattened = self.layouts.flattened.get(given[0].index)
+        before = self.layers.get(call.path)
+        if before is not None and before.flattened != flattened and before.parts:
+            self.unfit.append(f"{call.place} reads vectors in different orders of their values")
+        return True, flattened
+
     def _layer(self, call: Call) -> KerasLayer:
         config: Config = call.layer["config"]
         kind = class_of(call.layer)
-        nodes = {reference: self._node(key) for reference, key in call.tensors.items()}
+        given = [self._node(key) for key in call.inputs]
+        first = self.layouts.order_for(call, given)
+        follows, flattened = self._flattened(call, given)
+        nodes_by_key = {
+            key: self.layouts.node(
+                self.model, key, node if follows else self._straight(node), first=first
+            )
+            for key, node in zip(call.inputs, given, strict=True)
+        }
+        nodes = {reference: nodes_by_key[key] for reference, key in call.tensors.items()}
         names = variable_names(kind, config)
         declared = self.declared.get(call.output())
         return KerasLayer(
@@ -288,7 +355,7 @@ class _Reader:
                 name if not number else f"{name}@{number + 1}"
                 for name, number in zip(call.path, call.numbers, strict=True)
             ),
-            inputs=[self._node(key) for key in call.inputs],
+            inputs=[nodes_by_key[key] for key in call.inputs],
             args=tuple(_with_nodes(each, nodes) for each in call.arguments.args),
             kwargs={n: _with_nodes(each, nodes) for n, each in call.arguments.kwargs.items()},
             stored=call.stored,
@@ -296,8 +363,13 @@ class _Reader:
             declared=declared,
             model=self.model,
             keras=self.keras,
-            channels_first=self.channels_first,
+            channels_first=first,
+            makes_first=first,
             weights=self.weights,
+            unfit=self.unfit,
+            wants_first=self.layouts.wishes_first(call.output()),
+            flattened=flattened,
+            made=None if kind_of_call(call) == "Dense" else flattened,
             first=self.layers.get(call.path),
             used=frozenset(self.used.get((call.path, call.numbers), (0,))),
         )
@@ -308,13 +380,13 @@ def _function_of(config: LayerConfig, layer: KerasLayer) -> Function:
     kind = layer.kind
     if kind in ("TFOpLambda", "SlicingOpLambda") or is_operator(config):
         function = str(layer.config.get("function") or kind)
-        layer.kind = operators.function_name(function)
+        layer.kind = function_name(function)
         if layer.stored is None:
             layer.stored = []
         if layer.kind in operators.LAYERS:
             return operators.LAYERS[layer.kind]
-        if layer.kind in operators.SAME_SHAPE and layer.declared is None and layer.inputs:
-            layer.declared = layer.x.shape.known or None
+        if layer.kind in operators.SAME_SHAPE:
+            layer.declare_input()
         layer.kind = function
         return _unknown("archspec has no op for this operator")
     package = _package(config)

@@ -72,7 +72,7 @@ def time_distributed(layer: KerasLayer) -> Node:
     """Add TimeDistributed: the layer inside, on an input with one axis more."""
     inner = layer.config["layer"]
     kind, config = str(inner["class_name"]).rpartition(">")[2], inner["config"]
-    if len(layer.inputs) > 1 or layer.channels_first:
+    if len(layer.inputs) > 1 or config.get("data_format") == "channels_first":
         raise UnlikeError("it has several inputs, or its channels first")
     within = replace(layer, kind=kind, config=config)
     if kind in _AT_EACH_PLACE:

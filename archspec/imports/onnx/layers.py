@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from archspec.errors import Problem
 from archspec.graph.graph import Node
+from archspec.imports.flattening import in_order
 from archspec.imports.model import ABSENT, BATCH
 from archspec.imports.onnx.folding import axes_of
 from archspec.imports.onnx.source import Constant, Step
@@ -478,11 +479,7 @@ def fully_connected(
 
     def rows() -> Any:
         array = matrix()
-        if not order:
-            return array
-        split = array.reshape(*(maps[axis] for axis in order), array.shape[-1])
-        back = [order.index(axis) for axis in range(len(order))]
-        return split.transpose(*back, len(order)).reshape(array.shape)
+        return in_order(array, maps, order) if order else array
 
     each_place = {"each_place": True} if node.shape.rank > 1 else {}
     op = FullyConnected(units=units, bias=bias is not None, **each_place)
@@ -705,10 +702,7 @@ def normalized(
     def read(constant: Constant) -> Callable[[], Any]:
         def array() -> Any:
             flat = constant.load().reshape(-1)
-            if not order:
-                return flat
-            back = [order.index(axis) for axis in range(len(order))]
-            return flat.reshape([maps[axis] for axis in order]).transpose(back).reshape(-1)
+            return in_order(flat, maps, order) if order else flat
 
         return array
 
