@@ -17,11 +17,13 @@ from archspec.ops.windows import slide
 
 
 def kernel_shape(kind: str, config: Config, x: Extents) -> Extents | None:
-    """Return the shape of a layer's kernel for an input; None if it has no single one."""
+    """Return the shape of a layer's kernel for an input; None if `x` does not tell it."""
     family = family_of(kind)
     if family == "Dense":
         return (x[-1], config["units"])
     if family not in {"Conv", "DepthwiseConv", "SeparableConv"}:
+        return None
+    if config.get("data_format") == "channels_first":
         return None
     size = _axes(config["kernel_size"], len(x) - 1)
     if family != "Conv":
