@@ -22,9 +22,9 @@ from .output import tell, write
 )
 @click.option(
     "--style",
-    type=click.Choice(["functional", "sequential"]),
+    type=click.Choice(["functional", "sequential", "subclassed"]),
     default="functional",
-    help="Functions of tensors, or a keras.Sequential.  [functional]",
+    help="Functions of tensors, a keras.Sequential, or classes of layers.  [functional]",
 )
 @click.option(
     "--train",
@@ -67,6 +67,7 @@ def command(
     archspec eject resnet50 -o resnet50.py
     archspec eject mine.yaml:wide --set classes=10 -o model.py
     archspec eject vgg16 --style sequential
+    archspec eject resnet50 --style subclassed
     archspec eject lenet5 --train -o lenet5.py
     archspec eject mine.yaml --framework torch -o model.py --weights mine.keras
     """

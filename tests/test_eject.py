@@ -32,6 +32,30 @@ def test_the_source_of_every_family_makes_the_same_layers_on_the_same_inputs(fam
     assert black.format_str(source, mode=black.Mode()) == source
 
 
+@pytest.mark.parametrize("family", sorted({*bundled()} - LARGE))
+def test_so_do_the_classes_of_every_family(family):
+    graph = expand(archspec.load(family))
+    source = eject(graph, style="subclassed")
+    run(source, graph)
+    assert "archspec" not in source
+    assert black.format_str(source, mode=black.Mode()) == source
+
+
+@given(specs())
+def test_so_do_the_classes_of_random_networks(data):
+    graph = expand(spec_of(json.dumps(data)))
+    source = eject(graph, style="subclassed")
+    run(source, graph)
+    assert black.format_str(source, mode=black.Mode()) == source
+
+
+def test_layers_in_a_row_are_a_list():
+    assert """\
+        for layer in self.stages:
+            x = layer(x)
+""" in eject("resnet50", style="subclassed")
+
+
 @given(specs())
 def test_so_does_that_of_random_networks(data):
     graph = expand(spec_of(json.dumps(data)))

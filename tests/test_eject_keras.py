@@ -13,6 +13,7 @@ import archspec
 from archspec.eject.ejecting import eject
 from archspec.eject.keras_layers import DEFAULTS
 from archspec.eject.keras_training import class_name
+from archspec.eject.subclassed import TAKEN
 from archspec.recipe.families import CALLBACKS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES
 from archspec.recipe.objects import classes_of
 
@@ -63,6 +64,37 @@ def test_an_ejected_model_has_the_same_weights_and_outputs(network, style):
     ejected.set_weights(built.get_weights())
     for ours, theirs in zip(outputs(ejected), outputs(built), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("network", ["digits_net", "siamese", "squeezenet", "shufflenet_v2_x0_5"])
+def test_a_model_of_classes_has_the_same_weights_and_outputs_and_is_saved(network, tmp_path):
+    built, ejected = archspec.build(network), model_of(eject(network, style="subclassed"))
+
+    def by_path(model: Any) -> dict[str, Any]:
+        paths = [each.path.removeprefix(f"{model.name}/") for each in model.weights]
+        return dict(zip([each.replace("/", "-") for each in paths], model.weights, strict=True))
+
+    ours, theirs = by_path(ejected), by_path(built)
+    assert ours.keys() == theirs.keys()
+    for path, weight in ours.items():
+        weight.assign(theirs[path])
+    random = np.random.default_rng(0)
+    images = {
+        each.name: random.normal(size=(2, *each.shape[1:])).astype("float32")
+        for each in built.inputs
+    }
+    given = images if len(images) > 1 else next(iter(images.values()))
+    wanted = keras.ops.convert_to_numpy(built(given))
+    ejected.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for model in (ejected, loaded):
+        result = keras.ops.convert_to_numpy(model(given))
+        np.testing.assert_allclose(result, wanted, rtol=1e-6, atol=1e-7)
+
+
+def test_no_layer_is_called_like_an_attribute_of_keras():
+    names = {each for each in dir(keras.Model(name="network")) if not each.startswith("_")}
+    assert names <= TAKEN
 
 
 @pytest.mark.parametrize("name", sorted(DEFAULTS))

@@ -380,6 +380,7 @@ class _Abstraction:
         counts = [HOLE if loop is None else len(loop.rounds) for loop in loops]
         count = level.resolve(counts, _count_hint(sample))
         level.loops.append(inner)
+        starts = tuple(_start(loop) for loop in loops if loop is not None)
         return For(
             count,
             inner.index,
@@ -389,6 +390,7 @@ class _Abstraction:
             inner.collected,
             parents,
             _start(sample),
+            starts,
         )
 
     def _update(self, level: LoopLevel, carried: Carried) -> Value:

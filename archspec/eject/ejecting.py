@@ -15,6 +15,7 @@ from archspec.eject.keras_writer import KerasWriter
 from archspec.eject.layout import WIDTH
 from archspec.eject.recording import Construction, constructions
 from archspec.eject.sequential import SequentialWriter, check_sequential
+from archspec.eject.subclassed import SubclassedWriter, UnrollError
 from archspec.eject.torch_ejecting import written
 from archspec.errors import UsageError, suggestion
 from archspec.graph.graph import Graph, Node
@@ -42,7 +43,8 @@ def eject(
 
     Args:
         spec: A spec, a path or a name as `load` takes them, or a graph.
-        style: Of Keras: `functional`, functions of tensors; or `sequential`, a `keras.Sequential`.
+        style: Of Keras: `functional`, functions of tensors; `sequential`, a `keras.Sequential`; or
+            `subclassed`, a `keras.layers.Layer` for each kind of block and a `keras.Model`.
         train: Whether the spec's recipe follows as a script that trains the network with Keras.
             What plain Keras cannot do is said in comments that begin with `Not as in archspec`.
         framework: `keras`; or `torch`, a `nn.Module` for each kind of block and one for all.
@@ -107,16 +109,27 @@ def ejected(
 
     if style == "sequential":
         check_sequential(graph)
-    program = program_of(graph, layers_of, shapes=style != "sequential")
-    writer = STYLES[style](program, graph)
-    if recipe is None or known is None:
-        return Ejected(writer.source(about_lines(graph, about)), [])
-    weights = {name: each.loss_weight for name, each in known.document.heads.items()}
-    script = training(recipe, graph, layers_of, weights)
-    return Ejected(writer.source(about_lines(graph, about), script), script.notes)
+    script = None
+    if recipe is not None and known is not None:
+        weights = {name: each.loss_weight for name, each in known.document.heads.items()}
+        script = training(recipe, graph, layers_of, weights)
+    unrolled: set[str] = set()
+    while True:
+        shapes = style == "functional"
+        program = program_of(graph, layers_of, shapes=shapes, unrolled=unrolled)
+        try:
+            source = STYLES[style](program, graph).source(about_lines(graph, about), script)
+        except UnrollError as error:
+            unrolled |= {*error.starts}
+        else:
+            return Ejected(source, script.notes if script else [])
 
 
-STYLES = {"functional": KerasWriter, "sequential": SequentialWriter}
+STYLES = {
+    "functional": KerasWriter,
+    "sequential": SequentialWriter,
+    "subclassed": SubclassedWriter,
+}
 """The writer of each style."""
 
 FRAMEWORKS = ("keras", "torch")

@@ -126,11 +126,11 @@ class KerasWriter(PythonWriter):
 
     def source(self, about: Sequence[str], script: Training | None = None) -> str:
         """Return the whole program, with lines about it in its docstring; a script at its end."""
-        uses = self._own_uses()
-        classes, imports = own_sources(short_form(each, uses[each]) for each in uses)
+        names, own = self.definitions()
+        classes, imports = own_sources(names)
         head = ['"""' + about[0], *about[1:], '"""', ""]
         ours = "from keras import layers"
-        needed = {*imports, "import keras", ours, *(script.imports if script else ())}
+        needed = {*imports, *own, "import keras", ours, *(script.imports if script else ())}
         if "from keras import ops" in needed:
             needed = needed - {"from keras import ops", ours} | {f"{ours}, ops"}
         imports = sorted(needed, key=_import_order)
@@ -145,6 +145,11 @@ class KerasWriter(PythonWriter):
         body += ["", *self.build_model(), "", ""]
         body += [*script.lines, "", "", *TRAIN] if script else MAIN
         return "\n".join([*head, *body]) + "\n"
+
+    def definitions(self) -> tuple[list[str], set[str]]:
+        """Return what the program needs of `layer_sources.json`, and further imports."""
+        uses = self._own_uses()
+        return [short_form(each, uses[each]) for each in uses], set()
 
     def build_model(self) -> list[str]:
         """Return the lines of the function that builds the model."""
@@ -262,7 +267,7 @@ class KerasWriter(PythonWriter):
         read: list[Code] = [self.operand(each) for each in apply.inputs]
         return [Brackets("[", read, "]")] if len(read) > 1 else read
 
-    def call(self, call: Call) -> Code:
+    def call(self, call: Call) -> Brackets:
         """Return the call of a function."""
         arguments: list[Code] = [self.operand(each) for each in call.inputs]
         required = [s for s in call.function.parameters if s not in self.common]

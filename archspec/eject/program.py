@@ -249,6 +249,8 @@ class For:
     """The use of what is around in which each round is."""
     start: str = ""
     """Path at which the first of these loops begins."""
+    starts: tuple[str, ...] = ()
+    """Paths at which these loops begin, one for each use."""
 
 
 @dataclass(eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from archspec.eject.keras_writer import KerasWriter
 from archspec.eject.layout import INDENT, Brackets, Code, lines
@@ -52,11 +53,8 @@ class SequentialWriter(KerasWriter):
     def statement(self, statement: Statement, depth: int) -> list[str]:
         return [] if isinstance(statement, Alias) else super().statement(statement, depth)
 
-    def call(self, call: Call) -> Code:
-        code = super().call(call)
-        if isinstance(code, Brackets):
-            code.before = f"{call.function.name}("
-        return code
+    def call(self, call: Call) -> Brackets:
+        return replace(super().call(call), before=f"{call.function.name}(")
 
     def applied(self, apply: Apply) -> Code:
         return Brackets("model.add(", [self.layer(apply.layer)], comma=False)

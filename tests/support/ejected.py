@@ -1,5 +1,6 @@
 """Ejected programs, run with a stand-in for Keras that knows what each call must be."""
 
+import inspect
 import sys
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -39,11 +40,41 @@ class Layer:
         return self.run.applied(self.made, tuple(each.id for each in read))
 
 
+class Block:
+    """The base of a program's own layers and models: `call` runs within its name."""
+
+    run: "Run"
+    is_model = False
+
+    def __init__(self, *parts: Any, name: str = "") -> None:
+        self.parts = parts
+        self.named = name
+
+    def __iter__(self) -> Any:
+        return iter((*self.parts, self.named))
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+    def __call__(self, *inputs: Any) -> Any:
+        names = [] if self.is_model else [self.named]
+        self.run.around += names
+        outputs = self.call(*inputs)  # type: ignore[attr-defined]
+        del self.run.around[len(self.run.around) - len(names) :]
+        if self.is_model:
+            self.parts = (*inputs, outputs)
+        for parameter in list(inspect.signature(type(self).__init__).parameters)[1:-1]:
+            assert parameter in self.get_config()
+        return outputs
+
+
 class Run:
     """One run of an ejected program: every layer applied is compared with the graph."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self.around: list[str] = []
+        """Names of the blocks in which a layer is applied."""
         self.expected: dict[tuple[str, Any], list[tuple[Construction, Any, Any]]] = {}
         shared = shapes_of_shared(graph)
         names: dict[str, Construction] = {}
@@ -68,7 +99,8 @@ class Run:
                 inputs = (id_,)
 
     def applied(self, made: Construction, inputs: tuple[Any, ...]) -> Tensor:
-        name = made.arguments["name"]
+        name = "-".join([*self.around, made.arguments["name"]])
+        made = Construction(made.name, {**made.arguments, "name": name})
         assert (name, inputs) in self.expected, (name, inputs)
         wanted, id_, shape = self.expected[name, inputs].pop(0)
         if not self.expected[name, inputs]:
@@ -117,12 +149,15 @@ def run(source: str, graph: Graph) -> Any:
     """
     state = Run(graph)
 
+    layer = type("Layer", (Block,), {"run": state})
+    model = type("Model", (Block,), {"run": state, "is_model": True})
+
     class Namespace(ModuleType):
         def __getattr__(self, name: str) -> Any:
             if name.startswith("__"):
                 raise AttributeError(name)
             if name == "Layer":
-                return object
+                return layer
             return recorder(name)
 
     def recorder(name: str) -> Any:
@@ -143,7 +178,7 @@ def run(source: str, graph: Graph) -> Any:
     keras.saving = SimpleNamespace(register_keras_serializable=lambda **_: lambda cls: cls)
     keras.KerasTensor = object
     keras.Input = state.input
-    keras.Model = lambda inputs, outputs, name: (inputs, outputs, name)
+    keras.Model = model
     scope: dict[str, Any] = {"__name__": "ejected"}
     with mock.patch.dict(sys.modules, {"keras": keras, "keras.layers": keras.layers}):
         exec(compile(source, "ejected.py", "exec"), scope)  # noqa: S102

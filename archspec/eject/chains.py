@@ -1,0 +1,49 @@
+"""Loops that apply one layer after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from archspec.eject.program import Alias, Apply, Call, For, If, Operand, Statement, Value
+
+
+def is_chain(loop: For) -> bool:
+    """Return whether all that a loop does is to apply layers one after the other."""
+    return (
+        len(loop.carried) == 1 and not loop.collected and _is_chain(loop.body, loop.carried[0].name)
+    )
+
+
+def is_row(loop: For) -> bool:
+    """Return whether each round of a loop applies the same few layers, and nothing else."""
+    return not loop.collected and all(
+        isinstance(each, (Apply, Call))
+        and not (isinstance(each, Apply) and each.reuse)
+        and all(isinstance(read, Value) for read in each.inputs)
+        for each in loop.body
+        if not isinstance(each, Alias)
+    )
+
+
+def _is_chain(body: Sequence[Statement], name: str) -> bool:
+    for each in body:
+        if isinstance(each, If):
+            if not _is_chain(each.body, name):
+                return False
+        elif isinstance(each, For):
+            if not is_chain(each) or each.carried[0].name != name:
+                return False
+        elif isinstance(each, Apply):
+            if each.reuse or not _goes_through(each.inputs, (each.target,), name):
+                return False
+        elif not isinstance(each, Call) or not _goes_through(each.inputs, each.targets, name):
+            return False
+    return True
+
+
+def _goes_through(inputs: Sequence[Operand], targets: Sequence[Value], name: str) -> bool:
+    return (
+        len(inputs) == len(targets) == 1
+        and isinstance(inputs[0], Value)
+        and inputs[0].name == targets[0].name == name
+    )
