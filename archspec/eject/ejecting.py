@@ -84,9 +84,7 @@ def ejected(
     graph, about = graph_of(known or spec)
     if framework == "torch":
         if style != "functional" or train:
-            what = (
-                "`train` writes a script for Keras" if train else f"`{style}` is a style of Keras"
-            )
+            what = f"`{'train' if train else style}` is for Keras"
             raise UsageError(f"{what}; source of PyTorch has the network alone, in one style")
         return Ejected(written(graph, about_lines(graph, about)).source, [])
     if train and known is None:

@@ -380,8 +380,13 @@ def _avg_pool(place: Place) -> list[Construction]:
     op, x = place.op, place.x
     window, steps = op.window(x.rank), op.steps(x.rank)
     found = _torch_window(place)
-    if found is None or (op.counts_zeros and not found[2] and not op.ceil):
-        raise CannotWriteError("torch.nn has no mean over windows that are padded so")
+    if found is None or (op.counts_zeros and (op.ceil or not found[2])):
+        counted = op.counted_padding(x) if op.counts_zeros else ((0, 0),) * x.rank
+        sides = [
+            tuple(amount for side in reversed(each) for amount in side)
+            for each in (_sides(place), counted)
+        ]
+        return [call("PaddedAvgPool", window, steps, *sides)]
     padding, ceil, _ = found
     counts = op.counts_zeros or padding == 0
     stride = None if steps == window else _window(steps)
@@ -561,6 +566,8 @@ def _rms_norm(place: Place) -> Construction:
 
 
 def _lrn(place: Place) -> Construction:
+    if not place.x.rank:
+        raise CannotWriteError("nn.LocalResponseNorm takes no vectors")
     op = place.op  # PyTorch divides alpha by the size
     alpha = op.alpha if op.divide else op.alpha * op.size
     return call("nn.LocalResponseNorm", op.size, alpha=alpha, beta=op.beta, k=op.k)
@@ -629,6 +636,8 @@ def _roll(place: Place) -> Construction:
 
 
 def _shuffle(place: Place) -> Construction:
+    if not place.x.rank:
+        raise CannotWriteError("nn.ChannelShuffle takes no vectors")
     return call("nn.ChannelShuffle", place.op.groups)
 
 
@@ -672,6 +681,11 @@ def _path_draw(place: Place) -> Construction:
 
 def _class_token(place: Place) -> Construction:
     return call("ClassToken", place.op.count, place.x.channels)
+
+
+def _parameter(place: Place) -> Construction:
+    op = place.op
+    return call("Parameter", op.shape, op.use, mean=op.initial, deviation=op.deviation)
 
 
 def _position(place: Place) -> Construction:
@@ -760,6 +774,7 @@ RULES: Final[dict[type, Rule]] = {
     paths.Join: (_join, ""),
     paths.PathDraw: (_path_draw, ""),
     tokens.ClassToken: (_class_token, LAST),
+    tokens.Parameter: (_parameter, LAST),
     tokens.PositionEmbedding: (_position, LAST),
     attention.RelativePositionBias: (_relative_bias, LAST),
     attention.ShiftedWindowMask: (_window_mask, LAST),

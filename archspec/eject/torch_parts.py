@@ -167,6 +167,50 @@ class RescaleChannels(nn.Module):
         return y.movedim(-1, self.dim)
 
 
+class PaddedAvgPool(nn.Module):
+    """Means over windows of a padded map. Only the padding in counted is in the divisor.
+
+    Amounts are as in F.pad: before and after, the last axis first.
+    """
+
+    def __init__(
+        self,
+        size: Sequence[int],
+        stride: Sequence[int],
+        padding: Sequence[int],
+        counted: Sequence[int],
+    ) -> None:
+        super().__init__()
+        self.size, self.stride = tuple(size), tuple(stride)
+        self.padding, self.counted = tuple(padding), tuple(counted)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[x.ndim - 3]
+        rest = [
+            all_ - own for all_, own in zip(self.padding, self.counted, strict=True)
+        ]
+        ones = F.pad(torch.ones_like(x[:1, :1]), self.counted, value=1.0)
+        means = pool(F.pad(x, self.padding), self.size, self.stride)
+        return means / pool(F.pad(ones, rest), self.size, self.stride)
+
+
+class Parameter(nn.Module):
+    """A learned constant added to the input, multiplying it, or in its place."""
+
+    def __init__(
+        self, shape: Sequence[int], use: str, mean: float = 0.0, deviation: float = 0.0
+    ) -> None:
+        super().__init__()
+        start = mean + deviation * torch.randn(tuple(shape))
+        self.parameter = nn.Parameter(start)
+        self.use = use
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.use == "alone":
+            return self.parameter.expand(x.shape[0], *self.parameter.shape)
+        return x + self.parameter if self.use == "add" else x * self.parameter
+
+
 class SpaceToDepth(nn.Module):
     """Each block of places as the channels of one place; the channels are last."""
 

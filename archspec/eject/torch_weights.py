@@ -312,6 +312,7 @@ _RULES: Final[dict[type, Callable[..., Arrays]]] = {
     elementwise.Scale: _scale,
     elementwise.PRelu: _prelu,
     tokens.ClassToken: _named("token"),
+    tokens.Parameter: _named("parameter"),
     tokens.PositionEmbedding: _named("embedding"),
     attention.RelativePositionBias: _named("table"),
     recurrence._Recurrent: _recurrent,  # noqa: SLF001

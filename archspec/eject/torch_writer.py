@@ -49,6 +49,7 @@ DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "nn.GroupNorm": {"eps": 1e-5},
     "nn.LocalResponseNorm": {"alpha": 1e-4, "beta": 0.75, "k": 1.0},
     "nn.PReLU": {"init": 0.25},
+    "Parameter": {"mean": 0.0, "deviation": 0.0},
     "Scale": {"bias": True, "initial": 1.0, "axes_after": 0},
     "Lstm": _RECURRENT,
     "Gru": _RECURRENT,
