@@ -119,6 +119,8 @@ class Torch:
         first = inputs[0]
         if isinstance(op, normalization.LayerNorm) and self._stays_first(node, first):
             wanted = FIRST
+        if getattr(op, "order", "") == "channels":  # PyTorch's pixel shuffles
+            wanted = FIRST
         layout = wanted or next(
             (self.layouts[each.index] for each in inputs if each.shape.rank), LAST
         )
@@ -402,6 +404,15 @@ def _avg_pool(place: Place) -> list[Construction]:
     ]
 
 
+def _l2_pool(place: Place) -> list[Construction]:
+    op, x = place.op, place.x
+    sides = _sides(place)
+    chain = [_padding(sides)] if any(map(any, sides)) else []
+    window, steps = op.window(x.rank), op.steps(x.rank)
+    stride = None if steps == window else _window(steps)
+    return [*chain, call(f"nn.LPPool{x.rank}d", 2, _window(window), stride=stride)]
+
+
 def _global(name: str) -> Callable[[Place], Construction]:
     def make(place: Place) -> Construction:
         keep = place.op.keep_axes
@@ -479,6 +490,10 @@ def _bounded(f: Any) -> Construction:
             raise CannotWriteError("torch.nn has no relu with both a threshold and a largest value")
         return call("nn.Threshold", f.threshold, 0.0)
     return call("nn.ReLU6") if f.max == 6 else call("nn.Hardtanh", 0.0, f.max)
+
+
+def _glu(place: Place) -> Construction:
+    return call("nn.GLU", dim=place.axis(place.x.rank))
 
 
 def _softmax(place: Place) -> Construction:
@@ -646,10 +661,12 @@ def _space_to_depth(place: Place) -> Construction:
     factors = op.factors(x)
     if x.rank != 2:
         raise CannotWriteError("it has other than two spatial axes")
-    name = "SpaceToDepth" if isinstance(op, shuffles.SpaceToDepth) else "DepthToSpace"
-    if op.order == "channels":
-        raise CannotWriteError("its input is channels last; order `places` can be written")
-    return call(name, *factors)
+    is_forward = isinstance(op, shuffles.SpaceToDepth)
+    if op.order == "places":
+        return call("SpaceToDepth" if is_forward else "DepthToSpace", *factors)
+    if len({*factors}) > 1:
+        raise CannotWriteError("PyTorch's pixel shuffle has one factor for both axes")
+    return call("nn.PixelUnshuffle" if is_forward else "nn.PixelShuffle", factors[0])
 
 
 # Merges.
@@ -733,9 +750,11 @@ RULES: Final[dict[type, Rule]] = {
     convolution.FullyConnected: (_linear, LAST),
     pooling.MaxPool: (_max_pool, FIRST),
     pooling.AvgPool: (_avg_pool, FIRST),
+    pooling.L2Pool: (_l2_pool, FIRST),
     pooling.GlobalAvgPool: (_global("mean"), ""),
     pooling.GlobalMaxPool: (_global("amax"), ""),
     elementwise.Activate: (_activation, ""),
+    elementwise.Glu: (_glu, ""),
     elementwise.Softmax: (_softmax, ""),
     elementwise.PRelu: (_prelu, FIRST),
     elementwise.Dropout: (_dropout, ""),

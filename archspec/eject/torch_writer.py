@@ -42,6 +42,7 @@ DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     **{f"nn.ConvTranspose{rank}d": {**_CONV, "output_padding": 0} for rank in (1, 2, 3)},
     **{f"nn.MaxPool{rank}d": _POOL for rank in (1, 2, 3)},
     **{f"nn.AvgPool{rank}d": {**_POOL, "count_include_pad": True} for rank in (1, 2, 3)},
+    **{f"nn.LPPool{rank}d": {"stride": None} for rank in (1, 2, 3)},
     **{f"nn.BatchNorm{rank}d": {"eps": 1e-5, "momentum": 0.1} for rank in (1, 2, 3)},
     "FrozenBatchNorm2d": {"eps": 1e-5, "momentum": 0.1},
     "nn.Linear": {"bias": True},
