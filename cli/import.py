@@ -62,6 +62,9 @@ def command(file: str, name: str, form: str, outputs: tuple[str, ...], verify: b
         if not outputs or form == "json":
             echo(as_json(imported.to_dict()) if form == "json" else imported.text)
         tell(imported.notes)
+        renamed = sum(path != layer for layer, path in imported.names.items())
+        if renamed and not any(path.endswith(".csv") for path in outputs):
+            tell([f"{renamed} layers have other names in the spec; `-o names.csv` writes both."])
         model: Any = None
         if verify or any(path.endswith(".keras") for path in outputs):
             model = imported.build()

@@ -201,9 +201,11 @@ def test_the_command_prints_the_spec_or_writes_it(tmp_path):
     printed = CliRunner().invoke(main, ["import", file])
     assert printed.exit_code == 0
     assert printed.stdout.startswith("# darknet53.cfg: Darknet")
+    assert "layers have other names in the spec; `-o names.csv` writes both" in printed.stderr
     spec, names = tmp_path / "net.yaml", tmp_path / "names.csv"
     done = CliRunner().invoke(main, ["import", file, "-o", str(spec), "-o", str(names)])
     assert done.exit_code == 0
+    assert "names.csv` writes both" not in done.stderr
     assert spec.read_text(encoding="utf-8") == printed.stdout
     assert names.read_text(encoding="utf-8").startswith("layer,step\ninput,input\n")
 
