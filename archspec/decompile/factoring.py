@@ -119,7 +119,7 @@ class Factoring:
                     place = _Place(number, start, stop)
                     if single and not sequence[start].branches:
                         continue
-                    if self._left > 0 and self._is_closed(place):
+                    if self._left > 0 and self._is_unit(place):
                         key = tuple(keys[number][start:stop])
                         groups.setdefault(key, []).append(place)
         for found in groups.values():
@@ -138,6 +138,12 @@ class Factoring:
     def _steps(self, place: _Place) -> list[Step]:
         return self._sequences[place.sequence][0][place.start : place.stop]
 
+    def _is_unit(self, place: _Place) -> bool:
+        """Return whether steps may be a block, as far as they tell without others like them."""
+        if place.stop - place.start > 1 and self._cuts_group(place):
+            return False
+        return self._is_closed(place) and not self._splits_sum(place)
+
     def _is_closed(self, place: _Place) -> bool:
         """Return whether steps read only what comes before them, and only the last is read."""
         steps = self._steps(place)
@@ -152,8 +158,6 @@ class Factoring:
         if not reads.keys() <= outputs | {self._entry(place)}:
             return False
         outputs.discard(steps[-1].output)
-        if self._splits_sum(place) or (len(steps) > 1 and self._cuts_group(place)):
-            return False
         return all(self._reads[each] == reads[each] for each in outputs)
 
     def _splits_sum(self, place: _Place) -> bool:

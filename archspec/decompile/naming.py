@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Mapping, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from archspec.compile import catalog
@@ -187,6 +188,7 @@ def spec_name(name: str, instead: str) -> str:
     return tidy if tidy and name_problem(tidy, "it") is None else instead
 
 
+@lru_cache(maxsize=16_384)
 def suited(name: str) -> str:
     """Return a layer's name as the language can carry it; empty for one that says nothing."""
     tidy = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")[:64]
@@ -194,6 +196,7 @@ def suited(name: str) -> str:
     return "" if not tidy or (made and made[1] in _MADE) or not is_free(tidy) else tidy
 
 
+@lru_cache(maxsize=16_384)
 def scope(name: str) -> str:
     """Return the group that a layer's name tells, as `block2a` of `block2a_se`; empty for none."""
     if not suited(name):
