@@ -1,6 +1,6 @@
 """All networks of keras.applications, saved, imported as specs, and built again from those.
 
-python tests/imported.py             measures all: the table of docs/importing.md
+python tests/imported.py             measures all, for an hour or more
 python tests/imported.py NAME...     measures some, as ResNet50
 python tests/imported.py --one NAME  measures one in this process; the others start one for each
 """
