@@ -386,3 +386,39 @@ def test_weights_of_an_archive_are_read_from_it():
             shapes = [array.shape for array in weights[node.name]]
             assert shapes == [weight.shape for weight in node.layer.weights]
     assert weights["conv1"][0].std() > 0
+
+
+def test_rounded_values_are_passed_on_and_kernels_of_8_bits_counted(tmp_path):
+    """As onnxruntime quantizes: steps around each layer, or layers of whole numbers."""
+    onnx = pytest.importorskip("onnx")
+    make, numbers = onnx.helper.make_node, onnx.numpy_helper.from_array
+    arrays = {
+        "kernel": np.ones((4, 3, 3, 3), np.int8),
+        "scale": np.float32(0.1),
+        "zero": np.int8(0),
+    }
+    around = [
+        make("QuantizeLinear", ["x", "scale", "zero"], ["q"]),
+        make("DequantizeLinear", ["q", "scale", "zero"], ["r"]),
+        make("DequantizeLinear", ["kernel", "scale", "zero"], ["w"]),
+        make("Conv", ["r", "w"], ["y"]),
+    ]
+    scales = ["scale", "zero"]
+    whole = [
+        make("QuantizeLinear", ["x", *scales], ["q"]),
+        make("QLinearConv", ["q", *scales, "kernel", *scales, *scales], ["y"]),
+    ]
+    path, models = tmp_path / "net.onnx", []
+    for nodes in (around, whole):
+        ends = [
+            onnx.helper.make_tensor_value_info(name, 1, shape)
+            for name, shape in (("x", [1, 3, 8, 8]), ("y", [1, 4, 6, 6]))
+        ]
+        constants = [numbers(array, name) for name, array in arrays.items()]
+        graph = onnx.helper.make_graph(nodes, "net", ends[:1], ends[1:], constants)
+        onnx.save(onnx.helper.make_model(graph), path)
+        models.append(archspec.load(path))
+    assert not models[0].unknown
+    assert [each.type for each in models[1].unknown] == ["QLinearConv"]
+    for model in models:
+        assert sum(node.layer.params for node in model.graph.nodes) == 108

@@ -644,6 +644,15 @@ def glu(t: Trace, step: Step) -> None:
     elementwise(t, step, Glu())
 
 
+def quantized(t: Trace, step: Step) -> None:
+    """Pass on values that are rounded to whole numbers, or made real again."""
+    t.values[step.outputs[0]] = t.value(step)
+    t.b.note(
+        "The file rounds the values between its layers to whole numbers; the table counts every "
+        "value and weight as the number that it stands for."
+    )
+
+
 def dropout(t: Trace, step: Step) -> None:
     rate: Any = step.attributes.get("ratio")
     if rate is None and len(step.inputs) > 1 and step.inputs[1]:
@@ -919,7 +928,9 @@ LAYERS: Final[dict[str, Handler]] = {
     "PRelu": prelu,
     "Softmax": softmax,
     "LogSoftmax": softmax,
+    "DequantizeLinear": quantized,
     "Dropout": dropout,
+    "QuantizeLinear": quantized,
     "Identity": passed,
     "Cast": passed,
     "CastLike": passed,

@@ -247,7 +247,9 @@ class Trace:
         given = [
             constant
             for name in step.inputs
-            if name and (constant := self.constants.get(name)) and constant.kind == "float"
+            if name
+            and (constant := self.constants.get(name))
+            and (constant.kind == "float" or is_kernel(constant))  # one of 8 bits, too
         ]
         arrays = [
             Weight(each.name or "weight", each.dims)
