@@ -408,6 +408,27 @@ def test_a_model_with_its_channels_first_computes_the_same():
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
+@pytest.mark.keras
+def test_means_and_maxima_over_some_axes_compute_the_same(tmp_path):
+    """The two maps of spatial attention, a mean of columns, and the product that is repeated."""
+    keras = load_keras()
+    ops = keras.ops
+    x = keras.Input((4, 3, 2))
+    maps = ops.concatenate([ops.mean(x, -1, keepdims=True), ops.max(x, -1, keepdims=True)], -1)
+    gate = keras.layers.Conv2D(1, 3, padding="same", activation="sigmoid")(maps)
+    y = ops.mean(x * gate, axis=1)  # of the rows
+    model = keras.Model(x, [y, ops.max(x, axis=2, keepdims=True), ops.mean(x, axis=3)])
+    model.save(tmp_path / "model.keras")
+    imported = archspec.import_model(tmp_path / "model.keras")
+    assert not imported.model.unknown
+    image = np.random.default_rng(0).normal(size=(2, 4, 3, 2)).astype("float32")
+    made = imported.build()(image)
+    for name, expected in zip(imported.graph.outputs, model(image), strict=True):
+        np.testing.assert_allclose(
+            np.squeeze(np.asarray(made[name])), np.squeeze(np.asarray(expected)), atol=1e-6
+        )
+
+
 def test_kernels_of_theano_are_refused(tmp_path):
     path = tmp_path / "theano.h5"
     path.write_bytes((MADE / "old-1.2.2.h5").read_bytes())

@@ -16,13 +16,13 @@ from archspec.imports.keras.arrangement import permuted, reshaped
 from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError, simplest, window
 from archspec.imports.keras.merging import concat, merged
 from archspec.ops import functions
-from archspec.ops.arrangement import Pad, PadChannels, Reshape, Slice
+from archspec.ops.arrangement import Flatten, Pad, PadChannels, Reshape, Slice
 from archspec.ops.elementwise import Activate, Rescale, Softmax
 from archspec.ops.merge import Add, Divide, MatMul, Max, Min, Multiply, Subtract
 from archspec.ops.op import Op
-from archspec.ops.pooling import GlobalAvgPool, GlobalMaxPool, MaxPool
+from archspec.ops.pooling import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
 from archspec.ops.resizing import Resize
-from archspec.ops.shuffles import DepthToSpace, SpaceToDepth
+from archspec.ops.shuffles import DepthToSpace, Permute, SpaceToDepth
 
 
 def argument(layer: KerasLayer, place: int, *names: str, default: Any = None) -> Any:
@@ -209,8 +209,13 @@ def concatenate(layer: KerasLayer) -> Node:
     return merged(layer, concat(layer, axis))
 
 
-def reduced(pool: Callable[..., Op]) -> Function:
-    """Return the function of a mean or a maximum over all spatial axes."""
+def reduced(pool: Callable[..., Op], window_pool: Callable[..., Op]) -> Function:
+    """Return the function of a mean or a maximum over some axes.
+
+    Args:
+        pool: Makes the op over all spatial axes.
+        window_pool: Makes the op over windows of a size, for some of them.
+    """
 
     def reduce(layer: KerasLayer) -> Node:
         axes = argument(layer, 1, "axis")
@@ -218,10 +223,24 @@ def reduced(pool: Callable[..., Op]) -> Function:
             raise UnlikeError("it reduces the batch too")
         places = {layer.axis(axis) for axis in (axes if isinstance(axes, list) else [axes])}
         x = layer.shape
-        if not x.rank or places != {*range(x.rank)}:
+        keep = bool(argument(layer, 2, "keepdims", "keep_dims", default=False))
+        if x.rank and places == {*range(x.rank)}:
+            return layer.add(pool(keep_axes=True) if keep else pool())
+        to = tuple(1 if i in places else n for i, n in enumerate(x) if keep or i not in places)
+        if x.is_open or not x.rank or not to:
             raise UnlikeError(f"it reduces the axes {axes} of {x}")
-        keep = argument(layer, 2, "keepdims", "keep_dims", default=False)
-        return layer.add(pool(keep_axes=True) if keep else pool())
+        if not keep and len(to) > 1 and layer.channels_first:
+            raise UnlikeError(f"it drops the axes {axes}, and its channels are first")
+        if places == {x.rank}:  # of the channels, which a permutation makes places
+            node = layer.add(Reshape(to=(x.size // x.channels, x.channels)), part="places")
+            node = layer.add(Permute(to=("channels", "length")), node, part="turned")
+            node = layer.add(pool(), node, part="pool")
+            return layer.add(Reshape(to=to), node) if len(to) > 1 else layer.add(Flatten(), node)
+        if x.rank in places:
+            raise UnlikeError(f"it reduces the axes {axes} of {x}")
+        size = tuple(n if i in places else 1 for i, n in enumerate(x.spatial))
+        node = layer.add(window_pool(size=size), part="" if keep else "pool")
+        return node if keep else layer.add(Reshape(to=to), node)
 
     return reduce
 
@@ -436,8 +455,8 @@ LAYERS: Final[Mapping[str, Function]] = {
     **dict.fromkeys(_ACTIVATIONS.split(), activation),
     "absolute": lambda layer: layer.add(Activate(function="abs")),
     "concatenate": concatenate,
-    "mean": reduced(GlobalAvgPool),
-    "max": reduced(GlobalMaxPool),
+    "mean": reduced(GlobalAvgPool, AvgPool),
+    "max": reduced(GlobalMaxPool, MaxPool),
     "reshape": reshape,
     "transpose": transpose,
     "expand_dims": expand_dims,
