@@ -117,7 +117,7 @@ def measure(variant: str, size: int) -> Distances:
     # Some are inside of a layer: those of an inner model, a separable convolution's second one.
     outer = [pair for pair in pairs if pair[0] in layers[0] and pair[1] in layers[1]]
     middle, last = outer[len(outer) // 2], outer[-1]
-    begin = [_prepared(model) for model in (ours, theirs)]
+    begin = [prepared_of(model) for model in (ours, theirs)]
     here, there = (
         keras.Model(
             begin[side], [layers[side][middle[side]].input, layers[side][last[side]].output]
@@ -137,7 +137,7 @@ def measure(variant: str, size: int) -> Distances:
     return Distances(before[1], prepared, *distances(here(images), wanted))
 
 
-def _prepared(model: Any) -> Any:
+def prepared_of(model: Any) -> Any:
     """Return the tensor of a model's prepared images: after the first layers of constants."""
     first, *others = model.layers
     constants = takewhile(lambda layer: type(layer).__name__ in CONSTANTS, others)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from faithful import APPLICATIONS, ODD, distances, images_for, randomize
+from faithful import APPLICATIONS, ODD, distances, images_for, prepared_of, randomize
 
 import archspec
 from archspec.keras_model.engine import load_keras
@@ -34,6 +34,12 @@ class Outcome(NamedTuple):
     """Whether the totals of both tables are the same, but for what `constants` counts."""
     constants: int
     """Number of parameters in the file that are constants in the spec, as a note says."""
+    prepared: float
+    """Largest difference of the images as the models prepare them, in standard deviations.
+
+    A deep network with random weights may enlarge it a thousandfold, so `logits` are those of
+    equally prepared images.
+    """
     logits: float
     """Largest difference of outputs, in standard deviations of the file's model's."""
 
@@ -60,12 +66,23 @@ def measure(name: str, size: int = ODD) -> Outcome:
     fixed = totals._replace(
         params=file_totals.params, non_trainable=totals.non_trainable + constants
     )
-    (logits,) = distances([ours(images)], [theirs(images)])
+    ends = [prepared_of(model) for model in (ours, theirs)]
+    mine, images = (
+        keras.Model(model.input, end)(images)
+        for model, end in zip((ours, theirs), ends, strict=True)
+    )
+    (prepared,) = distances([mine], [images])
+    outputs = [
+        keras.Model(end, model.output)(images)
+        for model, end in zip((ours, theirs), ends, strict=True)
+    ]
+    (logits,) = distances(outputs[:1], outputs[1:])
     return Outcome(
         len(theirs.layers),
         sum(not line.startswith("#") for line in imported.text.splitlines()),
         fixed == file_totals and file_totals.params == theirs.count_params(),
         constants,
+        prepared,
         logits,
     )
 
@@ -76,7 +93,8 @@ def row(name: str) -> str:
     table = "equal" if outcome.is_same_table else "**not equal**"
     if outcome.constants:
         table += f", {outcome.constants} parameters are constants"
-    return f"| {name} | {outcome.layers} | {outcome.lines} | {table} | {outcome.logits:.1g} |\n"
+    distances_of = f"{outcome.prepared:.1g} | {outcome.logits:.1g}"
+    return f"| {name} | {outcome.layers} | {outcome.lines} | {table} | {distances_of} |\n"
 
 
 def main(*names: str) -> None:
@@ -85,8 +103,8 @@ def main(*names: str) -> None:
     if names[:1] == ("--one",):
         say(row(names[1]))
         return
-    say("| keras.applications | layers | lines | table | logits |\n")
-    say("|---|---|---|---|---|\n")
+    say("| keras.applications | layers | lines | table | images | logits |\n")
+    say("|---|---|---|---|---|---|\n")
     for name in names or sorted(APPLICATIONS.values(), key=LAST.__contains__):
         command = [sys.executable, __file__, "--one", name]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)

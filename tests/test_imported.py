@@ -26,4 +26,5 @@ def test_a_network_comes_back_with_its_outputs(name):
 def _comes_back(name: str) -> None:
     outcome = measure(name)
     assert outcome.is_same_table
-    assert outcome.logits < 1e-4
+    assert outcome.prepared < 1e-6
+    assert outcome.logits < 1e-6
