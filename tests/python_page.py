@@ -28,6 +28,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Keras models": (
         "build",
         "eject",
+        "torch_weights",
         "verify",
         "weights.copy",
         "load_model",

@@ -40,6 +40,16 @@ def test_the_source_of_every_family_is_in_black_s_layout_and_knows_no_archspec(f
     assert not unused_names(source)
 
 
+def test_a_list_is_not_named_by_a_word_of_python_and_no_module_as_a_tensor():
+    steps = [
+        {"convolution": {"filters": 4, "kernel": 3, "padding": "same"}, "name": f"a{n}"}
+        for n in range(1, 5)
+    ]
+    source = source_of(network(steps))
+    assert "self.as2 = nn.Sequential()" in source
+    compile(source, "ejected.py", "exec")
+
+
 def unused_names(source):
     """The names that a module imports, and classes that it defines, but never reads."""
     tree = ast.parse(source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -236,7 +237,8 @@ class TorchWriter(KerasWriter):
         """Return the lines of a module."""
         here = self.here = _Class(tuple(parameters), paths)
         self.classes[id(body)] = here
-        here.taken = {*TAKEN}
+        here.taken = {*TAKEN, *keyword.kwlist}
+        here.tensors = {*inputs, *_tensor_names(body)}
         for each in statements(body):
             if isinstance(each, For):  # a list of a loop's round has its attribute's name
                 here.taken |= {symbol.name for symbol in each.variables}
@@ -558,8 +560,8 @@ class TorchWriter(KerasWriter):
         tensors = self.here.tensors
         for each in own:
             name = _singular(self._attribute(each))
-            name = f"{name}_layer" if name in tensors or name in within.values() else name
-            while name in within.values():
+            name = f"{name}_layer" if name in tensors else name
+            while name in tensors or name in within.values() or keyword.iskeyword(name):
                 name += "_"
             within[id(each)] = name
         outer, self.read = self.read, set()
