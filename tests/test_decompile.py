@@ -1,6 +1,7 @@
 """Graphs back to specs: every network gives a spec, and the spec the same network."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from archspec.imports.building import ModelBuilder
 from archspec.ops.arrangement import Reshape, Slice
 from archspec.ops.convolution import FullyConnected
 from archspec.ops.elementwise import Activate
-from archspec.ops.merge import MatMul
+from archspec.ops.merge import Concat, MatMul
 from archspec.spec.bundled import bundled
 from archspec.spec.loading import load, networks
 
@@ -57,6 +58,19 @@ def test_random_networks_give_specs_of_the_same_networks(spec):
 )
 def test_well_known_networks_are_as_short_as_a_person_would_write_them(network, most):
     assert len(decompiled(expand(load(network))).text.splitlines()) <= most
+
+
+def test_a_name_of_any_length_has_room_for_a_number_behind_it():
+    b = ModelBuilder("net.onnx", {"image": (8,)}, name="net", format_name="ONNX")
+    made = [b.inputs["image"]]
+    for units in (8, 4, 2):
+        name = "tower" * 20 + str(units)
+        made.append(b.add(FullyConnected(units=units), made[-1], name=name, type_name="Gemm"))
+    x = b.add(Concat(), *made[1:], name="all", type_name="Concat")
+    text = decompiled(b.finish({"out": x}).graph).text
+    names = {*re.findall(r"tower\w+", text)}
+    assert len(names) > 1
+    assert max(map(len, names)) <= 64
 
 
 BLOCKS = [

@@ -15,6 +15,9 @@ from archspec.spec.document import name_problem
 IMAGE: Final = "image"
 """Name of the only input of a network some of whose inner steps read it."""
 
+LONGEST: Final = 56
+"""Largest number of characters of a name that is taken over: 64 with a number behind it."""
+
 NOWHERE: Final = -3
 """Entry of what is around a block: the block's steps read nothing of it."""
 
@@ -182,7 +185,7 @@ def is_free(name: str) -> bool:
 
 def spec_name(name: str, instead: str) -> str:
     """Return a name as a spec may have it; `instead` where nothing of it is left."""
-    tidy = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")[:56]
+    tidy = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")[:LONGEST]
     if tidy[:1].isdigit():
         tidy = f"{instead}_{tidy}"
     return tidy if tidy and name_problem(tidy, "it") is None else instead
@@ -191,7 +194,7 @@ def spec_name(name: str, instead: str) -> str:
 @lru_cache(maxsize=16_384)
 def suited(name: str) -> str:
     """Return a layer's name as the language can carry it; empty for one that says nothing."""
-    tidy = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")[:64]
+    tidy = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")[:LONGEST]
     made = _NUMBERED.fullmatch(tidy)
     return "" if not tidy or (made and made[1] in _MADE) or not is_free(tidy) else tidy
 
