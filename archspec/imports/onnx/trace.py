@@ -283,7 +283,7 @@ class Trace:
         if not dims:
             return (), None, 1
         like = next((x for x in inputs if x.known and x.rank == len(dims) and x.axes), None)
-        if like is not None and ABSENT not in like.axes and BATCH in like.axes:
+        if like is not None and {*like.axes} == {BATCH, *range(len(dims) - 1)}:
             axes = like.axes
         elif len(dims) > 2 and like is None and not inputs:
             axes = (BATCH, len(dims) - 2, *range(len(dims) - 2))
