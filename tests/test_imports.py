@@ -14,6 +14,7 @@ from archspec.imports.building import ModelBuilder
 from archspec.imports.formats import find_format
 from archspec.ops.arrangement import Flatten
 from archspec.ops.convolution import Convolution, FullyConnected
+from archspec.ops.merge import Concat
 from archspec.ops.op import Weight
 
 
@@ -53,6 +54,29 @@ def test_a_file_that_would_run_code_is_refused_with_what_to_do(tmp_path):
     path.write_bytes(b"\x80\x02}q\x00.")
     with pytest.raises(UsageError, match=r"runs code when it is opened: in PyTorch, write"):
         archspec.load(path)
+
+
+# Joins
+
+
+def test_what_was_joined_before_is_joined_further():
+    """PyTorch's DenseNet joins all maps so far for each layer, which is Keras's join in turns."""
+    b = builder()
+    image = b.inputs["image"]
+    maps = [image]
+    joined = image
+    for number in range(3):
+        conv = Convolution(filters=4, kernel=3, padding="same")
+        maps.append(b.add(conv, joined, name=f"conv{number}", type_name="Conv"))
+        joined = b.add(Concat(), *maps, name=f"concat{number}", type_name="Concat")
+    nodes = b.finish({"out": joined}).graph.nodes
+    joins = [node for node in nodes if node.op.kind == "concat"]
+    assert [[nodes[i].name for i in node.inputs] for node in joins] == [
+        ["image", "conv0"],
+        ["concat0", "conv1"],
+        ["concat1", "conv2"],
+    ]
+    assert [node.channels for node in joins] == [7, 11, 15]
 
 
 # Names

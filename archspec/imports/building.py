@@ -11,6 +11,7 @@ from archspec.graph.graph import MAIN_OUTPUT, Node
 from archspec.imports.model import Arrays, Extents, ImportedModel
 from archspec.ops.axes import AXES
 from archspec.ops.fields import LARGEST
+from archspec.ops.merge import Concat
 from archspec.ops.op import Op, Weight
 from archspec.ops.shape import Shape, UnknownShape
 from archspec.ops.unknown import Unknown
@@ -83,6 +84,9 @@ class ModelBuilder:
         """Names of nodes that a reader added in vain: no note says that they are left out."""
         self._owners: dict[tuple[Op, Hashable], Node] = {}
         """The first layer with each weights, by its op and the weights' key."""
+        self._joined: dict[tuple[Op, tuple[int, ...]], Node] = {}
+        """Joins by their op and the nodes that they read. PyTorch's DenseNets join all maps so far
+        for each layer anew: all but the last of them are read as the join before."""
         self._renamed: list[str] = []
         self._differing: list[str] = []
         if not inputs:
@@ -129,6 +133,9 @@ class ModelBuilder:
         if owner is not None:
             return self.share(owner, *inputs, name=name, type_name=type_name, declared=declared)
         unique = self._name(name, type_name)
+        joined = tuple(node.index for node in inputs)
+        if isinstance(op, Concat) and (before := self._joined.get((op, joined[:-1]))):
+            inputs = (before, inputs[-1])
         try:
             node = self._builder.place(op, unique, inputs)
         except Problem as problem:
@@ -137,6 +144,8 @@ class ModelBuilder:
             return self._unknown(unique, type_name, problem.message, inputs, declared, arrays)
         if weights:
             self._owners[op, weights] = node
+        if isinstance(op, Concat):
+            self._joined[op, joined] = node
         if declared is not None:
             self.compare(node, tuple(declared))
         return node
