@@ -161,7 +161,7 @@ class Reader:
         if end - start != size:
             self._refuse("a number has another type than it should")
         number: float = struct.unpack(letter, self.data[start:end])[0]
-        return number
+        return shortest(number) if kind == "float" else number
 
     def _bytes(self, name: str, start: int, end: int) -> bytes:
         if end - start > MOST_TEXT:
@@ -178,7 +178,19 @@ class Reader:
 
 
 _MASK: Final = 2**64 - 1
+_LARGEST: Final = 3.4028234663852886e38
+"""Largest number of 32 bits."""
+
 _SCALARS: Final = {"int": ("", 0), "float": ("<f", 4), "double": ("<d", 8)}
+
+
+def shortest(number: float) -> float:
+    """Return the number with the fewest digits that is this one in 32 bits: 1e-5, as it was set."""
+    for digits in range(1, 9):
+        short = float(f"{number:.{digits}g}")
+        if abs(short) <= _LARGEST and struct.pack("<f", short) == struct.pack("<f", number):
+            return short
+    return number
 
 
 def _signed(value: int) -> int:

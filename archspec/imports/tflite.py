@@ -21,6 +21,7 @@ from archspec.graph.graph import Node
 from archspec.imports.building import ModelBuilder
 from archspec.imports.cutting import cutting
 from archspec.imports.model import Arrays, ImportedModel
+from archspec.imports.protobuf import shortest
 from archspec.imports.tensornames import common_root, is_nameless, layer_name, with_kernel
 from archspec.imports.tflitefile import Operator, Tensor, TfliteFile, in_bounds, open_tflite
 from archspec.ops.arrangement import Flatten, Pad, PadChannels, Reshape, Slice, Upsample
@@ -577,7 +578,7 @@ def _function(function: str) -> Rule:
 
 def leaky_relu(net: _Net, operator: Operator) -> Node:
     slope = operator.read("LeakyReluOptions").Alpha()
-    function = {"leaky_relu": round(slope, 7)}  # as it was before it had 32 bits
+    function = {"leaky_relu": shortest(slope)}
     return net.add(operator, Activate, net.nodes[operator.inputs[0]], function=function)
 
 
