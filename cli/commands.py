@@ -21,7 +21,7 @@ COMMANDS: Final[dict[str, str]] = {
     "predict": "Predict the classes, labels or numbers of images with a trained network.",
     "explain": "Show what a trained network sees: maps, filters, features, and more.",
     "export": "Write a model for other programs, each file proven by running it.",
-    "eject": "Write a network as plain Keras source, in which there is no archspec.",
+    "eject": "Write a network as plain source of Keras or PyTorch, in which there is no archspec.",
     "probe": "Show activations and gradients at initialisation.",
     "list": "List the networks that come with archspec, or the kinds of steps.",
     "show": "Explain a kind of step, or print a bundled spec.",

@@ -23,6 +23,7 @@ TRAINED = {"resume", "compare_runs", "evaluate", "predict", "import_model"}
 
 ENGINE = TRAINED | {
     *("build", "load_model", "probe", "verify", "weights.copy", "export", "fit", "find_lr"),
+    "torch_weights",
     *("search", "join_search"),  # in processes of their own
 }
 """Functions whose example needs Keras."""

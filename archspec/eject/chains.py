@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from archspec.eject.program import Alias, Apply, Call, For, If, Operand, Statement, Value
+from archspec.errors import Portable
+
+
+class UnrollError(Portable):
+    """Raised for loops that no list of layers can be; `starts` are the paths where they begin."""
+
+    def __init__(self, starts: Sequence[str]) -> None:
+        super().__init__(starts)
+        self.starts = starts
 
 
 def is_chain(loop: For) -> bool:

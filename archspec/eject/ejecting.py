@@ -9,13 +9,14 @@ from typing import NamedTuple
 
 from archspec.compile.expand import expand
 from archspec.eject.abstracting import program_of
+from archspec.eject.chains import UnrollError
 from archspec.eject.keras_layers import tidied
 from archspec.eject.keras_training import training
 from archspec.eject.keras_writer import KerasWriter
 from archspec.eject.layout import WIDTH
 from archspec.eject.recording import Construction, constructions
 from archspec.eject.sequential import SequentialWriter, check_sequential
-from archspec.eject.subclassed import SubclassedWriter, UnrollError
+from archspec.eject.subclassed import SubclassedWriter
 from archspec.eject.torch_ejecting import written
 from archspec.errors import UsageError, suggestion
 from archspec.graph.graph import Graph, Node
@@ -118,7 +119,9 @@ def ejected(
         try:
             source = STYLES[style](program, graph).source(about_lines(graph, about), script)
         except UnrollError as error:
-            unrolled |= {*error.starts}
+            if unrolled.issuperset(error.starts):
+                raise
+            unrolled.update(error.starts)
         else:
             return Ejected(source, script.notes if script else [])
 

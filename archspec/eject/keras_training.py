@@ -92,13 +92,13 @@ def training(
     """
     if len(graph.inputs) > 1:
         names = listed(list(graph.inputs))
-        raise UsageError(f"a training script has one input, not {names}; leave out --train")
+        raise UsageError(f"a training script has one input, not {names}; leave out `train=True`")
     for index in graph.outputs.values():
         if graph.nodes[index].shape.rank:
             shape = graph.nodes[index].shape
             raise UsageError(
                 f"a training script is for a vector of classes or numbers, and this network gives "
-                f"{shape}; leave out --train"
+                f"{shape}; leave out `train=True`"
             )
     return _Script(recipe, graph, layers_of, loss_weights).training()
 

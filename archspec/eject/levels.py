@@ -35,6 +35,7 @@ from archspec.eject.program import (
     Value,
 )
 from archspec.eject.recording import Construction
+from archspec.errors import Portable
 from archspec.ops.shape import Shape
 
 INCOMING: Final = frozenset({"in_channels", "in_features", "channels"})
@@ -53,7 +54,7 @@ HOLE: Final = _Hole()
 _NUMBER = re.compile(r"(\d+)")
 
 
-class NotAlikeError(Exception):
+class NotAlikeError(Portable):
     """Raised where uses differ in a way that no expression can say.
 
     `loops` are the paths at which loops begin whose rounds they are; none for a function's.

@@ -8,7 +8,7 @@ from dataclasses import replace
 from keyword import iskeyword
 from typing import Final
 
-from archspec.eject.chains import is_chain, is_row
+from archspec.eject.chains import UnrollError, is_chain, is_row
 from archspec.eject.keras_writer import KerasWriter
 from archspec.eject.layout import INDENT, Brackets, Code, Joined, lines
 from archspec.eject.levels import expression_of
@@ -137,14 +137,6 @@ TAKEN: Final = frozenset(
 )
 # fmt: on
 """Public attributes of `keras.Model`, which no layer may be called. A test reads them."""
-
-
-class UnrollError(Exception):
-    """Raised for loops that are no chain of layers; `starts` are the paths at which they begin."""
-
-    def __init__(self, starts: Sequence[str]) -> None:
-        super().__init__(starts)
-        self.starts = starts
 
 
 class SubclassedWriter(KerasWriter):

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from archspec.eject.abstracting import program_of
+from archspec.eject.chains import UnrollError
 from archspec.eject.program import Program
 from archspec.eject.torch_layers import Torch
-from archspec.eject.torch_writer import TorchWriter, UnrollError
+from archspec.eject.torch_writer import TorchWriter
 from archspec.graph.graph import Graph
 
 
@@ -39,6 +40,6 @@ def written(graph: Graph, about: Sequence[str]) -> Written:
         try:
             return Written(program, writer, torch, writer.module_source(about))
         except UnrollError as error:
-            if error.start in unrolled:
+            if unrolled.issuperset(error.starts):
                 raise
-            unrolled.add(error.start)
+            unrolled.update(error.starts)

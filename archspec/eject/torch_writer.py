@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from archspec.eject.chains import UnrollError
 from archspec.eject.keras_writer import KerasWriter, _equal
 from archspec.eject.layout import INDENT, WIDTH, Brackets, Code, Joined, flat, lines
 from archspec.eject.program import (
@@ -85,14 +86,6 @@ TAKEN: Final = frozenset(
 
 _NUMBER: Final = re.compile(r"(?<![\dx])_?\d+$")
 """A number at the end of a name, but not that of `conv1x1`."""
-
-
-class UnrollError(Exception):
-    """Raised for a loop that cannot be a loop over modules; `start` is the path where it begins."""
-
-    def __init__(self, start: str) -> None:
-        super().__init__(start)
-        self.start = start
 
 
 @dataclass
@@ -568,7 +561,7 @@ class TorchWriter(KerasWriter):
         body = self.forward(loop.body, depth + 1, within)
         used = self.read
         if used & {*loop.variables}:
-            raise UnrollError(loop.start)
+            raise UnrollError([loop.start])
         is_counted = loop.index in used
         self.read = (outer | used) - {loop.index}
         sources = [self._module(each, modules) for each in own]
@@ -682,7 +675,7 @@ class TorchWriter(KerasWriter):
     def _sliced(self, x: str, arguments: dict[Any, Expression]) -> Code:
         axis, start, stop, count = (arguments[place] for place in range(4))
         if not (isinstance(axis, Constant) and isinstance(count, Constant)):
-            raise UnrollError("")
+            raise UnrollError([""])
         first = "" if isinstance(start, Constant) and start.value == 0 else self.text(start)
         place = axis.value % (count.value + 1)
         places = ["..."] if place == count.value and place > 1 else [":"] * place
