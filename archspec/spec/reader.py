@@ -15,7 +15,16 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 import yaml
 
-from archspec.errors import Diagnostic, Mend, Problem, Span, SpecError, did_you_mean, nearest
+from archspec.errors import (
+    Diagnostic,
+    Mend,
+    Portable,
+    Problem,
+    Span,
+    SpecError,
+    did_you_mean,
+    nearest,
+)
 from archspec.spec.located import (
     LINE_BREAK,
     MAX_BYTES,
@@ -54,7 +63,7 @@ _LONGEST_REREAD: Final = 1 << 16
 """Times that a text is read anew, and characters of one for which it is: both bound the time."""
 
 
-class _UnquotedError(Exception):
+class _UnquotedError(Portable):
     """The parser stopped at an expression that needs quotes."""
 
     def __init__(self, diagnostic: Diagnostic) -> None:
