@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from archspec.eject.program import Alias, Apply, Call, For, If, Operand, Statement, Value
 from archspec.errors import Portable
@@ -16,10 +16,21 @@ class UnrollError(Portable):
         self.starts = starts
 
 
-def is_chain(loop: For) -> bool:
-    """Return whether all that a loop does is to apply layers one after the other."""
+def _any(_: Apply) -> bool:
+    return True
+
+
+def is_chain(loop: For, is_link: Callable[[Apply], bool] = _any) -> bool:
+    """Return whether all that a loop does is to apply layers one after the other.
+
+    Args:
+        loop: The loop.
+        is_link: Whether a layer can be an item of a list. Default: each can.
+    """
     return (
-        len(loop.carried) == 1 and not loop.collected and _is_chain(loop.body, loop.carried[0].name)
+        len(loop.carried) == 1
+        and not loop.collected
+        and _is_chain(loop.body, loop.carried[0].name, is_link)
     )
 
 
@@ -34,16 +45,17 @@ def is_row(loop: For) -> bool:
     )
 
 
-def _is_chain(body: Sequence[Statement], name: str) -> bool:
+def _is_chain(body: Sequence[Statement], name: str, is_link: Callable[[Apply], bool]) -> bool:
     for each in body:
         if isinstance(each, If):
-            if not _is_chain(each.body, name):
+            if not _is_chain(each.body, name, is_link):
                 return False
         elif isinstance(each, For):
-            if not is_chain(each) or each.carried[0].name != name:
+            if not is_chain(each, is_link) or each.carried[0].name != name:
                 return False
         elif isinstance(each, Apply):
-            if each.reuse or not _goes_through(each.inputs, (each.target,), name):
+            is_item = not each.reuse and is_link(each)
+            if not is_item or not _goes_through(each.inputs, (each.target,), name):
                 return False
         elif not isinstance(each, Call) or not _goes_through(each.inputs, each.targets, name):
             return False

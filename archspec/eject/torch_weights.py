@@ -7,12 +7,13 @@ from math import prod
 from os import PathLike
 from typing import Any, Final
 
+from archspec.eject.chains import is_chain
 from archspec.eject.ejecting import graph_of
 from archspec.eject.program import Apply, Call, For, If, Program, Statement
 from archspec.eject.recording import layer_name
 from archspec.eject.torch_ejecting import written
 from archspec.eject.torch_layers import Torch
-from archspec.eject.torch_writer import TorchWriter, is_chain, is_module
+from archspec.eject.torch_writer import TorchWriter, is_link, is_module
 from archspec.errors import UsageError
 from archspec.graph.graph import Graph, Node
 from archspec.imports.loading import load
@@ -145,7 +146,7 @@ class _Places:
                 yield from self._statements(each.body, prefix, use, attributes, end)
             elif isinstance(each, For):
                 rounds = [c for c, parent in enumerate(each.parents) if parent == use]
-                if is_chain(each):
+                if is_chain(each, is_link):
                     name = f"{prefix}{attributes[id(each)]}{end}."
                     counter = iter(range(1 << 30))
                     for c in rounds:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from archspec.eject.chains import UnrollError
+from archspec.eject.chains import UnrollError, is_chain
 from archspec.eject.keras_writer import KerasWriter, _equal
 from archspec.eject.layout import INDENT, WIDTH, Brackets, Code, Joined, flat, lines
 from archspec.eject.program import (
@@ -26,7 +26,6 @@ from archspec.eject.program import (
     Program,
     Statement,
     Symbol,
-    Value,
     parts,
     statements,
 )
@@ -289,7 +288,7 @@ class TorchWriter(KerasWriter):
             if isinstance(statement, If):
                 self._name_attributes(statement.body, in_loop=in_loop)
             elif isinstance(statement, For):
-                if is_chain(statement):
+                if is_chain(statement, is_link):
                     word = _plural(self._word_of_loop(statement))
                     here.attributes[id(statement)] = self._free(word)
                 else:
@@ -404,7 +403,7 @@ class TorchWriter(KerasWriter):
         margin = INDENT * depth
         if lists is not None and id(loop) in lists and lists.get(-id(loop)):
             return self._init_rounds(loop, depth, lists)  # a chain within a chain
-        if is_chain(loop):
+        if is_chain(loop, is_link):
             name = self._attribute(loop)
             target = f"self.{name}" if lists is None else name
             within = {id(each): target for each in statements(loop.body)}
@@ -545,7 +544,7 @@ class TorchWriter(KerasWriter):
 
     def _forward_loop(self, loop: For, depth: int, modules: dict[int, str] | None) -> list[str]:
         margin = INDENT * depth
-        if is_chain(loop):
+        if is_chain(loop, is_link):
             name = loop.carried[0].name
             return [f"{margin}{name} = {self._module(loop, modules)}({name})"]
         own = [*self._lone(loop.body)]
@@ -705,37 +704,9 @@ def is_module(statement: Statement) -> bool:
     return isinstance(statement, Apply) and kind(statement) not in FUNCTIONS
 
 
-def is_chain(loop: For) -> bool:
-    """Return whether all that a loop does is to apply modules one after the other."""
-    if len(loop.carried) != 1 or loop.collected:
-        return False
-    return _all_chained(loop.body, loop.carried[0].name)
-
-
-def _all_chained(body: Sequence[Statement], name: str) -> bool:
-    for each in body:
-        if isinstance(each, If):
-            if not _all_chained(each.body, name):
-                return False
-        elif isinstance(each, For):
-            if not is_chain(each) or each.carried[0].name != name:
-                return False
-        elif isinstance(each, Apply):
-            plain = is_module(each) and not each.reuse and "|" not in each.layer.name
-            if not plain or not _goes_through(each.inputs, (each.target,), name):
-                return False
-        elif not isinstance(each, Call) or not _goes_through(each.inputs, each.targets, name):
-            return False
-    return True
-
-
-def _goes_through(inputs: Sequence[Operand], targets: Sequence[Value], name: str) -> bool:
-    return (
-        len(inputs) == 1
-        and len(targets) == 1
-        and isinstance(inputs[0], Value)
-        and inputs[0].name == targets[0].name == name
-    )
+def is_link(apply: Apply) -> bool:
+    """Return whether a layer can stand in an `nn.Sequential`."""
+    return is_module(apply) and "|" not in apply.layer.name
 
 
 def _joined(result: list[str]) -> list[str]:
