@@ -262,6 +262,7 @@ def outputs_differ(graph, spec):
 
 @pytest.mark.parametrize("family", sorted({*bundled()} - {*CANNOT}))
 @pytest.mark.slow
+@pytest.mark.keras
 def test_every_family_has_keras_s_outputs_and_parameters(family):
     pytest.importorskip("torch")
     spec = load(family)
@@ -283,6 +284,7 @@ def test_every_family_has_keras_s_outputs_and_parameters(family):
     assert ours == wanted + more
 
 
+@pytest.mark.keras
 @given(specs())
 @settings(max_examples=25, deadline=None)
 def test_random_networks_have_keras_s_outputs(data):
