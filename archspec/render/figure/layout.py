@@ -12,6 +12,7 @@ Lengths are in points, x to the right and y downwards.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
@@ -219,7 +220,7 @@ class _Port:
     """Place from the axis."""
 
 
-class _Item:
+class _Item(ABC):
     """A member of a row. Places in it are given from its axis, an x."""
 
     parent: _Frame | None = None
@@ -233,15 +234,17 @@ class _Item:
     """Place on the lower edge, from the axis, of each box inside that is read outside."""
     is_merge = False
 
+    @abstractmethod
     def numbers(self) -> Iterable[int]:
-        raise NotImplementedError
+        """Return the numbers of the boxes in it."""
 
     def reach(self, height: float) -> float:  # noqa: ARG002  (a box is as wide at any height)
         """Return how far it reaches to the right of its axis, from its top down to a height."""
         return self.right
 
+    @abstractmethod
     def place(self, x: float, y: float, depth: int, boxes: list[Placed]) -> None:
-        raise NotImplementedError
+        """Add its boxes to `boxes`, with its axis at x and its upper edge at y."""
 
 
 class _Leaf(_Item):
