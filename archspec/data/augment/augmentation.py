@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
@@ -69,6 +70,7 @@ class Augmentation(BaseModel):
     moves: ClassVar[bool] = False
     """Whether what is in an image changes its place."""
 
+    @abstractmethod
     def __call__(
         self,
         images: NDArray[Any],
@@ -87,12 +89,6 @@ class Augmentation(BaseModel):
             limits: The values of black and white.
 
         """
-        return self._change(images, random, limits), labels
-
-    def _change(
-        self, images: NDArray[Any], random: np.random.Generator, limits: Range
-    ) -> NDArray[Any]:
-        raise NotImplementedError
 
     @property
     def needs_range(self) -> bool:
@@ -143,3 +139,23 @@ class Augmentation(BaseModel):
     def _write(self) -> str | dict[str, Any]:
         arguments = {name: getattr(self, name) for name in type(self).model_fields}
         return {self.name: arguments} if arguments else self.name
+
+
+class ImageAugmentation(Augmentation):
+    """A family: changes images, and leaves their labels."""
+
+    def __call__(
+        self,
+        images: NDArray[Any],
+        labels: NDArray[Any],
+        random: np.random.Generator,
+        *,
+        limits: Range,
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        return self._change(images, random, limits), labels
+
+    @abstractmethod
+    def _change(
+        self, images: NDArray[Any], random: np.random.Generator, limits: Range
+    ) -> NDArray[Any]:
+        """Return changed images."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self
 from annotated_types import Ge, Le
 from pydantic import PrivateAttr, model_validator
 
-from archspec.data.augment.augmentation import Augmentation, Deviation
+from archspec.data.augment.augmentation import Deviation, ImageAugmentation
 from archspec.data.values import Range
 from archspec.declare.metadata import Expect
 from archspec.errors import Problem
@@ -33,7 +33,7 @@ IMAGES_AT_ONCE: Final = 256
 Strength = Annotated[float, Ge(0), Le(1), Expect("a number from 0 to 1")]
 
 
-class ColorJitter(Augmentation):
+class ColorJitter(ImageAugmentation):
     """Change the brightness, contrast, saturation and hue of each image, in this order.
 
     The amount of each change is drawn evenly; then values are clipped at black and white.
@@ -101,7 +101,7 @@ class ColorJitter(Augmentation):
         return np.clip(coloured, limits.black, limits.white, out=coloured)
 
 
-class PcaLighting(Augmentation):
+class PcaLighting(ImageAugmentation):
     """Change the colour of the light: shift an image's pixels along the data's principal colours.
 
     Krizhevsky et al. 2012, section 4.1: the sum of the principal components of the training

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from annotated_types import Ge, Gt, Le, Lt
 
 from archspec.data.augment.augmentation import (
-    Augmentation,
     Fill,
+    ImageAugmentation,
     Probability,
     Ratios,
     Shares,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _ShiftShare = Annotated[float, Ge(0), Lt(1), Expect("a number from 0 to below 1")]
 
 
-class HorizontalFlip(Augmentation):
+class HorizontalFlip(ImageAugmentation):
     """Mirror images left to right.
 
     Not for letters, digits, or anything else whose mirror image means something else.
@@ -43,7 +43,7 @@ class HorizontalFlip(Augmentation):
         return flip(images, random.random(len(images)) < self.probability, axis=2)
 
 
-class VerticalFlip(Augmentation):
+class VerticalFlip(ImageAugmentation):
     """Turn images upside down.
 
     For pictures without up and down, such as those from above or through a microscope.
@@ -59,7 +59,7 @@ class VerticalFlip(Augmentation):
         return flip(images, random.random(len(images)) < self.probability, axis=1)
 
 
-class RandomCrop(Augmentation):
+class RandomCrop(ImageAugmentation):
     """Pad images on all sides and crop them to their own extent, each at a random place.
 
     He et al. 2016 (arXiv:1512.03385), section 4.2, for CIFAR: 4 pixels of zeros.
@@ -90,7 +90,7 @@ class RandomCrop(Augmentation):
         return _moved(images, self.padding, self.padding, self.fill, random, limits.black)
 
 
-class Shift(Augmentation):
+class Shift(ImageAugmentation):
     """Shift images up or down and sideways by a random number of whole pixels."""
 
     name: ClassVar[str] = "shift"
@@ -123,7 +123,7 @@ class Shift(Augmentation):
         return _moved(images, rows, columns, self.fill, random, limits.black)
 
 
-class RandomResizedCrop(Augmentation):
+class RandomResizedCrop(ImageAugmentation):
     """Cut a rectangle out of each image and stretch it to the image's extent, bilinearly.
 
     Szegedy et al. 2015 (arXiv:1409.4842), section 6, for ImageNet. The pixels become float32.
@@ -150,7 +150,7 @@ class RandomResizedCrop(Augmentation):
         )
 
 
-class Rotation(Augmentation):
+class Rotation(ImageAugmentation):
     """Rotate images about their centre, either way, bilinearly.
 
     The pixels become float32.

@@ -7,6 +7,7 @@ another one of the batch, in a random order.
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from archspec.data.augment.augmentation import Alpha, Augmentation, Probability
@@ -44,6 +45,7 @@ class _Mixing(Augmentation):
         mixed, share = self._mix(images, order, random.beta(self.alpha, self.alpha), random)
         return mixed, blend(labels, labels[order], share)
 
+    @abstractmethod
     def _mix(
         self,
         images: NDArray[Any],
@@ -52,7 +54,6 @@ class _Mixing(Augmentation):
         random: np.random.Generator,
     ) -> tuple[NDArray[Any], float]:
         """Return mixed images, and the share of the original image in each."""
-        raise NotImplementedError
 
 
 class Mixup(_Mixing):

@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from archspec.data.augment.augmentation import (
-    Augmentation,
     Deviation,
+    ImageAugmentation,
     Probability,
     Ratios,
     Shares,
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class GaussianNoise(Augmentation):
+class GaussianNoise(ImageAugmentation):
     """Add normal noise to every value.
 
     The pixels become float32, and are not clipped at black and white, which would make dark places
@@ -47,7 +47,7 @@ class GaussianNoise(Augmentation):
         return noise
 
 
-class RandomErasing(Augmentation):
+class RandomErasing(ImageAugmentation):
     """Erase a rectangle of an image, so that the network cannot rely on a single part.
 
     Zhong et al. 2020 (arXiv:1708.04896), algorithm 1.
