@@ -69,6 +69,13 @@ def test_a_dilation_is_an_attribute_or_stands_in_the_batch(name):
     assert sum(node.layer.params for node in model.graph.nodes) == 3 * 3 * (3 + 8) * 8 + 16
 
 
+def test_a_depthwise_convolution_has_its_own_dilation_beside_a_fused_activation():
+    found = ops(read("depthwise"))
+    dilations = [op.dilation for op in found.values() if op.kind == "depthwise_convolution"]
+    functions = [op.function for op in found.values() if op.kind == "activation"]
+    assert (dilations, functions) == ([1, 2], ["relu6", "relu"])
+
+
 def test_groups_are_read_from_the_depth_of_the_filters():
     op = next(op for op in ops(read("groups")).values() if op.kind == "convolution")
     assert (op.groups, op.filters) == (2, 8)
@@ -117,6 +124,7 @@ def test_a_layer_that_is_used_twice_has_its_weights_once():
         ("padding", 1e-5),
         ("dilation_fixed", 1e-5),
         ("dilation_open", 1e-5),
+        ("depthwise", 1e-5),
         ("groups", 1e-5),
         ("float16", 1e-5),
         ("residual", 1e-5),

@@ -347,14 +347,16 @@ def conv_2d(net: _Net, operator: Operator) -> Made:
     if x in net.spreads:
         spread = net.spreads[x]
         return Spread(spread.x, spread.block, spread.pads, operator)
-    options = operator.read("Conv2DOptions")
+    options = _convolution_options(operator)
     padding = _PADDINGS[options.Padding()]
     dilation = (options.DilationHFactor(), options.DilationWFactor())
     return _convolution(net, operator, operator, net.nodes[x], padding, dilation)
 
 
-def depthwise_conv_2d(net: _Net, operator: Operator) -> Made:
-    return conv_2d(net, operator)  # their arguments have the same names
+def _convolution_options(operator: Operator) -> Any:
+    """Return the arguments of a convolution; a depthwise one has the same and one more."""
+    is_depthwise = operator.kind == "DEPTHWISE_CONV_2D"
+    return operator.read("DepthwiseConv2DOptions" if is_depthwise else "Conv2DOptions")
 
 
 def conv_3d(net: _Net, operator: Operator) -> Node:
@@ -402,9 +404,7 @@ def _convolution(
         dilation: The dilation.
         fused: The function that is fused into `last`, if that has one beside the convolution's.
     """
-    is_depthwise = operator.kind == "DEPTHWISE_CONV_2D"
-    table = "DepthwiseConv2DOptions" if is_depthwise else "Conv2DOptions"
-    options = operator.read(table)
+    options = _convolution_options(operator)
     shape = net.tensor(operator.inputs[1]).shape or ()
     channels = x.shape[-1] if x.shape else 0
     if len(shape) != 4 or min(shape) < 1 or not channels:
@@ -420,7 +420,7 @@ def _convolution(
         "stored": [Stored(operator.inputs[1], (1, 2, 3, 0), ()), *bias],
         "fused": fused or options.FusedActivationFunction(),
     }
-    if is_depthwise:
+    if operator.kind == "DEPTHWISE_CONV_2D":
         multiplier = max(shape[3] // channels, 1)
         return net.add(last, DepthwiseConvolution, x, multiplier=multiplier, **arguments)
     # The number of groups is nowhere but in the depth of the filters.
@@ -453,7 +453,7 @@ def batch_to_space_nd(net: _Net, operator: Operator) -> Made:
     inner = spread.operator
     if inner is None:
         return net.unknown(operator, spread.x, reason="no convolution stands before it")
-    options = inner.read("Conv2DOptions")
+    options = _convolution_options(inner)
     kernel = net.tensor(inner.inputs[1]).shape or ()
     sides = tuple(
         (before - cut, after - cut_after)
@@ -905,7 +905,7 @@ OPERATORS: Final[Mapping[str, Rule]] = {
     "CONCATENATION": concatenation,
     "CONV_2D": conv_2d,
     "CONV_3D": conv_3d,
-    "DEPTHWISE_CONV_2D": depthwise_conv_2d,
+    "DEPTHWISE_CONV_2D": conv_2d,
     "DEPTH_TO_SPACE": depth_to_space,
     "DEQUANTIZE": quantize,
     "DIV": _binary(Divide, "DivOptions"),

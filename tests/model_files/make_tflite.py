@@ -90,6 +90,15 @@ def dilation_fixed() -> bytes:
     return _convert(_dilated(batch=1))
 
 
+def depthwise() -> bytes:
+    """Depthwise convolutions with an activation, as MobileNets have, and with a dilation."""
+    x = image = keras.Input((16, 16, 4), batch_size=1)
+    x = layers.DepthwiseConv2D(3, padding="same", name="fused")(x)
+    x = layers.ReLU(max_value=6, name="relu6")(x)
+    x = layers.DepthwiseConv2D(3, dilation_rate=2, activation="relu", name="dilated")(x)
+    return _convert(keras.Model(image, x))
+
+
 def groups() -> bytes:
     x = image = keras.Input((16, 16, 4), batch_size=1)
     return _convert(keras.Model(image, layers.Conv2D(8, 3, groups=2, name="grouped")(x)))
@@ -160,6 +169,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     "padding": padding,
     "dilation_open": dilation_open,
     "dilation_fixed": dilation_fixed,
+    "depthwise": depthwise,
     "groups": groups,
     "float16": float16,
     "int8": int8,
