@@ -14,15 +14,13 @@ import re
 import stat
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from archspec.errors import UsageError, beside
 
 if TYPE_CHECKING:
     import zipfile
-
-HEAD: Final = 2**16
-"""Bytes that tell a format."""
+    from io import BufferedReader
 
 MOST_TEXT: Final = 2**24
 """Bytes of a model that is written as text; VGG-16 as a prototxt has 6,000."""
@@ -64,7 +62,7 @@ def refuse(path: object, reason: str) -> NoReturn:
     )
 
 
-def open_file(path: str | os.PathLike[str]) -> IO[bytes]:
+def open_file(path: str | os.PathLike[str]) -> BufferedReader:
     """Open a regular file to read its bytes.
 
     Raises:
@@ -85,7 +83,7 @@ def open_file(path: str | os.PathLike[str]) -> IO[bytes]:
         raise UsageError(f"cannot read {path}: {reason}") from None
 
 
-def read_head(path: str | os.PathLike[str], count: int = HEAD) -> bytes:
+def read_head(path: str | os.PathLike[str], count: int) -> bytes:
     """Return the first bytes of a regular file; raise `UsageError` as `open_file` does."""
     with open_file(path) as file:
         return file.read(count)

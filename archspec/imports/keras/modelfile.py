@@ -19,14 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from archspec.errors import UsageError, beside
+from archspec.errors import UsageError
 from archspec.graph.builder import MOST_NODES
+from archspec.imports.formats import HDF5, ZIP
 from archspec.imports.hdf5 import Group, open_hdf5
 from archspec.imports.keras.guards import CONFIG, METADATA, VARIABLES, check_zip
-from archspec.imports.limits import parse_json, refuse
-
-ZIP: Final = b"PK\x03\x04"
-HDF5: Final = b"\x89HDF\r\n\x1a\n"
+from archspec.imports.limits import open_file, parse_json, refuse
 
 LAYERS: Final = ("layers", "_layer_checkpoint_dependencies")
 """Names of the group of a model's layers; the second is that of tf.keras 2.12."""
@@ -89,7 +87,7 @@ def open_model(path: str | os.PathLike[str]) -> Iterator[ModelFile]:
     """
     path = Path(path)
     with contextlib.ExitStack() as stack:
-        stream = stack.enter_context(_stream(path))
+        stream = stack.enter_context(open_file(path))
         start = stream.read(len(HDF5))
         if start.startswith(ZIP):
             file = _from_zip(path, stream, stack)
@@ -101,19 +99,6 @@ def open_model(path: str | os.PathLike[str]) -> Iterator[ModelFile]:
             refuse(path, f"its network has more than {MOST_NODES:,} layers")
         _check_sizes(file)
         yield file
-
-
-def _stream(path: Path) -> io.BufferedReader:
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder")
-    if path.exists() and not path.is_file():  # opening a pipe would block
-        raise UsageError(f"{path} is not a file")
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}{beside(path)}")
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
 
 
 def _from_zip(path: Path, stream: io.BufferedReader, stack: contextlib.ExitStack) -> ModelFile:

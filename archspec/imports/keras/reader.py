@@ -11,6 +11,7 @@ from archspec.declare.declaration import DeclarationError
 from archspec.errors import Problem, UsageError
 from archspec.graph.graph import Node
 from archspec.imports.building import ModelBuilder
+from archspec.imports.formats import HDF5, ZIP
 from archspec.imports.keras import (
     activation,
     arrangement,
@@ -124,7 +125,7 @@ def read_saved(folder: Path) -> ImportedModel | None:
 def is_text(path: Path) -> bool:
     """Return whether a file is a configuration as text."""
     head = read_head(path, 4096)
-    return b"\0" not in head and not head.startswith((b"PK", b"\x89HDF"))
+    return b"\0" not in head and not head.startswith((ZIP, HDF5))
 
 
 def _model(
