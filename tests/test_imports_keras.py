@@ -136,6 +136,19 @@ def test_a_slope_has_another_name_in_each_version(name):
     assert nodes["leaky"].op.function.slope == 0.125
 
 
+def test_a_relu_with_a_slope_and_a_limit_is_not_shown_without_the_limit(tmp_path):
+    x = {"name": "x", "class_name": "InputLayer", "config": {"batch_shape": [None, 8]}}
+    y = {
+        "name": "y",
+        "class_name": "TFOpLambda",
+        "config": {"function": "keras.activations.relu"},
+        "inbound_nodes": [["x", 0, 0, {"alpha": 0.1, "max_value": 6.0}]],
+    }
+    ends = {"input_layers": [["x", 0, 0]], "output_layers": [["y", 0, 0]]}
+    (layer,) = archspec.load(config_file(tmp_path, [x, y], **ends)).unknown
+    assert layer.reason == "it has a slope below 0 and a limit"
+
+
 @pytest.mark.parametrize("name", [name for name in FLOATS if name.startswith("operators")])
 def test_operators_are_the_same_in_all_versions(name):
     model = archspec.load(MADE / name)

@@ -76,7 +76,8 @@ def named(word: str, layer: KerasLayer) -> Op:
     return Activate(function=word)
 
 
-def _relu(config: Mapping[str, Any]) -> Op:
+def rectified(config: Mapping[str, Any]) -> Op:
+    """Return the op of a relu with these arguments, which may be None."""
     most, slope, threshold = (
         config.get(name) or 0 for name in ("max_value", "negative_slope", "threshold")
     )
@@ -116,7 +117,7 @@ def _number(value: Any) -> float:
 
 
 _OPS: Final[Mapping[str, Callable[[Mapping[str, Any]], Op]]] = {
-    "ReLU": _relu,
+    "ReLU": rectified,
     "LeakyReLU": _leaky_relu,
     "ELU": _elu,
     "ThresholdedReLU": _thresholded_relu,
@@ -127,7 +128,7 @@ _OPS: Final[Mapping[str, Callable[[Mapping[str, Any]], Op]]] = {
 
 def relu(layer: KerasLayer) -> Node:
     """Add ReLU."""
-    return layer.add(_relu(layer.config))
+    return layer.add(rectified(layer.config))
 
 
 def leaky_relu(layer: KerasLayer) -> Node:

@@ -100,6 +100,14 @@ def is_operator(layer: LayerConfig) -> bool:
     return is_keras_3 and "trainable" not in layer["config"]
 
 
+def operator_of(layer: LayerConfig) -> str:
+    """Return the function that an operator computes, as the file calls it; empty for a layer."""
+    kind = class_of(layer)
+    if kind in ("TFOpLambda", "SlicingOpLambda") or is_operator(layer):
+        return str(layer["config"].get("function") or kind)
+    return ""
+
+
 def function_of(layer: LayerConfig) -> str:
     """Return the name of the function that an operator layer of Keras 2 calls, such as `add`."""
     return str(layer["config"].get("function")).rpartition(".")[2]

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from archspec.graph.graph import Node
 from archspec.imports.building import ModelBuilder
 from archspec.imports.keras.calls import Call
-from archspec.imports.keras.config import class_of, function_name, is_operator
+from archspec.imports.keras.config import class_of, function_name, operator_of
 from archspec.ops.arrangement import Flatten, Reshape
 from archspec.ops.axes import names_of_axes
 from archspec.ops.op import Op
@@ -58,10 +58,7 @@ class Flattened(NamedTuple):
 
 def kind_of_call(call: Call) -> str:
     """Return the class of a layer, or the name of an operator's function."""
-    kind = class_of(call.layer)
-    if kind in ("TFOpLambda", "SlicingOpLambda") or is_operator(call.layer):
-        return function_name(str(call.layer["config"].get("function") or kind))
-    return kind
+    return function_name(operator_of(call.layer)) or class_of(call.layer)
 
 
 def _is_first(call: Call) -> bool | None:

@@ -43,7 +43,7 @@ def minimum(layer: KerasLayer) -> Node:
 
 
 def merged(layer: KerasLayer, op: Op, *inputs: Node) -> Node:
-    """Add a merge; a merge of one input is that input."""
+    """Add a merge of the inputs, by default of all that the layer reads."""
     given = inputs or tuple(layer.inputs)
     if len(given) < 2:
         raise UnlikeError("it has one input alone")
@@ -52,9 +52,7 @@ def merged(layer: KerasLayer, op: Op, *inputs: Node) -> Node:
 
 def concatenate(layer: KerasLayer) -> Node:
     """Add Concatenate."""
-    if len(layer.inputs) < 2:
-        raise UnlikeError("it has one input alone")
-    return layer.add(concat(layer, layer.config.get("axis", -1)))
+    return merged(layer, concat(layer, layer.config.get("axis", -1)))
 
 
 def concat(layer: KerasLayer, axis: Any) -> Op:
@@ -94,7 +92,7 @@ def merge(layer: KerasLayer) -> Node:
     """Add Merge of Keras 1."""
     mode = layer.config.get("mode", "sum")
     if mode == "concat":
-        return layer.add(concat(layer, layer.config.get("concat_axis", -1)))
+        return merged(layer, concat(layer, layer.config.get("concat_axis", -1)))
     if mode not in _MODES:
         raise UnlikeError(f"its mode is {mode!r}")
     return merged(layer, _MODES[mode]())

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from archspec.graph.graph import Node
-from archspec.imports.keras.activation import named
+from archspec.imports.keras.activation import named, rectified
 from archspec.imports.keras.arrangement import permuted, reshaped
 from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError, simplest, window
 from archspec.imports.keras.merging import concat, merged
@@ -163,20 +163,12 @@ def clip(layer: KerasLayer) -> Node:
 
 def relu(layer: KerasLayer) -> Node:
     """Add a relu, which `keras.activations` gives arguments."""
-    slope, most, threshold = (
-        argument(layer, place, name, other)
-        for place, name, other in (
-            (1, "negative_slope", "alpha"),
-            (2, "max_value", "max_value"),
-            (3, "threshold", "threshold"),
-        )
-    )
-    if slope:
-        return layer.add(Activate(function=functions.LeakyRelu(slope=float(slope))))
-    if not most and not threshold:
-        return layer.add(Activate(function="relu"))
-    limit = {"max": float(most)} if most else {}
-    return layer.add(Activate(function=functions.Relu(threshold=float(threshold or 0), **limit)))
+    given = {
+        "negative_slope": argument(layer, 1, "negative_slope", "alpha"),
+        "max_value": argument(layer, 2, "max_value"),
+        "threshold": argument(layer, 3, "threshold"),
+    }
+    return layer.add(rectified(given))
 
 
 def leaky_relu(layer: KerasLayer) -> Node:

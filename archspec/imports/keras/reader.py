@@ -33,8 +33,8 @@ from archspec.imports.keras.config import (
     UnfamiliarError,
     class_of,
     function_name,
-    is_operator,
     is_own_class,
+    operator_of,
     shape_without_batch,
 )
 from archspec.imports.keras.layer import Function, KerasLayer, Padding, StoredArray, UnlikeError
@@ -379,8 +379,7 @@ class _Reader:
 def _function_of(config: LayerConfig, layer: KerasLayer) -> Function:
     """Return the function of a layer; for a layer that archspec does not know, one that says so."""
     kind = layer.kind
-    if kind in ("TFOpLambda", "SlicingOpLambda") or is_operator(config):
-        function = str(layer.config.get("function") or kind)
+    if function := operator_of(config):
         layer.kind = function_name(function)
         if layer.stored is None:
             layer.stored = []
