@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +56,7 @@ def command(file: str, name: str, form: str, outputs: tuple[str, ...], verify: b
     with uncollected():
         from archspec.atomic import saving
         from archspec.decompile.importing import import_model
+        from archspec.text import csv_lines
 
         imported = import_model(file, name=name)
         if not outputs or form == "json":
@@ -76,7 +76,7 @@ def command(file: str, name: str, form: str, outputs: tuple[str, ...], verify: b
                     with saving(path) as partial:
                         model.save(partial)
                 case ".csv":
-                    write(_csv(imported.names), path)
+                    write(csv_lines([("layer", "step"), *imported.names.items()]), path)
                 case _:
                     imported.save(path)
             echo(f"wrote {path}", err=True)
@@ -94,15 +94,3 @@ def _verify(imported: ImportedSpec, model: Any) -> None:
     if difference > tolerance:
         echo(f"which is more than rounding explains ({tolerance:.0e})", err=True)
         raise click.exceptions.Exit(1)
-
-
-def _csv(names: Mapping[str, str]) -> str:
-    """Return names as lines of CSV."""
-    import csv
-    import io
-
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(("layer", "step"))
-    writer.writerows(names.items())
-    return lines.getvalue()
