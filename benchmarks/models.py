@@ -10,20 +10,13 @@ memory is the most that was resident.
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
 
-ARCHSPEC = str(Path(sys.executable).parent / "archspec")
-ROUNDS = 5
-
-ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-"""Environment in which Python keeps compiled modules, as pip does when it installs them."""
+from run import ARCHSPEC, ROUNDS, Cost, whole_process
 
 KERAS = (
     "import sys, keras; "
@@ -36,15 +29,6 @@ MAKE = (
 ONNX = "import sys, onnx; onnx.shape_inference.infer_shapes(onnx.load(sys.argv[1]))"
 
 
-class Cost(NamedTuple):
-    """What a process took."""
-
-    seconds: float
-    computing: float
-    """Seconds of all its threads on a processor."""
-    megabytes: float
-
-
 def main(paths: list[str]) -> None:
     with TemporaryDirectory() as folder:
         print(f"{'file':24}{'program':12}{'time':>9}{'computing':>12}{'memory':>10}")
@@ -54,8 +38,8 @@ def main(paths: list[str]) -> None:
                 theirs[0]: [sys.executable, "-c", theirs[1], path],
                 "archspec": [ARCHSPEC, "build", path],
             }
-            run(commands["archspec"])  # compiles modules that were never imported
-            rounds = [{name: run(command) for name, command in commands.items()}
+            whole_process(commands["archspec"])  # compiles modules that were never imported
+            rounds = [{name: whole_process(command) for name, command in commands.items()}
                       for _ in range(ROUNDS)]  # fmt: skip
             medians = {name: middle([each[name] for each in rounds]) for name in commands}
             for name, cost in medians.items():
@@ -73,27 +57,13 @@ def made(folder: Path) -> list[str]:
     return files
 
 
-def run(command: list[str]) -> Cost:
-    """Return what a process takes from its start to its end."""
-    start = time.perf_counter()
-    silent = os.open(os.devnull, os.O_WRONLY)
-    actions = [(os.POSIX_SPAWN_DUP2, silent, 1), (os.POSIX_SPAWN_DUP2, silent, 2)]
-    process = os.posix_spawn(command[0], command, ENVIRONMENT, file_actions=actions)
-    _, status, usage = os.wait4(process, 0)
-    os.close(silent)
-    if status:
-        raise SystemExit(f"{' '.join(command)} failed")
-    seconds = time.perf_counter() - start
-    return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000)
-
-
 def middle(costs: list[Cost]) -> Cost:
     """Return the median of each figure."""
     return Cost(*[statistics.median(column) for column in zip(*costs, strict=True)])
 
 
 def shown(cost: Cost) -> str:
-    return f"{cost.seconds:7.2f} s{cost.computing:10.2f} s{cost.megabytes:7.0f} MB"
+    return f"{cost.seconds:7.2f} s{cost.processor:10.2f} s{cost.peak_mb:7.0f} MB"
 
 
 if __name__ == "__main__":
