@@ -160,6 +160,25 @@ def test_what_keras_means_is_said_in_pytorch_s_terms(step, line):
     assert line in source_of(network([step]))
 
 
+def test_the_axis_of_a_slice_may_vary():
+    cuts = [{"slice": {"axis": axis, "start": 1, "stop": 6}} for axis in ("height", "width")]
+    lines = source_of(network(cuts)).splitlines()
+    assert "        x = x[:, :, 1:6]" in lines
+    assert "        x = x[..., 1:6]" in lines
+    text = """
+    name: net
+    input: [9, 9, 4]
+    blocks:
+      cut:
+        args: {axis: str}
+        layers:
+          - slice: {axis: =axis, start: 1, stop: 6}
+          - {layers: [{convolution: {filters: 4, kernel: 1}}], repeat: 5}
+    layers: [cut: height, activation: relu, cut: width]
+    """
+    assert 'x.narrow(2 if self.axis == "height" else 3, 1, 5)' in source_of(spec_of(text))
+
+
 def test_an_unknown_framework_is_a_mistake():
     with pytest.raises(UsageError, match="there is no framework `pytorch` here"):
         eject("lenet5", framework="pytorch")

@@ -15,6 +15,7 @@ from archspec.eject.program import (
     Alias,
     Append,
     Apply,
+    Arithmetic,
     Call,
     Constant,
     Expression,
@@ -673,11 +674,15 @@ class TorchWriter(KerasWriter):
 
     def _sliced(self, x: str, arguments: dict[Any, Expression]) -> Code:
         axis, start, stop, count = (arguments[place] for place in range(4))
-        if not (isinstance(axis, Constant) and isinstance(count, Constant)):
-            raise UnrollError([""])
+        if not isinstance(axis, Constant):
+            length: Expression = Arithmetic("-", stop, start)
+            if isinstance(start, Constant) and isinstance(stop, Constant):
+                length = Constant(stop.value - start.value)
+            return Brackets(f"{x}.narrow(", [self.code(each) for each in (axis, start, length)])
         first = "" if isinstance(start, Constant) and start.value == 0 else self.text(start)
-        place = axis.value % (count.value + 1)
-        places = ["..."] if place == count.value and place > 1 else [":"] * place
+        place = axis.value
+        is_last = isinstance(count, Constant) and place == count.value and place > 1
+        places = ["..."] if is_last else [":"] * place
         last = self.text(stop)
         is_short = all(each.isalnum() or not each for each in (first, last))
         cut = f"{first}:{last}" if is_short else f"{first} : {last}".lstrip()
