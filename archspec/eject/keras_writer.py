@@ -11,7 +11,7 @@ from archspec.eject.keras_layers import DEFAULTS, EITHER_PADDING
 from archspec.eject.keras_training import Training
 from archspec.eject.layer_sources import own_sources, short_form, table
 from archspec.eject.layout import INDENT, WIDTH, Brackets, Code, Joined, lines
-from archspec.eject.levels import expression_of
+from archspec.eject.levels import equal, expression_of
 from archspec.eject.naming import RESERVED, identifier, name_symbols, name_tensors
 from archspec.eject.program import (
     Alias,
@@ -19,6 +19,7 @@ from archspec.eject.program import (
     Apply,
     Call,
     Constant,
+    Expression,
     For,
     Function,
     If,
@@ -114,8 +115,8 @@ class KerasWriter(PythonWriter):
             known = [value for value in values if value is not _VARIES]
             if symbol.role == "name" or len(values) < 2 or not known:
                 continue
-            best = max(known, key=lambda value: sum(_equal(value, each) for each in known))
-            count = sum(_equal(best, each) for each in known)
+            best = max(known, key=lambda value: sum(equal(value, each) for each in known))
+            count = sum(equal(best, each) for each in known)
             is_usual = isinstance(best, (bool, str, type(None))) or best == 1
             if symbol.name in self.given_names:
                 continue
@@ -279,15 +280,14 @@ class KerasWriter(PythonWriter):
                 named.append(Joined(["name=", value]))
             else:
                 arguments.append(value)
-        given: list[Code] = []
+        others: list[Code] = []
         for symbol in optional:
             expression = call.arguments[symbol]
-            if isinstance(expression, Constant) and _equal(expression.value, self.common[symbol]):
-                continue
-            given.append(Joined([f"{symbol.name}=", self.code(expression)]))
+            if not is_value(expression, self.common[symbol]):
+                others.append(Joined([f"{symbol.name}=", self.code(expression)]))
         targets = ", ".join(each.name for each in call.targets)
         before = f"{targets} = {call.function.name}("
-        return Brackets(before, [*arguments, *given, *named])
+        return Brackets(before, [*arguments, *others, *named])
 
     def applied(self, apply: Apply) -> Code:
         """Return a layer applied to its inputs."""
@@ -297,17 +297,10 @@ class KerasWriter(PythonWriter):
 
     def layer(self, made: Made) -> Brackets:
         """Return a constructor's call without the arguments that have their default."""
-        defaults = DEFAULTS.get(made.name, {})
         pairs = [
             (key, value)
-            for key, value in made.arguments
-            if not (
-                isinstance(value, Constant)
-                and (
-                    (key in defaults and _equal(value.value, defaults[str(key)]))
-                    or (isinstance(value.value, str) and value.value == EITHER_PADDING)
-                )
-            )
+            for key, value in given(made, DEFAULTS.get(made.name, {}))
+            if not is_value(value, EITHER_PADDING)
         ]
         pairs = [(self._place(made.name, key, pairs), value) for key, value in pairs]
         return Brackets(f"{self.class_name(made.name)}(", self.arguments(pairs))
@@ -381,6 +374,20 @@ TRAIN = ('if __name__ == "__main__":', f"{INDENT}train_model()")
 _VARIES = object()
 
 
+def is_value(expression: Expression, value: Any) -> bool:
+    """Return whether an expression is a constant, and this one."""
+    return isinstance(expression, Constant) and equal(expression.value, value)
+
+
+def given(made: Made, defaults: Mapping[str, Any]) -> list[tuple[int | str, Expression]]:
+    """Return the arguments of a call that are not the defaults."""
+    return [
+        (key, value)
+        for key, value in made.arguments
+        if not (key in defaults and is_value(value, defaults[str(key)]))
+    ]
+
+
 def _mapping(names: Mapping[str, str]) -> Code:
     """Return the only one of some tensors, or a dict of all."""
     if len(names) == 1:
@@ -412,10 +419,6 @@ def _input_names(function: Function) -> list[str]:
     if len(named) == len(function.inputs) > 1:
         return [*named]
     return ["x", "other", *(f"other_{n}" for n in range(2, len(function.inputs)))]
-
-
-def _equal(a: Any, b: Any) -> bool:
-    return type(a) is type(b) and bool(a == b)
 
 
 def _symbols(body: Sequence[Statement]) -> set[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from archspec.eject.chains import UnrollError, is_chain
-from archspec.eject.keras_writer import KerasWriter, _equal
+from archspec.eject.keras_writer import KerasWriter, given, is_value
 from archspec.eject.layout import INDENT, WIDTH, Brackets, Code, Joined, flat, lines
 from archspec.eject.program import (
     Alias,
@@ -447,9 +447,7 @@ class TorchWriter(KerasWriter):
             expression = statement.arguments[symbol]
             if symbol not in self.common:
                 arguments.append(self.code(expression))
-            elif not (
-                isinstance(expression, Constant) and _equal(expression.value, self.common[symbol])
-            ):
+            elif not is_value(expression, self.common[symbol]):
                 named.append(Joined([f"{symbol.name}=", self.code(expression)]))
         return Brackets(f"{statement.function.name}(", [*arguments, *named])
 
@@ -470,7 +468,7 @@ class TorchWriter(KerasWriter):
             return made
         if not expression.name.startswith("nn."):
             self.parts.add(expression.name)
-        return Brackets(f"{expression.name}(", self.arguments(self._given(expression)))
+        return Brackets(f"{expression.name}(", self.arguments(_given(expression)))
 
     def _words_of(self, expression: Any) -> Iterator[str]:
         for part in parts(expression):
@@ -478,18 +476,6 @@ class TorchWriter(KerasWriter):
                 yield from (each for each in part.values if isinstance(each, str))
             elif isinstance(part, Constant) and isinstance(part.value, str):
                 yield part.value
-
-    def _given(self, made: Made) -> list[tuple[int | str, Expression]]:
-        defaults = DEFAULTS.get(made.name.partition("|")[0], {})
-        return [
-            (key, value)
-            for key, value in made.arguments
-            if not (
-                key in defaults
-                and isinstance(value, Constant)
-                and _equal(value.value, defaults[str(key)])
-            )
-        ]
 
     def _text(self, expression: Expression) -> tuple[str, int]:
         text, level = super()._text(expression)
@@ -613,7 +599,7 @@ class TorchWriter(KerasWriter):
 
     def _function(self, apply: Apply, target: str, read: list[str]) -> Code:
         name = kind(apply)
-        arguments = dict(self._given(replace(apply.layer, name=name)))
+        arguments = dict(_given(apply.layer))
         x = read[0]
         is_list = len(read) == 1 and len(apply.inputs) > 1
         value = {key: self.code(each) for key, each in arguments.items()}
@@ -697,6 +683,10 @@ class TorchWriter(KerasWriter):
             shift = self.text(offset, 5)
             text = f"{text} - {shift[1:]}" if shift.startswith("-") else f"{text} + {shift}"
         return text
+
+
+def _given(made: Made) -> list[tuple[int | str, Expression]]:
+    return given(made, DEFAULTS.get(made.name.partition("|")[0], {}))
 
 
 def kind(apply: Apply) -> str:
