@@ -49,6 +49,18 @@ def test_so_do_the_classes_of_random_networks(data):
     assert black.format_str(source, mode=black.Mode()) == source
 
 
+def test_each_module_is_imported_in_one_line_those_of_python_first():
+    source = eject("siamese", style="subclassed")
+    imports = source.partition("from __future__ import annotations\n\n")[2].splitlines()
+    assert imports[:5] == [
+        "from collections.abc import Sequence",
+        "from typing import Any, ClassVar, TypeAlias",
+        "",
+        "import keras",
+        "from keras import layers, ops",
+    ]
+
+
 def test_layers_in_a_row_are_a_list():
     assert """\
         for layer in self.stages:

@@ -33,7 +33,7 @@ from archspec.eject.program import (
     parts,
     statements,
 )
-from archspec.eject.python import PythonWriter, annotation, literal
+from archspec.eject.python import PythonWriter, annotation, import_lines, literal
 from archspec.graph.graph import Graph
 
 INITIALIZERS = frozenset({"Constant"})
@@ -130,16 +130,10 @@ class KerasWriter(PythonWriter):
         names, own = self.definitions()
         classes, imports = own_sources(names)
         head = ['"""' + about[0], *about[1:], '"""', ""]
-        ours = "from keras import layers"
-        needed = {*imports, *own, "import keras", ours, *(script.imports if script else ())}
-        if "from keras import ops" in needed:
-            needed = needed - {"from keras import ops", ours} | {f"{ours}, ops"}
-        imports = sorted(needed, key=_import_order)
-        standard = [each for each in imports if not _import_order(each)[0]]
-        others = [each for each in imports if _import_order(each)[0]]
+        needed = {*imports, *own, "import keras", "from keras import layers"}
         if self.own:
             head += ["from __future__ import annotations", ""]
-        head += [*standard, *([""] if standard else []), *others, ""]
+        head += [*import_lines(needed | (script.imports if script else set())), ""]
         body = [*classes]
         for function in self.program.functions:
             body += ["", *self.function(function), ""]
@@ -394,12 +388,6 @@ def _mapping(names: Mapping[str, str]) -> Code:
         return next(iter(names.values()))
     pairs: list[Code] = [f"{literal(name)}: {value}" for name, value in sorted(names.items())]
     return Brackets("{", pairs, "}")
-
-
-def _import_order(line: str) -> tuple[bool, bool, str]:
-    module = line.split()[1]
-    is_other = module.split(".")[0] in ("keras", "numpy", "sklearn")
-    return is_other, line.startswith("from"), module
 
 
 def _rename_parameters(function: Function, taken: set[str]) -> None:

@@ -32,7 +32,7 @@ def short_form(name: str, uses: Iterable[Container[Any]]) -> str:
     return "Pad (constant)" if name == "Pad" and not any("mode" in each for each in uses) else name
 
 
-def own_sources(names: Iterable[str]) -> tuple[list[str], list[str]]:
+def own_sources(names: Iterable[str]) -> tuple[list[str], set[str]]:
     """Return the lines of classes and of all that they need, and the imports that these need."""
     needed: set[str] = set()
     waiting = [*names]
@@ -42,7 +42,7 @@ def own_sources(names: Iterable[str]) -> tuple[list[str], list[str]]:
             needed.add(name)
             waiting += table()[name]["needs"]
     lines: list[str] = []
-    imports: dict[str, set[str]] = {}
+    imports: set[str] = set()
     follows_long = False
     for name, entry in table().items():
         if name not in needed:
@@ -51,13 +51,8 @@ def own_sources(names: Iterable[str]) -> tuple[list[str], list[str]]:
         is_long = re.match(r"(@|class |def )", source[0])
         lines += ["", *source, ""] if is_long or follows_long else [*source, ""]
         follows_long = bool(is_long)
-        for line in entry["imports"]:
-            head, _, imported = line.partition(" import ")
-            imports.setdefault(head, set()).add(imported)
-    return _separated(lines), [
-        f"{head} import {', '.join(sorted(what))}" if head.startswith("from") else head
-        for head, what in imports.items()
-    ]
+        imports.update(entry["imports"])
+    return _separated(lines), imports
 
 
 def _separated(lines: list[str]) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from archspec.eject.layout import Brackets, Code, Joined, flat
@@ -28,6 +29,21 @@ from archspec.eject.program import (
 )
 
 _CHOICE, _OR, _AND, _NOT, _COMPARISON, _SUM, _PRODUCT, _ATOM = range(8)
+
+
+def import_lines(imports: Iterable[str]) -> list[str]:
+    """Return imports in their order, one line a module, those of Python itself first."""
+    names: dict[str, set[str]] = {}
+    for line in imports:
+        head, _, imported = line.partition(" import ")
+        names.setdefault(head, set()).update(imported.split(", ") if imported else ())
+    ordered = sorted(names, key=lambda head: (head.startswith("from"), head.split()[1]))
+    groups: tuple[list[str], list[str]] = ([], [])
+    for head in ordered:
+        line = f"{head} import {', '.join(sorted(names[head]))}" if names[head] else head
+        groups[head.split()[1].split(".")[0] not in sys.stdlib_module_names].append(line)
+    standard, others = groups
+    return [*standard, "", *others] if standard else others
 
 
 class PythonWriter:

@@ -30,7 +30,7 @@ from archspec.eject.program import (
     parts,
     statements,
 )
-from archspec.eject.python import literal
+from archspec.eject.python import import_lines, literal
 from archspec.eject.torch_layers import FIRST, PLAIN, Torch, to_first
 from archspec.eject.torch_parts_table import own_parts, part_names
 from archspec.graph.graph import Graph
@@ -152,14 +152,10 @@ class TorchWriter(KerasWriter):
         imports |= {"import numpy as np", "import torch", "from torch import nn"}
         if "F." in text:
             imports.add("from torch.nn import functional as F")
-        standard = sorted(
-            each for each in imports if each.split()[1].split(".")[0] in ("math", "collections")
-        )
-        others = sorted(imports - {*standard}, key=lambda each: (each.startswith("from"), each))
         head = ['"""' + about[0], *about[1:], '"""', ""]
         if self.parts:
             head += ["from __future__ import annotations", ""]
-        head += [*standard, *([""] if standard else []), *others, ""]
+        head += [*import_lines(imports), ""]
         if self.words:
             items: list[Code] = [f"{literal(w)}: {PLAIN[w]}" for w in sorted(self.words)]
             table = Brackets("ACTIVATIONS = {", items, "}", one_a_line=True)
