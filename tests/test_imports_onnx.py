@@ -148,6 +148,18 @@ def test_a_pt2_archive_with_another_graph_is_refused_with_its_place(tmp_path):
         archspec.load(path)
 
 
+def test_a_pt2_archive_with_damaged_weights_is_refused_when_they_are_asked_for(tmp_path):
+    content = bytearray((FILES / "torch_net.pt2").read_bytes())
+    with zipfile.ZipFile(FILES / "torch_net.pt2") as source:
+        weight = source.read("torch_net/data/weights/weight_0")
+    content[content.index(weight)] ^= 1
+    path = tmp_path / "net.pt2"
+    path.write_bytes(content)
+    model = archspec.load(path)
+    with pytest.raises(UsageError, match=r"net.pt2 was not opened: the zip is damaged \(Bad CRC"):
+        model.weights()
+
+
 # torch
 
 

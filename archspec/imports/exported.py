@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import re
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -45,19 +47,13 @@ def read(path: Path) -> ImportedModel:
     Raises:
         UsageError: The file is damaged, or holds no such archive.
     """
-    with open_file(path) as file:
-        try:
-            archive = zipfile.ZipFile(file)
-            members = archive.infolist()
-            check_members(members, os.fstat(file.fileno()).st_size, path)
-            names = [member.filename for member in members]
-            place = _graph_member(names, path)
-            program = parse_json(archive.read(place), place, path)
-            root = place.split("models/")[0] if "models/" in place else ""
-            config = f"{root}data/weights/{Path(place).stem}_weights_config.json"
-            stored = parse_json(archive.read(config), config, path) if config in names else {}
-        except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-            refuse(path, f"the zip is damaged ({error!s:.100})")
+    with _opened(path) as archive:
+        names = archive.namelist()
+        place = _graph_member(names, path)
+        program = parse_json(archive.read(place), place, path)
+        root = place.split("models/")[0] if "models/" in place else ""
+        config = f"{root}data/weights/{Path(place).stem}_weights_config.json"
+        stored = parse_json(archive.read(config), config, path) if config in names else {}
     try:
         reader = _Program(path, program, stored.get("config", {}), f"{root}data/weights/")
         graph = reader.source()
@@ -73,6 +69,29 @@ def read(path: Path) -> ImportedModel:
         writer="torch.export",
         params=reader.params,
     )
+
+
+_DAMAGE: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    RuntimeError,  # a kind of compression that Python does not know is one, too
+    UnicodeDecodeError,
+)
+"""Exceptions by which `zipfile` tells that an archive is damaged."""
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open an archive whose members are safe to read; refuse it if one that is read is damaged."""
+    with open_file(path) as file:
+        try:
+            archive = zipfile.ZipFile(file)
+            check_members(archive.infolist(), os.fstat(file.fileno()).st_size, path)
+            yield archive
+        except _DAMAGE as error:
+            refuse(path, f"the zip is damaged ({error!s:.100})")
 
 
 def _graph_member(names: Sequence[str], path: Path) -> str:
@@ -315,11 +334,10 @@ def _read_array(
     if dtype is None:
         raise UsageError(f"{path} has {stored} in a type of numbers that archspec does not read")
     member = folder + str(entry.get("path_name", ""))
-    with zipfile.ZipFile(path) as archive:
-        try:
-            raw = archive.read(member)
-        except KeyError:
+    with _opened(path) as archive:
+        if member not in archive.namelist():
             refuse(path, f"it has no {member[:100]}")
+        raw = archive.read(member)
     array = np.frombuffer(raw, "<u2" if dtype == "bfloat16" else np.dtype(dtype).newbyteorder("<"))
     if dtype == "bfloat16":
         array = (array.astype("uint32") << 16).view("float32")
