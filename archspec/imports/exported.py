@@ -113,6 +113,8 @@ class _Program:
         self.path = path
         self.stored = stored
         self.folder = folder
+        self.archive: zipfile.ZipFile
+        """The archive, where `opened` has it open."""
         module = program.get("graph_module", {})
         self.graph: Mapping[str, Any] = module.get("graph", {})
         self.signature: Mapping[str, Any] = module.get("signature", {})
@@ -167,7 +169,21 @@ class _Program:
             arg = spec.get("user_output", {}).get("arg", {})
             if "as_tensor" in arg:
                 outputs.append(arg["as_tensor"]["name"])
-        return Source(self.name, self.steps, self.constants, inputs, outputs, self.dims)
+        return Source(
+            self.name,
+            self.steps,
+            self.constants,
+            inputs,
+            outputs,
+            self.dims,
+            opened=self.opened,
+        )
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Open the archive, once for all arrays that are read in the context."""
+        with _opened(self.path) as self.archive:
+            yield
 
     def _array(self, name: str, stored: str) -> Constant:
         """Return a parameter or a buffer, which is read when it is asked for."""
@@ -179,7 +195,7 @@ class _Program:
         entry = self.stored.get(stored)
 
         def load() -> Any:
-            return _read_array(self.path, self.folder, stored, entry, dims)
+            return _read_array(self, stored, entry, dims)
 
         return Constant(dims, kind, None, load, stored, prod(dims))
 
@@ -318,26 +334,24 @@ def _dims(sizes: Sequence[Mapping[str, Any]]) -> Dims:
     )
 
 
-def _read_array(
-    path: Path, folder: str, stored: str, entry: Mapping[str, Any] | None, dims: Dims
-) -> Any:
-    """Return an array of the archive."""
+def _read_array(p: _Program, stored: str, entry: Mapping[str, Any] | None, dims: Dims) -> Any:
+    """Return an array of the open archive."""
     import numpy as np  # noqa: PLC0415
 
     if entry is None or entry.get("use_pickle"):
         raise UsageError(
-            f"{path} has {stored} in a pickle, which archspec does not open: save the program "
+            f"{p.path} has {stored} in a pickle, which archspec does not open: save the program "
             "with PyTorch 2.9 or later for its weights"
         )
     meta = entry.get("tensor_meta", {})
     dtype = _DTYPES.get(meta.get("dtype", 0))
     if dtype is None:
-        raise UsageError(f"{path} has {stored} in a type of numbers that archspec does not read")
-    member = folder + str(entry.get("path_name", ""))
-    with _opened(path) as archive:
-        if member not in archive.namelist():
-            refuse(path, f"it has no {member[:100]}")
-        raw = archive.read(member)
+        raise UsageError(f"{p.path} has {stored} in a type of numbers that archspec does not read")
+    member = p.folder + str(entry.get("path_name", ""))
+    try:
+        raw = p.archive.read(member)
+    except KeyError:
+        refuse(p.path, f"it has no {member[:100]}")
     array = np.frombuffer(raw, "<u2" if dtype == "bfloat16" else np.dtype(dtype).newbyteorder("<"))
     if dtype == "bfloat16":
         array = (array.astype("uint32") << 16).view("float32")
@@ -345,7 +359,7 @@ def _read_array(
     start = meta.get("storage_offset", {}).get("as_int", 0)
     last = start + sum((n - 1) * step for n, step in zip(dims, strides, strict=True))
     if min([*strides, start], default=0) < 0 or (prod(dims) and last >= array.size):
-        refuse(path, f"the array {stored[:60]!r} is cut")
+        refuse(p.path, f"the array {stored[:60]!r} is cut")
     bytes_ = array.dtype.itemsize
     return np.lib.stride_tricks.as_strided(
         array[start:], dims, [step * bytes_ for step in strides], writeable=False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, Final, TypeAlias
@@ -105,6 +106,8 @@ class Source:
     """The declared shape of values, by name."""
     integers: frozenset[str] = frozenset()
     """The inputs that are whole numbers."""
+    opened: Callable[[], AbstractContextManager[object]] = nullcontext
+    """Returns a context in which the file is open and its constants can be loaded."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -496,10 +496,11 @@ class Trace:
         """Return the weights of all nodes, read from the file."""
         import numpy as np  # noqa: PLC0415
 
-        return {
-            name: [np.ascontiguousarray(read()) for read in reads]
-            for name, reads in self.read.items()
-        }
+        with self.source.opened():
+            return {
+                name: [np.ascontiguousarray(read()) for read in reads]
+                for name, reads in self.read.items()
+            }
 
 
 def type_of(step: Step) -> str:
