@@ -252,16 +252,13 @@ class _Program:
 
     def number(self, value: float) -> str:
         """Return the name of a constant with one value."""
-        name = f"archspec_constant_{len(self.constants)}"
-        kind = "float" if isinstance(value, float) else "int"
-        self.constants[name] = Constant.of((), [value], kind)
-        return name
+        return self.constant(
+            Constant.of((), [value], "float" if isinstance(value, float) else "int")
+        )
 
     def ints(self, values: Sequence[int]) -> str:
         """Return the name of a constant that is a list of whole numbers."""
-        name = f"archspec_constant_{len(self.constants)}"
-        self.constants[name] = Constant.of((len(values),), list(values))
-        return name
+        return self.constant(Constant.of((len(values),), list(values)))
 
     def new(self, like: str) -> str:
         """Return the name of a value between two steps."""
@@ -284,6 +281,7 @@ _STORED_NAMES: Final = (
     "tensor_constant_name",
     "custom_obj_name",
 )
+"""Keys under which the signature has what a stored array is called."""
 
 
 class Tensor:
@@ -373,6 +371,11 @@ Writer: TypeAlias = Callable[[_Program, Arguments, Sequence[str]], None]
 
 def _name(value: Any) -> str:
     return value.name if isinstance(value, Tensor) else ""
+
+
+def _first(a: Arguments) -> Tensor:
+    """Return the first argument that is a tensor."""
+    return next(value for value in a.values() if isinstance(value, Tensor))
 
 
 def _each(value: Any, count: int) -> list[int]:
@@ -531,7 +534,7 @@ def _reduced(op: str) -> Writer:
 
 def _shaped(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
     """Write what gives the same values other extents."""
-    x = next(value for value in a.values() if isinstance(value, Tensor))
+    x = _first(a)
     p.step("Reshape", [x.name, p.ints(p.shape_of(outputs[0]))], outputs)
 
 
@@ -610,7 +613,7 @@ def _softmax(op: str) -> Writer:
 
 
 def dropout(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
-    x = next(value for value in a.values() if isinstance(value, Tensor))
+    x = _first(a)
     if a.get("train") or a.get("training"):
         p.step("Dropout", [x.name], outputs[:1], ratio=float(a["p"]))
     else:
@@ -642,7 +645,7 @@ def embedding(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
 
 def _resized(mode: str) -> Writer:
     def write(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
-        x = next(value for value in a.values() if isinstance(value, Tensor))
+        x = _first(a)
         sizes = [n if isinstance(n, int) else None for n in p.dims[outputs[0]]]
         first = p.dims[x.name][0]
         sizes[0] = first if isinstance(first, int) else 1
