@@ -139,11 +139,11 @@ class Layer(NamedTuple):
         """The names of its weights, which layers of one name share."""
         if self._params:
             return tuple(param.word("name") for param in self._params)
-        values = [value for name, value in self.message.fields if name == "param"]
-        return tuple(value.text for value in values if not isinstance(value, Message))
+        return tuple(self.message.words("param"))
 
     @property
     def _params(self) -> list[Message]:
+        """The messages `param { ... }`; the syntax before has names alone, as `param: "w"`."""
         values = [value for name, value in self.message.fields if name == "param"]
         return [value for value in values if isinstance(value, Message)]
 
@@ -493,11 +493,7 @@ def softmax(net: _Net, layer: Layer, x: Node) -> Node:
         return net.unknown(
             layer, x, reason="its axis is that of the batch", shape=x.shape, arrays=()
         )
-    return (
-        net.add(layer, SoftmaxOp, x, axis=axis)
-        if axis != "channels"
-        else net.add(layer, SoftmaxOp, x)
-    )
+    return net.add(layer, SoftmaxOp, x, **_along(axis))
 
 
 def lrn(net: _Net, layer: Layer, x: Node) -> Node:
@@ -619,22 +615,18 @@ def scale(net: _Net, layer: Layer, inputs: list[Node]) -> Node:
     return net.add(layer, Scale, x, bias=bias, **_trainable(layer))
 
 
-def _times(net: _Net, layer: Layer, x: Node, gate: Node) -> Node:
+def _times(net: _Net, layer: Layer, x: Node, gate: Node, part: str = "") -> Node:
     """Add the product of an input with a gate, a vector of factors for its channels."""
     if gate.shape.rank == 0 and x.shape.rank:
         extents = (*(1,) * x.shape.rank, gate.shape.channels)
         gate = net.add(layer, Reshape, gate, part="reshape", to=extents)
-    return net.add(layer, Multiply, x, gate)
+    return net.add(layer, Multiply, x, gate, part=part)
 
 
 def axpy(net: _Net, layer: Layer, inputs: list[Node]) -> Node:
     """Add gate * x + y, as SENet's own layer computes it."""
     gate, x, y = inputs
-    extents = (*(1,) * x.shape.rank, gate.shape.channels)
-    if gate.shape.rank == 0 and x.shape.rank:
-        gate = net.add(layer, Reshape, gate, part="reshape", to=extents)
-    product = net.add(layer, Multiply, x, gate, part="multiply")
-    return net.add(layer, Add, product, y)
+    return net.add(layer, Add, _times(net, layer, x, gate, "multiply"), y)
 
 
 def eltwise(net: _Net, layer: Layer, inputs: list[Node]) -> Node:
@@ -660,11 +652,7 @@ def concat(net: _Net, layer: Layer, inputs: list[Node]) -> Node:
     axis = _axis(param.integer("axis", param.integer("concat_dim", 1)), inputs[0].shape)
     if axis is None:
         return net.unknown(layer, *inputs, reason="it joins batches", arrays=())
-    return (
-        net.add(layer, Concat, *inputs)
-        if axis == "channels"
-        else net.add(layer, Concat, *inputs, axis=axis)
-    )
+    return net.add(layer, Concat, *inputs, **_along(axis))
 
 
 def crop(net: _Net, layer: Layer, inputs: list[Node]) -> Node:
@@ -682,6 +670,11 @@ def _axis(axis: int, x: Shape) -> str | None:
     axis += len(x) + 1 if axis < 0 else 0
     names = ("", "channels", *names_of_axes(x)[:-1])
     return names[axis] or None if 0 <= axis < len(names) else None
+
+
+def _along(axis: str) -> dict[str, str]:
+    """Return the argument of an op along an axis; that of the channels is the default."""
+    return {} if axis == "channels" else {"axis": axis}
 
 
 def _activation(function: str) -> Rule:
