@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from archspec.declare.declaration import DeclarationError
-from archspec.element import ArgumentProblems, Element
+from archspec.element import Element
 from archspec.errors import Problem, UsageError
 from archspec.graph.graph import Node
 from archspec.imports.building import ModelBuilder
 from archspec.imports.model import ImportedModel
-from archspec.imports.modeltext import ModelText, TextProblem, read_text
+from archspec.imports.modeltext import ModelText, TextProblem, parse_op, read_text
 from archspec.imports.prototext import Message, parse
 from archspec.ops.arrangement import Crop, Flatten, Reshape, Slice
 from archspec.ops.axes import names_of_axes
@@ -299,11 +299,7 @@ class _Net:
         self, layer: Layer, kind: type[Element], *inputs: Node, part: str = "", **arguments: Any
     ) -> Node:
         """Add an op for a layer, or for a part of it."""
-        try:
-            op: Op = kind.parse(arguments)
-        except ArgumentProblems as problems:
-            message = f"layer `{layer.name}`: {problems}"
-            raise TextProblem(layer.line, message) from None
+        op: Op = parse_op(kind, arguments, layer.line, f"layer `{layer.name}`")
         name = f"{layer.name}_{part}" if part else layer.name
         key = layer.shared_names if layer.type in _LEARNED and not part else ()
         if all(key) and key in self.owners:

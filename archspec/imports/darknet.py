@@ -14,13 +14,13 @@ from functools import partial
 from math import prod
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from archspec.element import ArgumentProblems, Element
+from archspec.element import Element
 from archspec.errors import UsageError
 from archspec.graph.graph import Node
 from archspec.imports.building import ModelBuilder
 from archspec.imports.limits import open_file
 from archspec.imports.model import Arrays, ImportedModel
-from archspec.imports.modeltext import ModelText, TextProblem, read_text
+from archspec.imports.modeltext import ModelText, TextProblem, parse_op, read_text
 from archspec.ops.arrangement import Crop, Flatten, PadChannels, Slice, Upsample
 from archspec.ops.convolution import (
     Convolution,
@@ -192,11 +192,8 @@ class _Net:
         self, section: Section, kind: type[Element], *inputs: Node, part: str = "", **arguments: Any
     ) -> Node:
         """Add an op for a section, or for a part of it."""
-        try:
-            op: Op = kind.parse(arguments)
-        except ArgumentProblems as problems:
-            message = f"[{section.kind}] {len(self.outputs)}: {problems}"
-            raise TextProblem(section.line, message) from None
+        where = f"[{section.kind}] {len(self.outputs)}"
+        op: Op = parse_op(kind, arguments, section.line, where)
         name = self.name(section) + (f"_{part}" if part else "")
         return self.builder.add(op, *inputs, name=name, type_name=section.kind)
 

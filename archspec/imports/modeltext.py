@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from archspec.element import ArgumentProblems, Element
 from archspec.errors import Diagnostic, Problem, Span, SpecError
 from archspec.imports.limits import MOST_TEXT, read_all
 
@@ -41,6 +43,24 @@ class ModelText:
             problem.code, problem.message, span, help=problem.help, file=self.path
         )
         return SpecError((diagnostic,), lines)
+
+
+def parse_op(kind: type[Element], arguments: dict[str, Any], line: int, where: str) -> Any:
+    """Return the op with these arguments.
+
+    Args:
+        kind: The op's class.
+        arguments: Its arguments.
+        line: The line of the layer, counted from 1.
+        where: The layer, as messages call it.
+
+    Raises:
+        TextProblem: The op does not take them.
+    """
+    try:
+        return kind.parse(arguments)
+    except ArgumentProblems as problems:
+        raise TextProblem(line, f"{where}: {problems}") from None
 
 
 def read_text(path: str | os.PathLike[str], what: str) -> ModelText:
