@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import archspec
-from archspec.errors import ArchspecError, SpecError, UsageError
+from archspec.errors import SpecError, UsageError
 from archspec.imports import caffe
 from archspec.imports.model import ImportedModel
 
@@ -282,38 +282,6 @@ def test_the_text_format_allows_what_people_write():
     assert message.integers("f") == [1, 2, 3]
     assert message.real("g") == 1.5
     assert message.real("h") == float("-inf")
-
-
-def test_the_files_are_those_that_the_script_writes():
-    import runpy
-
-    made = runpy.run_path(str(FILES.parent / "make_caffe.py"))["FILES"]
-    stored = {path.stem: path.read_text(encoding="utf-8") for path in FILES.glob("*.prototxt")}
-    assert {name: make() for name, make in made.items()} == stored
-
-
-def test_a_damaged_file_gives_a_table_or_a_sentence(read):
-    import contextlib
-    import random
-
-    text = (FILES / "squeezenet_v1_1.prototxt").read_text(encoding="utf-8")
-    words = [
-        "{",
-        "}",
-        "pad: 9",
-        "layer",
-        "-1",
-        "99999999999",
-        '"',
-        "group: 7",
-        "\n",
-        "bottom: 'data'",
-    ]
-    rng = random.Random(0)  # noqa: S311  (it keeps no secret)
-    for _ in range(60):
-        at, length = rng.randrange(len(text)), rng.choice([0, 1, 5, 40])
-        with contextlib.suppress(ArchspecError):  # anything else fails the test
-            assert read(text[:at] + rng.choice(words) + text[at + length :], inputs="").graph.nodes
 
 
 def test_a_text_of_megabytes_takes_no_more_memory_than_a_few_of_its_size(read):
