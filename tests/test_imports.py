@@ -56,6 +56,15 @@ def test_a_file_that_would_run_code_is_refused_with_what_to_do(tmp_path):
         archspec.load(path)
 
 
+@pytest.mark.parametrize("name", ["net.onnx.data", "net.onnx_data"])
+@pytest.mark.parametrize("content", [b"\0\0\x80\x3f", b"AAAA"])
+def test_weights_beside_an_onnx_file_are_not_taken_for_a_spec(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"give the \.onnx beside it, which has the network"):
+        archspec.load(path)
+
+
 # Joins
 
 

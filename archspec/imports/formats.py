@@ -54,10 +54,15 @@ PICKLE: Final = Format(
     "a pickle, which runs code when it is opened", "", "save the model in a format such as .keras"
 )
 CAFFE_WEIGHTS: Final = Format("weights of Caffe", "", "give the .prototxt, which has the network")
+ONNX_WEIGHTS: Final = Format(
+    "weights of ONNX", "", "give the .onnx beside it, which has the network"
+)
 DARKNET_WEIGHTS: Final = Format("weights of Darknet", "", "give the .cfg, which has the network")
 
 BY_SUFFIX: Final = {
     ".onnx": ONNX,
+    ".onnx.data": ONNX_WEIGHTS,
+    ".onnx_data": ONNX_WEIGHTS,
     ".tflite": TFLITE,
     ".cfg": DARKNET,
     ".prototxt": CAFFE,
@@ -148,7 +153,7 @@ def _format_of_folder(path: Path) -> Format | None:
 def _format_of_bytes(head: bytes, path: str) -> Format | None:
     """Return the format of a file that begins so; None for a spec."""
     name = Path(path).name.lower()
-    by_suffix = BY_SUFFIX.get(Path(name).suffix)
+    by_suffix = _format_of_suffix(name)
     if head.startswith(ZIP):
         return _format_of_zip(path)
     if head.startswith(HDF5):
@@ -159,11 +164,15 @@ def _format_of_bytes(head: bytes, path: str) -> Format | None:
         return NUMPY
     if head.startswith(b"\x80") and head[1:2] in b"\x02\x03\x04\x05":
         return TORCH if by_suffix is TORCH else PICKLE
-    if b"\0" not in head and by_suffix not in (ONNX, SAVED_MODEL, CAFFE_WEIGHTS):
+    if b"\0" not in head and by_suffix not in (ONNX, ONNX_WEIGHTS, SAVED_MODEL, CAFFE_WEIGHTS):
         return _format_of_text(head) or (by_suffix if by_suffix in (DARKNET, CAFFE) else None)
     if name in GRAPH_FILE or by_suffix is not None:
         return by_suffix
     return ONNX if _ONNX.match(head) else None
+
+
+def _format_of_suffix(name: str) -> Format | None:
+    return next((each for suffix, each in BY_SUFFIX.items() if name.endswith(suffix)), None)
 
 
 def _format_of_text(head: bytes) -> Format | None:
@@ -174,10 +183,8 @@ def _format_of_text(head: bytes) -> Format | None:
     if _CAFFE.search(text):
         return CAFFE
     is_json = text.lstrip()[:1] == b"{"
-    keras, layers = (
-        (_CLASS_IN_JSON if is_json else _CLASS_IN_YAML).search(text),
-        _LAYERS.search(text),
-    )
+    keras = (_CLASS_IN_JSON if is_json else _CLASS_IN_YAML).search(text)
+    layers = _LAYERS.search(text)
     # A spec's `layers` comes first; Keras says the class of a network before its layers.
     return KERAS if keras and (layers is None or keras.start() < layers.start()) else None
 
@@ -201,4 +208,4 @@ def _format_of_zip(path: str) -> Format | None:
         return TORCH
     if last and all(name.endswith(".npy") for name in last):
         return NUMPY
-    return BY_SUFFIX.get(Path(path).suffix.lower())
+    return _format_of_suffix(path.lower())
