@@ -16,6 +16,7 @@ from archspec.ops.arrangement import Flatten
 from archspec.ops.convolution import Convolution, FullyConnected
 from archspec.ops.merge import Concat
 from archspec.ops.op import Weight
+from archspec.render.formulas import formulas
 
 
 def builder(**inputs: tuple[int | None, ...]) -> ModelBuilder:
@@ -201,6 +202,18 @@ def test_totals_say_at_least_and_which_layers_are_unknown():
     assert [f"{rows[name].macs:,}" for name in ("conv", "foo", "bar", "fc")] == [
         "6,912", "?", "?", "20",
     ]  # fmt: skip
+
+
+def test_the_arithmetic_of_parameters_says_what_is_unknown():
+    params = [line.partition("params: ")[2] for line in formulas(archspec.report(unknown_model()))]
+    assert [text.partition("  ")[0].rstrip() for text in params] == [
+        "0",
+        "(3*3*3)*4 = 108 (+4 biases)",
+        "0",
+        "?",
+        "10*2 = 20",
+        "2 kernels = 128 (+4 biases) + ?",
+    ]
 
 
 def test_json_has_null_for_a_total_with_unknown_layers_and_what_is_known_of_it():

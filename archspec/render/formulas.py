@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from archspec.cost.report import Report, Row
 from archspec.graph.graph import Graph, Node
+from archspec.ops.atleast import AtLeast
 from archspec.ops.convolution import Convolution
 from archspec.render.amounts import PrintedExtents, byte_size, extents
 
@@ -130,7 +131,11 @@ def _params(graph: Graph, nodes: tuple[Node, ...]) -> str:
     more = [f"+{biases:,} biases"] if biases else []
     more += [f"+{norms:,} norm"] if norms else []
     more += [f"+{others:,} other"] if others else []
-    return f"{text} ({', '.join(more)})" if more else text
+    if more:
+        text = f"{text} ({', '.join(more)})"
+    if any(isinstance(node.layer.params, AtLeast) for node in nodes):
+        return f"{text} + ?" if kernels or more else "?"
+    return text
 
 
 def _product(graph: Graph, node: Node, kernel: tuple[int, ...]) -> str:
