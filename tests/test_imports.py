@@ -237,6 +237,14 @@ def test_csv_has_an_empty_cell_for_what_is_unknown():
     assert lines[2:] == ["conv,112,6912", "foo,0,", "bar,,", "fc,20,20"]
 
 
+def test_csv_has_an_empty_cell_for_a_total_of_which_a_part_is_unknown():
+    from archspec.render.comparison import csv
+
+    costs = archspec.compare(unknown_model(), "lenet5")
+    lines = csv(costs, columns=["params", "macs", "activations"]).splitlines()
+    assert lines[1:] == [",,716", "61706,416520,9118"]
+
+
 def test_totals_of_an_open_input_are_formulas_and_unknown():
     b = builder(image=(None, None, 3))
     conv = Convolution(filters=4, kernel=3, padding="same")

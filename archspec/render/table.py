@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from archspec.graph.graph import SEPARATOR
-from archspec.ops.atleast import UNKNOWN, AtLeast
+from archspec.ops.atleast import AtLeast
 from archspec.text import csv_lines, printable
 
 GAP = "  "
@@ -142,8 +142,7 @@ class PrintedTable(NamedTuple):
     def csv(self) -> str:
         """Return a line of names and one for each row, of plain values; empty for unknown ones."""
         rows = [
-            [None if value == UNKNOWN and isinstance(value, AtLeast) else value for value in row]
-            for row in self.rows
+            [None if isinstance(value, AtLeast) else value for value in row] for row in self.rows
         ]
         return csv_lines([[column.name for column in self.columns], *rows])
 
