@@ -245,6 +245,14 @@ def test_csv_has_an_empty_cell_for_a_total_of_which_a_part_is_unknown():
     assert lines[1:] == [",,716", "61706,416520,9118"]
 
 
+def test_a_drawn_table_lists_unknown_layers_by_their_types():
+    table = str(archspec.draw(unknown_model(), style="table"))
+    assert [line.split()[:3] for line in table.splitlines() if "Foo" in line or "Bar" in line] == [
+        ["Foo"],
+        ["Bar"],
+    ]
+
+
 def test_totals_of_an_open_input_are_formulas_and_unknown():
     b = builder(image=(None, None, 3))
     conv = Convolution(filters=4, kernel=3, padding="same")

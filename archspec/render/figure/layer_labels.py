@@ -9,6 +9,7 @@ from archspec.graph.graph import Node, Scope
 from archspec.ops.convolution import Convolution, FullyConnected
 from archspec.ops.fields import per_axis
 from archspec.ops.pooling import GlobalAvgPool, GlobalMaxPool
+from archspec.ops.unknown import Unknown
 from archspec.ops.windows import Windowed
 
 TIMES: Final = "\u00d7"
@@ -54,6 +55,8 @@ def block_label(node: Node) -> Label:
         return Label("LRN")
     if SOFTMAX in (op.kind, getattr(op, "function", "")):
         return Label(SOFTMAX)
+    if isinstance(op, Unknown):
+        return Label(op.label)
     if isinstance(op, Windowed):
         rank = shape.rank
         steps = op.steps(rank)
