@@ -336,6 +336,11 @@ class ModelBuilder:
         return UsageError(f"{self.path} cannot be shown: {problem.message}")
 
 
+def one_or_each(numbers: Sequence[Any]) -> Any:
+    """Return one number where all are equal, as a person writes it; else one for each axis."""
+    return numbers[0] if len({*numbers}) == 1 else tuple(numbers)
+
+
 def input_shape(declared: Sequence[int | None]) -> tuple[Any, ...]:
     """Return the shape of an input: with formulas for open axes, () where it cannot be told.
 

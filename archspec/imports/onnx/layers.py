@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from archspec.errors import Problem
 from archspec.graph.graph import Node
+from archspec.imports.building import one_or_each
 from archspec.imports.flattening import in_order
 from archspec.imports.model import ABSENT, BATCH
 from archspec.imports.onnx.folding import axes_of
@@ -60,11 +61,6 @@ def last(x: Value, rank: int) -> tuple[int, ...]:
 def placed(node: Node, rank: int, batch: Any) -> Value:
     """Return the value of a node whose file's tensor is batch, channels, places."""
     return Value(node, (BATCH, rank - 2, *range(rank - 2)), batch)
-
-
-def one_or_each(numbers: Sequence[int]) -> Any:
-    """Return one number where all are equal, as a person writes it."""
-    return numbers[0] if len({*numbers}) == 1 else tuple(numbers)
 
 
 # Windows.

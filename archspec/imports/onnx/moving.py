@@ -12,6 +12,7 @@ from math import prod
 from typing import Any, Final
 
 from archspec.graph.graph import Node
+from archspec.imports.building import one_or_each
 from archspec.imports.model import ABSENT, BATCH
 from archspec.imports.onnx.folding import (
     axes_of,
@@ -548,8 +549,7 @@ def _pad_op(x: Value, pairs: dict[int, Any], mode: str) -> Op:
         sides[x.axes[axis]] = tuple(pair)
     amount: Any = tuple(sides)
     if all(before == after for before, after in sides):
-        each = [before for before, _ in sides]
-        amount = each[0] if len({*each}) == 1 else tuple(each)
+        amount = one_or_each([before for before, _ in sides])
     op: Op = Pad.parse({"amount": amount, **({} if mode == "zeros" else {"mode": mode})})
     return op
 
@@ -632,13 +632,13 @@ def _resize_op(extents: Sequence[tuple[Any, Any]], mode: str) -> Op:
     if len(factors) == len(extents) and (
         mode == "nearest" or (mode == "bilinear" and len(extents) == 2)
     ):
-        one: Any = factors[0] if len({*factors}) == 1 else tuple(factors)
-        op = Upsample.parse({"factor": one, **({} if mode == "nearest" else {"method": mode})})
+        factor = one_or_each(factors)
+        op = Upsample.parse({"factor": factor, **({} if mode == "nearest" else {"method": mode})})
         return op
     to = [new for _, new in extents]
     if any(not isinstance(n, int) for n in to):
         raise Unsupported("its sizes depend on the size of the input")
-    op = Resize.parse({"to": to[0] if len({*to}) == 1 else tuple(to), "method": mode})
+    op = Resize.parse({"to": one_or_each(to), "method": mode})
     return op
 
 
