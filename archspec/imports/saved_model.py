@@ -22,14 +22,23 @@ from typing import Any, Final, TypeAlias
 from archspec.element import ArgumentProblems, Element
 from archspec.errors import UsageError
 from archspec.graph.graph import Node
-from archspec.imports.building import ModelBuilder
-from archspec.imports.cutting import cutting
+from archspec.imports.building import ModelBuilder, one_or_each
 from archspec.imports.keras.reader import read_saved
 from archspec.imports.limits import open_file, refuse
 from archspec.imports.model import ImportedModel
 from archspec.imports.protobuf import Reader, Schemas, Span
 from archspec.imports.tensornames import common_root, is_nameless, layer_name
-from archspec.ops.arrangement import Flatten, Pad, PadChannels, Reshape, Upsample
+from archspec.imports.tensorops import (
+    are_all_places,
+    axis_name,
+    cutting,
+    padding,
+    rescaling,
+    resizing,
+    transposing,
+    undilated,
+)
+from archspec.ops.arrangement import Flatten, Reshape, Upsample
 from archspec.ops.axes import names_of_axes
 from archspec.ops.convolution import (
     Convolution,
@@ -42,7 +51,6 @@ from archspec.ops.merge import Add, Concat, Divide, Max, Min, Multiply, Subtract
 from archspec.ops.normalization import BatchNorm, LocalResponseNorm
 from archspec.ops.op import Op, Weight
 from archspec.ops.pooling import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
-from archspec.ops.resizing import Resize
 from archspec.ops.shuffles import DepthToSpace, Permute, SpaceToDepth
 
 MOST_CALLS: Final = 30
@@ -730,11 +738,6 @@ def _along(step: Step, name: str, read: Any) -> list[int]:
     return numbers
 
 
-def _one(extents: Sequence[int]) -> int | tuple[int, ...]:
-    """Return extents as one number, where all are the same."""
-    return extents[0] if len({*extents}) == 1 else tuple(extents)
-
-
 def _padding(step: Step) -> Any:
     word = step.word("padding")
     if word != "EXPLICIT":
@@ -777,10 +780,10 @@ def _convolution(
         reason = "its kernel, or its input, is not known"
         return net.unknown(last, *inputs, reason=reason, weights=[kernel])
     arguments: dict[str, Any] = {
-        "kernel": _one(shape[:-2]),
-        "stride": _one(strides),
+        "kernel": one_or_each(shape[:-2]),
+        "stride": one_or_each(strides),
         "padding": padding,
-        "dilation": _one(dilation),
+        "dilation": one_or_each(dilation),
     }
     channels = x.shape.channels
     kind: type[Op] = Convolution
@@ -830,8 +833,8 @@ def transposed(net: _Net, scope: Scope, step: Step, values: list[Any]) -> Any:
             node,
             by=step,
             filters=shape[-2],
-            kernel=_one(shape[:-2]),
-            stride=_one(_spatial(step, "strides")),
+            kernel=one_or_each(shape[:-2]),
+            stride=one_or_each(_spatial(step, "strides")),
             padding=_padding(step),
             bias=bias is not None,
             weights=[kernel, bias],
@@ -911,33 +914,13 @@ def _merge(kind: type[Op]) -> Rule:
             return net.add(step, kind, *found)
         constant = next(value for value, node in zip(values, nodes, strict=True) if node is None)
         numbers = constant.values if isinstance(constant, Constant) else None
-        scaled = _with_numbers(step.kind, numbers, is_first=nodes[0] is None)
-        if len(values) != 2 or scaled is None:
+        own = rescaling(kind, numbers or (), is_first=nodes[0] is None)
+        if len(values) != 2 or own is None:
             reason = "archspec has no such op with a constant"
             return net.unknown(step, *found, reason=reason, weights=values)
-        scale, offset = (each[0] if len({*each}) == 1 else each for each in scaled)
-        return net.add(step, Rescale, found[0], scale=scale, offset=offset)
+        return net.add(step, Rescale, found[0], **own)
 
     return rule
-
-
-def _with_numbers(
-    kind: str, numbers: tuple[float, ...] | None, *, is_first: bool
-) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """Return the factors and the offsets that an operator with constants means; None for others."""
-    if not numbers:
-        return None
-    ones, zeros = (1.0,) * len(numbers), (0.0,) * len(numbers)
-    if kind in {"Add", "AddV2", "BiasAdd"}:
-        return ones, numbers
-    if kind == "Mul":
-        return numbers, zeros
-    if kind == "Sub":
-        negative = tuple(-number for number in numbers)
-        return (tuple(-one for one in ones), numbers) if is_first else (ones, negative)
-    if kind in {"RealDiv", "Div"} and not is_first and all(numbers):
-        return tuple(1 / number for number in numbers), zeros
-    return None
 
 
 _sum: Final = _merge(Add)
@@ -1021,8 +1004,8 @@ def _pool(kind: type[Op]) -> Rule:
             kind,
             x,
             without=values[0].axis if isinstance(values[0], Widened) else None,
-            size=_one(_along(step, "ksize", values[0])),
-            stride=_one(_along(step, "strides", values[0])),
+            size=one_or_each(_along(step, "ksize", values[0])),
+            stride=one_or_each(_along(step, "strides", values[0])),
             padding=_padding(step),
         )
 
@@ -1036,8 +1019,7 @@ def _reduced(kind: type[Op]) -> Rule:
         x, axes = net.node(values[0]), _integers(values[1])
         if x is None or not x.shape or axes is None:
             return net.unknown(step, *([] if x is None else [x]))
-        rank = len(x.shape) + 1
-        if {axis % rank for axis in axes} != set(range(1, rank - 1)):
+        if not are_all_places(axes, x.shape):
             return net.unknown(step, x, reason="it does not reduce all places of a map")
         keep: dict[str, Any] = {"keep_axes": True} if step.flag("keep_dims") else {}
         return net.add(step, kind, x, **keep)
@@ -1091,18 +1073,11 @@ def concat(net: _Net, scope: Scope, step: Step, values: list[Any]) -> Any:  # no
     *parts, axis = values
     nodes = [node for node in map(net.node, parts) if node is not None]
     places = _integers(axis)
-    name = _axis(places[0], nodes[0]) if places else None
+    name = axis_name(places[0], nodes[0].shape) if places and nodes else None
     if len(nodes) < len(parts) or name is None:
         return net.unknown(step, *nodes, reason="it joins something else than maps")
     own: dict[str, Any] = {} if name == "channels" else {"axis": name}
     return net.add(step, Concat, *nodes, **own)
-
-
-def _axis(axis: int, x: Node) -> str | None:
-    """Return the name of an axis that is counted with the batch; None for the batch."""
-    place = axis + len(x.shape) + 1 if axis < 0 else axis
-    names = names_of_axes(x.shape) if x.shape else ()
-    return names[place - 1] if 1 <= place <= len(names) else None
 
 
 def reshape(net: _Net, scope: Scope, step: Step, values: list[Any]) -> Any:
@@ -1182,31 +1157,26 @@ def squeeze(net: _Net, scope: Scope, step: Step, values: list[Any]) -> Any:
 
 def transpose(net: _Net, scope: Scope, step: Step, values: list[Any]) -> Any:  # noqa: ARG001
     x, order = net.node(values[0]), _integers(values[1])
-    names = names_of_axes(x.shape) if x is not None and x.shape else ()
-    if x is None or not order or order[0] != 0 or sorted(order) != list(range(len(names) + 1)):
+    to = None if x is None else transposing(order, x.shape)
+    if x is None or to is None:
         return net.unknown(step, *([] if x is None else [x]), reason="it moves the batch")
-    if order == sorted(order):
-        return x
-    return net.add(step, Permute, x, to=tuple(names[place - 1] for place in order[1:]))
+    return x if to == names_of_axes(x.shape) else net.add(step, Permute, x, to=to)
 
 
 def pad(net: _Net, scope: Scope, step: Step, values: list[Any]) -> Any:  # noqa: ARG001
     x, amounts = net.node(values[0]), _integers(values[1])
-    known = x is not None and amounts is not None and len(amounts) == 2 * (len(x.shape) + 1)
-    if x is None or amounts is None or not known or any(amounts[:2]):
-        reason = "its amounts are not in the file"
-        return net.unknown(step, *([] if x is None else [x]), reason=reason)
-    pairs = list(zip(amounts[::2], amounts[1::2], strict=True))[1:]
-    mode: dict[str, Any] = {}
+    if x is None:
+        return net.unknown(step, reason="its amounts are not in the file")
+    mode = ""
     if step.kind == "MirrorPad":
         if step.word("mode") != "REFLECT":
             return net.unknown(step, x, reason="it repeats the border")
-        mode = {"mode": "reflect"}
-    if pairs[-1] == (0, 0):
-        return net.add(step, Pad, x, amount=tuple(pairs[:-1]), **mode)
-    if any(map(any, pairs[:-1])) or pairs[-1][0] or mode:
-        return net.unknown(step, x, reason="it pads channels before or beside places")
-    return net.add(step, PadChannels, x, to=x.shape.channels + pairs[-1][1])
+        mode = "reflect"
+    made = padding(x.shape, amounts, mode)
+    if isinstance(made, str):
+        return net.unknown(step, x, reason=made)
+    kind, arguments = made
+    return net.add(step, kind, x, **arguments)
 
 
 def strided_slice(net: _Net, scope: Scope, step: Step, values: list[Any]) -> Any:  # noqa: ARG001
@@ -1232,14 +1202,11 @@ def _resize(method: str) -> Rule:
         declared = _without_batch(step.declared())
         if to is None and declared is not None and None not in declared:
             to = [n for n in declared[:-1] if n is not None]
-        if x is None or not to or len(x.shape) != 3 or min(to) < 1:
+        if x is None or to is None or len(to) != 2 or len(x.shape) != 3 or min(to) < 1:
             reason = "its size is computed as the model runs"
             return net.unknown(step, *([] if x is None else [x]), reason=reason)
-        exact = all(b % a == 0 for a, b in zip(x.shape.spatial, to, strict=True))
-        if exact and method == "nearest":
-            factor = [b // a for a, b in zip(x.shape.spatial, to, strict=True)]
-            return net.add(step, Upsample, x, factor=_one(factor))
-        return net.add(step, Resize, x, to=_one(to), method=method)
+        kind, arguments = resizing(x.shape, to, method)
+        return net.add(step, kind, x, **arguments)
 
     return rule
 
@@ -1257,16 +1224,12 @@ def batch_to_space(net: _Net, scope: Scope, step: Step, values: list[Any]) -> An
     if not isinstance(spread, Spread) or spread.step is None or crops is None:
         x = net.node(spread)
         return net.unknown(step, *([] if x is None else [x]))
-    ends = zip(spread.pads, crops[::2], crops[1::2], strict=False)
-    sides = tuple((before - cut, after - end) for (before, after), cut, end in ends)
     kernel = _shape(spread.kernel)
-    if len(kernel) != len(sides) + 2 or min(map(min, sides)) < 0:
+    amount = undilated(spread.pads, crops, kernel[:-2], spread.block)
+    if amount is None:
         return net.unknown(step, spread.x, weights=[spread.kernel])
-    total = [(k - 1) * d for k, d in zip(kernel[:-2], spread.block, strict=True)]
-    same = tuple((each // 2, each - each // 2) for each in total)
-    padding: Any = "same" if sides == same else sides if any(map(any, sides)) else "valid"
     return _convolution(
-        net, scope, spread.step, step, spread.x, spread.kernel, padding, spread.block
+        net, scope, spread.step, step, spread.x, spread.kernel, amount, spread.block
     )
 
 

@@ -18,13 +18,22 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from archspec.element import ArgumentProblems, Element
 from archspec.errors import UsageError
 from archspec.graph.graph import Node
-from archspec.imports.building import ModelBuilder
-from archspec.imports.cutting import cutting
+from archspec.imports.building import ModelBuilder, one_or_each
 from archspec.imports.model import Arrays, ImportedModel
 from archspec.imports.protobuf import shortest
 from archspec.imports.tensornames import common_root, is_nameless, layer_name, with_kernel
+from archspec.imports.tensorops import (
+    are_all_places,
+    axis_name,
+    cutting,
+    padding,
+    rescaling,
+    resizing,
+    transposing,
+    undilated,
+)
 from archspec.imports.tflitefile import Operator, Tensor, TfliteFile, in_bounds, open_tflite
-from archspec.ops.arrangement import Flatten, Pad, PadChannels, Reshape, Slice, Upsample
+from archspec.ops.arrangement import Flatten, Reshape, Slice, Upsample
 from archspec.ops.axes import names_of_axes
 from archspec.ops.convolution import (
     Convolution,
@@ -37,7 +46,6 @@ from archspec.ops.merge import Add, Concat, Divide, MatMul, Max, Min, Multiply, 
 from archspec.ops.normalization import LocalResponseNorm, UnitNorm
 from archspec.ops.op import Op, Weight
 from archspec.ops.pooling import AvgPool, GlobalAvgPool, GlobalMaxPool, L2Pool, MaxPool
-from archspec.ops.resizing import Resize
 from archspec.ops.shuffles import DepthToSpace, Permute, SpaceToDepth
 from archspec.ops.unknown import Unknown
 
@@ -412,8 +420,8 @@ def _convolution(
     bias = net.bias(operator, 2)
     arguments: dict[str, Any] = {
         "kernel": shape[1] if shape[1] == shape[2] else shape[1:3],
-        "stride": _one(_window(options)),
-        "dilation": _one(dilation),
+        "stride": one_or_each(_window(options)),
+        "dilation": one_or_each(dilation),
         "padding": padding,
         "bias": bool(bias),
         "name": net.name(operator, first=True),
@@ -432,11 +440,6 @@ def _convolution(
     return net.add(last, Convolution, x, filters=shape[0], groups=groups, **arguments)
 
 
-def _one(extents: tuple[int, ...]) -> int | tuple[int, ...]:
-    """Return extents as one number, where all are the same."""
-    return extents[0] if len({*extents}) == 1 else extents
-
-
 def space_to_batch_nd(net: _Net, operator: Operator) -> Made:
     x = net.nodes[operator.inputs[0]]
     block, pads = (net.file.integers(index) for index in operator.inputs[1:3])
@@ -448,24 +451,16 @@ def space_to_batch_nd(net: _Net, operator: Operator) -> Made:
 def batch_to_space_nd(net: _Net, operator: Operator) -> Made:
     spread = net.spreads.get(operator.inputs[0])
     crops = net.file.integers(operator.inputs[2])
-    if spread is None or crops is None or len(crops) != 2 * len(spread.block):
+    if spread is None or crops is None:
         return net.unknown(operator, *([spread.x] if spread else []))
     inner = spread.operator
     if inner is None:
         return net.unknown(operator, spread.x, reason="no convolution stands before it")
     options = _convolution_options(inner)
     kernel = net.tensor(inner.inputs[1]).shape or ()
-    sides = tuple(
-        (before - cut, after - cut_after)
-        for (before, after), cut, cut_after in zip(
-            spread.pads, crops[::2], crops[1::2], strict=True
-        )
-    )
-    if _PADDINGS[options.Padding()] != "valid" or len(kernel) != 4 or min(map(min, sides)) < 0:
+    padding = undilated(spread.pads, crops, kernel[1:3], spread.block)
+    if _PADDINGS[options.Padding()] != "valid" or len(kernel) != 4 or padding is None:
         return net.unknown(operator, spread.x, reason="its padding is of no known kind")
-    total = [(k - 1) * d for k, d in zip(kernel[1:3], spread.block, strict=True)]
-    same = tuple((each // 2, each - each // 2) for each in total)
-    padding: Any = "same" if sides == same else sides if any(map(any, sides)) else "valid"
     filters = kernel[3] if inner.kind == "DEPTHWISE_CONV_2D" else kernel[0]
     if _sum_follows(net, operator, filters) and all(map(net.is_zero, inner.inputs[2:])):
         biased = partial(_biased, net, inner, spread.x, padding, spread.block)
@@ -506,8 +501,8 @@ def transpose_conv(net: _Net, operator: Operator) -> Node:
         stored=[Stored(operator.inputs[1], (1, 2, 0, 3), ()), *bias],
         fused=options.FusedActivationFunction(),
         filters=shape[0],
-        kernel=_one(shape[1:3]),
-        stride=_one(_window(options)),
+        kernel=one_or_each(shape[1:3]),
+        stride=one_or_each(_window(options)),
         padding=_PADDINGS[options.Padding()],
         bias=bool(bias),
     )
@@ -546,8 +541,8 @@ def _pool(kind: type[Op]) -> Rule:
             kind,
             net.nodes[operator.inputs[0]],
             fused=options.FusedActivationFunction(),
-            size=_one((options.FilterHeight(), options.FilterWidth())),
-            stride=_one(_window(options)),
+            size=one_or_each((options.FilterHeight(), options.FilterWidth())),
+            stride=one_or_each(_window(options)),
             padding=_PADDINGS[options.Padding()],
         )
 
@@ -559,9 +554,7 @@ def _reduced(kind: type[Op]) -> Rule:
 
     def rule(net: _Net, operator: Operator) -> Node:
         x = net.nodes[operator.inputs[0]]
-        rank = len(x.shape) + 1
-        axes = {axis % rank for axis in net.file.integers(operator.inputs[1]) or ()}
-        if not x.shape or axes != set(range(1, rank - 1)):
+        if not are_all_places(net.file.integers(operator.inputs[1]) or (), x.shape):
             return net.unknown(operator, x, reason="it does not reduce all places of a map")
         keep = operator.read("ReducerOptions").KeepDims()
         own: dict[str, Any] = {"keep_axes": True} if keep else {}
@@ -634,21 +627,21 @@ def _binary(kind: type[Op], table: str) -> Rule:
         constants = [index for index in (first, second) if net.file.is_constant(index)]
         if not maps or not constants:
             return net.unknown(operator, *(net.nodes[index] for index in maps))
-        return _with_constant(net, operator, maps[0], constants[0], fused)
+        return _with_constant(net, operator, kind, maps[0], constants[0], fused)
 
     return rule
 
 
-def _with_constant(net: _Net, operator: Operator, x: int, constant: int, fused: int) -> Made:
+def _with_constant(
+    net: _Net, operator: Operator, kind: type[Op], x: int, constant: int, fused: int
+) -> Made:
     """Add a map with a constant: a learned factor for each channel, or numbers of the op's own."""
     node, shape = net.nodes[x], net.tensor(constant).shape or ()
     size = prod(shape)
-    kind = operator.kind
-    is_first = operator.inputs[0] == constant
     channels = node.shape[-1] if node.shape else 0
     if size not in {1, channels} or (size > 1 and shape[-1] != size):
         return net.unknown(operator, node, reason="its constant differs from place to place")
-    if kind == "MUL" and size > 1:
+    if kind is Multiply and size > 1:
         if not fused and _sum_follows(net, operator, channels):
             net.waiting[operator.outputs[0]] = partial(_scaled, net, node, constant)
             return None
@@ -657,23 +650,10 @@ def _with_constant(net: _Net, operator: Operator, x: int, constant: int, fused: 
     if size > MOST_WRITTEN:
         return net.unknown(operator, node, reason="archspec has no op of an offset alone")
     values = [float(value) for value in net.file.values(constant).ravel()]
-    ones = [1.0] * len(values)
-    pairs: dict[str, tuple[list[float], list[float]]] = {
-        "ADD": (ones, values),
-        "MUL": (values, [0.0] * len(values)),
-    }
-    if kind == "SUB":
-        pairs["SUB"] = (
-            ([-1.0] * len(values), values) if is_first else (ones, [-value for value in values])
-        )
-    if kind == "DIV" and not is_first and all(values):
-        pairs["DIV"] = ([1 / value for value in values], [0.0] * len(values))
-    if kind not in pairs:
+    own = rescaling(kind, values, is_first=operator.inputs[0] == constant)
+    if own is None:
         return net.unknown(operator, node, reason="archspec has no such op with a constant")
-    scale, offset = (
-        numbers[0] if len({*numbers}) == 1 else tuple(numbers) for numbers in pairs[kind]
-    )
-    return net.add(operator, Rescale, node, fused=fused, scale=scale, offset=offset)
+    return net.add(operator, Rescale, node, fused=fused, **own)
 
 
 def _sum_follows(net: _Net, operator: Operator, channels: int) -> bool:
@@ -711,19 +691,12 @@ def concatenation(net: _Net, operator: Operator) -> Node:
     inputs = [net.nodes[index] for index in operator.inputs if index in net.nodes]
     if len(inputs) < len(operator.inputs):
         return net.unknown(operator, *inputs, reason="one of its inputs is a constant")
-    axis = _axis(options.Axis(), inputs[0])
+    axis = axis_name(options.Axis(), inputs[0].shape)
     if axis is None:
         return net.unknown(operator, *inputs, reason="it joins batches")
     fused = options.FusedActivationFunction()
     own: dict[str, Any] = {} if axis == "channels" else {"axis": axis}
     return net.add(operator, Concat, *inputs, fused=fused, **own)
-
-
-def _axis(axis: int, x: Node) -> str | None:
-    """Return the name of an axis that is counted with the batch; None for the batch."""
-    place = axis + len(x.shape) + 1 if axis < 0 else axis
-    names = names_of_axes(x.shape) if x.shape else ()
-    return names[place - 1] if 1 <= place <= len(names) else None
 
 
 def reshape(net: _Net, operator: Operator) -> Node:
@@ -773,29 +746,24 @@ def tile(net: _Net, operator: Operator) -> Made:
 
 def transpose(net: _Net, operator: Operator) -> Node:
     x, order = net.nodes[operator.inputs[0]], net.file.integers(operator.inputs[1])
-    names = names_of_axes(x.shape) if x.shape else ()
-    if not order or order[0] != 0 or sorted(order) != list(range(len(names) + 1)):
+    to = transposing(order, x.shape)
+    if to is None:
         return net.unknown(operator, x, reason="it moves the batch")
-    if order == sorted(order):
-        return x
-    return net.add(operator, Permute, x, to=tuple(names[place - 1] for place in order[1:]))
+    return x if to == names_of_axes(x.shape) else net.add(operator, Permute, x, to=to)
 
 
 def pad(net: _Net, operator: Operator) -> Node:
     x, amounts = net.nodes[operator.inputs[0]], net.file.integers(operator.inputs[1])
-    if not amounts or len(amounts) != 2 * (len(x.shape) + 1) or any(amounts[:2]):
-        return net.unknown(operator, x, reason="its amounts are not in the file")
-    pairs = list(zip(amounts[::2], amounts[1::2], strict=True))[1:]
-    mode: dict[str, Any] = {}
+    mode = ""
     if operator.kind == "MIRROR_PAD":
         if operator.read("MirrorPadOptions").Mode() != 0:
             return net.unknown(operator, x, reason="it repeats the border")
-        mode = {"mode": "reflect"}
-    if pairs[-1] == (0, 0):
-        return net.add(operator, Pad, x, amount=tuple(pairs[:-1]), **mode)
-    if any(map(any, pairs[:-1])) or pairs[-1][0] or mode:
-        return net.unknown(operator, x, reason="it pads channels before or beside places")
-    return net.add(operator, PadChannels, x, to=x.shape.channels + pairs[-1][1])
+        mode = "reflect"
+    made = padding(x.shape, amounts, mode)
+    if isinstance(made, str):
+        return net.unknown(operator, x, reason=made)
+    kind, arguments = made
+    return net.add(operator, kind, x, **arguments)
 
 
 def strided_slice(net: _Net, operator: Operator) -> Node:
@@ -831,7 +799,7 @@ def _cut(
 
 def split(net: _Net, operator: Operator) -> Made:
     x, axes = net.nodes[operator.inputs[1]], net.file.integers(operator.inputs[0])
-    axis = _axis(axes[0], x) if axes else None
+    axis = axis_name(axes[0], x.shape) if axes else None
     count = len(operator.outputs)
     if axis is None:
         return [net.unknown(operator, x, output=n) for n in range(count)]
@@ -855,7 +823,7 @@ def split(net: _Net, operator: Operator) -> Made:
 def _resize(method: str, table: str) -> Rule:
     def rule(net: _Net, operator: Operator) -> Node:
         x, to = net.nodes[operator.inputs[0]], net.file.integers(operator.inputs[1])
-        if not to or len(x.shape) != 3:
+        if to is None or len(to) != 2 or len(x.shape) != 3:
             return net.unknown(operator, x, reason="its size is computed as the model runs")
         options = operator.read(table)
         if not options.HalfPixelCenters():
@@ -863,11 +831,8 @@ def _resize(method: str, table: str) -> Rule:
                 "A resize of the file places its pixels otherwise (align_corners, or pixels from "
                 "0 on); archspec's has their centres at halves."
             )
-        exact = all(b % a == 0 for a, b in zip(x.shape.spatial, to, strict=True))
-        if exact and method == "nearest":
-            factor = tuple(b // a for a, b in zip(x.shape.spatial, to, strict=True))
-            return net.add(operator, Upsample, x, factor=_one(factor))
-        return net.add(operator, Resize, x, to=_one(tuple(to)), method=method)
+        kind, arguments = resizing(x.shape, to, method)
+        return net.add(operator, kind, x, **arguments)
 
     return rule
 
