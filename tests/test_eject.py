@@ -61,6 +61,17 @@ def test_each_module_is_imported_in_one_line_those_of_python_first():
     ]
 
 
+def test_no_network_is_called_like_a_class_in_its_source():
+    text = """
+    name: pad
+    input: [32, 32, 3]
+    layers: [{max_pool: {size: 3, stride: 2, padding: 1}}]
+    """
+    source = eject(spec_of(text), style="subclassed")
+    classes = [line for line in source.splitlines() if line.startswith("class ")]
+    assert classes == ["class Pad(layers.Layer):", "class PadNetwork(keras.Model):"]
+
+
 def test_layers_in_a_row_are_a_list():
     assert """\
         for layer in self.stages:

@@ -26,6 +26,7 @@ from archspec.eject.program import (
     If,
     Item,
     Merged,
+    Program,
     SameShape,
     Statement,
     Symbol,
@@ -50,6 +51,27 @@ def identifier(text: str, taken: Iterable[str] = ()) -> str:
     while f"{name}_{number}" in used:
         number += 1
     return f"{name}_{number}"
+
+
+def name_classes(program: Program, taken: Iterable[str]) -> str:
+    """Name a program's functions as classes; return a name for the class of the whole network."""
+    used = {*taken}
+    title = _camel(program.name) or "Network"
+    title += "Network" if title in used else ""
+    used.add(title)
+    for function in program.functions:
+        name = _camel(function.name)
+        while name in used:
+            name += "Block"
+        function.name = name
+        used.add(name)
+    return title
+
+
+def _camel(name: str) -> str:
+    words = [each for each in re.split(r"[^A-Za-z0-9]+", name) if each]
+    text = "".join(word[0].upper() + word[1:] for word in words)
+    return f"Net{text}" if text[:1].isdigit() else text
 
 
 def name_symbols(body: Sequence[Statement], parameters: Sequence[Symbol], depth: int = 0) -> None:

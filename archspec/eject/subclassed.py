@@ -10,9 +10,10 @@ from typing import Final
 
 from archspec.eject.chains import UnrollError, is_chain, is_row
 from archspec.eject.keras_writer import KerasWriter
+from archspec.eject.layer_sources import table
 from archspec.eject.layout import INDENT, Brackets, Code, Joined, lines
 from archspec.eject.levels import expression_of
-from archspec.eject.naming import RESERVED
+from archspec.eject.naming import RESERVED, name_classes
 from archspec.eject.program import (
     Alias,
     Append,
@@ -144,14 +145,7 @@ class SubclassedWriter(KerasWriter):
 
     def __init__(self, program: Program, graph: Graph) -> None:
         super().__init__(program, graph)
-        self.title = _camel(program.name)
-        taken = {self.title, *self.own}
-        for function in program.functions:
-            name = _camel(function.name)
-            while name in taken:
-                name += "Block"
-            function.name = name
-            taken.add(name)
+        self.title = name_classes(program, {*table(), "Any"})
         self.attributes: dict[int | str, str] = {}
         """The attribute of each layer or list of layers, by the statement's identity; of a layer
         that is applied several times by its path."""
@@ -486,9 +480,3 @@ def _local(name: Expression) -> Expression:
         text = "".join(str(each.value) for each in kept if isinstance(each, Constant))
         return Constant(text or "layer")
     return Text(tuple(kept))
-
-
-def _camel(name: str) -> str:
-    words = [each for each in re.split(r"[^A-Za-z0-9]+", name) if each]
-    text = "".join(word[0].upper() + word[1:] for word in words)
-    return f"Net{text}" if not text or text[0].isdigit() else text

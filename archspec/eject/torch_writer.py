@@ -11,6 +11,7 @@ from typing import Any, Final
 from archspec.eject.chains import UnrollError, is_chain
 from archspec.eject.keras_writer import KerasWriter, given, is_value
 from archspec.eject.layout import INDENT, WIDTH, Brackets, Code, Joined, flat, lines
+from archspec.eject.naming import name_classes
 from archspec.eject.program import (
     Alias,
     Append,
@@ -128,16 +129,7 @@ class TorchWriter(KerasWriter):
         super().__init__(program, graph)
         for function in program.functions:
             function.parameters.sort(key=lambda each: each.name != "in_channels")
-        self.title = _camel(program.name) or "Network"
-        if self.title in part_names():
-            self.title += "Network"
-        taken = {self.title, *part_names(), "Module", "Tensor"}
-        for function in program.functions:
-            name = _camel(function.name)
-            while name in taken:
-                name += "Block"
-            function.name = name
-            taken.add(name)
+        self.title = name_classes(program, {*part_names(), "Module", "Tensor"})
 
     # The program.
 
@@ -756,12 +748,6 @@ def _split(code: Brackets, depth: int = 0, end: str = "") -> list[str]:
     """Return code on one line if it fits, else an item a line."""
     fits = len(flat(code)) + len(end) + len(INDENT) * depth <= WIDTH
     return lines(replace(code, one_a_line=not fits), depth, end=end)
-
-
-def _camel(name: str) -> str:
-    words = [each for each in re.split(r"[^A-Za-z0-9]+", name) if each]
-    text = "".join(word[0].upper() + word[1:] for word in words)
-    return f"Net{text}" if text[:1].isdigit() else text
 
 
 def _plural(word: str) -> str:
