@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from typing import TypeVar
 
 from archspec.eject.program import Alias, Apply, Call, For, If, Operand, Statement, Value
 from archspec.errors import Portable
@@ -14,6 +16,25 @@ class UnrollError(Portable):
     def __init__(self, starts: Sequence[str]) -> None:
         super().__init__(starts)
         self.starts = starts
+
+
+_Result = TypeVar("_Result")
+
+
+def without_loops(write: Callable[[AbstractSet[str]], _Result]) -> _Result:
+    """Return what a function writes, called again without the loops that it refuses.
+
+    Args:
+        write: Writes a program, given the paths at which no loop may begin.
+    """
+    unrolled: set[str] = set()
+    while True:
+        try:
+            return write(unrolled)
+        except UnrollError as error:
+            if unrolled.issuperset(error.starts):
+                raise
+            unrolled.update(error.starts)
 
 
 def _any(_: Apply) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Set as AbstractSet
 from functools import cache
 from os import PathLike
 from typing import NamedTuple
 
 from archspec.compile.expand import expand
 from archspec.eject.abstracting import program_of
-from archspec.eject.chains import UnrollError
+from archspec.eject.chains import without_loops
 from archspec.eject.keras_layers import tidied
 from archspec.eject.keras_training import training
 from archspec.eject.keras_writer import KerasWriter
@@ -112,18 +113,13 @@ def ejected(
     if recipe is not None and known is not None:
         weights = {name: each.loss_weight for name, each in known.document.heads.items()}
         script = training(recipe, graph, layers_of, weights)
-    unrolled: set[str] = set()
-    while True:
+
+    def write(unrolled: AbstractSet[str]) -> str:
         shapes = style == "functional"
         program = program_of(graph, layers_of, shapes=shapes, unrolled=unrolled)
-        try:
-            source = STYLES[style](program, graph).source(about_lines(graph, about), script)
-        except UnrollError as error:
-            if unrolled.issuperset(error.starts):
-                raise
-            unrolled.update(error.starts)
-        else:
-            return Ejected(source, script.notes if script else [])
+        return STYLES[style](program, graph).source(about_lines(graph, about), script)
+
+    return Ejected(without_loops(write), script.notes if script else [])
 
 
 STYLES = {

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from archspec.eject.abstracting import program_of
-from archspec.eject.chains import UnrollError
+from archspec.eject.chains import without_loops
 from archspec.eject.program import Program
 from archspec.eject.torch_layers import Torch
 from archspec.eject.torch_writer import TorchWriter
@@ -33,13 +34,10 @@ def written(graph: Graph, about: Sequence[str]) -> Written:
         UsageError: A step has no counterpart that this writer knows; the message names it.
     """
     torch = Torch(graph)
-    unrolled: set[str] = set()
-    while True:
+
+    def write(unrolled: AbstractSet[str]) -> Written:
         program = program_of(graph, torch.layers_of, shapes=False, unrolled=unrolled)
         writer = TorchWriter(program, graph, torch)
-        try:
-            return Written(program, writer, torch, writer.module_source(about))
-        except UnrollError as error:
-            if unrolled.issuperset(error.starts):
-                raise
-            unrolled.update(error.starts)
+        return Written(program, writer, torch, writer.module_source(about))
+
+    return without_loops(write)
