@@ -166,19 +166,12 @@ class KerasWriter(PythonWriter):
 
     def function(self, function: Function) -> list[str]:
         """Return the lines of a function."""
-        required = [each for each in function.parameters if each not in self.common]
-        optional = [each for each in function.parameters if each in self.common]
+        named = [each for each in function.parameters if each.role == "name"]
+        others = [each for each in function.parameters if each.role != "name"]
         names: list[Code] = [self.tensor(value.name) for value in function.inputs]
-        names += [
-            f"{each.name}: {self.annotation(each)}" for each in required if each.role != "name"
-        ]
-        if optional or any(each.role == "name" for each in required):
-            names.append("*")
-        names += [
-            f"{each.name}: {self.annotation(each)} = {literal(self.common[each])}"
-            for each in optional
-        ]
-        names += [f"{each.name}: str" for each in required if each.role == "name"]
+        names += self.declared(others)
+        names += ["*"] if named and "*" not in names else []
+        names += [f"{each.name}: str" for each in named]
         result, last = self.result(function)
         signature = Brackets(f"def {function.name}(", names, one_a_line=True)
         head = lines(signature, 0, end=f" -> {result}:")
@@ -187,6 +180,19 @@ class KerasWriter(PythonWriter):
             *self.docstring(function),
             *self.body(function.body, 1),
             *last,
+        ]
+
+    def declared(self, parameters: Sequence[Symbol]) -> list[Code]:
+        """Return the declarations of parameters; those with a default are given by name alone."""
+        required = [each for each in parameters if each not in self.common]
+        optional = [each for each in parameters if each in self.common]
+        return [
+            *(f"{each.name}: {self.annotation(each)}" for each in required),
+            *(["*"] if optional else []),
+            *(
+                f"{each.name}: {self.annotation(each)} = {literal(self.common[each])}"
+                for each in optional
+            ),
         ]
 
     def tensor(self, name: str) -> str:

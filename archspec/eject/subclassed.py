@@ -166,16 +166,7 @@ class SubclassedWriter(KerasWriter):
 
     def function(self, function: Function) -> list[str]:
         parameters = [each for each in function.parameters if each.role != "name"]
-        required = [each for each in parameters if each not in self.common]
-        optional = [each for each in parameters if each in self.common]
-        names: list[Code] = ["self"]
-        names += [f"{each.name}: {self.annotation(each)}" for each in required]
-        names += ["*"] if optional else []
-        names += [
-            f"{each.name}: {self.annotation(each)} = {literal(self.common[each])}"
-            for each in optional
-        ]
-        names.append("**options: Any")
+        names: list[Code] = ["self", *self.declared(parameters), "**options: Any"]
         self.prefixes = [f"{layer_name(path)}-" for path in function.paths]
         self._begin(function.body, parameters)
         result, last = self.result(function)

@@ -242,16 +242,7 @@ class TorchWriter(KerasWriter):
             if len(values) > 1:
                 kind = f"tuple[{', '.join([kind] * len(values))}]"
             last = [f"{INDENT * 2}return {result}"]
-        required = [each for each in parameters if each not in self.common]
-        optional = [each for each in parameters if each in self.common]
-        names: list[Code] = ["self"]
-        names += [f"{each.name}: {self.annotation(each)}" for each in required]
-        names += ["*"] if optional else []
-        names += [
-            f"{each.name}: {self.annotation(each)} = {literal(self.common[each])}"
-            for each in optional
-        ]
-        signature = Brackets("def __init__(", names)
+        signature = Brackets("def __init__(", ["self", *self.declared(parameters)])
         kept = [f"{INDENT * 2}self.{self._keeper(each)} = {each.name}" for each in here.kept]
         head = lines(signature, 1, end=" -> None:")
         call: list[Code] = ["self", *(f"{each}: torch.Tensor" for each in inputs)]
