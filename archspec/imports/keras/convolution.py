@@ -8,7 +8,7 @@ from typing import Any, Final
 from archspec.graph.graph import Node
 from archspec.imports.keras import own, quantized
 from archspec.imports.keras.activation import activated
-from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError, padded, window
+from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError, window, window_arguments
 from archspec.ops.convolution import (
     Convolution,
     DepthwiseConvolution,
@@ -25,7 +25,7 @@ def conv(layer: KerasLayer) -> Node:
     op = Convolution(
         filters=config["filters"],
         groups=config.get("groups", 1),
-        **_window_arguments(layer, config["kernel_size"]),
+        **window_arguments(layer),
         **own.bank(config, "kernel_initializer"),
     )
     return activated(layer, layer.add(op))
@@ -36,7 +36,7 @@ def depthwise_conv(layer: KerasLayer) -> Node:
     config = layer.config
     op = DepthwiseConvolution(
         multiplier=config.get("depth_multiplier", 1),
-        **_window_arguments(layer, config["kernel_size"]),
+        **window_arguments(layer),
         **own.bank(config, "depthwise_initializer"),
     )
     return activated(layer, layer.add(op))
@@ -45,7 +45,7 @@ def depthwise_conv(layer: KerasLayer) -> Node:
 def separable_conv(layer: KerasLayer) -> Node:
     """Add SeparableConv1D or SeparableConv2D: a depthwise convolution, then one of 1x1."""
     config, stored = layer.config, layer.stored
-    arguments = _window_arguments(layer, config["kernel_size"]) | {"bias": False}
+    arguments = window_arguments(layer) | {"bias": False}
     op = DepthwiseConvolution(multiplier=config.get("depth_multiplier", 1), **arguments)
     x = layer.add(op, part="depthwise", stored=None if stored is None else stored[:1])
     pointwise = Convolution(
@@ -77,7 +77,7 @@ def local_conv(layer: KerasLayer) -> Node:
     config = layer.config
     if config.get("implementation", 1) != 1:
         raise UnlikeError("its kernel is stored as a sparse matrix")
-    arguments = _window_arguments(layer, config["kernel_size"])
+    arguments = window_arguments(layer)
     return activated(layer, layer.add(LocalConv(filters=config["filters"], **arguments)))
 
 
@@ -120,22 +120,6 @@ def embedding(layer: KerasLayer) -> Node:
     config = layer.config
     op = Embedding(words=config["input_dim"], filters=config["output_dim"], **layer.trainable)
     return layer.add(op)
-
-
-def _window_arguments(layer: KerasLayer, size: Any) -> dict[str, Any]:
-    """Return the arguments that all convolutions have."""
-    config, rank = layer.config, layer.shape.rank
-    padding: Any = config.get("padding", "valid")
-    if layer.padding is not None and padding == "valid":
-        padding = padded(layer.padding)
-    return {
-        "kernel": window(size, rank),
-        "stride": window(config.get("strides", 1), rank),
-        "dilation": window(config.get("dilation_rate", 1), rank),
-        "padding": padding,
-        "bias": config.get("use_bias", True),
-        **layer.trainable,
-    }
 
 
 def _is_set(value: Any) -> bool:

@@ -299,6 +299,22 @@ def window(value: Any, rank: int | None = None) -> Any:
     return int(value)
 
 
+def window_arguments(layer: KerasLayer) -> dict[str, Any]:
+    """Return the arguments that all convolutions have."""
+    config, rank = layer.config, layer.shape.rank
+    padding: Any = config.get("padding", "valid")
+    if layer.padding is not None and padding == "valid":
+        padding = padded(layer.padding)
+    return {
+        "kernel": window(config["kernel_size"], rank),
+        "stride": window(config.get("strides", 1), rank),
+        "dilation": window(config.get("dilation_rate", 1), rank),
+        "padding": padding,
+        "bias": config.get("use_bias", True),
+        **layer.trainable,
+    }
+
+
 def sides(value: Any, rank: int) -> tuple[tuple[int, int], ...]:
     """Return amounts before and after each axis, as Keras's padding and cropping layers say them.
 

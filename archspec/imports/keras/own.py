@@ -12,9 +12,9 @@ from archspec.imports.keras.layer import (
     KerasLayer,
     Padding,
     UnlikeError,
-    padded,
     simplest,
     window,
+    window_arguments,
 )
 from archspec.imports.keras.pooling import open_padding
 from archspec.ops import functions
@@ -160,13 +160,13 @@ def blur_pooling(layer: KerasLayer) -> Node:
 
 def local_conv(layer: KerasLayer) -> Node:
     """Add LocalConv."""
-    return layer.add(LocalConv(filters=layer.config["filters"], **_window_arguments(layer)))
+    return layer.add(LocalConv(filters=layer.config["filters"], **window_arguments(layer)))
 
 
 def structured_conv(layer: KerasLayer) -> Node:
     """Add StructuredConv: what no convolution of Keras does."""
     config = layer.config
-    arguments = _window_arguments(layer) | bank(config, "kernel_initializer")
+    arguments = window_arguments(layer) | bank(config, "kernel_initializer")
     if config.get("multiplier") is not None:
         return layer.add(DepthwiseConvolution(multiplier=config["multiplier"], **arguments))
     connections = config.get("connections")
@@ -177,18 +177,6 @@ def structured_conv(layer: KerasLayer) -> Node:
     return layer.add(
         Convolution(filters=config["filters"], groups=config.get("groups", 1), **arguments)
     )
-
-
-def _window_arguments(layer: KerasLayer) -> dict[str, Any]:
-    config, rank = layer.config, layer.shape.rank
-    return {
-        "kernel": window(config["kernel_size"], rank),
-        "stride": window(config["strides"], rank),
-        "dilation": window(config["dilation_rate"], rank),
-        "bias": config.get("use_bias", True),
-        "padding": "valid" if layer.padding is None else padded(layer.padding),
-        **layer.trainable,
-    }
 
 
 def bank(config: Mapping[str, Any], name: str) -> dict[str, Any]:
