@@ -11,7 +11,12 @@ from math import prod
 from typing import Any, Final, NamedTuple
 
 from archspec.errors import UsageError
-from archspec.imports.keras.config import Config, Extents
+from archspec.imports.keras.config import (
+    SMALLEST_DEVIATION,
+    Config,
+    Extents,
+    numbers_in,
+)
 from archspec.keras_model.kerasconfig import size_of
 from archspec.keras_model.matching import (
     INPUT,
@@ -30,9 +35,6 @@ SCALED_SUM: Final = "CustomScaleLayer"
 
 SCALING: Final = CONSTANTS | {SCALED_SUM}
 """Layers whose configuration has constants by which values are scaled."""
-
-SMALLEST: Final = 1e-7
-"""Smallest deviation by which Keras divides."""
 
 REORDERING: Final = frozenset({"Permute"})
 """Layers that matter to what follows though they have one input and no weights."""
@@ -209,7 +211,7 @@ def normalization(name: str, mean: Any, variance: Any) -> Constant:
     """Return the constants of a layer that normalizes images, from numbers, lists or arrays."""
     means, variances = _alike(mean, variance)
     return Constant(
-        name, means, tuple(max(max(value, 0.0) ** 0.5, SMALLEST) for value in variances)
+        name, means, tuple(max(max(value, 0.0) ** 0.5, SMALLEST_DEVIATION) for value in variances)
     )
 
 
@@ -219,25 +221,12 @@ def _over(a: float, b: float) -> float:
 
 def _alike(a: Any, b: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return two lists of numbers of one length; one number is repeated."""
-    first, second = _numbers(a), _numbers(b)
+    first, second = tuple(numbers_in(a)), tuple(numbers_in(b))
     longest = max(len(first), len(second))
     return (
         first * longest if len(first) == 1 else first,
         second * longest if len(second) == 1 else second,
     )
-
-
-def _numbers(values: Any) -> tuple[float, ...]:
-    """Return all numbers of a nested list, an array, or a variable."""
-    if isinstance(values, Mapping):  # a NumPy array, as Keras writes it
-        values = values["config"]["value"]
-    if hasattr(values, "shape"):
-        import numpy as np  # noqa: PLC0415
-
-        values = np.asarray(values).ravel().tolist()
-    if isinstance(values, (list, tuple)):
-        return tuple(number for value in values for number in _numbers(value))
-    return (float(values),)
 
 
 def unknown(name: str) -> str:

@@ -193,6 +193,24 @@ def _tensors(value: Any) -> Iterator[Reference]:
             yield from _tensors(each)
 
 
+SMALLEST_DEVIATION: Final = 1e-7
+"""Smallest deviation by which Keras's Normalization divides."""
+
+
+def numbers_in(value: Any) -> list[float]:
+    """Return all numbers of a nested list, of an array as Keras writes it, or of an array."""
+    if isinstance(value, Mapping):
+        config = value.get("config")
+        return numbers_in(config["value"] if isinstance(config, Mapping) else value["value"])
+    if hasattr(value, "shape"):
+        import numpy as np  # noqa: PLC0415
+
+        value = np.asarray(value).ravel().tolist()
+    if isinstance(value, (list, tuple)):
+        return [number for each in value for number in numbers_in(each)]
+    return [float(value)]
+
+
 def family_of(kind: str) -> str:
     """Return a class's name without its number of axes: `Conv` of `Conv2D`."""
     return re.sub(r"[123]D(?=Transpose$|$)", "", kind)

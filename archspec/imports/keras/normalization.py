@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from archspec.graph.graph import Node
+from archspec.imports.keras.config import SMALLEST_DEVIATION, numbers_in
 from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError
 from archspec.ops.elementwise import Rescale, Scale
 from archspec.ops.normalization import (
@@ -109,15 +110,15 @@ def normalization(layer: KerasLayer) -> Node:
         kept = (channels, channels, ())
     known = mean is not None and variance is not None
     if not known and len(arrays) > 1:
-        mean, variance = arrays[0][1][()].ravel().tolist(), arrays[1][1][()].ravel().tolist()
+        mean, variance = numbers_in(arrays[0][1]), numbers_in(arrays[1][1])
         known = True
     if not known:
         layer.model.note(f"The mean and the variance of {layer.name} are not in the file.")
         mean, variance = 0.0, 1.0
-    means, deviations = _numbers(mean), [max(v, 0.0) ** 0.5 for v in _numbers(variance)]
+    means, deviations = numbers_in(mean), [max(v, 0.0) ** 0.5 for v in numbers_in(variance)]
     longest = max(len(means), len(deviations))
     means, deviations = (each * longest if len(each) == 1 else each for each in (means, deviations))
-    deviations = [max(deviation, SMALLEST) for deviation in deviations]
+    deviations = [max(deviation, SMALLEST_DEVIATION) for deviation in deviations]
     if config.get("invert"):
         scales, offsets = deviations, means
     else:
@@ -125,10 +126,6 @@ def normalization(layer: KerasLayer) -> Node:
         offsets = [-m / d for m, d in zip(means, deviations, strict=True)]
     op = Standardization(scale=_one(scales), offset=_one(offsets), kept=kept)
     return layer.add(op)
-
-
-SMALLEST: Final = 1e-7
-"""Smallest deviation by which Keras divides."""
 
 
 def layer_scale(layer: KerasLayer) -> Node:
@@ -139,21 +136,11 @@ def layer_scale(layer: KerasLayer) -> Node:
 
 def constants(value: Any) -> Any:
     """Return a constant of a configuration, or one for each channel."""
-    return _one(_numbers(value))
+    return _one(numbers_in(value))
 
 
 def _one(values: list[float]) -> Any:
     return values[0] if len(set(values)) == 1 else tuple(values)
-
-
-def _numbers(value: Any) -> list[float]:
-    """Return all numbers of a nested list, or of an array as Keras writes it."""
-    if isinstance(value, Mapping):
-        config = value.get("config")
-        return _numbers(config["value"] if isinstance(config, Mapping) else value["value"])
-    if isinstance(value, (list, tuple)):
-        return [number for each in value for number in _numbers(each)]
-    return [float(value)]
 
 
 def _along_channels(layer: KerasLayer, axis: Any) -> None:
