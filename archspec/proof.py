@@ -184,7 +184,8 @@ def _proved(spec: Spec, engine: str | None) -> Proved:
     try:
         # Bytes are claimed for the recipe: with a wrong one, those claims are not checked.
         costs = report(spec, batch=1, dtype="float32", optimizer="adam") if wrong else report(spec)
-        costs = replace(costs, engine=engine)
+        if engine is not None:
+            costs = replace(costs, engine=engine)
         checks = costs.checks
     except SpecError as error:
         wrong += error.diagnostics
