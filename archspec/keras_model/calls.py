@@ -1,4 +1,4 @@
-"""Calls of a Keras model's layers: one for each tensor that a layer makes in the model.
+"""Calls of a Keras model and of its layers: what goes in and what comes out, by name or by tensor.
 
 A layer whose weights are shared is called several times. Keras tells its calls apart by attributes
 that are not public; they are read here alone.
