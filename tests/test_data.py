@@ -466,7 +466,7 @@ def test_a_pattern_that_might_never_end_is_refused(pattern, message):
     ],
 )
 def test_usual_patterns_are_taken(pattern):
-    DataRecipe(source="folder", path="photos", group=pattern)
+    assert DataRecipe(source="folder", path="photos", group=pattern).group == pattern
 
 
 # Images that change under a run

@@ -121,7 +121,8 @@ def test_a_file_is_read_without_being_loaded(keras, monkeypatch):
         monkeypatch.setattr(place, "load_model", None)
         monkeypatch.setattr(keras.Model, "load_weights", None)
     for name in ("net-2.12.keras", "net-3.0.5.keras"):
-        copy(FILES / name, build(spec_of(NET.replace("HIDDEN", HIDDEN["convolutions"]))))
+        copied = copy(FILES / name, build(spec_of(NET.replace("HIDDEN", HIDDEN["convolutions"]))))
+        assert copied.layers
 
 
 def without_names(path: Path) -> Path:
