@@ -88,7 +88,7 @@ def measure(name: str, size: int = ODD) -> Outcome:
 
 
 def row(name: str) -> str:
-    """Return the row of a network in the table of docs/importing.md."""
+    """Return the row of a network."""
     outcome = measure(name)
     table = "equal" if outcome.is_same_table else "**not equal**"
     if outcome.constants:
