@@ -287,7 +287,7 @@ REFUSED = [
     ("a: \0", "file", (1, 4), "U+0000", "UTF-8"),
     ("a: \ud800", "file", (1, 4), "U+D800", "UTF-8"),
     (b"a: b\nc: \xff\n", "file", (2, 4), "not UTF-8", "UTF-8"),
-    (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "file", (1, 1), "not UTF-8", ""),
+    (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "file", (1, 1), "not UTF-8", "no model file"),
     ("a: 1".encode("utf-16"), "file", (1, 1), "not UTF-8", "UTF-8"),
     ("# " + "x" * 2**20, "limit", None, "1 MiB", ""),
     (b"#" * 5_000_000, "limit", None, "1 MiB", ""),

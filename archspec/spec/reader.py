@@ -192,9 +192,10 @@ class Reader:
         self.lines = tuple(LINE_BREAK.split(text))
         if invalid is not None:
             span = _span_at(text, invalid)
-            self.stop(
-                Diagnostic("file", "this is not UTF-8 text", span, help="save the file as UTF-8")
-            )
+            help_ = "save the file as UTF-8"
+            if "\0" in text and not raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                help_ = "a spec is text, and no model file that archspec reads begins like this"
+            self.stop(Diagnostic("file", "this is not UTF-8 text", span, help=help_))
         if match := _NOT_TEXT.search(text):
             message = f"the character U+{ord(match[0]):04X} is not allowed in a spec"
             span = _span_at(text, match.start())
