@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from archspec.arguments import wrong
 from archspec.atomic import save
 from archspec.decompile.decompiler import Decompiled, decompiled
 from archspec.decompile.meaning import as_kind
 from archspec.display import Displayed
+from archspec.errors import UsageError
 from archspec.graph.graph import Graph
-from archspec.imports.loading import load
+from archspec.imports.loading import is_model_file, load
 from archspec.imports.model import ImportedModel
 from archspec.spec.document import Spec, choose, validate
 from archspec.spec.source import parse
@@ -120,9 +120,13 @@ def import_model(model: ImportedModel | str | os.PathLike[str], *, name: str = "
         >>> archspec.import_model("runs/lenet5-1/best.keras").save("net.yaml")
     """
     if not isinstance(model, ImportedModel):
-        loaded = load(model)
+        # A file of another kind is not parsed as a spec, whose faults would mislead.
+        loaded = None if os.path.isfile(model) and not is_model_file(model) else load(model)  # noqa: PTH113
         if not isinstance(loaded, ImportedModel):
-            raise wrong("model", os.fspath(model), "a model file", "; it is a spec already")
+            raise UsageError(
+                f"`archspec.import_model(...)` needs a model file, and {os.fspath(model)} is not one: "
+                "it is a spec already, or of a format that archspec does not read"
+            )
         model = loaded
     made = decompiled(model.graph, name or model.name, [*_comment(model)])
     return ImportedSpec(made.text, model, made)
