@@ -124,8 +124,8 @@ def import_model(model: ImportedModel | str | os.PathLike[str], *, name: str = "
         loaded = None if os.path.isfile(model) and not is_model_file(model) else load(model)  # noqa: PTH113
         if not isinstance(loaded, ImportedModel):
             raise UsageError(
-                f"`archspec.import_model(...)` needs a model file, and {os.fspath(model)} is not one: "
-                "it is a spec already, or of a format that archspec does not read"
+                f"{os.fspath(model)} is not a model file: it is a spec already, or of a format "
+                "that archspec does not read"
             )
         model = loaded
     made = decompiled(model.graph, name or model.name, [*_comment(model)])
