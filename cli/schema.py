@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .options import Option, format_option
-from .output import as_json, write
+from .output import as_json, check_outputs, echo, write
 
 
 @click.command(name="schema")
@@ -16,7 +16,7 @@ from .output import as_json, write
     cls=Option,
     aliases={"--output": None},
     metavar="FILE",
-    help="Write to a file instead.",
+    help="Write to a .json file instead.",
 )
 def command(form: str, out: str | None) -> None:  # noqa: ARG001  (JSON is all there is)
     """Print the JSON Schema of specs, for editors.
@@ -28,6 +28,9 @@ def command(form: str, out: str | None) -> None:  # noqa: ARG001  (JSON is all t
     archspec schema -o archspec.json
     # yaml-language-server: $schema=archspec.json
     """
+    check_outputs([out] if out not in (None, "-") else [], (".json",))
     from archspec.json_schema import schema
 
     write(as_json(schema()), out)
+    if out not in (None, "-"):
+        echo(f"wrote {out}", err=True)

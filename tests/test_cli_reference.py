@@ -214,7 +214,7 @@ def test_show_fits_the_terminal():
 
 def test_schema_goes_to_a_file_or_to_standard_output(tmp_path):
     path = tmp_path / "schema.json"
-    assert output("schema", "-o", str(path)) == ""
+    assert run("schema", "-o", str(path)).stderr == f"wrote {path}\n"
     text = path.read_text(encoding="utf-8")
     assert output("schema") == text
     assert json.loads(text)["title"] == "archspec"
@@ -223,8 +223,16 @@ def test_schema_goes_to_a_file_or_to_standard_output(tmp_path):
 def test_a_file_that_cannot_be_written_is_named(tmp_path):
     done = run("schema", "-o", str(tmp_path / "missing" / "schema.json"))
     assert done.returncode == 2
-    assert done.stderr.startswith("error: cannot write ")
-    assert done.stderr.endswith("No such file or directory\n")
+    assert done.stderr.endswith(f"schema.json: there is no folder {tmp_path / 'missing'}\n")
+
+
+def test_the_schema_does_not_replace_a_spec(tmp_path):
+    spec = tmp_path / "mine.yaml"
+    spec.write_text("name: mine\n", encoding="utf-8")
+    done = run("schema", "-o", str(spec))
+    assert done.returncode == 2
+    assert "the suffix says what to write: .json" in done.stderr
+    assert spec.read_text(encoding="utf-8") == "name: mine\n"
 
 
 # What all commands share
