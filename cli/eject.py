@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from .options import Option, load_spec, spec_options
-from .output import tell, write
+from .output import check_outputs, echo, tell, write
 
 
 @click.command("eject")
@@ -75,8 +75,8 @@ def command(
 
     from archspec.eject.ejecting import ejected
 
-    if out is not None and Path(out).suffix != ".py":
-        raise click.BadParameter(f"{out} is not a .py file", param_hint="-o")
+    if out is not None:
+        check_outputs([out], (".py",))
     if weights is not None and (framework != "torch" or out is None):
         raise click.BadParameter(
             "it goes with --framework torch and -o; Keras's source reads the file itself, by "
@@ -84,6 +84,7 @@ def command(
             param_hint="--weights",
         )
     network = load_spec(spec, variant, settings)
+    written = [out] if out is not None else []
     source, notes = ejected(network, style=style, train=train, framework=framework)
     if weights is not None and out is not None:
         import numpy as np
@@ -94,5 +95,8 @@ def command(
         arrays = torch_weights(network, weights)
         with saving(Path(out).with_suffix(".npz")) as path:
             np.savez(path, **arrays)
+        written.append(str(Path(out).with_suffix(".npz")))
     write(source if out else source.removesuffix("\n"), out)
+    for path in written:
+        echo(f"wrote {path}", err=True)
     tell(notes)
