@@ -193,7 +193,7 @@ class Reader:
         if invalid is not None:
             span = _span_at(text, invalid)
             help_ = "save the file as UTF-8"
-            if "\0" in text and not raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            if "\0" in text and not text.startswith("\ufffd\ufffd"):  # the mark of UTF-16
                 help_ = "a spec is text, and no model file that archspec reads begins like this"
             self.stop(Diagnostic("file", "this is not UTF-8 text", span, help=help_))
         if match := _NOT_TEXT.search(text):
