@@ -93,8 +93,8 @@ def command(
         from archspec.eject.torch_weights import torch_weights
 
         arrays = torch_weights(network, weights)
-        with saving(Path(out).with_suffix(".npz")) as path:
-            np.savez(path, **arrays)
+        with saving(Path(out).with_suffix(".npz")) as partial:
+            np.savez(partial, **arrays)
         written.append(str(Path(out).with_suffix(".npz")))
     write(source if out else source.removesuffix("\n"), out)
     for path in written:
