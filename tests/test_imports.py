@@ -17,6 +17,7 @@ from archspec.ops.convolution import Convolution, FullyConnected
 from archspec.ops.merge import Concat
 from archspec.ops.op import Weight
 from archspec.render.formulas import formulas
+from archspec.render.report import value
 
 
 def builder(**inputs: tuple[int | None, ...]) -> ModelBuilder:
@@ -251,6 +252,30 @@ def test_a_drawn_table_lists_unknown_layers_by_their_types():
         ["Foo"],
         ["Bar"],
     ]
+
+
+def test_what_unknown_layers_see_of_the_input_is_unknown():
+    b = builder()
+    conv = Convolution(filters=4, kernel=3, padding="same")
+    x = b.add(conv, b.inputs["image"], name="conv", type_name="Conv2D")
+    seen = b.add(
+        FullyConnected(units=2),
+        b.add(Flatten(), x, name="flat", type_name=""),
+        name="fc",
+        type_name="Dense",
+    )
+    x = b.unknown("Foo", x, name="foo", reason="it is not known", declared=(8, 8, 4))
+    x = b.add(conv, x, name="last", type_name="Conv2D")
+    costs = archspec.report(b.finish({"y": x, "z": seen}))
+    fields = {row.path: str(value("field", row, costs)) for row in costs.rows()}
+    assert fields == {
+        "image": "1",
+        "conv": "3",
+        "flat": "all",
+        "fc": "all",
+        "foo": "?",
+        "last": "?",
+    }
 
 
 def test_totals_of_an_open_input_are_formulas_and_unknown():

@@ -151,6 +151,17 @@ class Report(Displayed):
         """The layers of a model file that archspec does not know."""
         return () if self.model is None else self.model.unknown_nodes
 
+    @cached_property
+    def behind_unknown(self) -> frozenset[int]:
+        """The nodes of which nobody can say how much of the input they see: unknown layers, and
+        all that read them.
+        """
+        behind = {node.index for node in self.unknown}
+        for node in self.graph.nodes if behind else ():
+            if not behind.isdisjoint(node.inputs):
+                behind.add(node.index)
+        return frozenset(behind)
+
     def lacking(self, figure: str) -> tuple[Node, ...]:
         """Return the unknown layers without which a figure is only a part of itself.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from archspec.cost.report import Report, Row
 from archspec.errors import UsageError, suggestion
+from archspec.ops.atleast import UNKNOWN
 from archspec.render.amounts import PrintedExtents, byte_size, extents, thousands
 from archspec.render.summary import UNBROKEN, Fact, facts
 from archspec.render.table import GAP, NARROWEST_PAGE, PAGE, Column, PrintedTable, Style
@@ -142,10 +143,10 @@ def value(name: str, row: Row, report: Report) -> Any:
             return str(row.shape)
         case "memory":
             return _activation_bytes(row.activations, report)
-        case "field":
-            return "all" if row.field is None else PrintedExtents(row.field.size)
-        case "stride":
-            return "all" if row.field is None else PrintedExtents(row.field.stride)
+        case "field" | "stride":
+            if row.field is None:
+                return UNKNOWN if row.stop - 1 in report.behind_unknown else "all"
+            return PrintedExtents(row.field.size if name == "field" else row.field.stride)
     return getattr(row, name)
 
 

@@ -532,7 +532,9 @@ const archspec = (() => {
   /* Return the receptive field drawn on the input, to scale, and a sentence about it. */
   function receptive(row) {
     if (!row.reach || !data.extent.length) {
-      return [make("p", {}, "Each value sees the whole input.")];
+      return [make("p", {}, row.field === "?"
+        ? "An unknown layer stands before: nobody can say what a value sees of the input."
+        : "Each value sees the whole input.")];
     }
     const two = list => list.length > 1 ? [list[0], list[1]] : [null, list[0]];
     const [height, width] = two(data.extent), [high, wide] = two(row.reach[0]);
