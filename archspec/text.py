@@ -1,9 +1,10 @@
-"""Text that is safe to print, and a few values as people read them."""
+"""Text that is safe to print, a few values as people read them, and names that are free."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from itertools import chain, count
 from typing import Any, Final
 
 MAX_TEXT: Final = 2_000
@@ -95,6 +96,21 @@ def _inert(cell: Any) -> Any:
         return cell
     text = cell.replace("\r", "\\r")  # which `csv` does not quote, and readers take for a new line
     return f"'{text}" if text.startswith(FORMULA) and not _NUMBER.fullmatch(text) else text
+
+
+def free_name(
+    name: str, is_taken: Callable[[str], bool], *, mark: str = "_", first: int = 2
+) -> str:
+    """Return a name, or the first one with a number behind it, that is not taken.
+
+    Args:
+        name: The name.
+        is_taken: Whether something else has a name.
+        mark: Text between the name and the number.
+        first: The first number that is tried.
+    """
+    numbered = (f"{name}{mark}{number}" for number in count(first))
+    return next(each for each in chain([name], numbered) if not is_taken(each))
 
 
 def counted(number: int, noun: str) -> str:

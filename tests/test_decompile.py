@@ -19,9 +19,10 @@ from archspec.decompile.running import open_runner
 from archspec.decompile.weighted import compare_outputs
 from archspec.imports.building import ModelBuilder
 from archspec.ops.arrangement import Reshape, Slice
-from archspec.ops.convolution import FullyConnected
+from archspec.ops.convolution import Convolution, FullyConnected
 from archspec.ops.elementwise import Activate
-from archspec.ops.merge import Concat, MatMul
+from archspec.ops.merge import Concat, MatMul, Multiply
+from archspec.ops.pooling import GlobalAvgPool, MaxPool
 from archspec.spec.bundled import bundled
 from archspec.spec.loading import load, networks
 
@@ -144,6 +145,30 @@ def test_steps_that_stand_apart_become_a_block_with_arguments():
         "  - module: 12",
         "  - module: 16",
     ]
+
+
+def test_a_block_of_layers_with_long_names_has_a_name_that_a_spec_may_have():
+    b = ModelBuilder("net.onnx", {"image": (32, 32, 4)}, name="net", format_name="ONNX")
+    x = b.inputs["image"]
+    before = (), (MaxPool(size=2),), (Activate(function="relu"), MaxPool(size=2))
+    for number, (width, ops) in enumerate(zip((8, 12, 16), before, strict=True)):
+        for place, op in enumerate((Convolution(filters=width, kernel=3), *ops)):
+            x = b.add(op, x, name=f"a{number}_{place}", type_name="")
+        y = x
+        for place, op in enumerate(
+            (
+                GlobalAvgPool(),
+                Reshape(to=(1, 1, width)),
+                Convolution(filters=width // 4, kernel=1),
+                Convolution(filters=width, kernel=1),
+            )
+        ):
+            name = f"{'tower' * 20}_{number}_{place}"
+            y = b.add(op, y, name=name, type_name="")
+        x = b.add(Multiply(), x, y, name=f"{'tower' * 20}_{number}_m", type_name="Mul")
+    text = decompiled(b.finish({"out": x}).graph).text
+    (name,) = re.findall(r"\nblocks:\n  (\w+):", text)
+    assert len(name) <= 64
 
 
 def test_neighbours_are_a_loop_and_no_block():

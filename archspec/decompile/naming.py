@@ -11,6 +11,7 @@ from archspec.compile import catalog
 from archspec.decompile.steps import PREVIOUS, Step
 from archspec.decompile.view import View
 from archspec.spec.document import name_problem
+from archspec.text import free_name
 
 IMAGE: Final = "image"
 """Name of the only input of a network some of whose inner steps read it."""
@@ -158,10 +159,7 @@ class Naming:
 
     def _free(self, name: str) -> str:
         """Return a name that nothing else has, nor gets by itself."""
-        base, free, number = name, name, 0
-        while free in self._taken or not is_free(free):
-            number += 1
-            free = f"{base}_{number}"
+        free = free_name(name, lambda each: each in self._taken or not is_free(each), first=1)
         self._taken.add(free)
         return free
 
@@ -185,16 +183,21 @@ def is_free(name: str) -> bool:
 
 def spec_name(name: str, instead: str) -> str:
     """Return a name as a spec may have it; `instead` where nothing of it is left."""
-    tidy = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")[:LONGEST]
+    tidy = _tidy(name)
     if tidy[:1].isdigit():
-        tidy = f"{instead}_{tidy}"
+        tidy = f"{instead}_{tidy}"[:LONGEST]
     return tidy if tidy and name_problem(tidy, "it") is None else instead
+
+
+def _tidy(name: str, longest: int = LONGEST) -> str:
+    """Return a name in letters and digits, with an underscore for everything else."""
+    return re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")[:longest]
 
 
 @lru_cache(maxsize=16_384)
 def suited(name: str) -> str:
     """Return a layer's name as the language can carry it; empty for one that says nothing."""
-    tidy = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")[:LONGEST]
+    tidy = _tidy(name)
     made = _NUMBERED.fullmatch(tidy)
     return "" if not tidy or (made and made[1] in _MADE) or not is_free(tidy) else tidy
 
@@ -218,14 +221,10 @@ def block_name(places: Sequence[Sequence[str]], taken: Container[str]) -> str:
     """
     words = _shared_words([each for names in places for each in names])
     words = words or _shared_words([names[-1] for names in places if names])
-    name = "_".join(words) if len("_".join(words)) > 1 else "module"
-    base = name if is_free(name) and suited(name) else f"{name}_block"
-    base = base if suited(base) else "module"
-    free, number = base, 1
-    while free in taken:
-        number += 1
-        free = f"{base}_{number}"
-    return free
+    name = _tidy("_".join(words), LONGEST - len("_block"))
+    name = name if len(name) > 1 else "module"
+    base = name if suited(name) else f"{name}_block"
+    return free_name(base if suited(base) else "module", taken.__contains__)
 
 
 def _shared_words(names: Sequence[str]) -> list[str]:

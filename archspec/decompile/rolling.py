@@ -17,6 +17,7 @@ from archspec.decompile.steps import (
     plain,
 )
 from archspec.spec.document import name_problem
+from archspec.text import free_name
 
 LONGEST_PERIOD = 24
 """Largest number of steps in a round of a loop."""
@@ -358,15 +359,11 @@ class Alike:
         return Expression(self._known[key])
 
     def _variable(self, name: str) -> str:
-        free, number = name, 1
-        while (
-            free in self.lists
-            or free in self._inner
-            or name_problem(free, "a variable", variable=True)
-        ):
-            number += 1
-            free = f"{name}{number}"
-        return free
+        def is_taken(name: str) -> bool:
+            problem = name_problem(name, "a variable", variable=True)
+            return name in self.lists or name in self._inner or problem is not None
+
+        return free_name(name, is_taken, mark="")
 
     def named(self, body: list[Step]) -> dict[str, list[Any]]:
         """Return the lists of a loop; multiples of another are computed in `body` instead."""

@@ -37,6 +37,7 @@ from archspec.eject.program import (
 from archspec.eject.recording import Construction
 from archspec.errors import Portable
 from archspec.ops.shape import Shape
+from archspec.text import free_name
 
 INCOMING: Final = frozenset({"in_channels", "in_features", "channels"})
 """Arguments that say what comes in. Other arguments tell it only by chance, so it is one itself."""
@@ -449,13 +450,8 @@ class FunctionLevel(Level):
 
     def parameter(self, name: str, values: Sequence[Any]) -> Symbol:
         """Return the parameter of this name, made if there is none."""
-        taken = {symbol.name for symbol in (*self.parameters, *self.fields)}
-        name = re.sub(r"\W", "_", name)
-        number = 2
-        base = name
-        while name in taken or name == "name":
-            name = f"{base}{number}"
-            number += 1
+        taken = {"name", *(symbol.name for symbol in (*self.parameters, *self.fields))}
+        name = free_name(re.sub(r"\W", "_", name), taken.__contains__, mark="")
         symbol = Symbol(name, tuple(values))
         self.parameters.append(symbol)
         return symbol

@@ -35,6 +35,7 @@ from archspec.eject.program import (
     parts,
     statements,
 )
+from archspec.text import free_name
 
 RESERVED = frozenset({*keyword.kwlist, *dir(builtins), "keras", "layers", "ops", "math", "np"})
 """Names that no variable may have."""
@@ -45,12 +46,7 @@ def identifier(text: str, taken: Iterable[str] = ()) -> str:
     name = re.sub(r"\W", "_", text).strip("_") or "y"
     name = f"_{name}" if name[0].isdigit() else name
     used = {*taken, *RESERVED}
-    if name not in used:
-        return name
-    number = 2
-    while f"{name}_{number}" in used:
-        number += 1
-    return f"{name}_{number}"
+    return free_name(name, used.__contains__)
 
 
 def name_classes(program: Program, taken: Iterable[str]) -> str:

@@ -34,6 +34,7 @@ from archspec.eject.program import (
 from archspec.eject.python import literal
 from archspec.eject.recording import layer_name
 from archspec.graph.graph import Graph
+from archspec.text import free_name
 
 # fmt: off
 TAKEN: Final = frozenset(
@@ -277,11 +278,8 @@ class SubclassedWriter(KerasWriter):
                 word = re.sub(r"_.*", "", re.sub(r"\d+", "", word)).strip("_") or "layer"
                 word += "" if word.endswith("s") else "s"
             word = f"{word}_layers" if iskeyword(word) else word
-            name, number = word, 2
-            while name in taken:
-                name, number = f"{word}_{number}", number + 1
-            taken.add(name)
-            self.attributes[key] = name
+            self.attributes[key] = free_name(word, taken.__contains__)
+            taken.add(self.attributes[key])
 
     def _word(self, statement: Statement, *, last: bool = False) -> str:
         if isinstance(statement, For):

@@ -35,6 +35,7 @@ from archspec.eject.python import import_lines, literal
 from archspec.eject.torch_layers import FIRST, PLAIN, Torch, to_first
 from archspec.eject.torch_parts_table import own_parts, part_names
 from archspec.graph.graph import Graph
+from archspec.text import free_name
 
 _CONV: Final = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "bias": True}
 _POOL: Final = {"stride": None, "padding": 0, "ceil_mode": False}
@@ -288,9 +289,7 @@ class TorchWriter(KerasWriter):
                 here.attributes[id(statement)] = self._free(word)
 
     def _free(self, word: str) -> str:
-        name, number = word, 2
-        while name in self.here.taken:
-            name, number = f"{word}{number}", number + 1
+        name = free_name(word, self.here.taken.__contains__, mark="")
         self.here.taken.add(name)
         return name
 
