@@ -644,9 +644,7 @@ _PLAIN = (int, float, str, tuple, type(None))
 
 
 def _argument(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(map(_argument, value))
-    if isinstance(value, tuple):
+    if isinstance(value, (list, tuple)):
         return tuple(map(_argument, value))
     if isinstance(value, dict):
         return {key: _argument(each) for key, each in value.items()}

@@ -10,6 +10,7 @@ uses, whatever it may be.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any, Final
@@ -84,7 +85,7 @@ def _single(values: Iterable[Any]) -> Any:
     return HOLE
 
 
-class Level:
+class Level(ABC):
     """The base of levels."""
 
     def __init__(self, size: int) -> None:
@@ -110,9 +111,9 @@ class Level:
         found = self.find(values, hint, prefer=prefer)
         return self.made_up(values, hint) if found is None else found
 
+    @abstractmethod
     def made_up(self, values: Sequence[Any], hint: str) -> Any:
         """Return a new parameter or variable with these values."""
-        raise NotImplementedError
 
     def find(
         self, values: Sequence[Any], hint: str, *, prefer: Sequence[Symbol] = ()
@@ -508,16 +509,15 @@ class LoopLevel(Level):
     def counter(self, values: Sequence[Any]) -> Expression | None:
         if _fits(values, self.index.values):
             return self.index
-        for expression, other in ((self.index, self.index.values),):
-            known = [(v, o) for v, o in zip(values, other, strict=True) if v is not HOLE]
-            steps = {v - o for v, o in known}
-            if len(steps) == 1:
-                (step,) = steps
-                operator = "+" if step > 0 else "-"
-                return Arithmetic(operator, expression, Constant(abs(step)))
-            sums = {v + o for v, o in known}
-            if len(sums) == 1:
-                return Arithmetic("-", Constant(sums.pop()), expression)
+        pairs = zip(values, self.index.values, strict=True)
+        known = [(value, number) for value, number in pairs if value is not HOLE]
+        steps = {value - number for value, number in known}
+        if len(steps) == 1:
+            (step,) = steps
+            return Arithmetic("+" if step > 0 else "-", self.index, Constant(abs(step)))
+        sums = {value + number for value, number in known}
+        if len(sums) == 1:
+            return Arithmetic("-", Constant(sums.pop()), self.index)
         lifted = self.lifted(values)
         if lifted is not None:
             return self.around.counter(lifted)
