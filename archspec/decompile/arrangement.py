@@ -10,7 +10,7 @@ from typing import Any
 from archspec.decompile.meaning import is_commutative
 from archspec.decompile.naming import suited
 from archspec.decompile.recognition import Unit
-from archspec.decompile.steps import PREVIOUS, Step, every_argument, plain
+from archspec.decompile.steps import PREVIOUS, Step, default_of, every_argument, plain
 from archspec.decompile.view import View
 from archspec.ops.merge import Merge
 from archspec.ops.op import Op
@@ -144,9 +144,8 @@ class Arrangement:
 
     def _has_defaults(self, op: Op) -> bool:
         given = self._defaults.get(op.kind, {})
-        fields = type(op).model_fields
         return all(
-            value == (given[name] if name in given else fields[name].default)
+            value == (given[name] if name in given else default_of(type(op), name))
             for name, value in op.model_dump().items()
         )
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
-from archspec.blocks.normalized import NORMS
-from archspec.decompile.proposals import activation_of
+from archspec.decompile.proposals import ACTIVATIONS, WORDS, activation_of
+from archspec.decompile.steps import default_of
 from archspec.decompile.view import View
 from archspec.ops.convolution import Convolution
-from archspec.ops.elementwise import Activate, DropPath, Glu, PRelu
+from archspec.ops.elementwise import DropPath
 
 Defaults: TypeAlias = Mapping[str, Mapping[str, Any]]
 """Values of arguments, by kind and name."""
-
-_WORDS: Final = {cls: word for word, cls in NORMS.items()}
 
 
 def common_arguments(view: View) -> dict[str, dict[str, Any]]:
@@ -23,7 +21,7 @@ def common_arguments(view: View) -> dict[str, dict[str, Any]]:
     defaults: dict[str, dict[str, Any]] = {}
     counts: dict[tuple[str, str], Counter[Any]] = {}
     for place in view.places:
-        if isinstance(place.op, (*_WORDS, DropPath)):
+        if isinstance(place.op, (*WORDS, DropPath)):
             for name, value in place.op.model_dump().items():
                 if not type(place.op).model_fields[name].is_required():
                     counts.setdefault((place.op.kind, name), Counter())[value] += 1
@@ -32,7 +30,7 @@ def common_arguments(view: View) -> dict[str, dict[str, Any]]:
     known = {place.op.kind: type(place.op) for place in view.places}
     for (kind, name), values in counts.items():
         value, _ = values.most_common(1)[0]
-        if value != known[kind].model_fields[name].get_default(call_default_factory=True):
+        if value != default_of(known[kind], name):
             defaults.setdefault(kind, {})[name] = value
     return defaults
 
@@ -49,9 +47,9 @@ def convolution_defaults(view: View) -> dict[str, Any]:
         after = place
         while view.is_inner(after.index):
             after = view.places[view.readers[after.index][0]]
-            if isinstance(after.op, tuple(_WORDS)) and norm is None:
-                norm = _WORDS[type(after.op)]
-            elif isinstance(after.op, (Activate, PRelu, Glu)):
+            if isinstance(after.op, tuple(WORDS)) and norm is None:
+                norm = WORDS[type(after.op)]
+            elif isinstance(after.op, ACTIVATIONS):
                 activation = activation_of(after.op)
                 break
             else:

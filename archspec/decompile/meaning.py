@@ -13,7 +13,7 @@ from archspec.ops.convolution import TransposedConvolution
 from archspec.ops.elementwise import Activate
 from archspec.ops.fields import per_axis, per_side
 from archspec.ops.functions import FUNCTIONS, Function
-from archspec.ops.merge import AbsoluteDifference, Add, Max, Mean, Merge, Min, Multiply
+from archspec.ops.merge import AbsoluteDifference, Add, Max, Mean, Min, Multiply
 from archspec.ops.op import Op
 from archspec.ops.paths import Join
 from archspec.ops.pooling import AvgPool
@@ -107,8 +107,3 @@ def meaning(op: Op, inputs: tuple[Shape, ...]) -> Hashable:
     elif isinstance(op, Reshape):
         values["to"] = op.output_shape(inputs[0])
     return type(op), tuple(repr(whole(value)) for value in values.values()), inputs
-
-
-def is_merge(op: Op) -> bool:
-    """Return whether an op joins two inputs or more, as `branches` can."""
-    return isinstance(op, Merge)

@@ -29,6 +29,7 @@ from archspec.blocks.squeeze_excitation import SqueezeExcitation
 from archspec.blocks.transformer import Transformer
 from archspec.blocks.transition import Transition
 from archspec.blocks.transposed_conv import TransposedConv
+from archspec.decompile.steps import default_of
 from archspec.decompile.view import Place, View
 from archspec.element import ArgumentProblems, Element
 from archspec.ops.arrangement import PadChannels, Reshape
@@ -39,7 +40,7 @@ from archspec.ops.convolution import (
     FullyConnected,
     TransposedConvolution,
 )
-from archspec.ops.elementwise import Activate, Dropout, DropPath, Glu, PRelu, Scale
+from archspec.ops.elementwise import Activate, Dropout, DropPath, Scale
 from archspec.ops.merge import Add, Concat, MatMul, Mean, Multiply
 from archspec.ops.normalization import LayerNorm
 from archspec.ops.op import Op
@@ -50,10 +51,13 @@ from archspec.ops.shuffles import Roll
 Proposal: TypeAlias = tuple[Element, tuple[int, ...]]
 """A block, and the nodes that it reads."""
 
-_ACTIVATIONS = (Activate, PRelu, Glu)
+ACTIVATIONS: tuple[Any, ...] = (Activate, *OPS.values())
+"""Ops that an argument `activation` may add."""
+
+WORDS = {cls: word for word, cls in NORMS.items()}
+"""The word for each op that an argument `norm` may add."""
+
 _NORMS: tuple[Any, ...] = tuple(NORMS.values())
-_WORDS = {cls: word for word, cls in NORMS.items()}
-_KERNELS = (Convolution, DepthwiseConvolution, TransposedConvolution, FullyConnected)
 
 LONGEST = 400
 """Largest number of nodes that a guess looks at."""
@@ -94,10 +98,10 @@ def _layer(view: View, last: Place, kinds: Any = Convolution) -> _Layer | None:
     for number, place in enumerate(view.chain(last)):
         if isinstance(place.op, kinds):
             return _Layer(place, norm, activation, dropout, last)
-        if isinstance(place.op, _ACTIVATIONS) and number == 0:
+        if isinstance(place.op, ACTIVATIONS) and number == 0:
             activation = activation_of(place.op)
         elif isinstance(place.op, _NORMS) and norm is None and not dropout:
-            norm = _WORDS[type(place.op)]
+            norm = WORDS[type(place.op)]
         elif isinstance(place.op, Dropout) and not dropout:
             dropout = place.op.rate
         else:
@@ -108,7 +112,7 @@ def _layer(view: View, last: Place, kinds: Any = Convolution) -> _Layer | None:
 def _made(cls: type[Element], **arguments: Any) -> Iterator[Any]:
     """Yield an element with all its arguments said; nothing where they do not suit it."""
     every = {
-        name: field.get_default(call_default_factory=True)
+        name: default_of(cls, name)
         for name, field in cls.model_fields.items()
         if not field.is_required()
     }
@@ -161,12 +165,12 @@ def _norm_first(view: View, last: Place) -> Iterator[Proposal]:
     op = place.op
     norm = activation = None
     before = next(chain, None)
-    if before and isinstance(before.op, _ACTIVATIONS):
+    if before and isinstance(before.op, ACTIVATIONS):
         activation = activation_of(before.op)
         before = next(chain, None)
     if before is None or not isinstance(before.op, _NORMS):
         return
-    norm = _WORDS[type(before.op)]
+    norm = WORDS[type(before.op)]
     x = view.places[before.inputs[0]]
     if isinstance(x.op, Convolution) and view.is_inner(x.index):
         return
@@ -212,7 +216,7 @@ def patchify(view: View, last: Place) -> Iterator[Proposal]:
     norm = None
     place: Place | None = last
     if isinstance(last.op, _NORMS):
-        norm, place = _WORDS[type(last.op)], view.before(last)
+        norm, place = WORDS[type(last.op)], view.before(last)
     if place is None or not isinstance(place.op, Reshape):
         return
     convolution = view.before(place)
@@ -238,15 +242,10 @@ def mlpconv(view: View, last: Place) -> Iterator[Proposal]:
         return
     given = _fields(layers[0].op, MlpConv) | {
         "filters": tuple(layer.op.filters for layer in layers),
-        "activation": last_activation(layers),
+        "activation": layers[-1].activation,
     }
     for element in _made(MlpConv, **given):
         yield element, (layers[0].x,)
-
-
-def last_activation(layers: list[_Layer]) -> Any:
-    """Return the activation of the last of some layers."""
-    return layers[-1].activation
 
 
 def squeeze_excitation(view: View, last: Place) -> Iterator[Proposal]:
@@ -334,14 +333,14 @@ def residual(view: View, last: Place) -> Iterator[Proposal]:
     if short is None or main is None:
         return
     convs = main.of(Convolution)
-    norms, activations = main.of(*_NORMS), main.of(*_ACTIVATIONS)
+    norms, activations = main.of(*_NORMS), main.of(*ACTIVATIONS)
     if len(convs) not in (2, 3) or len(short.of(Convolution)) > 1:
         return
     given: dict[str, Any] = {
         "style": "basic" if len(convs) == 2 else "bottleneck",
         "order": "conv-norm-act" if post else "norm-act-conv",
         "bias": _residual_bias([conv.bias for conv in convs]),
-        "norm": _WORDS[type(norms[0])] if norms else "batch",
+        "norm": WORDS[type(norms[0])] if norms else "batch",
         "gate": main.gate,
         "gate_on": "3x3" if main.gate and main.gated == 2 < len(convs) else "branch",
     }
@@ -447,13 +446,13 @@ def inverted_residual(view: View, last: Place) -> Iterator[Proposal]:
 def _is_activated(view: View, last: Place) -> bool:
     """Return whether an activation alone reads a node."""
     readers = view.readers[last.index]
-    return len(readers) == 1 and isinstance(view.places[readers[0]].op, _ACTIVATIONS)
+    return len(readers) == 1 and isinstance(view.places[readers[0]].op, ACTIVATIONS)
 
 
 def _gated_layer(view: View, last: Place, kinds: Any) -> _Layer | None:
     """Return a layer at whose end a gate reads, too."""
     before = view.before(last)
-    if not isinstance(last.op, _ACTIVATIONS) or before is None:
+    if not isinstance(last.op, ACTIVATIONS) or before is None:
         return _layer(view, last, kinds)
     layer = _layer(view, before, kinds)
     return layer and layer._replace(activation=activation_of(last.op), last=last)
@@ -496,7 +495,7 @@ def dense(view: View, last: Place) -> Iterator[Proposal]:
     if not units:
         return
     way = _Branch(steps, None, 0)
-    convs, activations, drops = way.of(Convolution), way.of(*_ACTIVATIONS), way.of(Dropout)
+    convs, activations, drops = way.of(Convolution), way.of(*ACTIVATIONS), way.of(Dropout)
     if len(convs) not in (1, 2) or not activations:
         return
     for element in _made(
@@ -515,7 +514,7 @@ def transition(view: View, last: Place) -> Iterator[Proposal]:
     if len(chain) < 4:
         return
     _, convolution, activation, norm = chain
-    if isinstance(convolution.op, Convolution) and isinstance(activation.op, _ACTIVATIONS):
+    if isinstance(convolution.op, Convolution) and isinstance(activation.op, ACTIVATIONS):
         (x,) = norm.inputs
         share = convolution.op.filters / view.places[x].shape.channels
         function = activation_of(activation.op)
@@ -535,7 +534,7 @@ def inception(view: View, last: Place) -> Iterator[Proposal]:
     if [len(each) for each in columns] not in ([1, 2, 2, 1], [1, 1, 1, 0]):
         return
     one, three, five, pool = columns
-    activations = ways[0].of(*_ACTIVATIONS) if ways[0] else []
+    activations = ways[0].of(*ACTIVATIONS) if ways[0] else []
     for element in _made(
         Inception,
         conv1x1=one[0].filters,
@@ -627,7 +626,7 @@ def fractal(view: View, last: Place) -> Iterator[Proposal]:
     while count < 2 ** (columns - 1) and len(way) < LONGEST and view.places[index].inputs:
         place = view.places[index]
         way.append(place)
-        if isinstance(place.op, _ACTIVATIONS) and activation is None:
+        if isinstance(place.op, ACTIVATIONS) and activation is None:
             activation = activation_of(place.op)
         if isinstance(place.op, Dropout):
             dropout = place.op.rate
@@ -762,7 +761,7 @@ def transformer(view: View, last: Place) -> Iterator[Proposal]:
                 break
             if isinstance(inner.op, FullyConnected):
                 fcs.append(inner.op)
-            elif isinstance(inner.op, _ACTIVATIONS):
+            elif isinstance(inner.op, ACTIVATIONS):
                 given["activation"] = activation_of(inner.op)
         given.setdefault("activation", None)
         add = view.places[x]
@@ -797,18 +796,18 @@ PROPOSALS: Final[tuple[tuple[_Propose, tuple[type[Op], ...]], ...]] = (
     (dual_path, (Concat,)),
     (dense, (Concat,)),
     (fractal, (Mean, Join)),
-    (residual, (*_ACTIVATIONS, Add)),
+    (residual, (*ACTIVATIONS, Add)),
     (inverted_residual, (Add, *_NORMS)),
     (inception, (Concat,)),
     (fire, (Add, Concat)),
     (squeeze_excitation, (Multiply,)),
     (transition, (AvgPool,)),
-    (mlpconv, _ACTIVATIONS),
-    (separable_conv, (*_ACTIVATIONS, *_NORMS, Convolution)),
+    (mlpconv, ACTIVATIONS),
+    (separable_conv, (*ACTIVATIONS, *_NORMS, Convolution)),
     (patchify, (Reshape, *_NORMS)),
-    (depthwise_conv, (*_ACTIVATIONS, *_NORMS, DepthwiseConvolution)),
-    (transposed_conv, (*_ACTIVATIONS, *_NORMS, TransposedConvolution)),
-    (fc, (*_ACTIVATIONS, *_NORMS, FullyConnected)),
-    (conv, (*_ACTIVATIONS, *_NORMS, Convolution, Dropout)),
+    (depthwise_conv, (*ACTIVATIONS, *_NORMS, DepthwiseConvolution)),
+    (transposed_conv, (*ACTIVATIONS, *_NORMS, TransposedConvolution)),
+    (fc, (*ACTIVATIONS, *_NORMS, FullyConnected)),
+    (conv, (*ACTIVATIONS, *_NORMS, Convolution, Dropout)),
 )
 """The guesses, larger blocks first, each with the ops at which its block may end."""

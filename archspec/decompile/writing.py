@@ -177,7 +177,7 @@ def scalar(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return re.sub(r"e([+-])0*(\d)", r"e\1\2", repr(value)).replace("e+", "e+")
+        return re.sub(r"e([+-])0*(\d)", r"e\1\2", repr(value))
     if isinstance(value, int):
         return str(value)
     text = str(value)
