@@ -538,6 +538,19 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
         check_target(tmp_path / "nowhere" / "x.onnx")
 
 
+@keras_test
+def test_the_folders_above_a_saved_model_are_made(tmp_path):
+    skip_what_is_not_here("saved")
+    export(model_of(HEADS), tmp_path / "serving" / "heads" / "1")
+    assert (tmp_path / "serving" / "heads" / "1" / "saved_model.pb").is_file()
+
+
+def test_no_folder_is_made_in_a_file(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"there is no folder .*file"):
+        check_target(tmp_path / "file" / "heads" / "1")
+
+
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 @pytest.mark.parametrize("path", ["x.tflite", "saved/"])
 def test_another_backend_that_does_it_is_named(path, backend):

@@ -137,6 +137,7 @@ def export(
     target = Path(path)
     widened = None if form.is_keras else _policy(model)
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".archspec-") as scratch:
             built = Path(scratch, f"model{form.suffix}")
             with _hushed(), deep(MOST_NODES):
@@ -161,10 +162,13 @@ def check_target(path: str | os.PathLike[str], *, force: bool = False) -> Format
     """Return the format of a path; raise `UsageError` if it cannot be written."""
     form = format_of(path)
     target = Path(path)
-    if not target.parent.is_dir():
-        raise UsageError(f"{path}: there is no folder {target.parent}")
-    if not os.access(target.parent, os.W_OK):
-        raise UsageError(f"{path}: nothing can be written to {target.parent}")
+    parent = target.parent
+    if not form.suffix:  # `serving/NAME/1/`, as TensorFlow Serving wants it, is made as a whole
+        parent = next((each for each in target.parents if each.exists()), parent)
+    if not parent.is_dir():
+        raise UsageError(f"{path}: there is no folder {parent}")
+    if not os.access(parent, os.W_OK):
+        raise UsageError(f"{path}: nothing can be written to {parent}")
     if os.path.lexists(target):
         if target.is_dir() and form.suffix:
             raise UsageError(f"{path} is a folder, not a file to replace")
