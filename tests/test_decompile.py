@@ -260,8 +260,13 @@ def test_a_layer_that_archspec_does_not_know_is_named():
     b = ModelBuilder("net.onnx", {"input": (8, 8, 3)}, name="net", format_name="ONNX")
     x = b.add(Activate(function="relu"), b.inputs["input"], name="a", type_name="Relu")
     y = b.unknown("Foo", x, name="strange", reason="archspec has no such layer")
-    with pytest.raises(archspec.UsageError, match=r"a layer of this model: `strange` \(Foo\)"):
-        archspec.import_model(b.finish({"output": y}))
+    code = b.unknown("Lambda", y, name="code", reason="it runs Python code")
+    message = (
+        r"2 layers of this model: `strange` \(Foo\): archspec has no such layer; "
+        r"`code` \(Lambda\): it runs Python code\. "
+    )
+    with pytest.raises(archspec.UsageError, match=message):
+        archspec.import_model(b.finish({"output": code}))
 
 
 def test_names_that_no_spec_has_are_made_fit():

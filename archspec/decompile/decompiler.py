@@ -93,15 +93,14 @@ and blocks of the spec's own for steps that stand apart."""
 
 def _refuse_unknown(graph: Graph) -> None:
     """Raise `UsageError` for a graph with layers that archspec does not know."""
-    unknown = [node for node in graph.nodes if isinstance(node.op, Unknown)]
+    unknown = [(node.name, node.op) for node in graph.nodes if isinstance(node.op, Unknown)]
     if not unknown:
         return
-    first = ", ".join(f"`{node.name}` ({node.op.label})" for node in unknown[:3])
-    more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+    first = "; ".join(f"`{name}` ({op.label}): {op.reason}" for name, op in unknown[:3])
+    more = f"; and {len(unknown) - 3} more" if len(unknown) > 3 else ""
     these = "a layer" if len(unknown) == 1 else f"{len(unknown)} layers"
-    reason = unknown[0].op.reason  # type: ignore[attr-defined]
     raise UsageError(
-        f"a spec cannot say {these} of this model: {first}{more}; {reason}. "
+        f"a spec cannot say {these} of this model: {first}{more}. "
         "`archspec build` shows the table of what is known"
     )
 
