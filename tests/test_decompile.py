@@ -287,7 +287,7 @@ def test_a_keras_model_becomes_a_spec_whose_model_gives_the_same_outputs(tmp_pat
     archspec.build("lenet5").save(file)
     done = CliRunner().invoke(main, ["import", file, "-o", spec, "-o", again, "--verify"])
     assert done.exit_code == 0, done.output
-    assert "the outputs differ by at most 0.0e+00" in done.stderr
+    assert "the outputs are equal on random examples" in done.stderr
     assert archspec.report(spec).totals == archspec.report("lenet5").totals
     assert (
         archspec.import_model(again).text.partition("name:")[2]
