@@ -182,7 +182,7 @@ def test_the_axis_of_a_slice_may_vary():
 def test_an_unknown_framework_is_a_mistake():
     with pytest.raises(UsageError, match="there is no framework `pytorch` here"):
         eject("lenet5", framework="pytorch")
-    with pytest.raises(UsageError, match="`sequential` is for Keras; source of PyTorch"):
+    with pytest.raises(UsageError, match="`style='sequential'` is for Keras; source of PyTorch"):
         eject("lenet5", framework="torch", style="sequential")
 
 

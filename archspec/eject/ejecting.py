@@ -86,8 +86,10 @@ def ejected(
     graph, about = graph_of(known or spec)
     if framework == "torch":
         if style != "functional" or train:
-            what = f"`{'train' if train else style}` is for Keras"
-            raise UsageError(f"{what}; source of PyTorch has the network alone, in one style")
+            what = "`train=True`" if train else f"`style={style!r}`"
+            raise UsageError(
+                f"{what} is for Keras; source of PyTorch has the network alone, in one style"
+            )
         return Ejected(written(graph, about_lines(graph, about)).source, [])
     if train and known is None:
         raise UsageError("a graph has no recipe to train with; give the spec")
