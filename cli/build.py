@@ -20,7 +20,17 @@ from .options import (
     rows_options,
     spec_options,
 )
-from .output import FORMATS, SUFFIXES, as_json, check_outputs, echo, screen, uncollected, write
+from .output import (
+    FORMATS,
+    SUFFIXES,
+    as_json,
+    check_outputs,
+    echo,
+    screen,
+    tell,
+    uncollected,
+    write,
+)
 
 if TYPE_CHECKING:
     from archspec.cost.report import Report
@@ -112,7 +122,7 @@ def command(
     layout: dict[str, Any] = {"depth": depth, "ops": ops, "columns": names}
     with uncollected():
         from archspec.cost.report import report
-        from archspec.imports.loading import as_network
+        from archspec.imports.loading import as_network, is_model_file
 
         loaded = as_network(load_network(spec, variant, settings), inference=inference)
         costs = report(
@@ -138,6 +148,8 @@ def command(
     for path in outputs:
         _write(path, loaded, costs, model, layout)
         echo(f"wrote {path}", err=True)
+        if Path(path).suffix == ".keras" and weights is None and is_model_file(spec):
+            tell([f"its weights are random; `archspec import {spec} -o {path}` keeps the file's"])
 
 
 def _check(

@@ -282,6 +282,14 @@ def test_names_that_no_spec_has_are_made_fit():
 
 
 @pytest.mark.keras
+def test_a_model_that_is_built_from_a_file_says_that_its_weights_are_random(tmp_path):
+    file, again = FILES / "keras" / "first-3.15.1.keras", tmp_path / "again.keras"
+    done = CliRunner().invoke(main, ["build", str(file), "-o", str(again)])
+    assert done.exit_code == 0
+    assert f"random; `archspec import {file} -o {again}` keeps the file's" in done.stderr
+
+
+@pytest.mark.keras
 def test_a_keras_model_becomes_a_spec_whose_model_gives_the_same_outputs(tmp_path):
     file, spec, again = (str(tmp_path / name) for name in ("a.keras", "a.yaml", "b.keras"))
     archspec.build("lenet5").save(file)
