@@ -7,7 +7,7 @@ from struct import Struct
 from typing import Final
 
 from archspec.imports.hdf5.source import UNDEFINED, Source
-from archspec.imports.hdf5.trees import records
+from archspec.imports.hdf5.trees import records, width_of
 
 MOST_NAME: Final = 2**12
 """Bytes of a name."""
@@ -85,7 +85,7 @@ class FractalHeap:
     def __init__(self, source: Source, at: int) -> None:
         self._source = source
         (
-            signature, _, self._id, filters, flags, most, _, huge,
+            signature, _, self._id, filters, _, most, _, huge,
             self._width, self._start, self._largest, bits, _, root, rows,
         ) = _FRACTAL.unpack(source.read(at, _FRACTAL.size))  # fmt: skip
         if signature != b"FRHP" or filters:
@@ -93,7 +93,7 @@ class FractalHeap:
         if not _is_power(self._width, self._start, self._largest) or self._largest < self._start:
             source.refuse("a heap in its HDF5 has blocks of no size")
         self._offset = (bits + 7) // 8
-        self._length = min(_width_of(self._largest), _width_of(most))
+        self._length = min(width_of(self._largest), width_of(most))
         self._direct_rows = _log2(self._largest) - _log2(self._start) + 2
         self._blocks: list[tuple[int, int, int]] = []
         """Offset in the heap, size and address of each block, in their order."""
@@ -108,7 +108,6 @@ class FractalHeap:
                 place, size, number = _HUGE.unpack(record)
                 self._huge[number] = place, size
         self._starts = [block[0] for block in self._blocks]
-        del flags
 
     def get(self, identity: bytes) -> bytes:
         """Return the object that an identifier stands for."""
@@ -163,8 +162,3 @@ def _is_power(*numbers: int) -> bool:
 
 def _log2(number: int) -> int:
     return number.bit_length() - 1
-
-
-def _width_of(number: int) -> int:
-    """Return the bytes that a number up to this one needs, as HDF5 counts them."""
-    return max(_log2(number), 0) // 8 + 1

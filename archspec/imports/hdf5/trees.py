@@ -86,12 +86,12 @@ class _Tree:
         own = (node - _PREFIX) // record
         if own <= 0:
             source.refuse(BAD_TREE)
-        self._width = _width_of(own)
+        self._width = width_of(own)
         """Bytes of the number of records of a node."""
         self._levels = [_Level(own, 0)]
         for level in range(depth):
             most = self._levels[-1].most
-            pointer = 8 + self._width + (_width_of(most) if level else 0)
+            pointer = 8 + self._width + (width_of(most) if level else 0)
             own = (node - _PREFIX - pointer) // (record + pointer)
             if own <= 0:
                 source.refuse(BAD_TREE)
@@ -117,6 +117,6 @@ class _Tree:
                 yield data[6 + index * size : 6 + (index + 1) * size]
 
 
-def _width_of(number: int) -> int:
+def width_of(number: int) -> int:
     """Return the bytes that a number up to this one needs, as HDF5 counts them."""
-    return (number.bit_length() - 1) // 8 + 1
+    return max(number.bit_length() - 1, 0) // 8 + 1
