@@ -74,8 +74,8 @@ class ModelBuilder:
             UsageError: There is no input, or too large a one.
         """
         self.path = str(path)
-        self.notes: list[str] = []
-        """Sentences for `ImportedModel.notes`."""
+        self._notes: dict[str, None] = {}
+        """Sentences for `ImportedModel.notes`, in their order."""
         self.declared: dict[str, Extents] = {}
         self.name = _clean(name) or "model"
         self.format = format_name
@@ -227,8 +227,7 @@ class ModelBuilder:
 
     def note(self, sentence: str) -> None:
         """Add a sentence to the notes, unless it is there."""
-        if sentence not in self.notes:
-            self.notes.append(sentence)
+        self._notes.setdefault(sentence)
 
     def finish(
         self,
@@ -292,7 +291,7 @@ class ModelBuilder:
             self.format,
             graph,
             self.path,
-            tuple(self.notes),
+            tuple(self._notes),
             {name: shape for name, shape in self.declared.items() if name in kept},
             params,
             tuple(input_axes),
