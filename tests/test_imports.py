@@ -58,6 +58,23 @@ def test_a_file_that_would_run_code_is_refused_with_what_to_do(tmp_path):
         archspec.load(path)
 
 
+@pytest.mark.parametrize("name", ["net.keras", "net.onnx", "net.h5"])
+def test_a_pointer_of_git_lfs_is_told_from_a_model(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(UsageError, match=r"a pointer of Git LFS .*: `git lfs pull` fetches"):
+        archspec.load(path)
+
+
+@pytest.mark.parametrize("name", ["net.keras", "net.tflite", "net.pt2"])
+@pytest.mark.parametrize("content", [b"", b"<html>404: not found</html>"])
+def test_a_download_that_failed_is_not_taken_for_a_spec(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="is empty, or text that is not of a model: "):
+        archspec.load(path)
+
+
 @pytest.mark.parametrize("name", ["net.onnx.data", "net.onnx_data"])
 @pytest.mark.parametrize("content", [b"\0\0\x80\x3f", b"AAAA"])
 def test_weights_beside_an_onnx_file_are_not_taken_for_a_spec(tmp_path, name, content):

@@ -57,6 +57,12 @@ CAFFE_WEIGHTS: Final = Format("weights of Caffe", "", "give the .prototxt, which
 ONNX_WEIGHTS: Final = Format(
     "weights of ONNX", "", "give the .onnx beside it, which has the network"
 )
+LFS_POINTER: Final = Format(
+    "a pointer of Git LFS in place of the file", "", "`git lfs pull` fetches the file"
+)
+TEXT: Final = Format(
+    "empty, or text that is not of a model", "", "save or download the model's file again"
+)
 DARKNET_WEIGHTS: Final = Format("weights of Darknet", "", "give the .cfg, which has the network")
 
 BY_SUFFIX: Final = {
@@ -80,6 +86,7 @@ BY_SUFFIX: Final = {
 """The format of each suffix, for bytes that do not tell."""
 
 ZIP: Final = b"PK\x03\x04"
+LFS: Final = b"version https://git-lfs.github.com/spec/"
 HDF5: Final = b"\x89HDF\r\n\x1a\n"
 GRAPH_FILE: Final = ("saved_model.pb", "saved_model.pbtxt")
 
@@ -160,12 +167,15 @@ def _format_of_bytes(head: bytes, path: str) -> Format | None:
         return KERAS
     if head[4:8] == b"TFL3":
         return TFLITE
+    if head.startswith(LFS):
+        return LFS_POINTER
     if head.startswith(b"\x93NUMPY"):
         return NUMPY
     if head.startswith(b"\x80") and head[1:2] in b"\x02\x03\x04\x05":
         return TORCH if by_suffix is TORCH else PICKLE
     if b"\0" not in head and by_suffix not in (ONNX, ONNX_WEIGHTS, SAVED_MODEL, CAFFE_WEIGHTS):
-        return _format_of_text(head) or (by_suffix if by_suffix in (DARKNET, CAFFE) else None)
+        binary = by_suffix in (KERAS, TFLITE, EXPORTED)
+        return _format_of_text(head) or (TEXT if binary else by_suffix)
     if name in GRAPH_FILE or by_suffix is not None:
         return by_suffix
     return ONNX if _ONNX.match(head) else None
