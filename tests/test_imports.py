@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,61 @@ def test_weights_beside_an_onnx_file_are_not_taken_for_a_spec(tmp_path, name, co
     path.write_bytes(content)
     with pytest.raises(UsageError, match=r"give the \.onnx beside it, which has the network"):
         archspec.load(path)
+
+
+GRAPH_DEF = b"\n\x14\n\x05input\x12\x0bPlaceholder\n\x0f\n\x05conv1\x12\x06Conv2D"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("net.pb", GRAPH_DEF, r"TensorFlow 1 .*: `python -m tf2onnx.convert --graphdef"),
+        ("net.mlmodel", b"\x08\x04\x12\x08\n\x05image\0", "Core ML model: give the file that"),
+        ("net.xml", b'<?xml version="1.0"?>\n<net name="n" version="11">', "network of OpenVINO"),
+        ("net.param", b"7767517\n3 3\nInput data 0 1 data\n", "network of ncnn"),
+        ("net", b'\x3c\0\0\0\0\0\0\0{"w": {"dtype": "F32"}}', "weights without a network"),
+        ("net.mat", b"MATLAB 7.3 MAT-file, Platform: GLNXA64", "write `exportONNXNetwork"),
+        ("net.json", b'{"format": "layers-model", "modelTopology": {}}', "TensorFlow.js: give"),
+        ("n-symbol.json", b'{"nodes": [{"op": "null"}], "arg_nodes": [0]}', "mx.onnx.export_model"),
+        ("checkpoint", b'model_checkpoint_path: "model.ckpt"\n', "TensorFlow without a network"),
+        ("net.gz", b"\x1f\x8b\x08\0", "unpack it"),
+    ],
+)
+def test_a_model_that_is_not_read_is_named_with_the_way_out(tmp_path, name, content, message):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=message):
+        archspec.load(path)
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (["checkpoint", "model.ckpt.index", "model.ckpt.data-00000-of-00001"], "a checkpoint"),
+        (["Manifest.json", "Data"], "a Core ML model"),
+        (["config.json", "model.safetensors"], "without a network: in PyTorch, write"),
+    ],
+)
+def test_a_folder_that_is_not_read_is_named_with_the_way_out(tmp_path, files, message):
+    for name in files:
+        (tmp_path / name).touch()
+    with pytest.raises(UsageError, match=message):
+        archspec.load(tmp_path)
+
+
+def test_code_in_an_archive_of_torchscript_is_told_from_a_pickle(tmp_path):
+    for member, message in (("constants.pkl", "jit.load"), ("data.pkl", "torch.export.save")):
+        path = tmp_path / f"{member}.pt"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(f"net/{member}", b"\x80\x02}.")
+        with pytest.raises(UsageError, match=message):
+            archspec.load(path)
+
+
+def test_an_onnx_file_that_is_called_pb_is_no_saved_model(tmp_path):
+    path = tmp_path / "model.pb"
+    path.write_bytes((Path(__file__).parent / "model_files/onnx/shared.onnx").read_bytes())
+    assert archspec.load(path).format.startswith("ONNX")
 
 
 # Joins

@@ -44,11 +44,11 @@ EXPORTED: Final = Format("PyTorch .pt2", "exported")
 DARKNET: Final = Format("Darknet configuration", "darknet", options=("weights",))
 CAFFE: Final = Format("Caffe prototxt", "caffe", options=("input",))
 
-_EXPORT_TORCH: Final = (
-    "in PyTorch, write `torch.export.save(torch.export.export(model, inputs), 'model.pt2')`"
+TORCH: Final = Format(
+    "a PyTorch file, whose pickle runs code when it is opened",
+    "",
+    "in PyTorch, write `torch.export.save(torch.export.export(model, inputs), 'model.pt2')`",
 )
-TORCH: Final = Format("a PyTorch file, whose pickle runs code when it is opened", "", _EXPORT_TORCH)
-SAFETENSORS: Final = Format("weights without a network (safetensors)", "", _EXPORT_TORCH)
 NUMPY: Final = Format("arrays of NumPy, without a network", "", "give the model's file")
 PICKLE: Final = Format(
     "a pickle, which runs code when it is opened", "", "save the model in a format such as .keras"
@@ -81,7 +81,6 @@ BY_SUFFIX: Final = {
     ".pth": TORCH,
     ".caffemodel": CAFFE_WEIGHTS,
     ".weights": DARKNET_WEIGHTS,
-    ".safetensors": SAFETENSORS,
 }
 """The format of each suffix, for bytes that do not tell."""
 
@@ -98,6 +97,8 @@ _NO_COMMENT = re.compile(rb"^[ \t]*(?=[^\s#;])", re.MULTILINE)
 _DARKNET = re.compile(rb"\[\s*(?:net|network)\s*\]", re.IGNORECASE)
 _CAFFE = re.compile(rb"^[ \t]*(?:layers?|input_shape)[ \t]*\{", re.MULTILINE)
 _ONNX = re.compile(rb"\x08[\x01-\x20][\x12\x1a\x22\x28\x32\x3a\x42]", re.DOTALL)
+_NEWER_ONNX = re.compile(rb"\x08[\x03-\x20][\x12\x1a\x22\x28\x32\x3a\x42]", re.DOTALL)
+"""Version 3 or later; a SavedModel begins as version 1 would."""
 
 
 def find_format(path: str | os.PathLike[str]) -> Format | None:
@@ -154,7 +155,10 @@ def read(path: str | os.PathLike[str], format_: Format, **options: Any) -> Impor
 def _format_of_folder(path: Path) -> Format | None:
     if any((path / name).is_file() for name in GRAPH_FILE):
         return SAVED_MODEL
-    return None
+    from archspec.imports.unread import unread_folder  # noqa: PLC0415  (specs are files)
+
+    unread = unread_folder(path)
+    return unread and Format(unread.name, "", unread.instead)
 
 
 def _format_of_bytes(head: bytes, path: str) -> Format | None:
@@ -173,6 +177,13 @@ def _format_of_bytes(head: bytes, path: str) -> Format | None:
         return NUMPY
     if head.startswith(b"\x80") and head[1:2] in b"\x02\x03\x04\x05":
         return TORCH if by_suffix is TORCH else PICKLE
+    if not name.endswith((".yaml", ".yml")):
+        from archspec.imports.unread import unread_file  # noqa: PLC0415  (few specs come here)
+
+        if (unread := unread_file(head, path)) is not None:
+            return Format(unread.name, "", unread.instead)
+    if by_suffix is SAVED_MODEL and name not in GRAPH_FILE and _NEWER_ONNX.match(head):
+        return ONNX
     if b"\0" not in head and by_suffix not in (ONNX, ONNX_WEIGHTS, SAVED_MODEL, CAFFE_WEIGHTS):
         binary = by_suffix in (KERAS, TFLITE, EXPORTED)
         return _format_of_text(head) or (TEXT if binary else by_suffix)
@@ -214,7 +225,11 @@ def _format_of_zip(path: str) -> Format | None:
         re.search(r"(?:^|/)models/[^/]+\.json$", name) for name in names
     ):
         return EXPORTED
-    if last & {"data.pkl", "constants.pkl"}:
+    if "constants.pkl" in last:
+        from archspec.imports.unread import TORCHSCRIPT  # noqa: PLC0415
+
+        return Format(TORCHSCRIPT.name, "", TORCHSCRIPT.instead)
+    if "data.pkl" in last:
         return TORCH
     if last and all(name.endswith(".npy") for name in last):
         return NUMPY
