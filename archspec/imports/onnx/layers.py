@@ -16,14 +16,8 @@ from archspec.imports.building import one_or_each
 from archspec.imports.flattening import in_order
 from archspec.imports.model import ABSENT, BATCH
 from archspec.imports.onnx.folding import axes_of
-from archspec.imports.onnx.source import Constant, Step
-from archspec.imports.onnx.trace import (
-    Trace,
-    Unsupported,
-    Value,
-    Weights,
-    is_one,
-)
+from archspec.imports.onnx.source import Constant, Step, is_one
+from archspec.imports.onnx.trace import Trace, Unsupported, Value, Weights
 from archspec.ops.convolution import (
     Convolution,
     DepthwiseConvolution,
@@ -662,7 +656,7 @@ def dropout(t: Trace, step: Step) -> None:
 
 def passed(t: Trace, step: Step) -> None:
     """Let a step that changes nothing vanish."""
-    t.values[step.outputs[0]] = t.value(step)
+    t.keep(step, t.seen(step))
 
 
 # Norms.

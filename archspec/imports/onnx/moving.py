@@ -15,6 +15,7 @@ from archspec.graph.graph import Node
 from archspec.imports.building import one_or_each
 from archspec.imports.model import ABSENT, BATCH
 from archspec.imports.onnx.folding import (
+    Cut,
     axes_of,
     changed,
     common_dims,
@@ -22,10 +23,12 @@ from archspec.imports.onnx.folding import (
     reshaped_dims,
     split_sizes,
     squeezed_dims,
+    unsqueezed_dims,
 )
 from archspec.imports.onnx.layers import Handler, elementwise, embedding, last, placed
 from archspec.imports.onnx.source import Constant, Step
 from archspec.imports.onnx.trace import Trace, Unsupported, Value
+from archspec.imports.onnx.view import View
 from archspec.ops.arrangement import Crop, Pad, PadChannels, Slice, Upsample
 from archspec.ops.convolution import (
     Convolution,
@@ -48,47 +51,56 @@ FEW: Final = 4
 
 
 def transpose(t: Trace, step: Step) -> None:
-    x = t.value(step)
+    x = t.seen(step)
+    if isinstance(x, Value) and x.joined:
+        x = t.view(step, x)
     order = step.get("perm", []) or list(reversed(range(x.rank)))
     if sorted(order) != list(range(x.rank)):
         raise Unsupported("its axes are not those of its input")
-    t.values[step.outputs[0]] = replace(x, axes=tuple(x.axes[axis] for axis in order))
+    if isinstance(x, View):
+        t.keep(step, x.transposed(order))
+    else:
+        t.keep(step, replace(x, axes=tuple(x.axes[axis] for axis in order)))
 
 
 def reshape(t: Trace, step: Step) -> None:
-    x = t.value(step)
+    x = t.seen(step)
     to = step.attributes.get("shape")
     to = list(to) if to is not None else t.numbers(step, 1, "shape")
     dims = reshaped_dims(x.file_dims, to, step.get("allowzero", 0) == 1)
-    t.values[step.outputs[0]] = t.reshaped(step, x, dims)
+    t.keep(step, t.reshaped(step, x, dims))
 
 
 def flatten(t: Trace, step: Step) -> None:
-    x = t.value(step)
+    x = t.seen(step)
+    dims = x.file_dims
     axis = step.get("axis", 1)
-    axis += x.rank if axis < 0 else 0
-    dims = x.dims
-    t.values[step.outputs[0]] = t.reshaped(step, x, (prod(dims[:axis]), prod(dims[axis:])))
+    axis += len(dims) if axis < 0 else 0
+    t.keep(step, t.reshaped(step, x, (prod(dims[:axis]), prod(dims[axis:]))))
 
 
 def squeeze(t: Trace, step: Step) -> None:
-    x = t.value(step)
+    x = t.seen(step)
     axes = axes_of(step, [None, t.constant(step, 1)])
-    places = {x.at(axis) for axis in axes or ()}
-    if places and not x.joined and all(x.dims[at] == 1 and x.axes[at] != BATCH for at in places):
-        rest = tuple(axis for at, axis in enumerate(x.axes) if at not in places)
-        t.values[step.outputs[0]] = replace(x, axes=rest)
-        return
-    t.values[step.outputs[0]] = t.reshaped(step, x, squeezed_dims(x.dims, axes))
+    if isinstance(x, Value) and not x.joined:
+        places = {x.at(axis) for axis in axes or ()}
+        if places and all(x.dims[at] == 1 and x.axes[at] != BATCH for at in places):
+            rest = tuple(axis for at, axis in enumerate(x.axes) if at not in places)
+            t.keep(step, replace(x, axes=rest))
+            return
+    t.keep(step, t.reshaped(step, x, squeezed_dims(x.file_dims, axes)))
 
 
 def unsqueeze(t: Trace, step: Step) -> None:
-    x = t.value(step)
+    x = t.seen(step)
     axes = axes_of(step, [None, t.constant(step, 1)]) or []
+    if isinstance(x, View) or x.joined:
+        t.keep(step, t.reshaped(step, x, unsqueezed_dims(x.file_dims, axes)))
+        return
     places = {axis % (x.rank + len(axes)) for axis in axes}
     rest = iter(x.axes)
     result = tuple(ABSENT if at in places else next(rest) for at in range(x.rank + len(axes)))
-    t.values[step.outputs[0]] = replace(x, axes=result)
+    t.keep(step, replace(x, axes=result))
 
 
 def expand(t: Trace, step: Step) -> None:
@@ -132,11 +144,15 @@ def tile(t: Trace, step: Step) -> None:
 # Parts.
 
 
-def cut_along(t: Trace, step: Step, x: Value, axis: int, start: int, stop: int) -> Value:
+def cut_along(
+    t: Trace, step: Step, x: Value | View, axis: int, start: int, stop: int
+) -> Value | View:
     """Return the values from one place up to another along an axis of the file."""
     extent = x.dims[axis]
     if start == 0 and stop == extent:
         return x
+    if isinstance(x, View):
+        return t.cut(step, x, axis, start, stop)
     if x.axes[axis] < 0:
         raise Unsupported("it cuts the batch")
     x = t.straight(step, x)
@@ -148,33 +164,54 @@ def cut_along(t: Trace, step: Step, x: Value, axis: int, start: int, stop: int) 
 
 
 def slice_(t: Trace, step: Step) -> None:
-    x = t.value(step)
+    x = t.to_cut(step)
     given = [t.constant(step, place) for place in range(5)]
     cuts = [
         cut
         for cut in cuts_of(step, given, x.dims)
         if (cut.start, cut.stop, cut.step) != (0, x.dims[cut.axis], 1)
     ]
-    if any(cut.step != 1 for cut in cuts):
-        raise Unsupported("it takes every second value, or goes backwards")
-    spatial = [cut for cut in cuts if x.axes[cut.axis] != len(x.node.shape) - 1]
-    if len(spatial) > 1 and len(spatial) == len(cuts):
-        sides = [(0, 0)] * x.node.shape.rank
-        for cut in spatial:
-            place = x.axes[cut.axis]
-            if place < 0:
-                raise Unsupported("it cuts the batch")
-            sides[place] = (cut.start, x.dims[cut.axis] - cut.stop)
-        node = t.add(step, Crop(amount=tuple(sides)), x.node)
-        t.values[step.outputs[0]] = replace(x, node=node)
+    if any(cut.step < 1 for cut in cuts):
+        raise Unsupported("it goes backwards")
+    if isinstance(x, Value) and (op := _crop_of(x, cuts)) is not None:
+        elementwise_on(t, step, x, op)
         return
     for cut in cuts:
-        x = cut_along(t, step, x, cut.axis, cut.start, cut.stop)
-    t.values[step.outputs[0]] = x
+        if cut.step == 1:
+            x = cut_along(t, step, x, cut.axis, cut.start, cut.stop)
+        else:
+            x = _every(t, step, x, cut)
+    t.keep(step, x)
+
+
+def _crop_of(x: Value, cuts: Sequence[Cut]) -> Crop | None:
+    """Return the op that cuts several spatial axes; None for other cuts."""
+    places = [x.axes[cut.axis] for cut in cuts]
+    if len(cuts) < 2 or len(x.node.shape) - 1 in places or any(cut.step != 1 for cut in cuts):
+        return None
+    if min(places) < 0:
+        raise Unsupported("it cuts the batch")
+    sides = [(0, 0)] * x.node.shape.rank
+    for place, cut in zip(places, cuts, strict=True):
+        sides[place] = (cut.start, x.dims[cut.axis] - cut.stop)
+    return Crop(amount=tuple(sides))
+
+
+def _every(t: Trace, step: Step, x: Value | View, cut: Cut) -> Value | View:
+    """Return every second value, or third and so on, along an axis."""
+    view = t.view(step, x)
+    dims, at = view.dims, cut.axis
+    count, rest = divmod(dims[at], cut.step)
+    if rest or cut.start >= cut.step or cut.extent != count:
+        raise Unsupported("it takes every second value, but not to the end")
+    parts = view.reshaped((*dims[:at], count, cut.step, *dims[at + 1 :]))
+    if parts is None:
+        raise Unsupported("it takes every second value of several axes")
+    return without(t.cut(step, parts, at + 1, cut.start, cut.start + 1), at + 1)
 
 
 def split(t: Trace, step: Step) -> None:
-    x = t.value(step)
+    x = t.to_cut(step)
     axis = x.at(step.get("axis", 0))
     sizes = split_sizes(step, t.constant(step, 1), x.dims[axis])
     start = 0
@@ -188,7 +225,7 @@ def gather(t: Trace, step: Step) -> None:
     if t.constant(step, 0) is not None:
         embedding(t, step)
         return
-    x = t.value(step)
+    x = t.to_cut(step)
     index = t.weight(step, 1, "index")
     axis = x.at(step.get("axis", 0))
     values = list(index.values or ())
@@ -198,12 +235,20 @@ def gather(t: Trace, step: Step) -> None:
     first = values[0] % extent
     if values != list(range(values[0], values[0] + len(values))):
         raise Unsupported("it picks values that do not follow each other")
+    if len(index.dims) > 1:
+        raise Unsupported("it picks values by a table")
     y = cut_along(t, step, x, axis, first, first + len(values))
     if index.dims == ():
-        y = replace(y, axes=tuple(a for at, a in enumerate(y.axes) if at != axis))
-    elif len(index.dims) > 1:
-        raise Unsupported("it picks values by a table")
-    t.values[step.outputs[0]] = y
+        t.keep(step, without(y, axis))
+    else:
+        t.keep(step, y)
+
+
+def without(x: Value | View, axis: int) -> Value | View:
+    """Return a value without an axis of extent 1."""
+    if isinstance(x, View):
+        return replace(x, axes=x.axes[:axis] + x.axes[axis + 1 :])
+    return replace(x, axes=x.axes[:axis] + x.axes[axis + 1 :])
 
 
 # Joints.

@@ -105,7 +105,8 @@ def build(
         if t.biases == biases:
             break
         biases = t.biases
-    outputs = {each: t.values[each].node for each in graph.outputs if each in t.values}
+    given = {each: t.values.get(each) for each in graph.outputs}
+    values = {each: value for each, value in given.items() if isinstance(value, Value)}
     unread = sum(
         each.count
         for each in graph.constants.values()
@@ -113,13 +114,12 @@ def build(
     )
     for sentence in notes(t, writer, unread if params else 0):
         b.note(sentence)
-    values = [t.values[each] for each in outputs]
     return b.finish(
-        outputs,
+        {each: value.node for each, value in values.items()},
         params=params,
         weights=t.weights,
         input_axes=[input_value(node, *layouts[each]).axes for each, node in b.inputs.items()],
-        output_axes=[() if value.order or value.joined else value.axes for value in values],
+        output_axes=[() if x.order or x.joined else x.axes for x in values.values()],
     )
 
 
@@ -365,7 +365,17 @@ def _follow(t: Trace, step: Step, depth: int) -> None:
     except (IndexError, KeyError, ValueError, TypeError, ArithmeticError) as error:
         t.unknown(step, f"it is not as ONNX defines it ({type(error).__name__})")
     for output in step.outputs:
+        if output in t.source.outputs:
+            _settle(t, step, output)
         _compare(t, output, start)
+
+
+def _settle(t: Trace, step: Step, output: str) -> None:
+    """Lay out an output of the network as archspec does."""
+    try:
+        t.settled(output, step)
+    except Unsupported as why:
+        t.unknown(step, str(why))
 
 
 def _other(t: Trace, step: Step) -> None:  # noqa: ARG001  (as every handler is called)
@@ -439,7 +449,12 @@ def run_inside(t: Trace, steps: Sequence[Step], depth: int) -> None:
 def _compare(t: Trace, output: str, start: int) -> None:
     """Compare the shape of a node that was just added with the declared one."""
     value, declared = t.values.get(output), t.source.declared.get(output)
-    if value is None or declared is None or not value.known or value.node.index < start:
+    if (
+        not isinstance(value, Value)
+        or declared is None
+        or not value.known
+        or value.node.index < start
+    ):
         return
     if len(declared) != len(value.axes) or any(axis == ABSENT for axis in value.axes):
         return

@@ -30,6 +30,15 @@ Dims: TypeAlias = tuple[Any, ...]
 """Extents as the file has them, the batch among them: whole numbers, formulas, names or None."""
 
 
+def is_one(extent: Any) -> bool:
+    return isinstance(extent, int) and extent == 1
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two extents are equal; a name or None is only equal to itself."""
+    return type(a) is type(b) and bool(a == b)
+
+
 @dataclass(frozen=True, eq=False)
 class Constant:
     """An array that the file holds, or that follows from such arrays alone."""

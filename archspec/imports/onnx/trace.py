@@ -12,20 +12,32 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
+from typing import Any, Final
 
 from archspec.errors import Problem
 from archspec.graph.graph import Node
 from archspec.imports.building import ModelBuilder
 from archspec.imports.model import ABSENT, BATCH, Arrays
 from archspec.imports.onnx.names import layer_name, model_scope
-from archspec.imports.onnx.source import Constant, Dims, Source, Step
-from archspec.ops.arrangement import Flatten, Reshape
+from archspec.imports.onnx.source import Constant, Dims, Source, Step, is_one, same
+from archspec.imports.onnx.view import (
+    Part,
+    Parts,
+    View,
+    blocks,
+    channels_last,
+    in_node_order,
+    shuffle,
+)
+from archspec.ops.arrangement import Flatten, Reshape, Slice
 from archspec.ops.axes import Axis, names_of_axes
 from archspec.ops.op import Op, Weight
 from archspec.ops.shape import Shape, UnknownShape
-from archspec.ops.shuffles import ChannelShuffle, Permute
+from archspec.ops.shuffles import Permute
 from archspec.ops.unknown import Unknown
+
+MOST_AXES: Final = 4
+"""Largest number of axes of archspec's shapes, without the batch."""
 
 
 class Unsupported(Exception):  # noqa: N818  (no error: the layer is shown as unknown)
@@ -113,12 +125,14 @@ class Trace:
         """Version of ONNX's operators."""
         self.nodes: dict[int, Node] = {}
         """The nodes by their index."""
-        self.values: dict[str, Value] = {}
+        self.values: dict[str, Value | View] = {}
         self.constants = source.constants
         self.users: dict[str, list[Step]] = {}
         """The steps that read each value."""
         self.makers: dict[str, Step] = {}
-        """The step that gives each value."""
+        """The step that gave each view."""
+        self.arranged: dict[Any, Node] = {}
+        """Nodes that views became, by the view's node and the parts of its axes."""
         self.read: dict[str, Weights] = {}
         """Functions that read the weights of each node."""
         self.absorbed: list[Step] = []
@@ -144,7 +158,21 @@ class Trace:
 
     def value(self, step: Step, place: int = 0) -> Value:
         """Return an input that is no constant and has a known shape."""
-        value = self.optional(step, place)
+        return self._known(self.optional(step, place))
+
+    def seen(self, step: Step, place: int = 0) -> Value | View:
+        """Return an input as `value` does, or the view that it is."""
+        name = step.inputs[place] if place < len(step.inputs) else ""
+        value = self.values.get(name)
+        return value if isinstance(value, View) else self._known(value)
+
+    def to_cut(self, step: Step) -> Value | View:
+        """Return an input as `value` does, or the view that it is if that has too many axes."""
+        x = self.seen(step)
+        return x if isinstance(x, View) and x.width > MOST_AXES else self.value(step)
+
+    @staticmethod
+    def _known(value: Value | None) -> Value:
         if value is None:
             raise Unsupported("its input is a constant, or comes from a layer that is not known")
         if not value.known:
@@ -152,8 +180,20 @@ class Trace:
         return value
 
     def optional(self, step: Step, place: int) -> Value | None:
-        name = step.inputs[place] if place < len(step.inputs) else ""
-        return self.values.get(name)
+        """Return an input that is no constant; None where there is none."""
+        return self.settled(step.inputs[place], step) if place < len(step.inputs) else None
+
+    def settled(self, name: str, step: Step) -> Value | None:
+        """Return a value; a view becomes one here, for the step that reads it."""
+        value = self.values.get(name)
+        if isinstance(value, View):
+            value = self.values[name] = self._laid(self.makers.get(name, step), value)
+        return value
+
+    def keep(self, step: Step, value: Value | View) -> None:
+        """Keep a step's only output."""
+        self.values[step.outputs[0]] = value
+        self.makers[step.outputs[0]] = step
 
     def constant(self, step: Step, place: int) -> Constant | None:
         """Return an input that is a constant; None for a value, or where there is none."""
@@ -277,19 +317,22 @@ class Trace:
             self.values[output] = Value(node, axes, batch)
 
     def laid_out(
-        self, dims: Dims | None, inputs: Sequence[Value]
+        self, dims: Dims | None, inputs: Sequence[Value | View]
     ) -> tuple[tuple[int, ...], tuple[int | None, ...] | None, Any]:
         """Return the axes, archspec's shape and the batch of a declared shape."""
         if not dims:
             return (), None, 1
-        like = next((x for x in inputs if x.known and x.rank == len(dims) and x.axes), None)
+        values = [x for x in inputs if isinstance(x, Value) and x.known and x.axes]
+        like = next((x for x in values if x.rank == len(dims)), None)
         if like is not None and {*like.axes} == {BATCH, *range(len(dims) - 1)}:
             axes = like.axes
         elif len(dims) > 2 and like is None and not inputs:
             axes = (BATCH, len(dims) - 2, *range(len(dims) - 2))
+        elif values and not is_one(dims[0]) and all(BATCH not in x.axes for x in values):
+            axes = tuple(range(len(dims)))  # the batch, of 1, is gone
         else:
             axes = (BATCH, *range(len(dims) - 1))
-        extent: list[int | None] = [None] * (len(dims) - 1)
+        extent: list[int | None] = [None] * sum(axis != BATCH for axis in axes)
         batch: Any = 1
         for axis, n in zip(axes, dims, strict=True):
             if axis == BATCH:
@@ -299,7 +342,7 @@ class Trace:
         return axes, tuple(extent) or None, batch
 
     @staticmethod
-    def batch_of(inputs: Sequence[Value]) -> Any:
+    def batch_of(inputs: Sequence[Value | View]) -> Any:
         return next((x.batch for x in inputs), 1)
 
     def name_of(self, step: Step, arrays: Sequence[Constant]) -> str:
@@ -342,7 +385,7 @@ class Trace:
         moving = [axis for axis in present if not is_one(shape[axis])]
         if moving == sorted(moving):  # extents of 1 move freely
             return self.reshape(step, node, to)
-        if surplus or len(present) > 4:
+        if surplus or len(present) > MOST_AXES:
             kept = sorted(present)
             node = self.reshape(step, node, tuple(shape[axis] for axis in kept))
             present = [kept.index(axis) for axis in present]
@@ -357,7 +400,7 @@ class Trace:
         """Return a node with other extents; itself where they are its own."""
         if tuple(node.shape) == tuple(to):
             return node
-        if not to or len(to) > 4:
+        if not to or len(to) > MOST_AXES:
             raise Unsupported("it has more axes than archspec's shapes")
         if len(to) == 1:
             return self.add(step, Flatten(), node, suffix=suffix, checked=False)
@@ -378,17 +421,122 @@ class Trace:
         node = self.add(step, Flatten(), node, suffix="-flatten", checked=False)
         return replace(x, node=node, order=(), maps=Shape())
 
-    def reshaped(self, step: Step, x: Value, to: Dims) -> Value:
+    # Views.
+
+    def view(self, step: Step, x: Value | View) -> View:
+        """Return a value as a view of its node."""
+        if isinstance(x, View):
+            return x
+        x = self.straight(step, x)
+        parts = [() if axis == ABSENT else (Part(axis),) for axis in x.axes]
+        first = [tuple(part for each in parts[: x.joined] for part in each)] if x.joined else []
+        split = tuple((n,) for n in x.node.shape)
+        return View(x.node, split, (*first, *parts[x.joined :]), x.batch)
+
+    def _laid(self, step: Step, x: View) -> Value:
+        """Return the value of a view: its parts moved, the channels last."""
+        groups = list(x.groups)
+        joined = 0
+        with_batch = [at for at, parts in enumerate(x.axes) if Part(BATCH) in parts]
+        if with_batch and groups[with_batch[0]] and not is_one(x.batch):
+            (at,) = with_batch
+            others = groups[at]
+            if at or x.axes[0][0].axis != BATCH:
+                raise Unsupported("it joins the batch with other axes")
+            is_whole = all(len(x.split[part.axis]) == 1 for part in others)
+            groups[:1] = [(), *([(part,) for part in others] if is_whole else [others])]
+            joined = len(groups) - x.rank + 1
+        places = channels_last(groups, len(x.split) - 1)
+        node = self.arrange(step, x, [groups[at] for at in places])
+        axes = [places.index(at) if at in places else ABSENT for at in range(len(groups))]
+        if with_batch and axes[with_batch[0]] == ABSENT:
+            axes[with_batch[0]] = BATCH
+        elif axes[:1] == [ABSENT] and is_one(x.batch):
+            axes[0] = BATCH
+        return Value(node, tuple(axes), x.batch, joined=joined)
+
+    def arrange(self, step: Step, x: View, groups: Sequence[Parts]) -> Node:
+        """Return a node whose axes are made of parts of a view's; all parts but those of extent 1.
+
+        Args:
+            step: The step that needs it, for the names.
+            x: The view.
+            groups: The parts that each axis of the result is made of.
+        """
+        if not 1 <= len(groups) <= MOST_AXES:
+            raise Unsupported("it has more axes than archspec's shapes")
+        key = (x.node.index, x.split, tuple(groups))
+        if key not in self.arranged:
+            self.arranged[key] = self._arranged(step, x, groups)
+        return self.arranged[key]
+
+    def _arranged(self, step: Step, x: View, groups: Sequence[Parts]) -> Node:
+        op = shuffle(x.split, groups)
+        if op is not None:
+            return self.add(step, op, x.node, checked=False)
+        node = x.node
+        target = [part for parts in groups for part in parts]
+        for before, after in blocks(in_node_order(x.split, target), target, MOST_AXES):
+            extents = [prod([x.extent(part) for part in parts]) for parts in before]
+            node = self.reshape(step, node, extents)
+            names = names_of_axes(node.shape)
+            to = tuple(names[before.index(parts)] for parts in after)
+            node = self.add(step, Permute(to=to), node, suffix="-permute", checked=False)
+        return self.reshape(step, node, [prod(map(x.extent, parts)) for parts in groups], "")
+
+    def cut(self, step: Step, x: View, axis: int, start: int, stop: int) -> View:
+        """Return the places from one up to another along an axis of a view, which is one part.
+
+        The part stands right before the one that follows it in the node, as the three of queries,
+        keys and values before the heads: so the values of a place are neighbours.
+        """
+        groups = list(x.groups)
+        if len(groups[axis]) != 1:
+            raise Unsupported("it cuts the batch, or an axis that is several of archspec's")
+        (part,), groups[axis] = groups[axis], ()
+        places = channels_last(groups, len(x.split) - 1)
+        rest = [p for parts in groups for p in parts]
+        after = min((p for p in rest if p > part), default=None)
+        host = next((at for at in places if groups[at][0] == after), axis)
+        if host == axis:
+            places.append(axis)
+        node = self.arrange(step, x, [(part,) * (at == host) + groups[at] for at in places])
+        count = prod(map(x.extent, groups[host]))
+        name = names_of_axes(node.shape)[places.index(host)]
+        limits = {"start": start * count, "stop": stop * count}
+        axes = [tuple(p for p in parts if p.axis == BATCH) for parts in x.axes]
+        split = []
+        for place, at in enumerate(places):
+            first = [stop - start] if at == host else []
+            split.append((*first, *map(x.extent, groups[at])))
+            axes[at] += tuple(Part(place, len(first) + i) for i in range(len(groups[at])))
+        axes[axis] = (Part(places.index(host)),)
+        op = Slice.parse({"axis": name, **limits})
+        return View(self.add(step, op, node), tuple(split), tuple(axes), x.batch)
+
+    def reshaped(self, step: Step, x: Value | View, to: Dims) -> Value | View:
         """Return a value with other extents in the file: the same values in the file's order."""
-        x = replace(x, joined=0)
+        if isinstance(x, View) or x.joined or self._is_split_far(x, to):
+            x = self.view(step, x)
+            # Extents that cut across the parts need them laid out first.
+            view = x.reshaped(to) or self.view(step, self._laid(step, x)).reshaped(to)
+            if view is None:
+                raise Unsupported("its extents do not fit those of its input")
+            return view
+        return self._reshaped(step, x, to)
+
+    def _is_split_far(self, x: Value, to: Dims) -> bool:
+        """Whether a value gets more axes than archspec's shapes, or its batch joins others."""
+        wide = sum(not is_one(n) for n in to)
+        if is_one(x.batch) or BATCH not in x.axes:
+            return wide > MOST_AXES
+        return wide - 1 > MOST_AXES or not same(to[0] if to else 1, x.batch)
+
+    def _reshaped(self, step: Step, x: Value, to: Dims) -> Value:
         old, axes = x.dims, x.axes
         batch_at = BATCH in axes and axes.index(BATCH)
         new = list(to)
         keeps = bool(axes) and axes[0] == BATCH and bool(new) and same(new[0], x.batch)
-        if not keeps and axes[:1] == (BATCH,) and not is_one(x.batch):
-            for count in range(2, len(old)):
-                if same(prod(old[:count]), new[0]) and list(old[count:]) == new[1:]:
-                    return replace(x, joined=count)
         if not keeps and not (is_one(x.batch) or batch_at is False):
             raise Unsupported("it joins the batch with other axes")
         ones = [at for at, n in enumerate(new) if is_one(n) and not (keeps and at == 0)]
@@ -444,11 +592,9 @@ class Trace:
         old_places, new_places = places
         stands = [[x.axes[old_places[i]] for i in a] for a, _ in groups]
         if not all(_follow(axes, x.node.shape) for axes in stands):
-            shuffle = self._shuffled(step, x, stands, groups)
-            if shuffle is not None:
-                for (_, b), axes in zip(groups, stands, strict=True):
-                    result[new_places[b[0]]] = min(axes)
-                return Value(shuffle, tuple(result), x.batch)
+            shuffled = self._shuffled(step, x, new)
+            if shuffled is not None:
+                return shuffled
             order = [at for at in range(x.rank) if x.axes[at] >= 0 and at in old_places]
             node = self.aligned(step, x, order)
             stands, at = [], 0
@@ -466,29 +612,29 @@ class Trace:
         node = self.reshape(step, node, to, "")
         return Value(node, tuple(result), x.batch)
 
-    def _shuffled(
-        self,
-        step: Step,
-        x: Value,
-        stands: Sequence[Sequence[int]],
-        groups: Sequence[tuple[list[int], list[int]]],
-    ) -> Node | None:
-        """Return a channel shuffle, if that is what a split, a swap and this step make."""
-        odd = [i for i, axes in enumerate(stands) if not _follow(axes, x.node.shape)]
-        last = len(x.node.shape) - 1
-        if len(odd) != 1 or list(stands[odd[0]]) != [last, last - 1]:
-            return None
-        others = [i for i in range(len(groups)) if i != odd[0]]
-        if len(groups[odd[0]][1]) != 1 or any(
-            len(groups[i][0]) != 1 or len(groups[i][1]) != 1 for i in others
-        ):
-            return None
+    def _shuffled(self, step: Step, x: Value, to: Sequence[Any]) -> Value | None:
+        """Return the value of the one op that a split, a swap and this step make; None without."""
         before = self.nodes[x.node.inputs[0]] if x.node.inputs else None
-        split = isinstance(x.node.op, Reshape) and before is not None
-        if not split or before is None or len(before.shape) != last:
+        if before is None or not isinstance(x.node.op, Reshape):
+            return None
+        groups = grouped(before.shape, x.node.shape)
+        if groups is None or any(len(a) > 1 for a, _ in groups):
+            return None
+        parts = [Part(axis, at) for axis, (_, b) in enumerate(groups) for at in range(len(b))]
+        split = tuple(tuple(x.node.shape[at] for at in b) for _, b in groups)
+        seen = self.view(step, x)
+        axes = tuple(
+            tuple(p if p.axis == BATCH else parts[p.axis] for p in own) for own in seen.axes
+        )
+        view = View(before, split, axes, x.batch).reshaped(to)
+        if view is None:
+            return None
+        wide = view.groups
+        ordered = [wide[at] for at in channels_last(wide, len(split) - 1)]
+        if shuffle(view.split, ordered) is None:
             return None
         self.b.helpers.add(x.node.name)
-        return self.add(step, ChannelShuffle(groups=x.node.shape[-2]), before, checked=False)
+        return self._laid(step, view)
 
     # Notes and weights.
 
@@ -511,15 +657,6 @@ def type_of(step: Step) -> str:
 def is_kernel(constant: Constant) -> bool:
     """Whether a stored array is a matrix or more: exporters join equal vectors into one."""
     return bool(constant.name) and sum(n != 1 for n in constant.dims) > 1
-
-
-def is_one(extent: Any) -> bool:
-    return isinstance(extent, int) and extent == 1
-
-
-def same(a: Any, b: Any) -> bool:
-    """Whether two extents are equal; a name or None is only equal to itself."""
-    return type(a) is type(b) and bool(a == b)
 
 
 def _follow(axes: Sequence[int], shape: Shape) -> bool:

@@ -1,0 +1,185 @@
+"""Chains of Reshape and Transpose in a model file: archspec's ops move the same values."""
+
+from math import prod
+
+import numpy as np
+import pytest
+from support.specs import graph_of
+
+import archspec
+from archspec.imports.model import ABSENT, BATCH
+from archspec.ops.shape import Shape
+
+onnx = pytest.importorskip("onnx")
+
+
+def saved(path, shape, steps):
+    """Return the model of a file of steps that read one another.
+
+    Args:
+        path: Where the file is written.
+        shape: The input's extents, the batch first.
+        steps: A list of extents (Reshape), a tuple of axes (Transpose), or an operator's name with
+            its other inputs and its attributes.
+    """
+    nodes, arrays, names = [], [], ["x"]
+    for step in steps:
+        if isinstance(step, list):
+            op, inputs, attributes = "Reshape", [step], {}
+        elif isinstance(step[0], int):
+            op, inputs, attributes = "Transpose", [], {"perm": step}
+        else:
+            op, inputs, attributes = step
+        given = [names[-1]]
+        for each in inputs:
+            arrays.append(onnx.numpy_helper.from_array(np.asarray(each), f"c{len(arrays)}"))
+            given.append(arrays[-1].name)
+        names.append(f"y{len(names)}")
+        nodes.append(onnx.helper.make_node(op, given, names[-1:], **attributes))
+    ends = [onnx.helper.make_tensor_value_info("x", 1, shape)]
+    ends.append(onnx.helper.make_tensor_value_info(names[-1], 1, None))
+    graph = onnx.helper.make_graph(nodes, "net", ends[:1], ends[1:], arrays)
+    onnx.save(onnx.helper.make_model(graph), path)
+    return archspec.load(path)
+
+
+def with_numpy(x, steps):
+    """Return what such steps give."""
+    for step in steps:
+        x = x.reshape(step) if isinstance(step, list) else x.transpose(step)
+    return x
+
+
+def moved(model, x):
+    """Return what a model of ops that move values gives, with the file's axes."""
+    node = model.graph.nodes[0]
+    (axes,), (to,) = model.input_axes, model.output_axes
+    values = [x.transpose(sorted(range(x.ndim), key=lambda axis: axes[axis])).reshape(node.shape)]
+    for node in model.graph.nodes[1:]:
+        (given,) = (values[index] for index in node.inputs)
+        if node.op.kind == "permute":
+            values.append(given.transpose(node.op.order(Shape(given.shape))))
+        elif node.op.kind == "slice":
+            place, start, stop = node.op.cut(Shape(given.shape))
+            values.append(given.take(range(start, stop), place))
+        elif node.op.kind == "channel_shuffle":
+            groups = given.reshape(*given.shape[:-1], node.op.groups, -1)
+            values.append(groups.swapaxes(-1, -2).reshape(given.shape))
+        else:
+            assert node.op.kind in ("reshape", "flatten")
+            values.append(given.reshape(node.shape))
+    wide = [axis for axis in to if axis not in (BATCH, ABSENT)]
+    rest = [axis for axis in range(values[-1].ndim) if axis not in wide]
+    y = values[-1].transpose([*wide, *rest])
+    extents = iter(y.shape)
+    return y.reshape([1 if axis in (BATCH, ABSENT) else next(extents) for axis in to])
+
+
+def kinds(model):
+    return [node.op.kind for node in model.graph.nodes[1:]]
+
+
+WINDOWS = [[1, 2, 4, 3, 4, 5], (0, 1, 3, 2, 4, 5), [6, 16, 5]]
+BACK = [[1, 2, 3, 4, 4, 5], (0, 1, 3, 2, 4, 5), [1, 8, 12, 5]]
+
+
+def test_windows_are_cut_as_the_block_attention_cuts_them(tmp_path):
+    model = saved(tmp_path / "net.onnx", [1, 8, 12, 5], [*WINDOWS, ("Relu", [], {}), *BACK])
+    block = graph_of("attention: {heads: 1, window: 4}", "[8, 12, 5]")
+    names = ("bands", "tiles", "windows", "untiled", "unbanded", "map")
+    cutting = [node.op for node in block.nodes if node.name.rpartition("/")[2] in names]
+    assert [node.op for node in model.graph.nodes[1:] if node.op.kind != "activation"] == cutting
+
+
+def test_windows_that_nothing_reads_are_no_layers(tmp_path):
+    assert kinds(saved(tmp_path / "net.onnx", [1, 8, 12, 5], [*WINDOWS, *BACK])) == []
+
+
+def test_windows_of_an_open_batch_keep_it(tmp_path):
+    """The file joins the batch and the windows; archspec's windows are an axis of their own."""
+    first, order, _ = WINDOWS
+    model = saved(tmp_path / "net.onnx", ["n", 8, 12, 5], [[-1, *first[1:]], order, [-1, 16, 5]])
+    assert [tuple(node.shape) for node in model.graph.nodes][-1] == (6, 16, 5)
+    assert not model.unknown
+
+
+@pytest.mark.parametrize(
+    ("shape", "steps", "expected"),
+    [
+        pytest.param(
+            [1, 8, 12, 16],
+            [[1, 2, 4, 3, 4, 16], (0, 2, 4, 1, 3, 5), [16, 6, 16]],
+            ["reshape", "permute", "reshape", "permute", "reshape"],
+            id="the grid of MaxViT, too far for one permute",
+        ),
+        pytest.param(
+            [1, 16, 8, 12],
+            [[16 * 4, 2, 6, 2], (0, 2, 1, 3), [1, 16, 24, 4], (0, 3, 2, 1)],
+            ["reshape", "permute", "reshape"],
+            id="the patches of MobileViT, channels first",
+        ),
+    ],
+)
+def test_values_are_moved_as_the_file_moves_them(tmp_path, shape, steps, expected):
+    model = saved(tmp_path / "net.onnx", shape, steps)
+    x = np.arange(prod(shape)).reshape(shape)
+    np.testing.assert_array_equal(moved(model, x), with_numpy(x, steps))
+    assert kinds(model) == expected
+
+
+def test_queries_of_windows_are_a_slice_by_heads(tmp_path):
+    """Three, windows, heads, places and channels: the three stand beside the heads."""
+    steps = [[6, 7, 3, 2, 4], (2, 0, 3, 1, 4)]
+    model = saved(tmp_path / "net.onnx", [1, 6, 7, 24], [*steps, ("Gather", [1], {"axis": 0})])
+    assert kinds(model) == ["reshape", "permute", "slice"]
+    x = np.arange(6 * 7 * 24).reshape(1, 6, 7, 24)
+    np.testing.assert_array_equal(moved(model, x), with_numpy(x, steps)[1])
+
+
+def test_every_second_place_is_a_slice(tmp_path):
+    cut = ("Slice", [[1], [2**31 - 1], [1], [2]], {})
+    model = saved(tmp_path / "net.onnx", [1, 6, 8, 12], [cut])
+    x = np.arange(6 * 8 * 12).reshape(1, 6, 8, 12)
+    np.testing.assert_array_equal(moved(model, x), x[:, 1::2])
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_chains_are_moved_as_the_file_moves_them(tmp_path, seed):
+    random = np.random.default_rng(seed)
+    shape = [1, *random.choice([4, 6, 8, 12], 3).tolist()]
+    steps, dims = [], shape
+    for _ in range(random.integers(1, 4)):
+        cut = []
+        for n in dims[1:]:
+            factor = int(random.choice([d for d in (2, 3, 4, n) if n % d == 0]))
+            cut += [n] if factor == n else [factor, n // factor]
+        order = (1 + random.permutation(len(cut))).tolist()
+        steps += [[1, *cut], (0, *order)]
+        dims = [1, *(cut[at - 1] for at in order)]
+        while len(dims) > random.choice([3, 4, 5]):
+            at = int(random.integers(1, len(dims) - 1))
+            dims = [*dims[:at], dims[at] * dims[at + 1], *dims[at + 2 :]]
+        steps.append(dims)
+    model = saved(tmp_path / "net.onnx", shape, steps)
+    assert not model.unknown
+    x = np.arange(prod(shape)).reshape(shape)
+    np.testing.assert_array_equal(moved(model, x), with_numpy(x, steps))
+
+
+@pytest.mark.parametrize(
+    ("steps", "label"),
+    [
+        ([[1, 2, 2, 6, 4, 4], (0, 3, 4, 1, 5, 2), [1, 6, 8, 8]], "depth_to_space places"),
+        ([[1, 6, 2, 2, 4, 4], (0, 1, 4, 2, 5, 3), [1, 6, 8, 8]], "depth_to_space channels"),
+        ([[1, 24, 2, 2, 2, 2], (0, 3, 5, 1, 2, 4), [1, 96, 2, 2]], "space_to_depth places"),
+        ([[1, 24, 2, 2, 2, 2], (0, 1, 3, 5, 2, 4), [1, 96, 2, 2]], "space_to_depth channels"),
+    ],
+)
+def test_a_shuffle_written_by_hand_is_that_op(tmp_path, steps, label):
+    """Torch's users write both pixel shuffles, and both ways back, by six axes."""
+    path = tmp_path / "net.onnx"
+    kernel = np.zeros((24, 24, 1, 1), "float32")
+    model = saved(path, [1, 24, 4, 4], [("Conv", [kernel], {}), *steps])
+    node = model.graph.nodes[-1]
+    assert f"{node.op.kind} {node.op.order}" == label
+    assert kinds(model) == ["convolution", node.op.kind]
