@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .engine import EngineCommand
-from .options import Option, Place, format_option
+from .options import Assignment, Option, Place, collect, format_option
 from .output import as_json, check_outputs, echo, tell, uncollected, write
 
 if TYPE_CHECKING:
@@ -21,6 +21,21 @@ SUFFIXES = (".yaml", ".yml", ".keras", ".json", ".csv")
 @click.command(name="import", cls=EngineCommand)
 @click.argument("file", type=Place())
 @click.option("--name", metavar="NAME", default="", help="The network's name.  [the model's]")
+@click.option(
+    "--set",
+    "settings",
+    type=Assignment("input=[256,256,3]"),
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=collect,
+    help="Set what the file leaves open: input=[256,256,3].",
+)
+@click.option(
+    "--weights",
+    type=Place(),
+    metavar="FILE",
+    help="The file of the weights of a .cfg: a .weights file.",
+)
 @format_option("text", "json")
 @click.option(
     "-o",
@@ -39,7 +54,15 @@ SUFFIXES = (".yaml", ".yml", ".keras", ".json", ".csv")
     help="Run the spec's model, and the file in Keras, ONNX Runtime or LiteRT, and compare their "
     "outputs.",
 )
-def command(file: str, name: str, form: str, outputs: tuple[str, ...], verify: bool) -> None:
+def command(
+    file: str,
+    name: str,
+    settings: dict[str, Any],
+    weights: str | None,
+    form: str,
+    outputs: tuple[str, ...],
+    verify: bool,
+) -> None:
     """Make a spec of a model file of Keras, ONNX, TFLite, Caffe, Darknet or PyTorch.
 
     Blocks are recognised, and what repeats is a loop. FILE is a .keras, .h5, .onnx, .tflite or .pt2
@@ -50,7 +73,9 @@ def command(file: str, name: str, form: str, outputs: tuple[str, ...], verify: b
     archspec import model.keras
     archspec import model.onnx -o net.yaml
     archspec import model.h5 -o net.yaml -o net.keras --verify
+    archspec import unet.keras --set input=[256,256,3] -o unet.yaml
     archspec import yolov3.cfg -o yolov3.yaml -o names.csv
+    archspec import yolov3.cfg --weights yolov3.weights -o yolov3.keras
     """
     check_outputs(outputs, SUFFIXES, specs=[file])
     with uncollected():
@@ -58,7 +83,8 @@ def command(file: str, name: str, form: str, outputs: tuple[str, ...], verify: b
         from archspec.decompile.importing import import_model
         from archspec.text import csv_lines
 
-        imported = import_model(file, name=name)
+        given = settings if weights is None else {**settings, "weights": weights}
+        imported = import_model(file, name=name, **given)
         if not outputs or form == "json":
             echo(as_json(imported.to_dict()) if form == "json" else imported.text)
         tell(imported.notes)

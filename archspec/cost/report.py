@@ -520,6 +520,10 @@ def report(
         61706
     """
     network = as_network(spec, inference=inference)
+    if at is not None and isinstance(network, ImportedModel):
+        from archspec.cost.size import model_at  # noqa: PLC0415
+
+        network, at = model_at(network, at), None
     model = network if isinstance(network, ImportedModel) else None
     written = None if isinstance(network, ImportedModel) else network
     chosen = setting(written, batch, dtype, optimizer)

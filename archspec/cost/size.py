@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from archspec.compile.expand import expand
 from archspec.compile.network import graph_of
@@ -12,10 +12,10 @@ from archspec.element import show
 from archspec.errors import Problem, SpecError, UsageError
 from archspec.graph.graph import Graph
 from archspec.graph.sizes import open_input, smallest, words
+from archspec.imports.loading import load_model
 from archspec.imports.model import ImportedModel, Network
 from archspec.ops.axes import AXES
 from archspec.ops.fields import LARGEST
-from archspec.spec.document import Spec
 
 _EXAMPLE: Final = "as `at='512x768'`, or `at='512'` for all open axes"
 
@@ -32,10 +32,12 @@ def graph_at(network: Network, at: Any) -> Graph:
         SpecError: The spec has mistakes.
         UsageError: The size is wrong or too small, or the spec has no open extent.
     """
+    if isinstance(network, ImportedModel):
+        return model_at(network, at).graph
     try:
         graph = graph_of(network)
     except SpecError:
-        spec = cast("Spec", network)
+        spec = network
         # What needs a size, such as `flatten` and `fc`, may be right at this one.
         written = spec.settings.get("input", (None,))[0]
         if not isinstance(written, list) or not any(map(_is_open, written[:-1])):
@@ -46,6 +48,19 @@ def graph_at(network: Network, at: Any) -> Graph:
         overrides = {**spec.overrides, "input": [*extent, written[-1]]}
         return expand(replace(spec, overrides=overrides))
     return at_size(graph, at)
+
+
+def model_at(model: ImportedModel, at: Any) -> ImportedModel:
+    """Return a model with open extents, for inputs of one size; see `graph_at`.
+
+    A file with unknown layers is read again, as they may be known at the size: a pool of all
+    places, for one.
+    """
+    if not (model.unknown and model.graph.is_open):
+        return replace(model, graph=at_size(model.graph, at))
+    shape = open_input(model.graph)
+    sizes = _sizes(at, shape.known[:-1], AXES[shape.rank])
+    return load_model(model.path, input=[*shape.at(sizes)])
 
 
 def at_if_open(network: Network, at: Any) -> Any:

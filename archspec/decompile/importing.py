@@ -15,7 +15,7 @@ from archspec.decompile.meaning import as_kind
 from archspec.display import Displayed
 from archspec.errors import UsageError
 from archspec.graph.graph import Graph
-from archspec.imports.loading import is_model_file, load
+from archspec.imports.loading import load_model
 from archspec.imports.model import ImportedModel
 from archspec.spec.document import Spec, choose, validate
 from archspec.spec.source import parse
@@ -97,7 +97,9 @@ class ImportedSpec(Displayed):
         return f"<ImportedSpec {self.model.name}: {len(self.text.splitlines())} lines>"
 
 
-def import_model(model: ImportedModel | str | os.PathLike[str], *, name: str = "") -> ImportedSpec:
+def import_model(
+    model: ImportedModel | str | os.PathLike[str], *, name: str = "", **variables: Any
+) -> ImportedSpec:
     """Return the spec that a person would have written for the network in a model file.
 
     Blocks are recognised, and what repeats becomes a loop. The spec is compiled and compared with
@@ -107,6 +109,8 @@ def import_model(model: ImportedModel | str | os.PathLike[str], *, name: str = "
     Args:
         model: The path of a model file, or what `archspec.load` gives for one.
         name: Name of the network in the spec. Default: the model's.
+        variables: What the file lacks, as `archspec.load` takes it: `input=[256, 256, 3]`,
+            `weights="yolov3.weights"`.
 
     Returns:
         The spec. It prints as YAML; `save(path)` writes it, `spec` is it for other functions,
@@ -120,14 +124,11 @@ def import_model(model: ImportedModel | str | os.PathLike[str], *, name: str = "
         >>> archspec.import_model("runs/lenet5-1/best.keras").save("net.yaml")
     """
     if not isinstance(model, ImportedModel):
-        # A file of another kind is not parsed as a spec, whose faults would mislead.
-        loaded = None if os.path.isfile(model) and not is_model_file(model) else load(model)  # noqa: PTH113
-        if not isinstance(loaded, ImportedModel):
-            raise UsageError(
-                f"{os.fspath(model)} is not a model file: it is a spec already, or of a format "
-                "that archspec does not read"
-            )
-        model = loaded
+        model = load_model(model, **variables)
+    elif variables:
+        raise UsageError(
+            f"{model.path} is loaded already: `{next(iter(variables))}` is for its path"
+        )
     made = decompiled(model.graph, name or model.name, [*_comment(model)])
     return ImportedSpec(made.text, model, made)
 

@@ -8,10 +8,10 @@ from typing import Any, Final
 from archspec.errors import Problem, UsageError
 from archspec.graph.builder import Builder
 from archspec.graph.graph import MAIN_OUTPUT, Node
+from archspec.imports.inputs import NOTHING_GIVEN, Given, MultiplesError, joinable
 from archspec.imports.model import Arrays, Extents, ImportedModel
-from archspec.ops.axes import AXES
 from archspec.ops.fields import LARGEST
-from archspec.ops.merge import Concat
+from archspec.ops.merge import Concat, Merge
 from archspec.ops.op import Op, Weight
 from archspec.ops.shape import Shape, UnknownShape
 from archspec.ops.unknown import Unknown
@@ -60,6 +60,7 @@ class ModelBuilder:
         *,
         name: str,
         format_name: str,
+        given: Given = NOTHING_GIVEN,
     ) -> None:
         """Begin the graph of a file.
 
@@ -69,9 +70,10 @@ class ModelBuilder:
                 extent. An empty shape is one that the file does not tell.
             name: The network's name.
             format_name: The format and who wrote the file, as people say it.
+            given: What is known of the inputs beside that.
 
         Raises:
-            UsageError: There is no input, or too large a one.
+            UsageError: There is no input, too large a one, or another than a user gives.
         """
         self.path = str(path)
         self._notes: dict[str, None] = {}
@@ -89,13 +91,19 @@ class ModelBuilder:
         for each layer anew: all but the last of them are read as the join before."""
         self._renamed: list[str] = []
         self._differing: list[str] = []
+        self._is_last = given.is_last
         if not inputs:
             raise UsageError(f"{self.path} cannot be shown: its network has no input")
-        shapes = {self._name(each, "input"): input_shape(x) for each, x in inputs.items()}
+        shapes = {
+            self._name(each, "input"): shape
+            for each, shape in given.shapes(inputs, self.path).items()
+        }
         try:
             self._builder = Builder(shapes)
         except Problem as problem:
             raise self._refused(problem) from None
+        if any(shape.is_open for shape in shapes.values()) and given.note:
+            self.note(given.note)
         self.inputs: dict[str, Node] = dict(zip(inputs, self._builder.inputs.values(), strict=True))
         """The node of each input, by the name that the file has for it."""
 
@@ -123,6 +131,9 @@ class ModelBuilder:
 
         Returns:
             Its node: an unknown layer where the op does not fit the inputs.
+
+        Raises:
+            MultiplesError: It joins maps that are of one size at some sizes of the input alone.
         """
         if any(isinstance(node.shape, UnknownShape) for node in inputs):
             reason = "the shape of its input is not known"
@@ -141,6 +152,12 @@ class ModelBuilder:
         except Problem as problem:
             if self._builder.full:
                 raise self._refused(problem) from None
+            if (
+                isinstance(op, Merge)
+                and not self._is_last
+                and (units := joinable([node.shape for node in inputs]))
+            ):
+                raise MultiplesError(units) from None
             return self._unknown(unique, type_name, problem.message, inputs, declared, arrays)
         if weights:
             self._owners[op, weights] = node
@@ -338,26 +355,6 @@ class ModelBuilder:
 def one_or_each(numbers: Sequence[Any]) -> Any:
     """Return one number where all are equal, as a person writes it; else one for each axis."""
     return numbers[0] if len({*numbers}) == 1 else tuple(numbers)
-
-
-def input_shape(declared: Sequence[int | None]) -> tuple[Any, ...]:
-    """Return the shape of an input: with formulas for open axes, () where it cannot be told.
-
-    Args:
-        declared: The extents in the file, channels last without the batch; None is an open one.
-    """
-    *spatial, channels = declared or (None,)
-    names = AXES.get(len(spatial), ())
-    if not (isinstance(channels, int) and 1 <= channels <= LARGEST) or len(names) < len(spatial):
-        return ()
-    if not all(n is None or 1 <= n <= LARGEST for n in spatial):
-        return ()
-    if None not in spatial:
-        return (*spatial, channels)
-    from archspec.ops.extent import Extent  # noqa: PLC0415  (few inputs are open)
-
-    opened = [Extent.open(each, 1) if n is None else n for each, n in zip(names, spatial)]  # noqa: B905
-    return (*opened, channels)
 
 
 def declared_extent(

@@ -14,9 +14,10 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from archspec.declare.declaration import DeclarationError
 from archspec.element import Element
-from archspec.errors import Problem, UsageError
+from archspec.errors import Problem
 from archspec.graph.graph import Node
 from archspec.imports.building import ModelBuilder
+from archspec.imports.inputs import NOTHING_GIVEN, Given
 from archspec.imports.model import ImportedModel
 from archspec.imports.modeltext import ModelText, TextProblem, parse_op, read_text
 from archspec.imports.prototext import Message, parse
@@ -30,7 +31,6 @@ from archspec.ops.convolution import (
 )
 from archspec.ops.elementwise import Activate, Dropout, PRelu, Rescale, Scale
 from archspec.ops.elementwise import Softmax as SoftmaxOp
-from archspec.ops.fields import LARGEST
 from archspec.ops.merge import Add, Concat, Max, Multiply, Subtract
 from archspec.ops.normalization import BatchNorm, InstanceNorm, LocalResponseNorm
 from archspec.ops.op import Op, Weight
@@ -152,38 +152,22 @@ MOST_INPUTS: Final = 10_000
 """Largest number of inputs of a layer."""
 
 
-def read(
-    path: str | os.PathLike[str],
-    *,
-    input: Sequence[int | None] | None = None,  # noqa: A002  (as specs call it)
-) -> ImportedModel:
+def read(path: str | os.PathLike[str], *, given: Given = NOTHING_GIVEN) -> ImportedModel:
     """Return the network of a Caffe `.prototxt` file.
 
     Args:
         path: The file.
-        input: The shape of its first input, channels last, which a file for training may lack.
+        given: The shape of its first input, which a file for training may lack, before its own.
 
     Raises:
         UsageError: It cannot be read, or has no input or no output.
         SpecError: It is not protobuf's text format, or its layers do not join.
     """
-    if input is not None and not _is_shape(input):
-        raise UsageError(
-            f"`input` must be a list of whole numbers from 1, channels last, such as [28, 28, 1], "
-            f"not {input!r:.80}"
-        )
     text = read_text(path, "a Caffe network")
     try:
-        return _Net(text, parse(text.text), input).read()
+        return _Net(text, parse(text.text), given).read()
     except TextProblem as problem:
         raise text.error(problem) from None
-
-
-def _is_shape(value: Any) -> bool:
-    """Whether a value is the shape of an input, whose spatial extents may be open."""
-    if not isinstance(value, list | tuple) or not value or value[-1] is None:
-        return False
-    return all(n is None or (type(n) is int and 1 <= n <= LARGEST) for n in value)
 
 
 Made: TypeAlias = "Node | Sequence[Node] | None"
@@ -196,7 +180,7 @@ class _Net:
 
     text: ModelText
     message: Message
-    input: Sequence[int | None] | None
+    given: Given
     blobs: dict[str, Node] = field(default_factory=dict)
     folded: dict[int, Layer] = field(default_factory=dict)
     """The Scale layer that belongs to a BatchNorm layer, by the line of the latter."""
@@ -216,8 +200,8 @@ class _Net:
             )
         assumed: list[str] = []
         inputs = dict(_inputs(self.message, layers, assumed))
-        if self.input is not None:
-            inputs = {next(iter(inputs), "data"): tuple(self.input)} | dict([*inputs.items()][1:])
+        if self.given.shape is not None:
+            inputs = {next(iter(inputs), "data"): self.given.shape} | dict([*inputs.items()][1:])
             assumed.clear()
         kind = "train_val, phase " + phase if _is_phased(self.message) else "deploy"
         self.builder = ModelBuilder(
@@ -225,6 +209,7 @@ class _Net:
             inputs or {"data": ()},
             name=self.message.word("name") or self.text.stem,
             format_name=f"Caffe .prototxt ({kind})",
+            given=self.given,
         )
         for sentence in assumed:
             self.builder.note(sentence)

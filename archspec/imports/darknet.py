@@ -18,8 +18,9 @@ from archspec.element import Element
 from archspec.errors import UsageError
 from archspec.graph.graph import Node
 from archspec.imports.building import ModelBuilder
+from archspec.imports.inputs import NOTHING_GIVEN, Given
 from archspec.imports.limits import open_file
-from archspec.imports.model import Arrays, ImportedModel
+from archspec.imports.model import Arrays, Extents, ImportedModel
 from archspec.imports.modeltext import ModelText, TextProblem, parse_op, read_text
 from archspec.ops.arrangement import Crop, Flatten, PadChannels, Slice, Upsample
 from archspec.ops.convolution import (
@@ -275,12 +276,16 @@ class _Net:
 
 
 def read(
-    path: str | os.PathLike[str], *, weights: str | os.PathLike[str] | None = None
+    path: str | os.PathLike[str],
+    *,
+    given: Given = NOTHING_GIVEN,
+    weights: str | os.PathLike[str] | None = None,
 ) -> ImportedModel:
     """Return the network of a Darknet `.cfg` file.
 
     Args:
         path: The file.
+        given: The shape of its input, before that in the file, which Darknet's users edit.
         weights: The `.weights` file of its weights, which is read when they are asked for.
 
     Raises:
@@ -291,20 +296,26 @@ def read(
         raise UsageError(f"`weights` must be the path of a .weights file, not {weights!r:.80}")
     text = read_text(path, "a Darknet configuration")
     try:
-        return _read(text, weights)
+        return _read(text, given, weights)
     except TextProblem as problem:
         raise text.error(problem) from None
 
 
-def _read(text: ModelText, weights: str | os.PathLike[str] | None) -> ImportedModel:
+def _read(text: ModelText, given: Given, weights: str | os.PathLike[str] | None) -> ImportedModel:
     first, *others = sections(text.text) or [Section("", 1)]
     if first.kind != "net":
         raise TextProblem(first.line, "a Darknet configuration begins with the section [net]")
     extents = [first.integer(name) for name in ("height", "width", "channels")]
-    shape: tuple[int, ...] = tuple(extents)
+    shape: Extents = tuple(extents)
     if not all(extents):
         shape = (first.integer("inputs"),) if "inputs" in first else ()
-    builder = ModelBuilder(text.path, {"input": shape}, name=text.stem, format_name="Darknet .cfg")
+    builder = ModelBuilder(
+        text.path,
+        {"input": given.shape or shape},
+        name=text.stem,
+        format_name="Darknet .cfg",
+        given=given,
+    )
     net = _Net(text, builder)
     x = builder.inputs["input"]
     for section in others:

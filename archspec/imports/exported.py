@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from archspec.errors import UsageError
+from archspec.imports.inputs import NOTHING_GIVEN, Given
 from archspec.imports.limits import check_members, open_file, parse_json, refuse
 from archspec.imports.model import ImportedModel
 from archspec.imports.onnx.reader import build
@@ -41,7 +42,7 @@ _DTYPES: Final = {1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: 
 _OLD: Final = "serialized_exported_program.json"
 
 
-def read(path: Path) -> ImportedModel:
+def read(path: Path, *, given: Given = NOTHING_GIVEN) -> ImportedModel:
     """Return the network of an archive of `torch.export.save`.
 
     Raises:
@@ -68,6 +69,7 @@ def read(path: Path) -> ImportedModel:
         opset=OPSET,
         writer="torch.export",
         params=reader.params,
+        given=given,
     )
 
 

@@ -11,16 +11,23 @@ import importlib
 import os
 import re
 import stat
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from archspec.errors import ArchspecError, UsageError, listed
+from archspec.imports.inputs import Given, MultiplesError
 
 if TYPE_CHECKING:
     from archspec.imports.model import ImportedModel
 
 HEAD: Final = 2**16
 """Bytes of a file that are looked at."""
+
+
+MOST_READINGS: Final = 10
+"""Times that a file is read to learn which sizes its network takes."""
 
 
 class Format(NamedTuple):
@@ -33,7 +40,7 @@ class Format(NamedTuple):
     instead: str = ""
     """A clause about what to do with a file of a format that is not read."""
     options: tuple[str, ...] = ()
-    """Names of what a file may lack and its user may give."""
+    """Names of what a file may lack and its user may give, beside `input`."""
 
 
 KERAS: Final = Format("Keras", "keras")
@@ -42,7 +49,7 @@ TFLITE: Final = Format("TFLite", "tflite")
 SAVED_MODEL: Final = Format("SavedModel", "saved_model")
 EXPORTED: Final = Format("PyTorch .pt2", "exported")
 DARKNET: Final = Format("Darknet configuration", "darknet", options=("weights",))
-CAFFE: Final = Format("Caffe prototxt", "caffe", options=("input",))
+CAFFE: Final = Format("Caffe prototxt", "caffe")
 
 TORCH: Final = Format(
     "a PyTorch file, whose pickle runs code when it is opened",
@@ -120,28 +127,36 @@ def find_format(path: str | os.PathLike[str]) -> Format | None:
     return _format_of_bytes(head, os.fspath(path))
 
 
-def read(path: str | os.PathLike[str], format_: Format, **options: Any) -> ImportedModel:
+def read(
+    path: str | os.PathLike[str],
+    format_: Format,
+    *,
+    input: Any = None,  # noqa: A002  (as specs call it)
+    **options: Any,
+) -> ImportedModel:
     """Return the model in a file of this format.
 
     Args:
         path: The file or the folder.
         format_: Its format, as `find_format` gives it.
-        options: What the file lacks, by the names in `format_.options`.
+        input: The shape of the input, where the file leaves it open or does not have it.
+        options: What else the file lacks, by the names in `format_.options`.
 
     Raises:
         UsageError: The file is damaged, holds no network, or is not read.
     """
     unknown = [name for name in options if name not in format_.options]
-    if unknown:
-        takes = f": it takes {listed(format_.options)}" if format_.options else ""
-        raise UsageError(
-            f"{os.fspath(path)} is a model file: it has no variable `{unknown[0]}` to set{takes}"
-        )
     if not format_.module:
         raise UsageError(f"{os.fspath(path)} is {format_.name}: {format_.instead}")
+    if unknown:
+        raise UsageError(
+            f"{os.fspath(path)} is a model file: it has no variable `{unknown[0]}` to set: it "
+            f"takes {listed(['input', *format_.options])}"
+        )
     module = importlib.import_module(f"archspec.imports.{format_.module}")
+    given = Given.of(input)
     try:
-        model: ImportedModel = module.read(Path(path), **options)
+        return _read(module, Path(path), given, options)
     except ArchspecError:
         raise
     except Exception as error:  # whatever a file holds, its user gets a sentence
@@ -149,7 +164,19 @@ def read(path: str | os.PathLike[str], format_: Format, **options: Any) -> Impor
             f"{os.fspath(path)} cannot be read as {format_.name}: it is damaged, or written in a "
             f"way that archspec does not know ({type(error).__name__}: {error!s:.200})"
         ) from error
-    return model
+
+
+def _read(module: Any, path: Path, given: Given, options: Mapping[str, Any]) -> ImportedModel:
+    """Return a file's model, its open extents multiples of what its joins of maps need."""
+    for _ in range(MOST_READINGS):
+        try:
+            model: ImportedModel = module.read(path, given=given, **options)
+        except MultiplesError as error:
+            given = given.with_units(error.units)
+        else:
+            return model
+    last: ImportedModel = module.read(path, given=replace(given, is_last=True), **options)
+    return last
 
 
 def _format_of_folder(path: Path) -> Format | None:

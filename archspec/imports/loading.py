@@ -31,8 +31,8 @@ def load(
         variant: Which member of the family. Default: the one called like the family,
             or the first.
         variables: Values of the spec's variables, and `input`: `classes=10`, `input=[32, 32, 3]`.
-            Of a model file, what it lacks: `weights="yolov3.weights"` of a Darknet `.cfg`,
-            `input=[28, 28, 1]` of a Caffe `.prototxt`.
+            Of a model file, what it lacks: `input=[256, 256, 3]` where extents are open,
+            `weights="yolov3.weights"` of a Darknet `.cfg`.
 
     Returns:
         The spec: one network, with its variables set. It is not compiled yet; `archspec.report`
@@ -139,6 +139,28 @@ def needs_spec(network: Any, what: str) -> None:
 def is_model_file(network: Any) -> bool:
     """Return whether a value is the path of a model file."""
     return isinstance(network, str | os.PathLike) and _format_of(network) is not None
+
+
+def load_model(path: str | os.PathLike[str], **variables: Any) -> ImportedModel:
+    """Return the model in a model file.
+
+    Args:
+        path: The path of the file.
+        variables: What it lacks, as `load` takes it.
+
+    Raises:
+        UsageError: It is no model file, or damaged.
+    """
+    arguments.place("model", path)
+    # A file of another kind is not parsed as a spec, whose faults would mislead.
+    is_other = os.path.isfile(path) and not is_model_file(path)  # noqa: PTH113
+    model = None if is_other else load(path, **variables)
+    if not isinstance(model, ImportedModel):
+        raise UsageError(
+            f"{os.fspath(path)} is not a model file: it is a spec already, or of a format that "
+            "archspec does not read"
+        )
+    return model
 
 
 def _model(path: str | os.PathLike[str]) -> ImportedModel | None:

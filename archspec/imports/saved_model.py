@@ -23,6 +23,7 @@ from archspec.element import ArgumentProblems, Element
 from archspec.errors import UsageError
 from archspec.graph.graph import Node
 from archspec.imports.building import ModelBuilder, one_or_each
+from archspec.imports.inputs import NOTHING_GIVEN, Given
 from archspec.imports.keras.reader import read_saved
 from archspec.imports.limits import open_file, refuse
 from archspec.imports.model import ImportedModel
@@ -392,17 +393,18 @@ def _without_batch(dims: Dims) -> tuple[int | None, ...] | None:
     return dims[1:] if dims is not None and len(dims) > 1 else None
 
 
-def read(path: str | os.PathLike[str]) -> ImportedModel:
+def read(path: str | os.PathLike[str], *, given: Given = NOTHING_GIVEN) -> ImportedModel:
     """Return the network of a SavedModel: the folder, or the `saved_model.pb` in it.
 
     Args:
         path: The folder or the file.
+        given: What is known of its inputs beside that.
 
     Raises:
         UsageError: It cannot be read, is damaged, or no signature leads to a network.
     """
     path = Path(path)
-    described = read_saved(path if path.is_dir() else path.parent)
+    described = read_saved(path if path.is_dir() else path.parent, given)
     if described is not None:
         return described
     file = path / "saved_model.pb" if path.is_dir() else path
@@ -433,6 +435,7 @@ def read(path: str | os.PathLike[str]) -> ImportedModel:
         shapes,
         name=(path if path.is_dir() else path.parent).resolve().name,
         format_name=f"SavedModel{written}",
+        given=given,
     )
     spans = graph.get("graph_def", {}).get("library", {}).get("function", [])
     functions = {

@@ -19,6 +19,7 @@ from archspec.element import ArgumentProblems, Element
 from archspec.errors import UsageError
 from archspec.graph.graph import Node
 from archspec.imports.building import ModelBuilder, one_or_each
+from archspec.imports.inputs import NOTHING_GIVEN, Given
 from archspec.imports.model import Arrays, ImportedModel
 from archspec.imports.protobuf import shortest
 from archspec.imports.tensornames import common_root, is_nameless, layer_name, with_kernel
@@ -250,21 +251,22 @@ class _Net:
         return self.file.is_constant(index) and not np.count_nonzero(self.file.values(index))
 
 
-def read(path: str | os.PathLike[str]) -> ImportedModel:
+def read(path: str | os.PathLike[str], *, given: Given = NOTHING_GIVEN) -> ImportedModel:
     """Return the network of a TFLite file.
 
     Args:
         path: The file.
+        given: What is known of its inputs beside that.
 
     Raises:
         UsageError: It cannot be read, is damaged, or the packages that read it are missing.
     """
     file = open_tflite(path)
     with in_bounds(path):
-        return _read(file)
+        return _read(file, given)
 
 
-def _read(file: TfliteFile) -> ImportedModel:
+def _read(file: TfliteFile, given: Given) -> ImportedModel:
     """Return the network of an open file."""
     path = file.path
     names = {index: file.tensors[index].name for index in file.inputs if index >= 0}
@@ -276,6 +278,7 @@ def _read(file: TfliteFile) -> ImportedModel:
         inputs,
         name=file.name if file.name not in {"", "main"} else Path(path).stem,
         format_name=f"TFLite{writer}",
+        given=given,
     )
     net.nodes = dict(zip(names, net.builder.inputs.values(), strict=True))
     net.root = common_root(

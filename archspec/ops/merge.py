@@ -50,22 +50,41 @@ def _axes(first: Shape, other: Shape) -> str:
     return "`reshape` makes the number of spatial axes equal"
 
 
-def _sizes(first: Shape, other: Shape) -> str:
-    """Return a help line for open extents that agree at some sizes; empty for others."""
+def agreements(first: Shape, other: Shape) -> dict[str, tuple[int, int]]:
+    """Return where the spatial extents of two open shapes of one rank are equal.
+
+    Returns:
+        A multiple and a rest for each open axis along which they are not equal at every size;
+        nothing where there are no such sizes, or they are not known.
+
+    Example:
+        >>> from archspec.ops.extent import Extent
+        >>> height = Extent.open("height")
+        >>> agreements(Shape((height, 3)), Shape((height // 4 * 4, 3)))
+        {'height': (4, 0)}
+    """
     if not (first.is_open or other.is_open):
-        return ""
+        return {}
     from archspec.ops.extent import agreement  # noqa: PLC0415
 
-    wheres = []
+    found: dict[str, tuple[int, int]] = {}
     for ours, theirs in zip(first.spatial, other.spatial, strict=True):
         if ours == theirs:
             continue
-        found = agreement(ours, theirs)
-        if found is None:
-            return ""
-        multiple, rest = found
+        agreed = agreement(ours, theirs)
+        if agreed is None:
+            return {}
         (axis,) = (ours - theirs).axes  # type: ignore[attr-defined]  # a formula
-        wheres.append((f"{axis} is {rest} more than " if rest else f"{axis} is ", multiple, rest))
+        found[axis] = agreed
+    return found
+
+
+def _sizes(first: Shape, other: Shape) -> str:
+    """Return a help line for open extents that agree at some sizes; empty for others."""
+    wheres = [
+        (f"{axis} is {rest} more than " if rest else f"{axis} is ", multiple, rest)
+        for axis, (multiple, rest) in agreements(first, other).items()
+    ]
     if not wheres:
         return ""
     text = " and ".join(f"{where}a multiple of {multiple}" for where, multiple, _ in wheres)

@@ -12,6 +12,7 @@ from archspec.errors import Problem, UsageError
 from archspec.graph.graph import Node
 from archspec.imports.building import ModelBuilder
 from archspec.imports.formats import HDF5, ZIP
+from archspec.imports.inputs import NOTHING_GIVEN, Given
 from archspec.imports.keras import (
     activation,
     arrangement,
@@ -74,7 +75,7 @@ REASONS: Final = {"Lambda": "it runs Python code, which archspec never does"}
 """Reasons why layers of Keras's are unknown, for those that can be said better."""
 
 
-def read_file(path: Path) -> ImportedModel:
+def read_file(path: Path, given: Given = NOTHING_GIVEN) -> ImportedModel:
     """Return the network in a file of Keras's.
 
     Raises:
@@ -91,14 +92,16 @@ def read_file(path: Path) -> ImportedModel:
                 "(`model.export(folder)`), and read the folder"
             )
         version = str(config.get("keras_version", ""))
-        return _model(path, config, NoArrays(), version, form, has_weights=False)
+        return _model(path, config, NoArrays(), version, form, given, has_weights=False)
     with open_model(path) as file:
         if file.config is None:
             return _weights(file)
         if is_own_class(file.config):
             return _weights(file, class_of(file.config))
         form = ".keras" if file.by_place else "HDF5"
-        return _model(path, file.config, arrays_of(file), file.version, form, has_weights=True)
+        return _model(
+            path, file.config, arrays_of(file), file.version, form, given, has_weights=True
+        )
 
 
 def _weights(file: ModelFile, kind: str = "") -> ImportedModel:
@@ -109,7 +112,7 @@ def _weights(file: ModelFile, kind: str = "") -> ImportedModel:
         refuse(file.path, "its layers do not hold arrays of weights")
 
 
-def read_saved(folder: Path) -> ImportedModel | None:
+def read_saved(folder: Path, given: Given = NOTHING_GIVEN) -> ImportedModel | None:
     """Return the network that Keras describes beside a SavedModel's graph; None if it does not.
 
     Raises:
@@ -119,7 +122,7 @@ def read_saved(folder: Path) -> ImportedModel | None:
     if config is None:
         return None
     version = str(config.get("keras_version", ""))
-    return _model(folder, config, NoArrays(), version, "SavedModel", has_weights=False)
+    return _model(folder, config, NoArrays(), version, "SavedModel", given, has_weights=False)
 
 
 def is_text(path: Path) -> bool:
@@ -129,12 +132,20 @@ def is_text(path: Path) -> bool:
 
 
 def _model(
-    path: Path, config: LayerConfig, arrays: Arrays, version: str, form: str, *, has_weights: bool
+    path: Path,
+    config: LayerConfig,
+    arrays: Arrays,
+    version: str,
+    form: str,
+    given: Given,
+    *,
+    has_weights: bool,
 ) -> ImportedModel:
     """Return the network that a configuration describes."""
     try:
         config = modern(config)
-        return _Reader(path, config, arrays, version, form, has_weights=has_weights).read()
+        reader = _Reader(path, config, arrays, version, form, given, has_weights=has_weights)
+        return reader.read()
     except UnfamiliarError as error:
         refuse(path, f"its configuration is not that of a network with layers ({error})")
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
@@ -151,6 +162,7 @@ class _Reader:
         arrays: Arrays,
         version: str,
         form: str,
+        given: Given,
         *,
         has_weights: bool,
     ) -> None:
@@ -187,6 +199,7 @@ class _Reader:
             },
             name=str(name or path.stem),
             format_name=f"Keras {version or self.keras} {form}",
+            given=given,
         )
         if self.layouts.any_first:
             self.model.note(

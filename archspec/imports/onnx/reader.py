@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from archspec.errors import Problem, UsageError
 from archspec.imports.building import ModelBuilder
+from archspec.imports.inputs import NOTHING_GIVEN, Given
 from archspec.imports.model import ABSENT, BATCH, ImportedModel
 from archspec.imports.onnx.folding import CannotFold, folded
 from archspec.imports.onnx.layers import LAYERS
@@ -32,7 +33,7 @@ MOST_BODIES: Final = 50
 """Largest number of a file's own operators inside each other."""
 
 
-def read(path: Path) -> ImportedModel:
+def read(path: Path, *, given: Given = NOTHING_GIVEN) -> ImportedModel:
     """Return the network of an ONNX file.
 
     Raises:
@@ -52,6 +53,7 @@ def read(path: Path) -> ImportedModel:
         format_name=f"ONNX, opset {model.opset}" + (f", written by {written}" if written else ""),
         opset=model.opset,
         writer=model.producer,
+        given=given,
     )
 
 
@@ -69,6 +71,7 @@ def build(
     opset: int,
     writer: str,
     params: int | None = None,
+    given: Given = NOTHING_GIVEN,
 ) -> ImportedModel:
     """Return the model of a graph.
 
@@ -80,6 +83,7 @@ def build(
         opset: Version of the operators.
         writer: The program that wrote the file.
         params: Number of parameters as that program counts them.
+        given: What is known of the inputs beside what the graph declares.
     """
     inputs = {name: dims for name, dims in graph.inputs.items() if not _is_weight(graph, name)}
     constants = dict(graph.constants)
@@ -94,7 +98,7 @@ def build(
     }
     biases: dict[int, tuple[Constant, Step]] = {}
     for _ in range(2):  # again, if it turned out that what a layer's output is added to is its bias
-        b = ModelBuilder(path, shapes, name=name, format_name=format_name)
+        b = ModelBuilder(path, shapes, name=name, format_name=format_name, given=given)
         t = Trace(graph, b, opset)
         t.biases.update(biases)
         for each, node in b.inputs.items():
@@ -105,8 +109,8 @@ def build(
         if t.biases == biases:
             break
         biases = t.biases
-    given = {each: t.values.get(each) for each in graph.outputs}
-    values = {each: value for each, value in given.items() if isinstance(value, Value)}
+    made = {each: t.values.get(each) for each in graph.outputs}
+    values = {each: value for each, value in made.items() if isinstance(value, Value)}
     unread = sum(
         each.count
         for each in graph.constants.values()
