@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -132,6 +133,12 @@ class _Program:
         """The class of the model."""
         self.scope = ""
         """Name of the step at hand."""
+        self.slices: dict[str, tuple[str, int, slice | int]] = {}
+        """The value that each slice was cut from, the axis and the places."""
+        self.current: dict[str, str] = {}
+        """The value that stands for each that was changed in place."""
+        self.copies: dict[str, str] = {}
+        """The value that each copy is one of."""
         self.stacked: set[str] = set()
         """Parameters of recurrences, which are stacked as ONNX has them."""
         self.read_later = {
@@ -170,7 +177,8 @@ class _Program:
         for spec in self.signature.get("output_specs", []):
             arg = spec.get("user_output", {}).get("arg", {})
             if "as_tensor" in arg:
-                outputs.append(arg["as_tensor"]["name"])
+                name = arg["as_tensor"]["name"]
+                outputs.append(self.current.get(name, name))
         return Source(
             self.name,
             self.steps,
@@ -216,10 +224,17 @@ class _Program:
             each.get("name", str(at)): _argument(each.get("arg", {}))
             for at, each in enumerate(node.get("inputs", []))
         }
+        for value in arguments.values():
+            for each in value if isinstance(value, list) else [value]:
+                if isinstance(each, Tensor):
+                    each.name = self.current.get(each.name, each.name)
         target = node.get("target", "").removeprefix("torch.ops.")
         parts = target.split(".")
         name = parts[1] if parts[0] == "aten" and len(parts) > 1 else target
         write = ATEN.get(name.rstrip("_") if not name.startswith("_") else name)
+        changed = _name(next(iter(arguments.values()), None)) if name.endswith("_") else ""
+        if changed in self.slices:
+            write = written_into  # what the slice was cut from changes with it
         before = len(self.steps)
         if write is not None:
             try:
@@ -229,7 +244,20 @@ class _Program:
                 write = None
         if write is None:
             tensors = [name for value in arguments.values() for name in _names(value)]
+            if changed in self.slices:
+                whole = self.whole(changed)
+                self.current[whole] = self.new(whole)
+                self.dims[self.current[whole]] = self.dims[whole]
+                tensors, outputs = [whole, *tensors], [self.current[whole], *outputs]
             self.step(name or "operator", tensors, outputs)
+        elif changed and changed not in self.slices:
+            self.current[changed] = outputs[0]
+
+    def whole(self, name: str) -> str:
+        """Return the value of which another is a slice, or a slice of a slice."""
+        while name in self.slices:
+            name = self.slices[name][0]
+        return name
 
     # What the functions of operators use.
 
@@ -395,6 +423,13 @@ def _plain(op: str, **attributes: Any) -> Writer:
     return write
 
 
+def same(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    """Write what keeps every value."""
+    x = _first(a).name
+    p.copies[outputs[0]] = p.copies.get(x, x)
+    p.step("Identity", [x], outputs[:1])
+
+
 def _with(op: str, **names: tuple[str, float]) -> Writer:
     """Return the function of an operator with numbers: ONNX's name, ATen's, and the default."""
 
@@ -534,6 +569,20 @@ def _reduced(op: str) -> Writer:
     return write
 
 
+def largest(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    """Write the largest value along an axis; where it stands is not known."""
+    if any(name in p.read_later for name in outputs[1:]):
+        raise ValueError
+    _reduced("ReduceMax")(p, a, outputs)
+
+
+def length(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    """Write the root of the sum of squares along axes."""
+    if float(a.get("ord", a.get("p")) or 2) != 2:
+        raise ValueError
+    _reduced("ReduceL2")(p, a, outputs)
+
+
 def _shaped(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
     """Write what gives the same values other extents."""
     x = _first(a)
@@ -566,6 +615,23 @@ def cat(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
     p.step("Concat", [each.name for each in a["tensors"]], outputs, axis=int(a.get("dim") or 0))
 
 
+def stack(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    axis = int(a.get("dim") or 0) % len(p.dims[outputs[0]])
+    parts = [p.stepped("Unsqueeze", [each.name, p.ints([axis])]) for each in a["tensors"]]
+    p.step("Concat", parts, outputs, axis=axis)
+
+
+def roll(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    p.step("archspec.Roll", [a["self"].name], outputs, by=list(a["shifts"]), axes=list(a["dims"]))
+
+
+def add_product(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    if float(a.get("value") or 1) != 1:
+        raise ValueError
+    product = p.stepped("Mul", [a["tensor1"].name, a["tensor2"].name])
+    p.step("Add", [product, a["self"].name], outputs)
+
+
 def split(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
     axis = int(a.get("dim") or 0)
     sizes = [p.dims[output][axis] for output in outputs]
@@ -576,8 +642,36 @@ def slice_(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
     axis, start, stop = int(a.get("dim") or 0), a.get("start") or 0, a.get("end")
     if stop is None:
         stop = 2**63 - 1
-    inputs = [a["self"].name, *(p.ints([n]) for n in (start, stop, axis, a.get("step") or 1))]
+    by = a.get("step") or 1
+    p.slices[outputs[0]] = a["self"].name, axis, slice(start, stop, by)
+    inputs = [a["self"].name, *(p.ints([n]) for n in (start, stop, axis, by))]
     p.step("Slice", inputs, outputs)
+
+
+def written_into(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    """Keep a constant of which a slice is filled, as the mask of shifted windows is made.
+
+    Raises:
+        ValueError: It is no constant that the program made, or the value is none.
+    """
+    name, value, cuts = a["self"].name, a.get("value", a.get("src")), []
+    while name in p.slices:
+        name, axis, cut = p.slices[name]
+        cuts.append((axis, cut))
+    base = p.constants[name]
+    given = p.constants[p.copies.get(value.name, value.name)] if isinstance(value, Tensor) else None
+    if base.name or base.count:
+        raise ValueError  # a stored array
+
+    def load() -> Any:
+        array = part = base.load().copy()
+        for axis, cut in reversed(cuts):
+            part = part[(slice(None),) * axis + (cut,)]
+        part[...] = value if given is None else given.load()
+        return array
+
+    p.constants[name] = replace(base, values=None, load=load)
+    p.step("Identity", [name], outputs)
 
 
 def unbind(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
@@ -587,7 +681,9 @@ def unbind(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
 
 
 def select(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
-    p.step("Gather", [a["self"].name, p.number(int(a["index"]))], outputs, axis=int(a["dim"]))
+    axis, index = int(a["dim"]), int(a["index"])
+    p.slices[outputs[0]] = a["self"].name, axis, index
+    p.step("Gather", [a["self"].name, p.number(index)], outputs, axis=axis)
 
 
 def _arithmetic(op: str) -> Writer:
@@ -601,6 +697,10 @@ def _arithmetic(op: str) -> Writer:
         p.step(op, names, outputs)
 
     return write
+
+
+def einsum(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    p.step("Einsum", [each.name for each in a["tensors"]], outputs, equation=str(a["equation"]))
 
 
 def rsub(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
@@ -713,20 +813,41 @@ def attention(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
     p.step("MatMul", [names[3], v], outputs)
 
 
-def zeros(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:  # noqa: ARG001
-    """Keep zeros, as the first state of a recurrence, as a constant."""
-    dims = p.dims[outputs[0]]
-    if all(isinstance(n, int) for n in dims):
-        name = outputs[0]
-        p.constants[name] = Constant(dims, "float", None, lambda: _zeros(dims))
-        return
-    raise ValueError
+def _filled(number: float | None) -> Writer:
+    """Return the function of an operator that makes an array of one number, as zeros are."""
+
+    def write(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+        dims = p.dims[outputs[0]]
+        value = float(a["fill_value"]) if number is None else number
+        if any(not isinstance(n, int) for n in dims):
+            raise ValueError
+        p.constants[outputs[0]] = Constant(dims, "float", None, lambda: _full(dims, value))
+
+    return write
 
 
-def _zeros(dims: Dims) -> Any:
+def _full(dims: Dims, value: float) -> Any:
     import numpy as np  # noqa: PLC0415
 
-    return np.zeros(dims, "float32")
+    return np.full(dims, value, "float32")
+
+
+def _compared(op: str, *, isnt: bool = False) -> Writer:
+    def write(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+        other = a["other"]
+        name = other.name if isinstance(other, Tensor) else p.number(float(other))
+        if isnt:
+            p.step("Not", [p.stepped(op, [a["self"].name, name])], outputs)
+        else:
+            p.step(op, [a["self"].name, name], outputs)
+
+    return write
+
+
+def masked_fill(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    value = a["value"]
+    name = value.name if isinstance(value, Tensor) else p.number(float(value))
+    p.step("Where", [a["mask"].name, name, a["self"].name], outputs)
 
 
 def _recurrence(op: str, gates: Sequence[int], **attributes: int) -> Writer:
@@ -819,10 +940,14 @@ ATEN: Final[Mapping[str, Writer]] = {
     **_by_rank("adaptive_avg_pool", _adaptive("GlobalAveragePool", "AveragePool")),
     **_by_rank("adaptive_max_pool", _adaptive("GlobalMaxPool", "MaxPool")),
     "mean": _reduced("ReduceMean"),
+    "sum": _reduced("ReduceSum"),
     "amax": _reduced("ReduceMax"),
+    "max": largest,
+    "linalg_vector_norm": length,
+    "norm": length,
     **dict.fromkeys(
         ("flatten", "unflatten", "view", "_unsafe_view", "reshape", "squeeze", "unsqueeze",
-         "view_copy"),
+         "view_copy", "reshape_as", "view_as"),
         _shaped,
     ),
     "expand": expand,
@@ -832,6 +957,10 @@ ATEN: Final[Mapping[str, Writer]] = {
     "t": turned,
     "numpy_T": turned,
     "cat": cat,
+    "stack": stack,
+    "roll": roll,
+    "addcmul": add_product,
+    "einsum": einsum,
     "concat": cat,
     "split": split,
     "split_with_sizes": split,
@@ -876,7 +1005,14 @@ ATEN: Final[Mapping[str, Writer]] = {
     "clamp": clamp,
     "clip": clamp,
     "embedding": embedding,
-    "zeros": zeros,
+    **dict.fromkeys(("zeros", "new_zeros", "zeros_like"), _filled(0.0)),
+    **dict.fromkeys(("ones", "new_ones", "ones_like"), _filled(1.0)),
+    **dict.fromkeys(("full", "new_full", "full_like"), _filled(None)),
+    "eq": _compared("Equal"),
+    "ne": _compared("Equal", isnt=True),
+    "lt": _compared("Less"),
+    "gt": _compared("Greater"),
+    "masked_fill": masked_fill,
     "lstm": _recurrence("LSTM", (0, 3, 1, 2)),
     "gru": _recurrence("GRU", (1, 0, 2), linear_before_reset=1),
     "upsample_nearest1d": _resized("nearest"),
@@ -891,7 +1027,7 @@ ATEN: Final[Mapping[str, Writer]] = {
     "scaled_dot_product_attention": attention,
     **dict.fromkeys(
         ("contiguous", "clone", "detach", "alias", "to", "_to_copy", "lift_fresh_copy", "type_as"),
-        _plain("Identity"),
+        same,
     ),
 }  # fmt: skip
 """The function of each operator of ATen, without its overload and the `_` of those in place."""

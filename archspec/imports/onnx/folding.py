@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from math import prod
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -550,6 +551,29 @@ def _dequantized(step: Step, inputs: Sequence[Any]) -> list[Constant]:
     return [Constant(x.dims, "float", None, load, x.name, x.count)]
 
 
+def _scattered(step: Step, inputs: Sequence[Any]) -> list[Constant]:
+    x, places, updates = inputs
+    if step.get("reduction", "none") != "none" or places.dims[-1] > len(x.dims):
+        raise CannotFold
+
+    def load() -> Any:
+        array = x.load().copy()
+        indices = places.load()
+        array[tuple(indices[..., axis] for axis in range(indices.shape[-1]))] = updates.load()
+        return array
+
+    return [Constant(x.dims, x.kind, None, load)]
+
+
+def _truth(name: str) -> Large:
+    """Return the rule of a comparison of arrays that may be large."""
+
+    def fold(step: Step, inputs: Sequence[Any]) -> list[Constant]:
+        return [replace(each, kind="int") for each in _numpy(name)(step, inputs)]
+
+    return fold
+
+
 def _constant_of_shape(step: Step, inputs: Sequence[Any]) -> list[Constant]:
     (to,) = inputs
     dims = tuple(to.values)
@@ -602,5 +626,10 @@ LARGE: Final[Mapping[str, Large]] = {
     "Exp": _numpy("exp"),
     "DequantizeLinear": _dequantized,
     "ConstantOfShape": _constant_of_shape,
+    "ScatterND": _scattered,
+    "Equal": _truth("equal"),
+    "Less": _truth("less"),
+    "Greater": _truth("greater"),
+    "Not": _truth("logical_not"),
 }
 """The rule for arrays of any size, by operator."""

@@ -1,0 +1,112 @@
+"""PyTorch's programs: operators that change tensors in place, and arrays that a program makes."""
+
+import json
+import zipfile
+
+import archspec
+
+
+def program(path, shapes, calls, output):
+    """Return the model of an archive as `torch.export.save` writes it.
+
+    Args:
+        path: Where it is written.
+        shapes: The extents of each tensor by its name; `x` is the input.
+        calls: For each node the operator, its arguments by name, and the output. Tensors are
+            called by their names.
+        output: The name of the network's output.
+    """
+
+    def argument(value):
+        if isinstance(value, str):
+            return {"as_tensor": {"name": value}}
+        if isinstance(value, list):
+            tensors = [{"name": each} for each in value if isinstance(each, str)]
+            return {"as_tensors": tensors} if tensors else {"as_ints": value}
+        return {"as_int": value} if isinstance(value, int) else {"as_float": value}
+
+    nodes = [
+        {
+            "target": f"torch.ops.aten.{operator}",
+            "inputs": [{"name": key, "arg": argument(value)} for key, value in given.items()],
+            "outputs": [{"as_tensor": {"name": result}}],
+            "metadata": {},
+        }
+        for operator, given, result in calls
+    ]
+    graph = {
+        "nodes": nodes,
+        "tensor_values": {
+            name: {"dtype": 7, "sizes": [{"as_int": n} for n in shape]}
+            for name, shape in shapes.items()
+        },
+    }
+    signature = {
+        "input_specs": [{"user_input": {"arg": {"as_tensor": {"name": "x"}}}}],
+        "output_specs": [{"user_output": {"arg": {"as_tensor": {"name": output}}}}],
+    }
+    content = {"graph_module": {"graph": graph, "signature": signature}}
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("net/models/model.json", json.dumps(content))
+    return archspec.load(path)
+
+
+def kinds(model):
+    return [node.op.kind for node in model.graph.nodes[1:]]
+
+
+def test_what_is_read_after_a_change_in_place_is_the_changed_tensor(tmp_path):
+    whole = dict.fromkeys(("x", "y", "z"), (1, 4, 6, 6))
+    calls = [
+        ("relu_.default", {"self": "x"}, "y"),
+        ("tanh.default", {"self": "x"}, "z"),  # of what is at 0 or above
+    ]
+    model = program(tmp_path / "net.pt2", whole, calls, "z")
+    assert [node.op.label for node in model.graph.nodes] == ["INPUT", "RELU", "TANH"]
+
+
+def test_a_tensor_of_which_a_slice_was_changed_is_unknown(tmp_path):
+    """Else the network would be shown without the change."""
+    shapes = {**dict.fromkeys(("x", "y"), (1, 4, 6, 6)), "s": [1, 4, 2, 6], "f": [1, 4, 2, 6]}
+    calls = [
+        ("slice.Tensor", {"self": "x", "dim": 2, "start": 0, "end": 2}, "s"),
+        ("mul_.Tensor", {"self": "s", "other": 2.0}, "f"),
+        ("relu.default", {"self": "x"}, "y"),
+    ]
+    model = program(tmp_path / "net.pt2", shapes, calls, "y")
+    assert [each.type for each in model.unknown] == ["mul_"]
+    assert model.graph.nodes[-1].op.label == "RELU"
+    assert tuple(model.graph.nodes[-1].shape) == (6, 6, 4)
+
+
+def test_a_mask_that_the_program_makes_is_a_constant(tmp_path):
+    """As torchvision's Swin makes that of shifted windows: zeros, of which slices are filled."""
+    shapes = {"x": [1, 4, 4], "y": [1, 4, 4]}
+    shapes |= {"made": [4, 4], "s": [2, 4], "f": [2, 4]}
+    calls = [
+        ("new_zeros.default", {"self": "x"}, "made"),
+        ("slice.Tensor", {"self": "made", "dim": 0, "start": 2, "end": 4}, "s"),
+        ("fill_.Scalar", {"self": "s", "value": -100.0}, "f"),
+        ("add.Tensor", {"self": "x", "other": "made"}, "y"),
+    ]
+    model = program(tmp_path / "net.pt2", shapes, calls, "y")
+    assert not model.unknown
+    (added,) = next(iter(model.weights().values()))
+    assert added.tolist() == [[0.0] * 4] * 2 + [[-100.0] * 4] * 2
+
+
+def test_tensors_are_stacked_summed_and_shifted(tmp_path):
+    """Stacked maps have five axes in the file: the batch, the two, channels and places."""
+    maps = (1, 4, 6, 6)
+    shapes = {**dict.fromkeys(("x", "r", "t", "y"), maps), "s": [1, 2, 4, 6, 6]}
+    calls = [
+        ("relu.default", {"self": "x"}, "r"),
+        ("stack.default", {"tensors": ["x", "r"], "dim": 1}, "s"),
+        ("sum.dim_IntList", {"self": "s", "dim": [1]}, "t"),
+        ("roll.default", {"self": "t", "shifts": [-3, 2], "dims": [2, 3]}, "y"),
+    ]
+    model = program(tmp_path / "net.pt2", shapes, calls, "y")
+    assert not model.unknown
+    assert kinds(model)[-1] == "roll"
+    assert model.graph.nodes[-1].op.by == (-3, 2)
+    assert tuple(model.graph.nodes[-1].shape) == (6, 6, 4)
