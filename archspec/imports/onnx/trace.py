@@ -16,8 +16,10 @@ from typing import Any, Final
 
 from archspec.errors import Problem
 from archspec.graph.graph import Node
-from archspec.imports.building import ModelBuilder
+from archspec.imports.building import ModelBuilder, one_or_each
 from archspec.imports.model import ABSENT, BATCH, Arrays
+from archspec.imports.onnx.folding import CannotFold
+from archspec.imports.onnx.inference import inferred
 from archspec.imports.onnx.names import layer_name, model_scope
 from archspec.imports.onnx.source import Constant, Dims, Source, Step, is_one, same
 from archspec.imports.onnx.view import (
@@ -301,7 +303,7 @@ class Trace:
         for number, output in enumerate(step.outputs):
             if not output or (number and output not in self.users):
                 continue
-            dims = self.source.declared.get(output)
+            dims = self.source.declared.get(output) or self._inferred(step, number)
             axes, extent, batch = self.laid_out(dims, inputs)
             node = self.b.unknown(
                 type_of(step),
@@ -315,6 +317,19 @@ class Trace:
             if len(node.shape) != sum(axis >= 0 for axis in axes):
                 axes = ()
             self.values[output] = Value(node, axes, batch)
+
+    def _inferred(self, step: Step, number: int) -> Dims | None:
+        """Return the extents of an output that the file does not declare, if they are known."""
+        constants = [self.constants.get(name) for name in step.inputs]
+        values = [self.values.get(name) for name in step.inputs]
+        dims = [
+            constant.dims if constant else value.file_dims if value and value.known else None
+            for constant, value in zip(constants, values, strict=True)
+        ]
+        try:
+            return inferred(step, dims, constants) if number == 0 else None
+        except (CannotFold, IndexError, KeyError, TypeError, ValueError):
+            return None
 
     def laid_out(
         self, dims: Dims | None, inputs: Sequence[Value | View]
