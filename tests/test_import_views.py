@@ -183,3 +183,74 @@ def test_a_shuffle_written_by_hand_is_that_op(tmp_path, steps, label):
     node = model.graph.nodes[-1]
     assert f"{node.op.kind} {node.op.order}" == label
     assert kinds(model) == ["convolution", node.op.kind]
+
+
+# Other operators of several axes
+
+
+def network(path, shape, nodes, arrays):
+    """Return the model of a file with these nodes, of which the last gives the output."""
+    end = nodes[-1].output[0]
+    ends = [
+        onnx.helper.make_tensor_value_info("x", 1, shape),
+        onnx.helper.make_tensor_value_info(end, 1, None),
+    ]
+    stored = [
+        onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in arrays.items()
+    ]
+    graph = onnx.helper.make_graph(nodes, "net", ends[:1], ends[1:], stored)
+    opset = [onnx.helper.make_opsetid("", 18)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+    return archspec.load(path)
+
+
+def every_kind(path):
+    """Return a network of reductions, repeated values, a shift and a product of tensors."""
+    make = onnx.helper.make_node
+    nodes = [
+        make("ReduceSum", ["x", "one"], ["sum"]),
+        make("Add", ["x", "sum"], ["wide"]),
+        make("ReduceL2", ["wide", "three"], ["length"]),
+        make("Div", ["wide", "length"], ["short"]),
+        make("Slice", ["short", "two", "end", "one"], ["tail"]),
+        make("Slice", ["short", "zero", "two", "one"], ["head"]),
+        make("Concat", ["tail", "head"], ["shifted"], axis=1),
+        make("Add", ["shifted", "length"], ["offset"]),
+        make("Einsum", ["offset", "shifted"], ["product"], equation="bhwc,bhvc->bhwv"),
+        make("ReduceMax", ["product", "two"], ["most"], keepdims=0),
+    ]
+    arrays = {"zero": [0], "one": [1], "two": [2], "three": [3], "end": [2**31 - 1]}
+    return network(path, [1, 6, 8, 5], nodes, arrays)
+
+
+def test_reductions_shifts_and_products_of_tensors_are_ops(tmp_path):
+    model = every_kind(tmp_path / "net.onnx")
+    assert not model.unknown
+    assert {"roll", "matmul", "l2_pool", "max_pool", "divide", "upsample"} <= set(kinds(model))
+    assert archspec.report(model).totals.macs == 6 * 8 * 8 * 5
+    assert [tuple(node.shape) for node in model.graph.nodes][-1] == (6, 8)
+
+
+@pytest.mark.keras
+def test_they_give_the_outputs_of_the_file(tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    path = tmp_path / "net.onnx"
+    model = archspec.build(every_kind(path))
+    x = np.random.default_rng(0).standard_normal((1, 6, 8, 5)).astype("float32")
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (expected,) = session.run(None, {"x": x})
+    np.testing.assert_allclose(np.asarray(model(x)), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_what_follows_an_unknown_layer_is_known_without_declared_shapes(tmp_path):
+    make = onnx.helper.make_node
+    nodes = [
+        make("Sin", ["x"], ["y"]),
+        make("CumSum", ["y", "one"], ["z"]),
+        make("Conv", ["z", "kernel"], ["out"]),
+    ]
+    arrays = {"one": np.int64(1), "kernel": np.zeros((7, 5, 3, 3), "float32")}
+    model = network(tmp_path / "net.onnx", [1, 5, 8, 8], nodes, arrays)
+    assert [each.type for each in model.unknown] == ["Sin", "CumSum"]
+    assert model.graph.nodes[-1].op.kind == "convolution"
+    assert tuple(model.graph.nodes[-1].shape) == (6, 6, 7)

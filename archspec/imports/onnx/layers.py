@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import prod
 from typing import Any, Final, TypeAlias
 
 from archspec.errors import Problem
@@ -24,7 +25,7 @@ from archspec.ops.convolution import (
     FullyConnected,
     TransposedConvolution,
 )
-from archspec.ops.elementwise import Activate, Dropout, Glu, PRelu, Softmax
+from archspec.ops.elementwise import Activate, Dropout, Glu, PRelu, Rescale, Softmax
 from archspec.ops.functions import Celu, Elu, Gelu, HardShrink, LeakyRelu, Relu, SoftShrink
 from archspec.ops.functions import Threshold as ThresholdFunction
 from archspec.ops.normalization import (
@@ -380,17 +381,65 @@ def global_max_pool(t: Trace, step: Step) -> None:
     _global_pool(t, step, GlobalMaxPool, range(2, t.value(step).rank), keep=True)
 
 
-def _reduce(kind: type[Any]) -> Handler:
+def _reduce(whole: type[Any] | None, window: type[Any], *, is_sum: bool = False) -> Handler:
+    """Return the function of an operator that makes one value of those along some axes.
+
+    Args:
+        whole: The pool over all places; None if archspec has one over windows alone.
+        window: The pool over windows, which reduces some of the axes.
+        is_sum: Whether the values are added up: their mean times their number.
+    """
+
     def handler(t: Trace, step: Step) -> None:
         x = t.value(step)
-        given = t.constant(step, 1)
-        axes = axes_of(step, [None, given])
+        axes = axes_of(step, [None, t.constant(step, 1)])
+        keep = bool(step.get("keepdims", 1))
         if axes is None:
             raise Unsupported("it works along the batch")
-        _global_pool(t, step, kind, axes, keep=bool(step.get("keepdims", 1)))
-        del x
+        reduced = [x.at(axis) for axis in axes]
+        wide = [a for a in range(x.rank) if x.axes[a] >= 0 and not is_one(x.dims[a])]
+        if whole is None or is_sum or sum(a not in reduced for a in wide) > 1:
+            _window_pool(t, step, x, window, reduced, keep=keep, is_sum=is_sum)
+        else:
+            _global_pool(t, step, whole, axes, keep=keep)
 
     return handler
+
+
+def _window_pool(
+    t: Trace,
+    step: Step,
+    x: Value,
+    kind: type[Any],
+    reduced: Sequence[int],
+    *,
+    keep: bool,
+    is_sum: bool,
+) -> None:
+    """Add a pool whose window is all of some axes, and one place of the others."""
+    order = sorted((a for a in range(x.rank) if x.axes[a] >= 0), key=lambda a: x.axes[a])
+    kept = [a for a in order if a not in reduced]
+    if any(x.axes[a] == BATCH for a in reduced):
+        raise Unsupported("it works along the batch")
+    if not kept or any(not isinstance(x.dims[a], int) for a in reduced):
+        raise Unsupported("it leaves no axis, or its window depends on the size of the input")
+    order.sort(key=lambda a: a == kept[-1])  # the pool's channels are an axis that stays
+    size = [x.dims[a] if a in reduced else 1 for a in order[:-1]]
+    node = t.add(
+        step,
+        kind(size=one_or_each(size)),
+        t.aligned(step, x, order),
+        suffix="-mean" if is_sum else "",
+        checked=False,
+    )
+    if is_sum:
+        node = t.add(step, Rescale(scale=float(prod(size))), node)
+    left = order if keep else kept
+    node = t.reshape(step, node, [1 if a in reduced else x.dims[a] for a in left])
+    axes = [left.index(a) if a in left else x.axes[a] for a in range(x.rank)]
+    t.values[step.outputs[0]] = Value(
+        node, tuple(axis for a, axis in enumerate(axes) if keep or a not in reduced), x.batch
+    )
 
 
 # Fully connected.
@@ -883,8 +932,10 @@ LAYERS: Final[dict[str, Handler]] = {
     "LpPool": lp_pool,
     "GlobalAveragePool": global_average_pool,
     "GlobalMaxPool": global_max_pool,
-    "ReduceMean": _reduce(GlobalAvgPool),
-    "ReduceMax": _reduce(GlobalMaxPool),
+    "ReduceMean": _reduce(GlobalAvgPool, AvgPool),
+    "ReduceMax": _reduce(GlobalMaxPool, MaxPool),
+    "ReduceL2": _reduce(None, L2Pool),
+    "ReduceSum": _reduce(None, AvgPool, is_sum=True),
     "Gemm": gemm,
     "MatMul": mat_mul,
     "Relu": _activation("relu"),

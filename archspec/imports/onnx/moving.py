@@ -20,16 +20,18 @@ from archspec.imports.onnx.folding import (
     changed,
     common_dims,
     cuts_of,
+    folded,
     reshaped_dims,
     split_sizes,
     squeezed_dims,
     unsqueezed_dims,
 )
-from archspec.imports.onnx.layers import Handler, elementwise, embedding, last, placed
+from archspec.imports.onnx.layers import Handler, elementwise, embedding, last, mat_mul, placed
 from archspec.imports.onnx.source import Constant, Step
 from archspec.imports.onnx.trace import Trace, Unsupported, Value
 from archspec.imports.onnx.view import View
 from archspec.ops.arrangement import Crop, Pad, PadChannels, Slice, Upsample
+from archspec.ops.axes import Axis
 from archspec.ops.convolution import (
     Convolution,
     DepthwiseConvolution,
@@ -40,7 +42,7 @@ from archspec.ops.elementwise import Activate, Rescale, Scale
 from archspec.ops.merge import Add, Concat, Divide, Max, Mean, Merge, Min, Multiply, Subtract
 from archspec.ops.op import Op
 from archspec.ops.resizing import Resize
-from archspec.ops.shuffles import DepthToSpace, SpaceToDepth
+from archspec.ops.shuffles import DepthToSpace, Roll, SpaceToDepth
 from archspec.ops.tokens import ClassToken, Parameter, PositionEmbedding
 
 FEW: Final = 4
@@ -116,8 +118,18 @@ def expand(t: Trace, step: Step) -> None:
     to = t.numbers(step, 1, "shape")
     result = common_dims(x.dims, to)
     if result != x.dims and not _is_repeated_by_readers(t, step, result):
-        raise Unsupported("it repeats its input")
-    t.values[step.outputs[0]] = x
+        if len(result) > x.rank and x.axes[:1] == (BATCH,):
+            raise Unsupported("it repeats the batch")
+        axes = (ABSENT,) * (len(result) - x.rank) + x.axes
+        x = replace(t.straight(step, x), axes=axes)
+        order = sorted((a for a in range(x.rank) if axes[a] != BATCH), key=lambda a: axes[a])
+        node = t.repeated(step, t.aligned(step, x, order), [result[a] for a in order], "")
+        x = replace(
+            x, node=node, axes=tuple(order.index(a) if a in order else BATCH for a in range(x.rank))
+        )
+        if any(n != own for n, own in zip(result, x.dims, strict=True)):
+            raise Unsupported("it repeats the batch")
+    t.keep(step, x)
 
 
 def _is_repeated_by_readers(t: Trace, step: Step, dims: Sequence[Any]) -> bool:
@@ -132,6 +144,49 @@ def _is_repeated_by_readers(t: Trace, step: Step, dims: Sequence[Any]) -> bool:
         and len(others) == len(readers)
         and all(other is not None and tuple(other.dims) == tuple(dims) for other in others)
     )
+
+
+def roll(t: Trace, step: Step) -> None:
+    """Add a cyclic shift of the places along some axes."""
+    x = t.value(step)
+    by = [0] * x.node.shape.rank
+    for axis, distance in zip(step.get("axes", []), step.get("by", []), strict=True):
+        place = x.axes[x.at(axis)]
+        if not 0 <= place < len(by):
+            raise Unsupported("it shifts the batch or the channels")
+        by[place] = distance
+    _roll(t, step, x, by)
+
+
+def _roll(t: Trace, step: Step, x: Value, by: Sequence[int]) -> None:
+    """Add a cyclic shift; one along each axis, as exporters write it, is one along all."""
+    node, op = x.node, x.node.op
+    if isinstance(op, Roll):
+        by = [first + more for first, more in zip(op.steps(node.shape), by, strict=True)]
+        t.b.helpers.add(node.name)
+        node = t.nodes[node.inputs[0]]
+    t.keep(step, replace(x, node=t.add(step, Roll(by=one_or_each(by)), node)))
+
+
+def _rolled(t: Trace, step: Step, values: Sequence[Value], name: Axis) -> bool:
+    """Add a cyclic shift where the end of a value is joined to its beginning; return whether."""
+    if len(values) != 2 or any(x.node.inputs[:1] != values[0].node.inputs for x in values):
+        return False
+    end, start = (x.node.op for x in values)
+    if not isinstance(end, Slice) or not isinstance(start, Slice) or name == "channels":
+        return False
+    if not end.axis == start.axis == name:
+        return False
+    node = t.nodes[values[0].node.inputs[0]]
+    place, first, stop = end.cut(node.shape)
+    if start.cut(node.shape)[1:] != (0, first) or stop != node.shape[place]:
+        return False
+    t.b.helpers.update(x.node.name for x in values)
+    extent = node.shape[place]
+    by = [0] * node.shape.rank
+    by[place] = -first if 2 * first <= extent else extent - first
+    _roll(t, step, replace(values[0], node=node), by)
+    return True
 
 
 def tile(t: Trace, step: Step) -> None:
@@ -235,13 +290,12 @@ def gather(t: Trace, step: Step) -> None:
     first = values[0] % extent
     if values != list(range(values[0], values[0] + len(values))):
         raise Unsupported("it picks values that do not follow each other")
-    if len(index.dims) > 1:
-        raise Unsupported("it picks values by a table")
     y = cut_along(t, step, x, axis, first, first + len(values))
     if index.dims == ():
-        t.keep(step, without(y, axis))
-    else:
-        t.keep(step, y)
+        y = without(y, axis)
+    elif len(index.dims) > 1:
+        y = t.reshaped(step, y, (*y.dims[:axis], *index.dims, *y.dims[axis + 1 :]))
+    t.keep(step, y)
 
 
 def without(x: Value | View, axis: int) -> Value | View:
@@ -290,9 +344,9 @@ def _merge(kind: type[Merge]) -> Handler:
             t.values[step.outputs[0]] = values[0]
             return
         nodes, like = in_one_order(t, step, values)
-        shapes = {tuple(node.shape) for node in nodes}
-        if len(shapes) > 1 and kind is not Multiply:
-            raise Unsupported("it repeats an input to the extents of the other")
+        if kind not in (Multiply, Divide):
+            to = common_dims(*(node.shape for node in nodes))
+            nodes = [t.repeated(step, node, to) for node in nodes]
         node = t.add(step, kind(), *nodes)
         t.values[step.outputs[0]] = replace(like, node=node)
 
@@ -321,6 +375,8 @@ def concat(t: Trace, step: Step) -> None:
     else:
         nodes, like = in_one_order(t, step, values)
     op = Concat(axis=like.name_of(axis))
+    if _rolled(t, step, values, op.axis):
+        return
     if op.axis == "channels":
         op = Concat()
     t.values[step.outputs[0]] = replace(like, node=t.add(step, op, *nodes))
@@ -343,6 +399,80 @@ def _class_token(t: Trace, step: Step, constants: Sequence[Constant | None]) -> 
 
     result = t.add(step, ClassToken(count=count), node, constants=[token], weights=[read])
     t.values[step.outputs[0]] = Value(result, (BATCH, 0, 1), x.batch)
+
+
+# Products.
+
+
+def einsum(t: Trace, step: Step) -> None:
+    """Add a product of two tensors, as a product of matrices with their axes moved."""
+    terms, arrow, result = step.get("equation", "").replace(" ", "").partition("->")
+    first, comma, second = terms.partition(",")
+    names = list(step.inputs)
+    if not arrow or not comma or "," in second or "." in terms:
+        raise Unsupported("its equation is not one of two tensors and their product")
+    if t.constant(step, 0) is not None:
+        first, second, names = second, first, names[::-1]
+    if any(len({*term}) < len(term) for term in (first, second, result)):
+        raise Unsupported("it reads a diagonal")
+    if {*first} ^ {*second} != {*result} - ({*first} & {*second}):
+        raise Unsupported("it adds up along an axis of one input alone")
+    made = _Made(t, step)
+    extents = {
+        **dict(zip(first, made.dims(names[0]), strict=True)),
+        **dict(zip(second, made.dims(names[1]), strict=True)),
+    }
+    both = [each for each in result if each in first and each in second]
+    left = [each for each in result if each in first and each not in second]
+    right = [each for each in result if each in second and each not in first]
+    inner = [each for each in first if each in second and each not in result]
+
+    def as_matrices(name: str, term: str, rows: list[str], columns: list[str]) -> str:
+        turned = made("Transpose", name, perm=[term.index(e) for e in (*both, *rows, *columns)])
+        outer = [extents[each] for each in both]
+        sides = [prod([extents[each] for each in side]) for side in (rows, columns)]
+        return made("Reshape", turned, shape=[*outer, *sides])
+
+    a = as_matrices(names[0], first, left, inner)
+    b = as_matrices(names[1], second, inner, right)
+    given = [*both, *left, *right]
+    product = made("MatMul", a, b)
+    parts = made("Reshape", product, shape=[extents[each] for each in given])
+    t.values[step.outputs[0]] = t.values[
+        made("Transpose", parts, perm=[given.index(each) for each in result])
+    ]
+
+
+class _Made:
+    """Follows steps that are written for another."""
+
+    def __init__(self, t: Trace, step: Step) -> None:
+        self._t = t
+        self._step = step
+        self._count = 0
+
+    def dims(self, name: str) -> Sequence[Any]:
+        """Return the extents of a value or a constant."""
+        constant = self._t.constants.get(name)
+        return constant.dims if constant else self._t.seen(replace(self._step, inputs=(name,))).dims
+
+    def __call__(self, op: str, *inputs: str, **attributes: Any) -> str:
+        """Follow a step, and return the name of its output."""
+        self._count += 1
+        output = f"{self._step.outputs[0]}/{self._count}"
+        step = replace(
+            self._step,
+            op=op,
+            inputs=inputs,
+            outputs=(output,),
+            attributes={**self._step.attributes, **attributes},
+        )
+        constants = [self._t.constants.get(each) for each in inputs]
+        if all(constants):
+            (self._t.constants[output],) = folded(step, constants)
+        else:
+            {"Transpose": transpose, "Reshape": reshape, "MatMul": mat_mul}[op](self._t, step)
+        return output
 
 
 # Arithmetic with constants.
@@ -710,6 +840,8 @@ MOVING: Final[dict[str, Handler]] = {
     "Unsqueeze": unsqueeze,
     "Expand": expand,
     "Tile": tile,
+    "archspec.Roll": roll,
+    "Einsum": einsum,
     "Slice": slice_,
     "Split": split,
     "Gather": gather,

@@ -31,7 +31,7 @@ from archspec.imports.onnx.view import (
     in_node_order,
     shuffle,
 )
-from archspec.ops.arrangement import Flatten, Reshape, Slice
+from archspec.ops.arrangement import Flatten, Reshape, Slice, Upsample
 from archspec.ops.axes import Axis, names_of_axes
 from archspec.ops.op import Op, Weight
 from archspec.ops.shape import Shape, UnknownShape
@@ -424,6 +424,24 @@ class Trace:
             raise Unsupported("its extents depend on the size of the input")
         extents = tuple(n if isinstance(n, int) else None for n in to)
         return self.add(step, Reshape(to=extents), node, suffix=suffix, checked=False)
+
+    def repeated(self, step: Step, node: Node, to: Sequence[Any], suffix: str = "-repeat") -> Node:
+        """Return a node whose values are repeated along axes of extent 1 to other extents."""
+        shape = tuple(node.shape)
+        if shape == tuple(to):
+            return node
+        if any(n != own and not is_one(own) for n, own in zip(to, shape, strict=True)):
+            raise Unsupported("it repeats its input")
+        if any(not isinstance(n, int) for n, own in zip(to, shape, strict=True) if n != own):
+            raise Unsupported("its extents depend on the size of the input")
+        factors = [1 if n == own else n for n, own in zip(to, shape, strict=True)]
+        if factors[-1] == 1 and len(factors) > 1:
+            op = Upsample(factor=one_or_each(factors[:-1]))
+            return self.add(step, op, node, suffix=suffix, checked=False)
+        node = self.reshape(step, node, (*shape, 1))
+        op = Upsample(factor=one_or_each(factors))
+        node = self.add(step, op, node, suffix="-repeat", checked=False)
+        return self.reshape(step, node, to, suffix)
 
     def straight(self, step: Step, x: Value) -> Value:
         """Return a vector with its values in the file's order."""
