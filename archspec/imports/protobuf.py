@@ -27,8 +27,8 @@ MOST_TEXT: Final = 2**20
 Schemas: TypeAlias = Mapping[str, Mapping[int, tuple[str, str]]]
 """The fields of each message by number: a name, and a kind.
 
-A kind is `int`, `float`, `double`, `text`, `bytes`, or another message's name; with `*` after it
-the field is a list. `spans` is a list of places, for arrays that are read later or never.
+A kind is `int`, `float`, `double`, `fixed32`, `text`, `bytes`, or another message's name; with `*`
+after it the field is a list. `spans` is a list of places, for arrays that are read later or never.
 """
 
 
@@ -181,7 +181,12 @@ _MASK: Final = 2**64 - 1
 _LARGEST: Final = 3.4028234663852886e38
 """Largest number of 32 bits."""
 
-_SCALARS: Final = {"int": ("", 0), "float": ("<f", 4), "double": ("<d", 8)}
+_SCALARS: Final = {
+    "int": ("", 0),
+    "float": ("<f", 4),
+    "double": ("<d", 8),
+    "fixed32": ("<I", 4),
+}
 
 
 def shortest(number: float) -> float:

@@ -15,6 +15,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -26,7 +27,7 @@ from archspec.imports.building import ModelBuilder, one_or_each
 from archspec.imports.inputs import NOTHING_GIVEN, Given
 from archspec.imports.keras.reader import read_saved
 from archspec.imports.limits import open_file, refuse
-from archspec.imports.model import ImportedModel
+from archspec.imports.model import Arrays, ImportedModel
 from archspec.imports.protobuf import Reader, Schemas, Span
 from archspec.imports.tensornames import common_root, is_nameless, layer_name
 from archspec.imports.tensorops import (
@@ -53,6 +54,7 @@ from archspec.ops.normalization import BatchNorm, LocalResponseNorm
 from archspec.ops.op import Op, Weight
 from archspec.ops.pooling import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
 from archspec.ops.shuffles import DepthToSpace, Permute, SpaceToDepth
+from archspec.ops.unknown import Unknown
 
 MOST_CALLS: Final = 30
 """Largest number of functions that call each other."""
@@ -69,8 +71,10 @@ _SCHEMAS: Final[Schemas] = {
         1: ("meta_info_def", "MetaInfo"),
         2: ("graph_def", "Graph"),
         5: ("signature_def", "SignatureEntry*"),
+        3: ("saver_def", "Saver"),
         7: ("object_graph_def", "Objects"),
     },
+    "Saver": {3: ("restore_op_name", "text")},
     "MetaInfo": {4: ("tags", "text*"), 5: ("tensorflow_version", "text")},
     "Graph": {1: ("node", "Node*"), 2: ("library", "Library")},
     "Library": {1: ("function", "spans")},
@@ -109,6 +113,7 @@ _SCHEMAS: Final[Schemas] = {
         5: ("float_val", "float*"),
         6: ("double_val", "double*"),
         7: ("int_val", "int*"),
+        8: ("string_val", "text*"),
         10: ("int64_val", "int*"),
     },
     "SignatureEntry": {1: ("key", "text"), 2: ("value", "Ends")},
@@ -137,6 +142,8 @@ class Variable:
     name: str
     shape: tuple[int, ...]
     trainable: bool = True
+    handle: str = ""
+    """Name of the operator that makes it in the main graph."""
 
 
 @dataclass(frozen=True)
@@ -296,17 +303,26 @@ class _Net:
     trainable: dict[str, bool]
     builder: ModelBuilder
     root: str = ""
+    """The part before the names of operators that all of them share."""
+    suffix: str = ""
+    """The end of all layers' names that Keras adds when it traces a model for its export."""
     names: set[str] = field(default_factory=set)
     steps: int = 0
     params: dict[str, int] = field(default_factory=dict)
     """Number of values of each variable that the network uses."""
+    arrays: dict[str, list[tuple[Variable, tuple[int, ...]]]] = field(default_factory=dict)
+    """The variables of each node, and their shapes as weights of its op."""
+    unfit: list[str] = field(default_factory=list)
+    """Names of nodes whose weights are computed from variables."""
 
     def name(self, step: Step) -> str:
         """Return the name of an operator: that of its layer, or its own if that is taken."""
         if is_nameless(step.name):
             return step.kind
-        short = layer_name(step.name, self.root)
-        return step.name.removeprefix(self.root) if short in self.names else short
+        layer, mark, rest = step.name.removeprefix(self.root).partition("/")
+        name = f"{layer.removesuffix(self.suffix)}{mark}{rest}" if mark else layer
+        short = layer_name(name, "")
+        return name if short in self.names else short
 
     def add(
         self,
@@ -342,7 +358,7 @@ class _Net:
             declared = declared[:without] + declared[without + 1 :]
         if kind is FullyConnected and declared and len(declared) < len(inputs[0].shape):
             declared = None  # its places stand in the batch
-        return self.builder.add(
+        node = self.builder.add(
             op,
             *inputs,
             name=name,
@@ -350,6 +366,24 @@ class _Net:
             declared=declared,
             weights=tuple(each.name for each in variables),
         )
+        self._keep(node, [each for each in weights if each is not None])
+        return node
+
+    def _keep(self, node: Node, weights: Sequence[Any]) -> None:
+        """Remember the variables that are a node's weights."""
+        wanted = node.layer.weights
+        variables = [each for each in weights if isinstance(each, Variable)]
+        if not wanted or isinstance(node.op, Unknown):
+            return
+        if len(variables) == len(wanted) and all(
+            prod(variable.shape) == prod(weight.shape)
+            and (variable.shape == weight.shape or len(variable.shape) != len(weight.shape))
+            for variable, weight in zip(variables, wanted, strict=True)
+        ):
+            pairs = zip(variables, wanted, strict=True)
+            self.arrays[node.name] = [(variable, weight.shape) for variable, weight in pairs]
+        else:
+            self.unfit.append(node.name)
 
     def count(self, variables: Iterable[Variable]) -> None:
         """Count the variables of a layer, each once."""
@@ -456,8 +490,78 @@ def read(path: str | os.PathLike[str], *, given: Given = NOTHING_GIVEN) -> Impor
             found[name] = node
     if key != "serving_default":
         builder.note(f"The signature {key} is shown.")
-    builder.note("The values of the weights are in a checkpoint, which archspec does not read.")
-    return builder.finish(found, params=sum(net.params.values()) if net.params else None)
+    prefix = file.parent / "variables" / "variables"
+    weights = None
+    if prefix.with_suffix(".index").is_file():
+        keys = _keys(net, scope, graph.get("saver_def", {}).get("restore_op_name", ""))
+        weights = partial(_arrays, net, prefix, keys)
+    elif net.params:
+        builder.note("The values of the weights are not there: a folder `variables` has them.")
+    params = sum(net.params.values()) if net.params else None
+    return builder.finish(found, params=params, weights=weights)
+
+
+def _keys(net: _Net, scope: Scope, restore: str) -> dict[str, str]:
+    """Return the key in the checkpoint of each variable, by the operator that makes it.
+
+    The graph itself says so: it has the operators that read the checkpoint and assign each array.
+    """
+    step = scope.steps.get(restore)
+    if step is None:
+        return {}
+    handles = {name: name for name in scope.steps}
+    steps = scope.steps
+    if step.kind in _CALLS:
+        name = step.attributes.get("f", {}).get("func", {}).get("name", "")
+        if name not in net.functions:
+            return {}
+        function = net.reader.message("Function", net.functions[name])
+        arguments = [
+            each.get("name", "") for each in function.get("signature", {}).get("input_arg", [])
+        ]
+        given = [_source(each)[0] for each in step.inputs]
+        handles = dict(zip(arguments, given, strict=False))
+        steps = _scope(function.get("node_def", [])).steps
+    found: dict[str, str] = {}
+    for each in steps.values():
+        if each.kind not in ("AssignVariableOp", "Assign") or len(each.inputs) != 2:
+            continue
+        handle, (source, number) = handles.get(_source(each.inputs[0])[0]), _source(each.inputs[1])
+        while source in steps and steps[source].kind == "Identity" and steps[source].inputs:
+            source, number = _source(steps[source].inputs[0])
+        read = steps.get(source)
+        if handle is None or read is None or read.kind != "RestoreV2" or len(read.inputs) < 2:
+            continue
+        names = steps.get(_source(read.inputs[1])[0])
+        tensor = {} if names is None else names.attributes.get("value", {}).get("tensor", {})
+        keys = tensor.get("string_val", [])
+        if number < len(keys):
+            found[handle] = keys[number]
+    return found
+
+
+def _arrays(net: _Net, prefix: Path, keys: Mapping[str, str]) -> Arrays:
+    """Return the weights of each node from the checkpoint."""
+    from archspec.imports.checkpoint import Checkpoint  # noqa: PLC0415  (a table needs none)
+
+    if net.unfit:
+        more = f" (and {len(net.unfit) - 1} more such)" if net.unfit[1:] else ""
+        raise UsageError(
+            f"{net.path}: the weights of {net.unfit[0]} are computed from variables{more}, so they "
+            "cannot be given"
+        )
+    checkpoint = Checkpoint(prefix)
+
+    def value(node: str, variable: Variable, shape: tuple[int, ...]) -> Any:
+        key = keys.get(variable.handle)
+        if key is None:
+            raise UsageError(f"{net.path}: nothing restores `{variable.name}`, a weight of {node}")
+        array = checkpoint.values(key)
+        if array.shape != variable.shape:
+            refuse(checkpoint.path, f"`{key[:80]}` has other extents than the graph's variable")
+        return array.reshape(shape)
+
+    return {node: [value(node, *each) for each in stored] for node, stored in net.arrays.items()}
 
 
 def _trainable(objects: Sequence[Mapping[str, Any]]) -> dict[str, bool]:
@@ -650,6 +754,7 @@ def _called(net: _Net, name: str, values: list[Any], depth: int) -> Any:
         scope.values[argument.get("name", "")] = [value]
     if not net.root:
         net.root = common_root(scope.steps)
+        net.suffix = _added_suffix(scope.steps, net.root, net.trainable)
     results = {entry.get("key", ""): entry.get("value", "") for entry in function.get("ret", [])}
     sources = [
         _source(results.get(each.get("name", ""), "")) for each in signature.get("output_arg", [])
@@ -658,13 +763,29 @@ def _called(net: _Net, name: str, values: list[Any], depth: int) -> Any:
     return [_output(scope, *source) for source in sources]
 
 
+def _added_suffix(names: Iterable[str], root: str, variables: Iterable[str]) -> str:
+    """Return the `_1` that Keras adds to each layer's name when it exports a model; else nothing.
+
+    Args:
+        names: The names of the operators.
+        root: The part before them that all have in common.
+        variables: The names of the variables, to which nothing is added.
+    """
+    inside = [name.removeprefix(root) for name in names if name.startswith(root)]
+    layers = {name.partition("/")[0] for name in inside if "/" in name}
+    owners = {name.partition("/")[0] for name in variables if "/" in name}
+    # A second call of a layer has a higher number.
+    is_added = all(re.search(r"_\d+$", name) for name in layers) and not layers & owners
+    return "_1" if is_added and owners & {name.removesuffix("_1") for name in layers} else ""
+
+
 def _variable(net: _Net, step: Step) -> Variable:
     dims = _dims(step.attributes.get("shape", {}).get("shape", {})) or ()
     name = step.word("shared_name") or step.name
     shape = tuple(n or 0 for n in dims)
     # A second handle of one variable has a number after its name.
     stored = name if name in net.trainable else re.sub(r"_\d+$", "", name)
-    return Variable(name, shape, net.trainable.get(stored, True))
+    return Variable(name, shape, net.trainable.get(stored, True), step.name)
 
 
 def _constant(net: _Net, step: Step) -> Constant:
@@ -945,13 +1066,17 @@ def mul(net: _Net, scope: Scope, step: Step, values: list[Any]) -> Any:
             # The factor has the variance, and gamma if there is one; the offset has the mean too,
             # and beta if there is one.
             outer = [each for each in dict.fromkeys(_variables(offset)) if each not in inner]
+            inside = list(_inside(weight, "Rsqrt"))
+            factors = [each for each in inner if each not in inside]
+            means = [each for each in outer if each in [*_inside(offset, "Mul")]]
+            shifts = [each for each in outer if each not in means]
             learned = [each for each in (*inner, *outer) if each.trainable]
             return net.add(
                 after,
                 BatchNorm,
                 x,
                 by=step,
-                weights=[*inner, *outer],
+                weights=[*factors, *shifts, *means, *inside],
                 epsilon=_epsilon(weight),
                 scale=len(inner) > 1,
                 center=len(outer) > 1,
@@ -968,6 +1093,19 @@ def mul(net: _Net, scope: Scope, step: Step, values: list[Any]) -> Any:
         return net.add(after, Scale, x, by=step, weights=weights, bias=bias is not None, **own)
 
     return _later(scope, step, channels, add_scale)
+
+
+def _inside(value: Any, kind: str) -> Iterator[Variable]:
+    """Yield the variables within the first operator of a kind by which a value is computed."""
+    stack, count = [value], 0
+    while stack and count < MOST_VALUES:
+        each = stack.pop()
+        count += 1
+        if isinstance(each, Derived):
+            if each.kind == kind:
+                yield from _variables(each)
+                return
+            stack += each.inputs
 
 
 def _has(value: Any, kind: str) -> bool:
