@@ -346,6 +346,69 @@ def test_a_kernel_that_two_layers_use_counts_once():
     assert totals("shared.onnx") == (4 * 4 * 9, 2 * 4 * 4 * 9 * 64)
 
 
+# Constants that are no weights
+
+
+POSITIONS = ["torch_script_positions.onnx", "torch_positions.pt2"]
+
+
+@pytest.mark.parametrize("name", POSITIONS)
+def test_what_a_model_computes_from_weights_or_keeps_in_a_buffer_is_not_trained(name):
+    """Of 318 parameters, 40 are positions of 2 rows and 3 columns, added up to 48 numbers."""
+    model = archspec.load(FILES / name)
+    costs = archspec.report(model).totals
+    assert not model.unknown
+    assert costs.trainable == 318 - 40
+    assert costs.params - costs.trainable == 48 + 36  # and the mask of 6 queries and 6 keys
+    notes = "\n".join(model.notes)
+    assert "One layer has 48 numbers that were computed before the network runs" in notes
+    assert "One layer has 36 numbers that are constants and no parameters of the model" in notes
+
+
+def test_offsets_of_scores_are_the_table_of_relative_positions_that_they_follow_from():
+    """A window of 2x3 has 3 * 5 ways, which both heads have a number for; 72 are written out."""
+    for name in POSITIONS:
+        model = archspec.load(FILES / name)
+        (node,) = [n for n in model.graph.nodes if n.op.kind == "relative_position_bias"]
+        assert node.op.window == (2, 3)
+        assert node.layer.params == 30
+    notes = "\n".join(archspec.load(FILES / POSITIONS[0]).notes)
+    assert "One table of relative positions is read out of the offsets" in notes
+
+
+def test_offsets_whose_values_are_in_another_file_count_as_not_trained():
+    model = archspec.load(FILES / "torch_dynamo_positions.onnx")
+    costs = archspec.report(model).totals
+    assert costs.trainable == 318 - 40 - 30
+    assert costs.params - costs.trainable == 48 + 36 + 72
+
+
+@pytest.mark.parametrize(
+    "name", ["torch_script_equal.onnx", "torch_dynamo_equal.onnx", "torch_equal.pt2"]
+)
+def test_equal_arrays_that_an_exporter_stored_once_count_for_each_layer(name):
+    model = archspec.load(FILES / name)
+    assert totals(name)[0] == 12 + 4 + 2 * 8 + 2 * (16 + 4)
+    assert {"first.0", "second.0", "third"} <= set(layers(name))
+    merged = any("the exporter stored once" in note for note in model.notes)
+    assert merged == name.endswith(".onnx")
+
+
+@pytest.mark.parametrize("name", ["torch_script_tied.onnx", "torch_tied.pt2"])
+def test_a_table_that_is_also_a_kernel_counts_in_both_layers_and_a_note_says_so(name):
+    model = archspec.load(FILES / name)
+    assert totals(name)[0] == 55 + 28
+    assert model.params in (None, 55)
+    (note,) = model.notes
+    assert "has 28 numbers in common with" in note
+
+
+def test_buffers_that_a_state_dict_lacks_are_read_from_the_archives_constants():
+    weights = archspec.load(FILES / "torch_positions.pt2").weights()
+    by_table = archspec.load(FILES / "torch_script_positions.onnx").weights()
+    np.testing.assert_array_equal(weights["add_2"][0], by_table["Add_1"][0])
+
+
 # Numbers
 
 
@@ -361,6 +424,8 @@ def test_a_kernel_that_two_layers_use_counts_once():
         "torch_script_sequence.onnx",
         "torch_script_gru.onnx",
         "torch_script_idioms.onnx",
+        "torch_script_positions.onnx",
+        "torch_script_equal.onnx",
         "keras_tf.onnx",
         "keras_torch.onnx",
         "paddle.onnx",

@@ -24,7 +24,9 @@ from archspec.imports.limits import check_members, open_file, parse_json, refuse
 from archspec.imports.model import ImportedModel
 from archspec.imports.onnx.reader import build
 from archspec.imports.onnx.source import (
+    FIXED,
     SCOPE,
+    STORED,
     Constant,
     Dims,
     Source,
@@ -54,10 +56,14 @@ def read(path: Path, *, given: Given = NOTHING_GIVEN) -> ImportedModel:
         place = _graph_member(names, path)
         program = parse_json(archive.read(place), place, path)
         root = place.split("models/")[0] if "models/" in place else ""
-        config = f"{root}data/weights/{Path(place).stem}_weights_config.json"
-        stored = parse_json(archive.read(config), config, path) if config in names else {}
+        stored: dict[str, Any] = {}
+        for kind in ("weights", "constants"):  # buffers that a state_dict has not are constants
+            folder = f"{root}data/{kind}/"
+            config = f"{folder}{Path(place).stem}_{kind}_config.json"
+            if config in names:
+                stored |= _entries(parse_json(archive.read(config), config, path), folder)
     try:
-        reader = _Program(path, program, stored.get("config", {}), f"{root}data/weights/")
+        reader = _Program(path, program, stored)
         graph = reader.source()
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         refuse(path, f"its {place} is not as PyTorch writes it ({error!r:.200})")
@@ -104,18 +110,25 @@ def _graph_member(names: Sequence[str], path: Path) -> str:
     return graphs[0] if graphs else refuse(path, "it has no graph")
 
 
+def _entries(config: Any, folder: str) -> dict[str, Any]:
+    """Return what the archive says of each array by its name, with the path of the member."""
+    entries = config.get("config", {}) if isinstance(config, dict) else {}
+    return {
+        name: {**entry, "path_name": f"{folder}{entry.get('path_name', '')}"}
+        for name, entry in entries.items()
+        if isinstance(entry, dict)
+    }
+
+
 Arguments: TypeAlias = Mapping[str, Any]
 
 
 class _Program:
     """Writes a program's ATen operators as ONNX's steps."""
 
-    def __init__(
-        self, path: Path, program: Mapping[str, Any], stored: Mapping[str, Any], folder: str
-    ) -> None:
+    def __init__(self, path: Path, program: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
         self.path = path
         self.stored = stored
-        self.folder = folder
         self.archive: zipfile.ZipFile
         """The archive, where `opened` has it open."""
         module = program.get("graph_module", {})
@@ -152,7 +165,7 @@ class _Program:
     def source(self) -> Source:
         """Return the graph."""
         inputs: dict[str, Dims | None] = {}
-        places: set[str] = set()
+        places: dict[str, str] = {}
         for spec in self.signature.get("input_specs", []):
             (kind, value), *_ = spec.items()
             arg = value.get("arg", {})
@@ -163,12 +176,12 @@ class _Program:
                 continue
             stored = next((str(value[key]) for key in _STORED_NAMES if key in value), name)
             if name in self.dims:
-                self.constants[name] = self._array(name, stored)
                 # A parameter with two names, as tied weights have, is stored once.
                 place = (self.stored.get(stored) or {}).get("path_name", stored)
                 if kind == "parameter" and place not in places:
                     self.params += prod(self.dims[name])
-                places.add(place)
+                first = places.setdefault(place, stored)
+                self.constants[name] = self._array(name, first, kind)
         for node in self.graph.get("nodes", []):
             self._node(node)
         for name in self.stacked:
@@ -195,7 +208,7 @@ class _Program:
         with _opened(self.path) as self.archive:
             yield
 
-    def _array(self, name: str, stored: str) -> Constant:
+    def _array(self, name: str, stored: str, role: str) -> Constant:
         """Return a parameter or a buffer, which is read when it is asked for."""
         dims = self.dims[name]
         if any(not isinstance(n, int) or not 0 <= n <= LARGEST for n in dims):
@@ -207,7 +220,8 @@ class _Program:
         def load() -> Any:
             return _read_array(self, stored, entry, dims)
 
-        return Constant(dims, kind, None, load, stored, prod(dims))
+        origin = STORED if role == "parameter" else FIXED
+        return Constant(dims, kind, None, load, stored, prod(dims), origin)
 
     def _node(self, node: Mapping[str, Any]) -> None:
         metadata = node.get("metadata", {})
@@ -375,7 +389,7 @@ def _read_array(p: _Program, stored: str, entry: Mapping[str, Any] | None, dims:
     dtype = _DTYPES.get(meta.get("dtype", 0))
     if dtype is None:
         raise UsageError(f"{p.path} has {stored} in a type of numbers that archspec does not read")
-    member = p.folder + str(entry.get("path_name", ""))
+    member = str(entry.get("path_name", ""))
     try:
         raw = p.archive.read(member)
     except KeyError:
@@ -686,6 +700,14 @@ def select(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
     p.step("Gather", [a["self"].name, p.number(index)], outputs, axis=axis)
 
 
+def index(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    """Write the lookup along one axis by an array of numbers."""
+    places = [at for at, each in enumerate(a["indices"]) if each is not None]
+    if len(places) != 1:
+        raise ValueError
+    p.step("Gather", [a["self"].name, a["indices"][places[0]].name], outputs, axis=places[0])
+
+
 def _arithmetic(op: str) -> Writer:
     def write(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
         names = [
@@ -794,7 +816,7 @@ def pixel_shuffle(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
 
 def attention(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
     """Write scaled dot-product attention: a product, a softmax, a product."""
-    if a.get("attn_mask") is not None or a.get("is_causal") or a.get("enable_gqa"):
+    if a.get("is_causal") or a.get("enable_gqa"):
         raise ValueError
     q, k, v = (a[name].name for name in ("query", "key", "value"))
     rank = len(p.dims[q])
@@ -807,8 +829,12 @@ def attention(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
     p.step("MatMul", [q, names[0]], names[1:2])
     p.scope = f"{scope}.scale"
     p.step("Mul", [names[1], p.number(float(scale))], names[2:3])
+    scores = names[2]
+    if a.get("attn_mask") is not None:
+        p.scope = f"{scope}.mask"
+        scores = p.stepped("Add", [scores, a["attn_mask"].name])
     p.scope = f"{scope}.softmax"
-    p.step("Softmax", [names[2]], names[3:4], axis=-1)
+    p.step("Softmax", [scores], names[3:4], axis=-1)
     p.scope = f"{scope}.values"
     p.step("MatMul", [names[3], v], outputs)
 
@@ -821,7 +847,9 @@ def _filled(number: float | None) -> Writer:
         value = float(a["fill_value"]) if number is None else number
         if any(not isinstance(n, int) for n in dims):
             raise ValueError
-        p.constants[outputs[0]] = Constant(dims, "float", None, lambda: _full(dims, value))
+        p.constants[outputs[0]] = Constant(
+            dims, "float", None, lambda: _full(dims, value), origin=FIXED
+        )
 
     return write
 
@@ -967,6 +995,7 @@ ATEN: Final[Mapping[str, Writer]] = {
     "chunk": split,
     "slice": slice_,
     "select": select,
+    "index": index,
     "unbind": unbind,
     "add": _arithmetic("Add"),
     "sub": _arithmetic("Sub"),

@@ -140,6 +140,56 @@ def _torch_models():
             x = (q @ k.transpose(-2, -1)).softmax(-1) @ v
             return self.again(self.proj(x.transpose(1, 2).reshape(n, 9, 8))).mean(1)
 
+    class Positions(nn.Module):
+        """Constants beside weights: positions of rows and columns, offsets and a mask of scores."""
+
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 8, 1)
+            self.rows = nn.Parameter(torch.randn(2, 1, 8))
+            self.columns = nn.Parameter(torch.randn(1, 3, 8))
+            self.qkv = nn.Linear(8, 24)
+            self.table = nn.Parameter(torch.randn(3 * 5, 2))
+            places = torch.stack(torch.meshgrid(torch.arange(2), torch.arange(3), indexing="ij"))
+            ways = places.flatten(1)[:, :, None] - places.flatten(1)[:, None, :]
+            self.register_buffer("ways", (ways[0] + 1) * 5 + ways[1] + 2, persistent=False)
+            self.register_buffer("mask", torch.full((6, 6), -100.0).triu(1))
+
+        def forward(self, x):
+            x = self.conv(x).flatten(2).transpose(1, 2)
+            x = x + (self.rows + self.columns).reshape(1, 6, 8)
+            q, k, v = self.qkv(x).reshape(-1, 6, 3, 2, 4).permute(2, 0, 3, 1, 4).unbind(0)
+            offsets = self.table[self.ways.view(-1)].view(6, 6, 2).permute(2, 0, 1)
+            scores = q @ k.transpose(-2, -1) + offsets.unsqueeze(0)
+            return ((scores + self.mask).softmax(-1) @ v).transpose(1, 2).reshape(-1, 6, 8)
+
+    class Tied(nn.Module):
+        """A table of words whose vectors are also the kernel that tells words apart."""
+
+        def __init__(self):
+            super().__init__()
+            self.words = nn.Embedding(7, 4)
+            self.hidden = nn.Linear(4, 4)
+            self.scores = nn.Linear(4, 7)
+            self.scores.weight = self.words.weight
+
+        def forward(self, x):
+            return self.scores(torch.relu(self.hidden(self.words(x))))
+
+    class Equal(nn.Module):
+        """Norms and kernels of the same values, of which torch's exporters store one."""
+
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Sequential(nn.Conv2d(3, 4, 1), nn.GroupNorm(2, 4))
+            self.second = nn.Sequential(nn.Conv2d(4, 4, 1), nn.GroupNorm(2, 4))
+            self.third = nn.Conv2d(4, 4, 1)
+            for kernel in (self.second[0].weight, self.third.weight):
+                nn.init.zeros_(kernel)
+
+        def forward(self, x):
+            return self.third(self.second(self.first(x)))
+
     torch.manual_seed(0)
     models = {
         "net": (Net(), (1, 3, 22, 22)),
@@ -149,6 +199,9 @@ def _torch_models():
         "sequence": (Sequence(), (1, 4, 9)),
         "gru": (Gru(), (7, 1, 6)),
         "idioms": (Idioms(), (1, 3, 2, 4)),
+        "positions": (Positions(), (1, 3, 2, 3)),
+        "equal": (Equal(), (1, 3, 5, 5)),
+        "tied": (Tied(), (1, 5)),
     }
     for model, _ in models.values():
         for module in model.modules():
@@ -165,7 +218,7 @@ def make_torch():
     import torch
 
     for name, (model, shape) in _torch_models().items():
-        x = torch.zeros(shape)
+        x = torch.zeros(shape, dtype=torch.int64 if name == "tied" else torch.float32)
         torch.onnx.export(model, (x,), FOLDER / f"torch_script_{name}.onnx", dynamo=False)
         dynamo = FOLDER / f"torch_dynamo_{name}.onnx"
         torch.onnx.export(model, (x,), dynamo, dynamo=True, verbose=False)

@@ -16,7 +16,7 @@ from math import prod
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from archspec.errors import Problem
-from archspec.imports.onnx.source import MOST_VALUES, Constant, Step
+from archspec.imports.onnx.source import COMPUTED, FIXED, MOST_VALUES, STORED, Constant, Step
 
 
 class Array(NamedTuple):
@@ -37,7 +37,6 @@ def folded(step: Step, inputs: Sequence[Constant | None]) -> list[Constant]:
         CannotFold: It is not computed.
     """
     given = [each for each in inputs if each is not None]
-    origin = max(given, key=lambda each: each.size, default=None)
     kind = _kind(step, given)
     small = all(each.values is not None for each in given)
     if small and step.op in SMALL and all(each.size <= MOST_VALUES for each in given):
@@ -59,13 +58,45 @@ def folded(step: Step, inputs: Sequence[Constant | None]) -> list[Constant]:
             raise CannotFold from None
     else:
         raise CannotFold
-    if origin is None:
+    return [_derived(step, each, given, number) for number, each in enumerate(made)]
+
+
+def _derived(step: Step, made: Constant, given: Sequence[Constant], number: int) -> Constant:
+    """Return the result of a step with what is known of the arrays from which it follows.
+
+    Args:
+        step: The step.
+        made: One of its results.
+        given: What it reads.
+        number: Number of the result among those of the step.
+    """
+    learned = [each for each in given if each.origin != FIXED and each.size > 1]
+    if step.op == "DequantizeLinear":  # stored as whole numbers, which stand for others
+        learned = [*given[:1]]
+    else:
+        learned = learned or [each for each in given if each.origin != FIXED]
+    if not given:
         return made
-    total = sum(each.count for each in given)
-    return [
-        Constant(each.dims, each.kind, each.values, each.load, each.name or origin.name, total)
-        for each in made
-    ]
+    sources = sorted(learned or given, key=lambda each: each.size, reverse=True)
+    sources += [each for each in given if each not in sources and each.kind == "float"]
+    names = dict.fromkeys(name for each in sources for name in (each.name, *each.others) if name)
+    name, *others = names or ("",)
+    count = sum(each.count for each in learned or given if each.kind == "float" or learned)
+    part = sources[0].part
+    if step.op in ("Slice", "Split"):
+        count = min(count, made.size)
+        if made.size < sources[0].size:
+            bounds = [each.values for each in given[1:]]
+            part += f"{step.op}{bounds}{step.attributes.get('axis')}{number}"
+    if not learned:
+        origin = FIXED
+    elif step.op == "DequantizeLinear" or (
+        count == made.size and all(each.origin == STORED for each in learned)
+    ):
+        origin = STORED
+    else:
+        origin = COMPUTED
+    return replace(made, name=name, count=count, origin=origin, others=tuple(others), part=part)
 
 
 def _kind(step: Step, given: Sequence[Constant]) -> str:
@@ -437,7 +468,7 @@ Large: TypeAlias = Callable[[Step, Sequence[Any]], list[Constant]]
 
 def changed(x: Constant, dims: Sequence[int], function: Callable[[Any], Any]) -> Constant:
     """Return what follows from a constant; `function` takes and gives NumPy arrays."""
-    return Constant(tuple(dims), x.kind, None, lambda: function(x.load()), x.name, x.count)
+    return replace(x, dims=tuple(dims), values=None, load=lambda: function(x.load()))
 
 
 def _same(step: Step, inputs: Sequence[Any]) -> list[Constant]:
@@ -525,9 +556,70 @@ def _numpy(name: str) -> Large:
 
             return getattr(np, name)(*(x.load() for x in inputs))
 
-        return [Constant(dims, inputs[0].kind, None, load)]
+        return [Constant(dims, inputs[-1].kind, None, load)]
 
     return fold
+
+
+def _looked_up(step: Step, inputs: Sequence[Any]) -> list[Constant]:
+    x, index = inputs
+    axis = step.get("axis", 0) % len(x.dims)
+    dims = (*x.dims[:axis], *index.dims, *x.dims[axis + 1 :])
+
+    def load() -> Any:
+        import numpy as np  # noqa: PLC0415
+
+        return np.take(x.load(), index.load(), axis)
+
+    return [Constant(dims, x.kind, None, load)]
+
+
+def _looked_up_at(step: Step, inputs: Sequence[Any]) -> list[Constant]:
+    x, index = inputs
+    depth = index.dims[-1]
+    if step.get("batch_dims", 0) or depth > len(x.dims):
+        raise CannotFold
+
+    def load() -> Any:
+        import numpy as np  # noqa: PLC0415
+
+        return x.load()[tuple(np.moveaxis(index.load(), -1, 0))]
+
+    return [Constant((*index.dims[:-1], *x.dims[depth:]), x.kind, None, load)]
+
+
+def _multiplied(step: Step, inputs: Sequence[Any]) -> list[Constant]:
+    a, b, *rest = inputs
+    turned = step.op == "Gemm" and bool(step.get("transB", 0))
+    inner, outer = (b.dims[-1], b.dims[-2]) if turned else (b.dims[-2], b.dims[-1])
+    unlike = len(a.dims) < 2 or len(b.dims) < 2 or a.dims[-1] != inner
+    if unlike or {step.get("alpha", 1.0), step.get("beta", 1.0)} != {1.0} or step.get("transA", 0):
+        raise CannotFold
+    dims = (*common_dims(a.dims[:-2], b.dims[:-2]), a.dims[-2], outer)
+
+    def load() -> Any:
+        product = a.load() @ (b.load().T if turned else b.load())
+        return product + rest[0].load() if rest and rest[0] is not None else product
+
+    return [Constant(dims, "float", None, load)]
+
+
+def _clipped(step: Step, inputs: Sequence[Any]) -> list[Constant]:  # noqa: ARG001
+    def load() -> Any:
+        import numpy as np  # noqa: PLC0415
+
+        return np.maximum(inputs[0].load(), 0)
+
+    return [Constant(inputs[0].dims, inputs[0].kind, None, load)]
+
+
+def _logistic(step: Step, inputs: Sequence[Any]) -> list[Constant]:  # noqa: ARG001
+    def load() -> Any:
+        import numpy as np  # noqa: PLC0415
+
+        return 1 / (1 + np.exp(-inputs[0].load()))
+
+    return [Constant(inputs[0].dims, inputs[0].kind, None, load)]
 
 
 def _dequantized(step: Step, inputs: Sequence[Any]) -> list[Constant]:
@@ -624,6 +716,20 @@ LARGE: Final[Mapping[str, Large]] = {
     "Reciprocal": _numpy("reciprocal"),
     "Neg": _numpy("negative"),
     "Exp": _numpy("exp"),
+    "Sin": _numpy("sin"),
+    "Cos": _numpy("cos"),
+    "Tanh": _numpy("tanh"),
+    "Abs": _numpy("abs"),
+    "Pow": _numpy("power"),
+    "Max": _numpy("maximum"),
+    "Min": _numpy("minimum"),
+    "Where": _numpy("where"),
+    "GatherND": _looked_up_at,
+    "Relu": _clipped,
+    "Sigmoid": _logistic,
+    "Gather": _looked_up,
+    "MatMul": _multiplied,
+    "Gemm": _multiplied,
     "DequantizeLinear": _dequantized,
     "ConstantOfShape": _constant_of_shape,
     "ScatterND": _scattered,

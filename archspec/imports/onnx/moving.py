@@ -27,7 +27,8 @@ from archspec.imports.onnx.folding import (
     unsqueezed_dims,
 )
 from archspec.imports.onnx.layers import Handler, elementwise, embedding, last, mat_mul, placed
-from archspec.imports.onnx.source import Constant, Step
+from archspec.imports.onnx.positions import is_mask, relative_bias
+from archspec.imports.onnx.source import FIXED, Constant, Step
 from archspec.imports.onnx.trace import Trace, Unsupported, Value
 from archspec.imports.onnx.view import View
 from archspec.ops.arrangement import Crop, Pad, PadChannels, Slice, Upsample
@@ -383,21 +384,24 @@ def concat(t: Trace, step: Step) -> None:
 
 
 def _class_token(t: Trace, step: Step, constants: Sequence[Constant | None]) -> None:
-    """Add a learned vector before a sequence."""
-    if len(constants) != 2 or constants[0] is None:
+    """Add learned vectors before a sequence, such as DeiT's two."""
+    tokens = [each for each in constants[:-1] if each is not None]
+    if not tokens or len(tokens) < len(constants) - 1 or constants[-1] is not None:
         raise Unsupported("it joins constants to its input")
-    token, x = constants[0], t.value(step, 1)
-    axis = x.at(step.get("axis", 0))
-    count = token.dims[axis] if axis < len(token.dims) else 0
-    channels = x.dims[-1]
-    if x.rank != 3 or axis != 1 or not count or token.size != count * channels:
+    x = t.value(step, len(tokens))
+    axis, channels = x.at(step.get("axis", 0)), x.dims[-1]
+    counts = [each.dims[axis] if axis < len(each.dims) else 0 for each in tokens]
+    fits = [each.size == n * channels for each, n in zip(tokens, counts, strict=True)]
+    if x.rank != 3 or axis != 1 or not all(counts) or not all(fits):
         raise Unsupported("it joins constants to its input")
     node = t.aligned(step, x, (1, 2))
 
     def read() -> Any:
-        return token.load().reshape(count, channels)
+        import numpy as np  # noqa: PLC0415
 
-    result = t.add(step, ClassToken(count=count), node, constants=[token], weights=[read])
+        return np.concatenate([each.load().reshape(-1, channels) for each in tokens])
+
+    result = t.add(step, ClassToken(count=sum(counts)), node, constants=tokens, weights=[read])
     t.values[step.outputs[0]] = Value(result, (BATCH, 0, 1), x.batch)
 
 
@@ -579,6 +583,13 @@ def apply_array(
         _find_bias(t, step, x, constant)
     if by_channel and negative and _standardized(t, step, x, constant, read):
         return
+    if use == "add":
+        node = relative_bias(t, step, x, constant, read)
+        if node is not None:
+            t.values[step.outputs[0]] = replace(x, node=node)
+            return
+        if is_mask(t, step, constant):
+            constant = replace(constant, origin=FIXED)
     if use == "add" and shape == tuple(x.node.shape) and x.node.shape.rank == 1:
         op = PositionEmbedding()
     else:

@@ -16,6 +16,8 @@ from archspec.imports.onnx.layers import LAYERS
 from archspec.imports.onnx.moving import MOVING
 from archspec.imports.onnx.patterns import Finder, put_together
 from archspec.imports.onnx.source import (
+    COMPUTED,
+    FIXED,
     Constant,
     Dims,
     Source,
@@ -99,7 +101,7 @@ def build(
     biases: dict[int, tuple[Constant, Step]] = {}
     for _ in range(2):  # again, if it turned out that what a layer's output is added to is its bias
         b = ModelBuilder(path, shapes, name=name, format_name=format_name, given=given)
-        t = Trace(graph, b, opset)
+        t = Trace(graph, b, opset, exact=params is not None)
         t.biases.update(biases)
         for each, node in b.inputs.items():
             dims, order = layouts[each]
@@ -480,6 +482,36 @@ def notes(t: Trace, writer: str, unread: int) -> Iterator[str]:
         yield (
             f"{unread:,} stored numbers are in no layer of the graph, as those of heads that only "
             "help to train."
+        )
+    if FIXED in counts:
+        yield (
+            f"{number(FIXED, 'layer has', 'layers have')} {counts[f'{FIXED} numbers']:,} numbers "
+            "that are constants and no parameters of the model, as masks and grids are: they count "
+            "as not trainable."
+        )
+    if COMPUTED in counts:
+        yield (
+            f"{number(COMPUTED, 'layer has', 'layers have')} {counts[f'{COMPUTED} numbers']:,} "
+            "numbers that were computed before the network runs, from weights or from nothing, as "
+            "tables of positions are: they count as not trainable, and the model may have learned "
+            "others instead."
+        )
+    if "positions" in counts:
+        what = number("positions", "table of relative positions is", "tables of positions are")
+        yield (
+            f"{what} read out of the offsets that the exporter wrote for all pairs of positions; "
+            "a model that computes them has learned other numbers."
+        )
+    if "joined" in counts:
+        yield (
+            f"{number('joined', 'layer has', 'layers have')} {counts['joined numbers']:,} numbers "
+            "among the weights that follow from others or are constants, as the zeros of a bias "
+            "are that a part of a kernel lacks: they count as trained."
+        )
+    if "merged" in counts:
+        yield (
+            f"{number('merged', 'layer has', 'layers have')} weights that are all equal and that "
+            "the exporter stored once with those of another: they count for each layer."
         )
     if "norm as a scale" in counts:
         yield (

@@ -39,6 +39,16 @@ def same(a: Any, b: Any) -> bool:
     return type(a) is type(b) and bool(a == b)
 
 
+STORED: Final = "stored"
+"""Origin of an array that was learned, as far as the file tells."""
+
+COMPUTED: Final = "computed"
+"""Origin of an array that an exporter computed: of what, the file does not tell."""
+
+FIXED: Final = "fixed"
+"""Origin of an array that was never learned, as a mask, a grid or a buffer."""
+
+
 @dataclass(frozen=True, eq=False)
 class Constant:
     """An array that the file holds, or that follows from such arrays alone."""
@@ -54,6 +64,12 @@ class Constant:
     """Name of the stored array from which it follows."""
     count: int = 0
     """Number of stored values from which it follows."""
+    origin: str = STORED
+    """`STORED`, `COMPUTED` or `FIXED`."""
+    others: tuple[str, ...] = ()
+    """Names of further stored arrays from which it follows."""
+    part: str = ""
+    """The part of the stored array that it is; empty for the whole."""
 
     @property
     def size(self) -> int:
@@ -76,7 +92,7 @@ class Constant:
 
             return np.array(values, "float32" if kind == "float" else "int64").reshape(dims)
 
-        return cls(tuple(dims), kind, tuple(values), load)
+        return cls(tuple(dims), kind, tuple(values), load, origin=FIXED)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +165,7 @@ def read_source(path: Any) -> ModelSource:
     opsets = {
         entry.get("domain", ""): entry.get("version", 0) for entry in model.get("opset_import", [])
     }
-    graphs = _Graphs(reader, path)
+    graphs = _Graphs(reader, path, model.get("producer_name", ""))
     functions = {
         f"{each.get('domain', '')}.{each.get('name', '')}": graphs.function(each)
         for each in model.get("functions", [])
@@ -166,9 +182,10 @@ def read_source(path: Any) -> ModelSource:
 class _Graphs:
     """Makes values of messages."""
 
-    def __init__(self, reader: Reader, path: object) -> None:
+    def __init__(self, reader: Reader, path: object, producer: str) -> None:
         self.reader = reader
         self.path = path
+        self.is_torch = producer == "pytorch"
 
     def graph(self, message: Mapping[str, Any]) -> Source:
         constants = {
@@ -232,7 +249,8 @@ class _Graphs:
         if "ref_attr_name" in message:
             return Reference(message["ref_attr_name"])
         if "t" in message:
-            return self.constant(message["t"])
+            # torch has weights among the initializers alone, other programs in nodes, too.
+            return self.constant(message["t"], FIXED if self.is_torch else STORED)
         if "g" in message:
             return self.graph(message["g"])
         if "sparse_tensor" in message:
@@ -246,7 +264,7 @@ class _Graphs:
                 return message[name]
         return {1: 0.0, 2: 0, 3: "", 6: [], 7: [], 8: []}.get(message.get("type", 0))
 
-    def constant(self, message: Mapping[str, Any]) -> Constant:
+    def constant(self, message: Mapping[str, Any], origin: str = STORED) -> Constant:
         dims = tuple(message.get("dims", ()))
         name = message.get("name", "")
         if len(dims) > MOST_AXES or any(not 0 <= n <= LARGEST for n in dims):
@@ -262,7 +280,11 @@ class _Graphs:
         def load() -> Any:
             return self._array(message, type_, dims, name, away=away)
 
-        return Constant(dims, kind, values, load, name, count)
+        if kind != "float":
+            origin = FIXED
+        elif self.is_torch and origin == STORED and _FOLDED.fullmatch(name):
+            origin = COMPUTED
+        return Constant(dims, kind, values, load, name, count, origin)
 
     def _values(self, message: Mapping[str, Any], type_: int, count: int) -> tuple[Any, ...] | None:
         import struct  # noqa: PLC0415
@@ -382,6 +404,14 @@ class Reference:
 
     name: str
 
+
+_FOLDED: Final = re.compile(
+    r"onnx::\w+|(?:val|_?lifted_tensor|_tensor_constant|add|cat|clone|concat|cos|div|exp|expand|"
+    r"flatten|full|index|index_select|linear|masked_fill|matmul|mm|mul|neg|ones|permute|pow|repeat|"
+    r"reshape|roll|select|sigmoid|sin|slice|softmax|split|squeeze|stack|sub|t|to|_to_copy|"
+    r"transpose|unflatten|unsqueeze|view|where|zeros)_?\d*"
+)
+"""Names that torch's exporters give to what they computed; weights have those of modules."""
 
 _LETTERS: Final = {1: "f", 2: "B", 3: "b", 4: "H", 5: "h", 6: "i", 7: "q", 9: "?", 10: "e",
                    11: "d", 12: "I", 13: "Q"}  # fmt: skip

@@ -14,14 +14,24 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Final
 
-from archspec.errors import Problem
+from archspec.errors import Problem, UsageError
 from archspec.graph.graph import Node
 from archspec.imports.building import ModelBuilder, one_or_each
 from archspec.imports.model import ABSENT, BATCH, Arrays
 from archspec.imports.onnx.folding import CannotFold
 from archspec.imports.onnx.inference import inferred
 from archspec.imports.onnx.names import layer_name, model_scope
-from archspec.imports.onnx.source import Constant, Dims, Source, Step, is_one, same
+from archspec.imports.onnx.source import (
+    COMPUTED,
+    FIXED,
+    STORED,
+    Constant,
+    Dims,
+    Source,
+    Step,
+    is_one,
+    same,
+)
 from archspec.imports.onnx.view import (
     Part,
     Parts,
@@ -33,9 +43,11 @@ from archspec.imports.onnx.view import (
 )
 from archspec.ops.arrangement import Flatten, Reshape, Slice, Upsample
 from archspec.ops.axes import Axis, names_of_axes
-from archspec.ops.op import Op, Weight
+from archspec.ops.normalization import BatchNorm
+from archspec.ops.op import Op, Weight, Weighted
 from archspec.ops.shape import Shape, UnknownShape
 from archspec.ops.shuffles import Permute
+from archspec.ops.tokens import Embedding
 from archspec.ops.unknown import Unknown
 
 MOST_AXES: Final = 4
@@ -120,7 +132,7 @@ Weights = Sequence[Callable[[], Any]]
 class Trace:
     """Follows a graph of the file step by step, and adds what it does to archspec's graph."""
 
-    def __init__(self, source: Source, b: ModelBuilder, opset: int) -> None:
+    def __init__(self, source: Source, b: ModelBuilder, opset: int, *, exact: bool = False) -> None:
         self.source = source
         self.b = b
         self.opset = opset
@@ -148,6 +160,10 @@ class Trace:
         """Identities of steps that went into an earlier layer, and pass on what they read."""
         self.owners: dict[tuple[Any, ...], Node] = {}
         """The first layer with a kernel, by its op and the kernel."""
+        self.kernels: dict[tuple[str, str], str] = {}
+        """The first layer with each kernel, by the names of the stored array and of its part."""
+        self.tables: list[tuple[Constant, str]] = []
+        """The tables of vectors that are looked up, and the layers that do so."""
         self.used: set[str] = set()
         """Names of the stored arrays that became weights."""
         self.functions: dict[str, str] = {}
@@ -155,6 +171,8 @@ class Trace:
         self.model = model_scope(source.steps)
         self.counts: dict[str, int] = {}
         """Occurrences of what notes tell, by their keys."""
+        self.exact = exact
+        """Whether one name means one array: no exporter has merged equal ones."""
 
     # What a step reads.
 
@@ -248,15 +266,17 @@ class Trace:
         """
         given = list(constants)
         name = self.name_of(step, given) + suffix
+        op = self._untrained(step, op, given)
         if not checked:
             try:
                 op.output_shape(*(node.shape for node in inputs))
             except Problem as problem:
                 raise Unsupported(problem.message) from None
-        kernel = given[0] if given else None
-        first = None
-        if kernel is not None and is_kernel(kernel):
-            first = self.owners.get((op, kernel.name, kernel.dims))
+        key = (op, tuple((each.name, each.part, each.dims) for each in given))
+        first = self.owners.get(key) if given else None
+        if first is not None and self._is_merged(given):
+            self.note("merged")
+            first = None
         if first is not None:
             node = self.b.share(first, *inputs, name=name, type_name=type_of(step))
             self.nodes[node.index] = node
@@ -272,13 +292,14 @@ class Trace:
                 if each.name not in self.used
             ],
         )
-        if kernel is not None and is_kernel(kernel):
-            self.owners[op, kernel.name, kernel.dims] = node
+        if given:
+            self.owners.setdefault(key, node)
+            self._note_tied(node, given)
         self.nodes[node.index] = node
         self.steps[node.index] = step
         if suffix:
             self.b.helpers.add(node.name)
-        self.used.update(each.name for each in given)
+        self._use(given)
         if weights and not isinstance(node.op, Unknown):
             self.read[node.name] = weights
         return node
@@ -294,11 +315,11 @@ class Trace:
             and (constant.kind == "float" or is_kernel(constant))  # one of 8 bits, too
         ]
         arrays = [
-            Weight(each.name or "weight", each.dims)
+            Weight(each.name or "weight", each.dims, is_learned(each, step))
             for each in given
             if each.count and each.dims and each.size > 1 and each.name not in self.used
         ]
-        self.used.update(each.name for each in given)
+        self._use(given)
         name = self.name_of(step, given)
         for number, output in enumerate(step.outputs):
             if not output or (number and output not in self.users):
@@ -330,6 +351,70 @@ class Trace:
             return inferred(step, dims, constants) if number == 0 else None
         except (CannotFold, IndexError, KeyError, TypeError, ValueError):
             return None
+
+    def _untrained(self, step: Step, op: Op, given: Sequence[Constant]) -> Op:
+        """Return an op, with `trainable: false` if none of its arrays was learned."""
+        if not given or not isinstance(op, Weighted):
+            return op
+        if any(is_learned(each, step) for each in given):
+            joined = [each.size - each.count for each in given if each.origin == COMPUTED]
+            if more := sum(n for n in joined if n > 0):
+                self.note("joined")
+                self.note("joined numbers", more)
+            return op
+        if isinstance(op, BatchNorm) and not (op.scale or op.center):
+            return op  # statistics are never learned
+        key = COMPUTED if any(each.origin == COMPUTED for each in given) else FIXED
+        self.note(key)
+        self.note(f"{key} numbers", sum(each.size for each in given))
+        return op.model_copy(update={"trainable": False})
+
+    def _is_used(self, constant: Constant) -> bool:
+        """Whether an array is a kernel of an earlier layer."""
+        return (constant.name, constant.part) in self.kernels
+
+    def _note_tied(self, node: Node, given: Sequence[Constant]) -> None:
+        """Note kernels that an earlier layer of another kind or with other arrays has, too."""
+        for each in filter(is_kernel, given):
+            if isinstance(node.op, Embedding):
+                self.tables.append((each, node.name))
+            first = self.kernels.setdefault((each.name, each.part), node.name)
+            if first != node.name and (each.origin != STORED or self._is_merged([each])):
+                continue
+            if first == node.name and each.origin == COMPUTED:
+                # An exporter transposes the table that is a kernel, too, and stores both.
+                alike = (name for table, name in self.tables if _is_transposed(each, table))
+                first = next(alike, first)
+            if first != node.name:
+                self.b.note(
+                    f"Layer {node.name} has {each.size:,} numbers in common with {first} (tied "
+                    "weights): they count in both."
+                )
+
+    def _is_merged(self, given: Sequence[Constant]) -> bool:
+        """Whether arrays that two layers read are only equal.
+
+        Exporters store equal arrays once, such as the factors of all norms before the training,
+        which are 1. Arrays whose values differ are equal only where layers share them.
+        """
+        if self.exact:
+            return False
+        return not any(self._varies(each) for each in given)
+
+    def _varies(self, constant: Constant) -> bool:
+        """Whether an array has different values."""
+        if constant.values is not None:
+            return constant.number is None
+        try:
+            array = constant.load()
+        except UsageError:  # in another file
+            return True
+        return bool(array.size and (array != array.flat[0]).any())
+
+    def _use(self, given: Iterable[Constant]) -> None:
+        """Remember the stored arrays that became weights."""
+        for each in given:
+            self.used.update((each.name, *each.others))
 
     def laid_out(
         self, dims: Dims | None, inputs: Sequence[Value | View]
@@ -363,14 +448,18 @@ class Trace:
     def name_of(self, step: Step, arrays: Sequence[Constant]) -> str:
         """Return the name of a step's layer; with its function, where it is a part of another."""
         # tf2onnx joins equal vectors into one, which has the name of a single layer.
-        named = [each.name for each in arrays if is_kernel(each) or "/" not in each.name]
+        named = [
+            each.name
+            for each in arrays
+            if (is_kernel(each) or "/" not in each.name) and (each.part or not self._is_used(each))
+        ]
         name = layer_name(step, named, self.model)
         first = self.functions.setdefault(name, step.op)
         return name if first == step.op else f"{name}-{type_of(step).lower()}"
 
-    def note(self, key: str) -> None:
-        """Count an occurrence of what a note tells at the end."""
-        self.counts[key] = self.counts.get(key, 0) + 1
+    def note(self, key: str, count: int = 1) -> None:
+        """Count occurrences of what a note tells at the end."""
+        self.counts[key] = self.counts.get(key, 0) + count
 
     # Layouts.
 
@@ -687,9 +776,33 @@ def type_of(step: Step) -> str:
     return step.op.removeprefix("archspec.")
 
 
+def _is_transposed(kernel: Constant, table: Constant) -> bool:
+    """Whether a matrix has the values of another one, with rows for columns."""
+    if kernel.dims != table.dims[::-1]:
+        return False
+    try:
+        return bool((kernel.load() == table.load().T).all())
+    except UsageError:  # in another file
+        return False
+
+
 def is_kernel(constant: Constant) -> bool:
     """Whether a stored array is a matrix or more: exporters join equal vectors into one."""
     return bool(constant.name) and sum(n != 1 for n in constant.dims) > 1
+
+
+def is_learned(constant: Constant, step: Step) -> bool:
+    """Whether an array of a step is a weight that training changed, as far as the file tells.
+
+    An exporter computes the kernels of layers from weights (a transposed one, one with a norm
+    folded in), but what it computed to be added to maps may be a mask or a grid.
+    """
+    if constant.origin == COMPUTED:
+        return step.op not in _ARITHMETIC or not is_kernel(constant)
+    return constant.origin == STORED
+
+
+_ARITHMETIC: Final = {"Add", "Sub", "Mul", "Div", "Concat", "Where", "Max", "Min", "Gather"}
 
 
 def _follow(axes: Sequence[int], shape: Shape) -> bool:

@@ -1,0 +1,123 @@
+"""Tables of relative positions, found in the offsets of scores that exporters make of them.
+
+Attention within a window adds a learned number to each score, by head and by the way from the query
+to the key (Liu et al. 2021, arXiv:2103.14030, equation 4). Exporters write the numbers out for all
+pairs of positions: a window of 7x7 has 169 ways, and 2,401 pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from math import isqrt, prod
+from typing import Any
+
+from archspec.errors import UsageError
+from archspec.graph.graph import Node
+from archspec.imports.onnx.source import COMPUTED, FIXED, STORED, Constant, Step
+from archspec.imports.onnx.trace import Trace, Value
+from archspec.ops.attention import RelativePositionBias
+
+MOST_BETWEEN = 4
+"""Largest number of steps between the offsets and the softmax."""
+
+
+def relative_bias(
+    t: Trace, step: Step, x: Value, constant: Constant, read: Callable[[], Any]
+) -> Node | None:
+    """Add the table from which offsets of scores follow; None where they follow from none.
+
+    Args:
+        t: The trace.
+        step: The step that adds the offsets.
+        x: The scores, [..., heads, queries, keys].
+        constant: The offsets.
+        read: Reads them with the axes in archspec's order.
+    """
+    shape = x.node.shape
+    if constant.origin != COMPUTED or len(shape) < 3 or not _feeds_softmax(t, step):
+        return None
+    heads, positions = shape[-3], shape[-1]
+    if shape[-2] != positions or constant.size != heads * positions**2:
+        return None
+    try:
+        with t.source.opened():
+            offsets = read().reshape(heads, positions, positions).transpose(1, 2, 0)
+    except (UsageError, ValueError):  # in another file, or of other axes
+        return None
+    followed = constant.count != constant.size  # its sources are in the file
+    level = bool((offsets == offsets.flat[0]).all())  # before the training
+    for window in _windows(positions):
+        if level and (len(window) != 2 or window[0] != window[1]):
+            continue
+        if followed and _distances(window) * heads != constant.count:
+            continue
+        table = _table(offsets, window)
+        if table is not None:
+            if not followed:
+                t.note("positions")
+            learned = replace(constant, origin=STORED)
+            op = RelativePositionBias(window=window)
+            return t.add(step, op, x.node, constants=[learned], weights=[partial(_given, table)])
+    return None
+
+
+def _given(array: Any) -> Any:
+    return array
+
+
+def is_mask(t: Trace, step: Step, constant: Constant) -> bool:
+    """Whether an array that is added to scores only forbids some: 0, and one number below."""
+    if constant.origin == FIXED or constant.size < 2 or not _feeds_softmax(t, step):
+        return False
+    try:
+        with t.source.opened():
+            array = constant.load()
+    except UsageError:
+        return False
+    lowest = array.min(initial=0)
+    return bool(lowest < 0 and ((array == 0) | (array == lowest)).all())
+
+
+def _feeds_softmax(t: Trace, step: Step) -> bool:
+    """Whether nothing but masks and changes of shape stand between a step and a softmax."""
+    following: Step | None = step
+    for _ in range(MOST_BETWEEN):
+        following = t.only_user(following.outputs[0]) if following is not None else None
+        if following is None or following.op == "Softmax":
+            return following is not None
+        if following.op not in ("Add", "Cast", "Identity", "Reshape", "Unsqueeze"):
+            return False
+    return False
+
+
+def _windows(positions: int) -> Iterator[tuple[int, ...]]:
+    """Yield the extents of windows with so many positions, the squarest first."""
+    for side in range(isqrt(positions), 1, -1):
+        if positions % side == 0:
+            yield side, positions // side
+            if side**2 != positions:
+                yield positions // side, side
+    yield (positions,)
+
+
+def _distances(window: tuple[int, ...]) -> int:
+    """Return the number of distances that two positions of a window can have."""
+    return prod(2 * extent - 1 for extent in window)
+
+
+def _table(offsets: Any, window: tuple[int, ...]) -> Any:
+    """Return the table of offsets, [queries, keys, heads]; None if they depend on more.
+
+    Rows are in the order of `RelativePositionBias`: the distance along the last axis is fastest.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    places = np.indices(window).reshape(len(window), -1)
+    rows = np.zeros(offsets.shape[:2], "int64")
+    for place, extent in zip(places, window, strict=True):
+        rows = rows * (2 * extent - 1) + place[:, None] - place[None, :] + extent - 1
+    table = np.zeros((_distances(window), offsets.shape[-1]), "float32")
+    table[rows] = offsets
+    return table if np.array_equal(table[rows], offsets) else None
