@@ -36,7 +36,10 @@ from archspec.render import predictions as prediction_tables
 from archspec.runs import comparison
 from archspec.runs.records import DataRecord
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.usefixtures("blank_pictures"),
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
 
 SMALL = """
 name: small
@@ -46,7 +49,7 @@ layers:
   - conv: {filters: 4, kernel: 3, activation: relu}
   - flatten
   - {fc: {units: =classes, activation: softmax}}
-train: {epochs: 3, metrics: [{top_k_categorical_accuracy: {k: 3}}]}
+train: {epochs: 3, steps_per_execution: 1, metrics: [{top_k_categorical_accuracy: {k: 3}}]}
 """
 
 WIDE = """
@@ -58,6 +61,7 @@ layers:
   - fc: 10
 train:
   epochs: 2
+  steps_per_execution: 1
   data: {source: digits, normalize: symmetric}
   metrics: [{top_k_categorical_accuracy: {k: 3}}]
 """
@@ -72,7 +76,7 @@ def digits():
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def runs(blank_pictures, tmp_path_factory):  # noqa: ARG001
     """A folder of runs on digits: one and two, wide, another split, half the classes; and files."""
     home = tmp_path_factory.mktemp("runs")
     specs = {}

@@ -17,7 +17,7 @@ from archspec.evaluation.dropout import dropping
 from archspec.evaluation.evaluation import Evaluation
 from archspec.evaluation.prediction import Predictions
 
-pytestmark = pytest.mark.keras
+pytestmark = [pytest.mark.keras, pytest.mark.usefixtures("blank_pictures")]
 
 SPEC = """
 name: dropping
@@ -28,14 +28,14 @@ layers:
   - flatten
   - {dropout: =rate, when: =rate > 0}
   - fc: 10
-train: {epochs: 1, batch: 200, deterministic: true}
+train: {epochs: 1, batch: 200, deterministic: true, steps_per_execution: 1}
 """
 
 IMAGES = load_digits().images[:8]
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory) -> Path:
+def home(blank_pictures, tmp_path_factory) -> Path:  # noqa: ARG001
     """Runs with dropout, with dropout of all but nothing, and without any."""
     place = tmp_path_factory.mktemp("dropout")
     (place / "spec.yaml").write_text(SPEC, encoding="utf-8")
@@ -53,12 +53,17 @@ def passes(keras, model, x, count, seed=0):
     return np.stack([np.asarray(changed.predict_on_batch(x)) for _ in range(count)])
 
 
+def many_passes(keras, model, x):
+    """Return the outputs for one image of 1,500 passes, a hundred of them as images of a batch."""
+    return passes(keras, model, np.repeat(x, 100, axis=0), 15).reshape(1500, -1)
+
+
 def test_of_a_linear_network_the_mean_is_what_it_says_without_dropout():
     import keras
 
     model = layers(keras, keras.layers.Dense(2))
     x = np.array([[1.0, -2.0, 0.5]], np.float32)
-    seen = passes(keras, model, x, 1500)[:, 0]
+    seen = many_passes(keras, model, x)
     error = seen.std(axis=0) / np.sqrt(len(seen))
     assert np.all(abs(seen.mean(axis=0) - np.asarray(model.predict_on_batch(x))[0]) < 5 * error)
 
@@ -74,7 +79,7 @@ def test_the_mean_is_that_of_the_softmax_over_all_that_may_be_dropped():
     ways = np.array(list(product((0, 1), repeat=3)))
     scores = np.exp((2 * ways * x) @ kernel + bias)
     each = scores / scores.sum(axis=1, keepdims=True)
-    seen = passes(keras, model, x, 1500)[:, 0]
+    seen = many_passes(keras, model, x)
     assert seen.mean(axis=0) == pytest.approx(each.mean(axis=0), abs=5 * each.std() / np.sqrt(1500))
     assert np.unique(seen[:, 0].round(4)) == pytest.approx(np.unique(each[:, 0].round(4)), abs=1e-4)
     rule = np.asarray(model.predict_on_batch(x))[0]

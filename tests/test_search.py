@@ -37,10 +37,15 @@ layers:
   - max_pool: 2
   - flatten
   - fc: {units: 10, activation: softmax}
-train: {data: digits, batch: 128, epochs: 2, optimizer: {adam: {learning_rate: 0.01}}}
+train:
+  data: digits
+  batch: 128
+  epochs: 2
+  steps_per_execution: 1
+  optimizer: {adam: {learning_rate: 0.01}}
 """
 
-pytestmark = pytest.mark.keras
+pytestmark = [pytest.mark.keras, pytest.mark.usefixtures("blank_pictures")]
 
 
 @pytest.fixture
@@ -52,7 +57,7 @@ def net(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(blank_pictures, tmp_path_factory):  # noqa: ARG001
     """A search of three trials in a journal, and the numbers that its progress was told."""
     home = tmp_path_factory.mktemp("whole")
     (home / "net.yaml").write_text(NET, encoding="utf-8")

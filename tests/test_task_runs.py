@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.blank import drawn
 
 import archspec
 from archspec.errors import SpecError, UsageError
 from archspec.training.callbacks import Logs, Watcher
 
-pytestmark = pytest.mark.keras
+pytestmark = [pytest.mark.keras, pytest.mark.usefixtures("blank_pictures")]
 
 COUNT = 160
 
@@ -88,7 +89,8 @@ def home(tmp_path_factory):
     for name, parts in specs.items():
         text = BODY.format(name=name, path=folder / f"{name}.npz", **parts)
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
-        archspec.fit(folder / f"{name}.yaml", out=folder / name)
+        with drawn():
+            archspec.fit(folder / f"{name}.yaml", out=folder / name)
     return folder
 
 

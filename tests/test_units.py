@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support.blank import blank
 
 import archspec
 from archspec.errors import RecipeError, UsageError
@@ -129,12 +130,13 @@ def test_the_numbers_are_those_of_the_network_that_is_saved(run):
 @pytest.mark.keras
 def test_a_run_that_is_watched_ends_as_one_that_is_not_also_when_it_was_stopped(home, monkeypatch):
     monkeypatch.chdir(home)
-    archspec.fit("noisy.yaml", out="plain")
-    archspec.fit("noisy.yaml", out="seen", watch_units=True)
-    with pytest.raises(Stop):
-        archspec.fit("noisy.yaml", out="stopped", watch_units=True, watchers=[StopsIn(3)])
-    assert len(file.read(Path("stopped"))) == 3
-    archspec.resume("stopped")
+    with blank():
+        archspec.fit("noisy.yaml", out="plain")
+        archspec.fit("noisy.yaml", out="seen", watch_units=True)
+        with pytest.raises(Stop):
+            archspec.fit("noisy.yaml", out="stopped", watch_units=True, watchers=[StopsIn(3)])
+        assert len(file.read(Path("stopped"))) == 3
+        archspec.resume("stopped")
     assert Path("seen/units.csv").read_bytes() == Path("stopped/units.csv").read_bytes()
     plain, *others = (
         archspec.load_model(f"{name}/final.keras").get_weights()
