@@ -70,8 +70,11 @@ def network(keras, recipe: Recipe, end: str = "fc: {units: 3, activation: softma
         )
 
 
-def compiled(keras, train: dict, *, steps: int = STEPS):
-    """The small network, ready to be trained by a recipe."""
+def compiled(keras, train: dict, *, steps: int = STEPS, eager: bool = False):
+    """The small network, ready to be trained by a recipe.
+
+    `eager` spares TensorFlow and JAX the graph of a step, which takes longer than a few steps do.
+    """
     recipe = Recipe.resolve({"batch": 4, **train})
     compilation.set_up(keras, recipe)
     model = network(keras, recipe)
@@ -82,15 +85,16 @@ def compiled(keras, train: dict, *, steps: int = STEPS):
         metrics=objective.metrics,
         jit_compile=compilation.jit(keras, recipe),
         steps_per_execution=compilation.steps_per_execution(keras, recipe, 1, steps),
+        run_eagerly=eager,
     )
     model.optimizer.build(model.trainable_variables)
     compilation.spare_from_decay(model)
     return model
 
 
-def trained(keras, train: dict, *, epochs: int = 1, **options):
+def trained(keras, train: dict, *, epochs: int = 1, eager: bool = False, **options):
     """The small network, after so many epochs of four steps."""
-    model = compiled(keras, train)
+    model = compiled(keras, train, eager=eager)
     images, labels = examples()
     model.fit(images, labels, batch_size=4, epochs=epochs, shuffle=False, verbose=0, **options)
     return model
@@ -139,7 +143,8 @@ def test_every_optimizer_trains_after_a_warmup_and_decays_kernels_alone(keras, n
         arguments = {"learning_rate": 0.1, "weight_decay": decay}
         if name == "muon":
             arguments["adam_weight_decay"] = decay
-        model = compiled(keras, {"optimizer": {name: arguments}, "warmup": 1, "epochs": 3})
+        recipe = {"optimizer": {name: arguments}, "warmup": 1, "epochs": 3}
+        model = compiled(keras, recipe, eager=True)
         variables = model.trainable_variables
         for _ in range(2 * STEPS):
             model.optimizer.apply([keras.ops.zeros(v.shape) for v in variables], variables)
@@ -182,7 +187,7 @@ def test_every_loss_can_be_minimised(keras, name):
     model = network(keras, recipe)
     objective = compilation.objective(keras, recipe, model, {})
     images, labels = examples()
-    model.compile("sgd", loss=objective.loss, metrics=objective.metrics)
+    model.compile("sgd", loss=objective.loss, metrics=objective.metrics, run_eagerly=True)
     targets = labels if objective.one_hot else labels.argmax(axis=-1)
     losses = [model.train_on_batch(images, targets)[0] for _ in range(3)]
     assert losses[0] > losses[1] > losses[2]
@@ -422,8 +427,8 @@ def test_gradients_are_gathered_before_an_update(keras):
 @pytest.mark.parametrize("clip", ["clipnorm", "global_clipnorm", "clipvalue"])
 def test_clipped_gradients_move_less(keras, clip):
     still = compiled(keras, {})
-    free = trained(keras, {"optimizer": "sgd"})
-    clipped = trained(keras, {"optimizer": {"sgd": {clip: 1e-6}}})
+    free = trained(keras, {"optimizer": "sgd"}, eager=True)
+    clipped = trained(keras, {"optimizer": {"sgd": {clip: 1e-6}}}, eager=True)
     assert distance(clipped, still) < 1e-3 * distance(free, still)
 
 
