@@ -7,8 +7,7 @@ BIN := $(VENV)/bin
 CORES := $(shell $(PYTHON) -c "import os; print(min(os.cpu_count() or 1, 4))")
 # One process more than cores, as tests often wait for a command or an engine that starts.
 WORKERS := $(shell expr $(CORES) + 1)
-# Each file's tests in one process: they share what it makes once. The order of the files' names
-# puts none of the long ones last.
+# Each file's tests in one process: they share what it makes once. tests/conftest.py orders the files.
 PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --numprocesses
 
 # Tests start hundreds of processes: what they import is compiled once.

@@ -31,11 +31,24 @@ settings.register_profile(
 settings.load_profile("archspec")
 
 
+LONGEST = (
+    *("test_distribution", "test_resume", "test_training", "test_compilation", "test_keras"),
+    *("test_faithful", "test_backends", "test_export", "test_understanding", "test_task_runs"),
+    *("test_evaluation", "test_search"),
+)
+"""Files of tests that take longest, in the order in which they begin.
+
+Begun late, one of them would run on in one process while the others have nothing left to do.
+"""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that drive a Chromium."""
+    """Mark the tests that drive a Chromium; put the longest files first."""
     for item in items:
         if "chromium" in getattr(item, "fixturenames", ()):
             item.add_marker("client")
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
