@@ -267,6 +267,15 @@ def test_tf2onnx_keeps_the_names_of_keras_inside_its_own():
     assert [name for name in layers("keras_tf.onnx") if name in names] == names
 
 
+def test_windows_of_jax_slide_along_places_alone():
+    """jax2onnx has the batch and the channels among the places, and sums instead of means."""
+    model = archspec.load(FILES / "keras_jax.onnx")
+    assert not model.unknown
+    labels = list(layers("keras_jax.onnx").values())
+    assert [label for label in labels if "POOL" in label] == ["POOL3", "AVGPOOL2"]
+    assert labels.count("RESCALE") == 1  # of the pixels: the sum's factor and divisor cancel
+
+
 def test_a_grouped_convolution_of_tf2onnx_is_unknown_and_named():
     model = archspec.load(FILES / "keras_tf_grouped.onnx")
     assert [layer.type for layer in model.unknown][:1] == ["StatefulPartitionedCall"]

@@ -117,6 +117,9 @@ def windows(step: Step, rank: int, kernel: Sequence[int] | None = None) -> dict[
 def conv(t: Trace, step: Step) -> None:
     x, kernel = t.value(step), t.weight(step, 1, "kernel")
     rank = len(kernel.dims)
+    if kernel.dims[:2] == (1, 1) and x.rank == rank and x.axes[1] == ABSENT:
+        _sum_pool(t, step, kernel)
+        return
     node = t.aligned(step, x, last(x, rank))
     filters, depth = kernel.dims[:2]
     groups = step.get("group", 1)
@@ -154,6 +157,31 @@ def conv(t: Trace, step: Step) -> None:
         reads.append(lambda: bias.load().reshape(-1))
     result = t.add(step, op, node, constants=constants, weights=reads)
     t.values[step.outputs[0]] = placed(result, rank, x.batch)
+
+
+def _sum_pool(t: Trace, step: Step, kernel: Constant) -> None:
+    """Add the sum over a window, which JAX's average pools are, as a mean; a factor, if not one."""
+    number, taps = kernel.number, list(kernel.dims[2:])
+    if number is None or len(step.inputs) > 2:
+        raise Unsupported("it slides a kernel along the channels")
+    factor = float(number) * prod(taps)
+    following = t.only_user(step.outputs[0])
+    while following is not None and following.op in ("Squeeze", "Reshape"):
+        following = t.only_user(following.outputs[0])
+    divisor = t.constant(following, 1) if following and following.op == "Div" else None
+    if following is not None and divisor is not None and divisor.size == 1 and divisor.number:
+        t.absorbed.append(following)
+        factor /= float(divisor.number)
+    _pool(
+        t,
+        replace(step, attributes={**step.attributes, "kernel_shape": taps}),
+        AvgPool,
+        **({"count_padding": True} if any(step.get("pads", [])) else {}),
+    )
+    if factor != 1:
+        mean = t.values[step.outputs[0]]
+        node = t.add(step, Rescale(scale=factor), mean.node)
+        t.values[step.outputs[0]] = replace(mean, node=node)
 
 
 def _bias(t: Trace, step: Step, filters: int) -> Constant | None:
@@ -281,17 +309,18 @@ def _cut(
 
 def _pool(t: Trace, step: Step, kind: type[Any], **more: Any) -> None:
     x = t.value(step)
-    rank = x.rank
-    node = t.aligned(step, x, last(x, rank))
-    shape = windows(step, rank - 2)
     if len(step.outputs) > 1 and step.outputs[1] in t.users:
         raise Unsupported("its places of maxima are read")
+    step, order = _windowed(step, x)
+    node = t.aligned(step, x, order)
+    rank = len(order) - 1
+    shape = windows(step, rank)
     if max(shape["dilations"]) > 1:
         raise Unsupported("its window is dilated")
     padding = padding_of(step, node.shape.spatial, shape["taps"], shape["strides"])
     if more.get("count_padding") and padding == "same":
         pads = step.get("pads", [])
-        pairs = tuple(zip(pads[: rank - 2], pads[rank - 2 :], strict=True))
+        pairs = tuple(zip(pads[:rank], pads[rank:], strict=True))
         padding = pairs or padding
         if all(before == after for before, after in pairs):
             padding = one_or_each([before for before, _ in pairs])
@@ -309,7 +338,40 @@ def _pool(t: Trace, step: Step, kind: type[Any], **more: Any) -> None:
         rounded = kind(size=taps, padding=padding, ceil=True, **more)
         if rounded.output_shape(node.shape) != op.output_shape(node.shape):
             op = rounded
-    t.values[step.outputs[0]] = placed(t.add(step, op, node), rank, x.batch)
+    axes = tuple(order.index(a) if a in order else x.axes[a] for a in range(x.rank))
+    t.values[step.outputs[0]] = Value(t.add(step, op, node), axes, x.batch)
+
+
+_WINDOW: Final = ("kernel_shape", "strides", "dilations")
+"""Attributes of a window, with a number for each axis after the first two."""
+
+
+def _windowed(step: Step, x: Value) -> tuple[Step, tuple[int, ...]]:
+    """Return a step with a window, and the file's axes in archspec's order for it.
+
+    JAX's windows have an extent along every axis: `jax2onnx` puts two axes of 1 before the batch,
+    so that it and the channels are places, of which the window takes one.
+    """
+    if x.axes[:1] == (BATCH,) and x.rank > 2 and x.axes[1] != ABSENT:
+        return step, last(x, x.rank)
+    rank = x.rank - 2
+    shape = windows(step, rank, step.get("kernel_shape", []))
+    pads = step.get("pads", []) or [0] * (2 * rank)
+    given = zip(shape["taps"], shape["strides"], pads[:rank], pads[rank:], strict=True)
+    moving = [at + 2 for at, numbers in enumerate(given) if numbers != (1, 1, 0, 0)]
+    kept = [a for a in range(x.rank) if x.axes[a] >= 0 and a not in moving]
+    if not kept or any(x.axes[a] < 0 for a in moving):
+        raise Unsupported("its window takes several examples, or all axes")
+    channel = max(kept, key=lambda a: x.axes[a])
+    places = sorted({*moving, *kept} - {channel}, key=lambda a: x.axes[a])
+    if min(places, default=0) < 2:
+        raise Unsupported("its places are not those of its window")
+    attributes: dict[str, Any] = {**step.attributes}
+    for name in _WINDOW:
+        if step.get(name, []):
+            attributes[name] = [step.get(name, [])[a - 2] for a in places]
+    attributes["pads"] = [pads[a - 2 + side] for side in (0, rank) for a in places]
+    return replace(step, attributes=attributes), (*places, channel)
 
 
 def max_pool(t: Trace, step: Step) -> None:
