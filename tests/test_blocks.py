@@ -9,10 +9,12 @@ import pytest
 from pages import ROOT
 from support.specs import spec_of
 
+import archspec
 from archspec.blocks.block import Block
 from archspec.blocks.conv import Conv
 from archspec.compile.expand import expand
 from archspec.compile.plan import compile_plan
+from archspec.compile.step import SpecBlock
 from archspec.errors import Diagnostic, Problem, SpecError, UsageError
 from archspec.graph.builder import Builder, Expansions
 from archspec.graph.graph import Graph, Layer, Node
@@ -816,6 +818,16 @@ def test_a_copy_of_a_graph_is_equal_to_it():
         assert again.nodes == graph.nodes
         assert {*again.pieces} == {*graph.pieces}
     assert graph != network("- fire: {squeeze: 2, expand1x1: 4, expand3x3: 8}")
+
+
+def test_a_graph_goes_to_another_process_without_the_classes_of_the_specs_own_blocks():
+    graph = expand(archspec.load("inception_v3"))
+    own = [scope.name for scope in graph.scopes if isinstance(scope.element, SpecBlock)]
+    again = pickle.loads(pickle.dumps(graph))  # noqa: S301
+    assert again == graph
+    lost = [a.name for a, b in zip(again.scopes, graph.scopes, strict=True) if a[-1] != b[-1]]
+    assert own == lost != []
+    assert copy.deepcopy(graph.scopes[-1].element) == graph.scopes[-1].element
 
 
 def test_the_defaults_of_a_spec_make_a_block_another():

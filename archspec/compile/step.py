@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 from archspec.blocks.block import Block
 from archspec.element import Element, show, whole
@@ -167,6 +167,19 @@ class SpecBlock(Block):
     def __repr__(self) -> str:
         return f"{super().__repr__()}#{self.serial}"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Leave it out of a pickle: its class is made of a spec's text, and in no module.
+
+        A graph has all that it became, and only the name of its scope.
+        """
+        return _left_out, ()
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: Mapping[int, Any]) -> Self:
+        return self
+
     @classmethod
     def _problem(cls, name: str, items: list[Any], value: object) -> Problem:
         problem = super()._problem(name, items, value)
@@ -176,6 +189,10 @@ class SpecBlock(Block):
                 f"; `{name}: {default}.0` in the definition of `{cls.kind}` allows fractions"
             )
         return problem
+
+
+def _left_out() -> None:
+    """Return what stands in a pickle for a block that a spec defines."""
 
 
 class Plan(NamedTuple):

@@ -252,7 +252,8 @@ class Scope(NamedTuple):
     owner: str = ""
     """Path of the block or group whose weights it uses; "" where it has its own, or none."""
     element: Element | None = None
-    """The block with its arguments; None for a group or a branch."""
+    """The block with its arguments; None for a group or a branch, and in a graph of another process
+    for a block that the spec defines."""
 
     # A spec's own blocks are other classes each time that it is read; what they became is compared.
     def __eq__(self, other: object) -> bool:
