@@ -134,6 +134,23 @@ def test_a_concatenation_is_computed_again_from_its_parts():
     assert terms(graph_of(concat)).kept == 2 * IMAGE
 
 
+@pytest.mark.parametrize(
+    ("reader", "in_full"),
+    [
+        ("avg_pool: 2", 1),
+        ("max_pool: 2", 1),
+        ("convolution: {filters: 4, kernel: 2, stride: 2}", 0),
+    ],
+)
+def test_a_tanh_is_kept_in_float32_unless_a_product_reads_it(reader, in_full):
+    # As XLA compiled these three for an H100 in mixed_bfloat16, at 64x64.
+    found = terms(graph_of(f"conv: {{filters: 4, kernel: 1, activation: tanh}}, {reader}"))
+    assert found.kept_in_full == in_full * IMAGE
+    assert found.kept == (1 - in_full) * IMAGE
+    mixed = archspec.report("lenet5", dtype="mixed_bfloat16").setting
+    assert found.bytes(mixed)["kept"] == (0, (4 if in_full else 2) * IMAGE)
+
+
 def test_an_estimate_is_a_fixed_part_and_one_for_each_example():
     one, many = (archspec.report("vgg16", batch=n, engine="jax-gpu").estimate for n in (1, 64))
     assert one is not None
@@ -159,9 +176,7 @@ def test_the_errors_on_families_that_were_held_out_are_within_the_target():
     result, judged = calibrate.calibration(truth)
     found = result["errors"]
     assert found["mean"] <= 0.08
-    # LeNet-5 takes 6 MB, in which the padding of small matrices is much; it is off by 28 %.
-    assert max(abs(error) for case, error in judged if case.total > 100 * 10**6) <= 0.25
-    assert found["worst"] <= 0.3
+    assert found["worst"] <= 0.25
     assert found["networks"] >= 12
     assert {case.dtype for case, _ in judged} == {"float32", "mixed_bfloat16"}
     # The band that is printed is not better than what the truth in the repository says.

@@ -11,6 +11,9 @@ The rule follows what XLA does with memory:
   derivative. So two tensors are kept for conv + relu without a norm: VGG needs more.
 - Functions that are expensive (the erf of a GELU, the exponentials of a softmax) are not computed
   again: their results are kept beside their input and output.
+- A hyperbolic tangent is computed once, in float32. In a mixed policy the conversion to the lower
+  precision and back is left out where pools alone read it, so that it is kept in float32; a
+  convolution or a product must read the lower precision.
 - A sum that several steps read is in memory: it is the trunk of a residual network, which would
   else be computed again from its beginning.
 
@@ -42,13 +45,15 @@ BASIS = "liveness of what XLA keeps, with factors fitted to compiled steps"
 
 CALIBRATION = Path(__file__).with_name("calibration.json")
 
-READS_MEMORY: Final = frozenset(
+PRODUCTS: Final = frozenset(
     {
         "convolution", "depthwise_convolution", "transposed_convolution", "local_conv",
-        "fully_connected", "matmul", "avg_pool", "l2_pool", "blur_pool", "subsampling", "lrn",
-        "lstm", "gru", "rnn",
+        "fully_connected", "matmul", "lstm", "gru", "rnn",
     }
 )  # fmt: skip
+"""Steps that are calls of a library, which reads the precision of the policy."""
+
+READS_MEMORY: Final = PRODUCTS | {"avg_pool", "l2_pool", "blur_pool", "subsampling", "lrn"}
 """Steps that read tensors in memory and write one."""
 
 WRITES_MEMORY: Final = READS_MEMORY | {"max_pool", "global_avg_pool", "global_max_pool", "input"}
@@ -60,6 +65,12 @@ FROM_OUTPUT: Final = frozenset({"sigmoid", "tanh", "softmax"})
 EXPENSIVE: Final = frozenset({"gelu"})
 """Functions that keep a tensor beside input and output."""
 
+IN_FULL: Final = frozenset({"tanh"})
+"""Functions of `FROM_OUTPUT` that are computed once, in float32, and kept so if no product reads
+them."""
+
+FULL_BYTES: Final = 4
+
 NORMALISERS: Final = 2
 """Tensors that `lrn` keeps beside input and output: the sum over channels, and its power."""
 
@@ -68,7 +79,9 @@ class Terms(NamedTuple):
     """Parts of the estimate of a step's temporary memory, in values or bytes."""
 
     kept: int
-    """Values of an example that are kept for the backward pass."""
+    """Values of an example that are kept for the backward pass, in the policy's precision."""
+    kept_in_full: int
+    """Values of an example that are kept in float32 at least."""
     masks: int
     """Bytes of an example's masks of dropout."""
     largest: int
@@ -86,8 +99,9 @@ class Terms(NamedTuple):
         """Return the fixed bytes and those of an example, by the name of the factor."""
         value, weight = setting.value_bytes, setting.weight_bytes
         casts = self.params * value if value != weight else 0
+        kept = self.kept * value + self.kept_in_full * max(value, FULL_BYTES) + self.masks
         return {
-            "kept": (0, self.kept * value + self.masks),
+            "kept": (0, kept),
             "largest": (0, self.largest * value),
             "largest_relu": (0, self.largest_relu * value),
             "inputs": (0, self.inputs * weight),
@@ -140,8 +154,10 @@ def terms(graph: Graph) -> Terms:
         if name == "lrn":
             inside += NORMALISERS * node.shape.size
     sizes = [node.shape.size for node in nodes]
+    in_full = memory.kept_in_full()
     return Terms(
-        kept=inside + sum(sizes[index] for index in memory.kept),
+        kept=inside + sum(sizes[index] for index in memory.kept - in_full),
+        kept_in_full=sum(sizes[index] for index in in_full),
         masks=sum(node.shape.size for node in nodes if node.layer.saved.mask),
         largest=max(size for size, node in zip(sizes, nodes, strict=True) if not node.is_input),
         largest_relu=max(
@@ -179,6 +195,7 @@ class _Memory:
             for node in self.nodes
             if node.is_input
             or node.op.kind in WRITES_MEMORY
+            or kind_of(node.op) in IN_FULL
             or (node.op.kind == "add" and readers[node.index] > 1)
         }
         """Indices of the nodes whose output is in memory."""
@@ -188,6 +205,12 @@ class _Memory:
         for node in self.nodes:
             if node.op.kind in READS_MEMORY:
                 self.written.update(self.shown[index] for index in node.inputs)
+
+    def kept_in_full(self) -> set[int]:
+        """Return the indices of tensors that are kept in float32 under a mixed policy."""
+        products = [node for node in self.nodes if node.op.kind in PRODUCTS]
+        cast = {self.shown[index] for node in products for index in node.inputs}
+        return {i for i in self.kept - cast if kind_of(self.nodes[i].op) in IN_FULL}
 
     def keep(self, index: int) -> None:
         """Keep the tensors in memory from which a node's output is computed again."""
