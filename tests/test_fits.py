@@ -50,7 +50,7 @@ def test_the_estimate_is_that_of_a_report_and_the_next_batch_is_too_large():
 
 @pytest.mark.parametrize(
     ("memory", "size"),
-    [("24GB", 24 * 10**9), ("24 gib", 24 * 2**30), ("1.5 MB", 1_500_000), (777, 777)],
+    [("24GB", 24 * 10**9), ("24 gib", 24 * 2**30), ("1.5 MB", 1_500_000), (7_777, 7_777)],
 )
 def test_a_memory_is_bytes_or_text_with_a_unit(memory, size):
     assert archspec.fits(spec_of(SMALL), memory).memory == size
@@ -189,6 +189,7 @@ def test_json_has_every_figure():
     [
         ({}, "`fits` needs a memory, as `memory='24GB'`, or a device"),
         ({"memory": "much"}, "`memory='much'` must be a number of bytes"),
+        ({"memory": 24}, "`memory=24` must be a number of bytes from 1,000, or text such as 24GB"),
         ({"memory": "< 5GB"}, "must be a number of bytes"),
         ({"memory": 0}, "must be a number of bytes"),
         ({"memory": True}, "must be a number of bytes"),

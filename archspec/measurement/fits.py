@@ -33,6 +33,9 @@ SCHEMA_VERSION: Final = 1
 MUST_KEEP: Final = "must keep"
 COMPILED: Final = "compiled"
 
+LEAST_ROOM: Final = 1_000
+"""Least bytes of a memory: a plain 24 is meant as 24 GB."""
+
 SMALLER: Final = (2, 4, 8)
 """Parts of the input's extents that are tried where nothing fits."""
 
@@ -215,13 +218,14 @@ def _arguments(spec: Spec) -> list[str]:
 
 
 def _room(memory: Any) -> int:
-    """Return a number of bytes, given as one or with a unit."""
+    """Return a number of bytes, given as one or with a unit, which is easily left out."""
     try:
         room = bytes_of(memory)
     except Problem:
         room = 0
-    if room < 1:
-        raise arguments.wrong("memory", memory, "a number of bytes, or text such as 24GB or 80 GiB")
+    if room < LEAST_ROOM:
+        needed = f"a number of bytes from {LEAST_ROOM:,}, or text such as 24GB or 80 GiB"
+        raise arguments.wrong("memory", memory, needed)
     return room
 
 
