@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import math
@@ -90,13 +91,50 @@ class Hears(Watcher):
         self.warnings.append(text)
 
 
+STAGES = {
+    "transfer": {"from": "base", "freeze": "conv1", "unfreeze": [{"epoch": 3, "freeze": "none"}]},
+    "epochs": 4,
+    "steps_per_execution": 1,
+}
+"""A run of two stages, which begins with the weights of another."""
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
-    """A folder that holds the spec and a run of it that nothing disturbed."""
+    """A folder that holds the spec and runs of it that nothing disturbed."""
     place = tmp_path_factory.mktemp("frail")
     (place / "frail.yaml").write_text(SPEC, encoding="utf-8")
     fit(place / "frail.yaml", out=place / "whole")
     return place
+
+
+@pytest.fixture(scope="module")
+def stages(place) -> Path:
+    """The same folder with a run `base`, and a run `stages` that begins with its weights."""
+    with contextlib.chdir(place):
+        fit("frail.yaml", out="base", epochs=1)
+        fit("frail.yaml", out="stages", **STAGES)
+    return place
+
+
+@pytest.fixture(scope="module")
+def of_two_epochs(place) -> Path:
+    """A run that was trained for two epochs and has ended, called `run` where it was trained."""
+    with contextlib.chdir(place):
+        return fit("frail.yaml", out="run", epochs=2).folder.absolute()
+
+
+@pytest.fixture
+def run(of_two_epochs, spec) -> Path:  # noqa: ARG001
+    """A copy of it in the current folder."""
+    shutil.copytree(of_two_epochs, "run")
+    return Path("run")
+
+
+@pytest.fixture
+def base(stages, spec) -> None:  # noqa: ARG001
+    """A copy of the run `base` in the current folder."""
+    shutil.copytree(stages / "base", "base")
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +186,7 @@ def assert_same(home: Path, other: Path) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(weights, others, strict=True))
 
 
-@pytest.mark.parametrize("at", [(1, 2), (2, 1), (4, 3)])
+@pytest.mark.parametrize("at", [pytest.param((1, 2), marks=pytest.mark.slow), (2, 1), (4, 3)])
 def test_a_run_that_was_stopped_ends_as_if_it_never_was(spec, whole, at):
     with pytest.raises(Stop):
         fit(spec, out="stopped", watchers=[StopsAt(*at)], steps_per_execution=1)
@@ -163,28 +201,23 @@ def test_ctrl_c_keeps_the_whole_epochs_and_the_run_goes_on_from_them(spec, whole
     assert_same(whole, Path("stopped"))
 
 
-def test_a_stage_that_begins_where_a_run_was_stopped_begins_anew(spec):
-    fit(spec, out="base", epochs=1)
-    transfer = {"from": "base", "freeze": "conv1", "unfreeze": [{"epoch": 3, "freeze": "none"}]}
-    recipe = {"transfer": transfer, "epochs": 4, "steps_per_execution": 1}
-    fit(spec, out="whole", **recipe)
+@pytest.mark.usefixtures("base")
+def test_a_stage_that_begins_where_a_run_was_stopped_begins_anew(spec, stages):
     for epoch in (3, 4):  # at the border of the stages, and within the second
         with pytest.raises(Stop):
-            fit(spec, out=f"stopped{epoch}", watchers=[StopsAt(epoch, 1)], **recipe)
+            fit(spec, out=f"stopped{epoch}", watchers=[StopsAt(epoch, 1)], **STAGES)
         resume(f"stopped{epoch}")
-        assert_same(Path("whole"), Path(f"stopped{epoch}"))
+        assert_same(stages / "stages", Path(f"stopped{epoch}"))
 
 
-def test_a_run_goes_on_without_what_it_began_with(spec):
-    fit(spec, out="base", epochs=1)
-    transfer = {"from": "base", "freeze": "conv1", "unfreeze": [{"epoch": 3, "freeze": "none"}]}
-    recipe = {"transfer": transfer, "epochs": 4, "steps_per_execution": 1}
-    whole = fit(spec, out="whole", **recipe)
+@pytest.mark.usefixtures("base")
+def test_a_run_goes_on_without_what_it_began_with(spec, stages):
+    whole = Run.read(stages / "stages")
     with pytest.raises(Stop):
-        fit(spec, out="stopped", watchers=[StopsAt(2, 1)], **recipe)
+        fit(spec, out="stopped", watchers=[StopsAt(2, 1)], **STAGES)
     shutil.rmtree("base")
     resume("stopped")
-    assert_same(Path("whole"), Path("stopped"))
+    assert_same(whole.folder, Path("stopped"))
     began = json.loads(Path("stopped/transfer.json").read_text(encoding="utf-8"))
     assert (began["source"].endswith("base"), began["params"]) == (True, whole.params)
     assert f"copied {whole.params:,} parameters" in Path("stopped/summary.md").read_text("utf-8")
@@ -196,15 +229,14 @@ def test_a_run_goes_on_without_what_it_began_with(spec):
         resume("stopped", epochs=5)
 
 
+@pytest.mark.usefixtures("base")
 @pytest.mark.filterwarnings("error:Skipping variable loading")
 def test_the_best_epoch_may_be_of_an_earlier_stage(spec, monkeypatch):
     def judge(memory: recorder.RunState, *_: object) -> None:
         memory.best_epoch = min(len(memory.rows), 2)
 
-    fit(spec, out="base", epochs=1)
     monkeypatch.setattr(recorder.RunState, "judge", judge)
-    transfer = {"from": "base", "freeze": "conv1", "unfreeze": [{"epoch": 3, "freeze": "none"}]}
-    run = fit(spec, out="stages", epochs=4, transfer=transfer)
+    run = fit(spec, out="stages", **STAGES)
     assert run.best_epoch == 2
     assert archspec.evaluate(run.folder).result.scores.accuracy == pytest.approx(run.test_accuracy)
 
@@ -261,23 +293,33 @@ def test_no_flipped_bit_makes_another_checkpoint_of_one(tmp_path):
     assert {True, False} == set(results)
 
 
-def test_a_run_of_which_no_checkpoint_can_be_read_is_left_as_it_is(spec):
-    fit(spec, out="run", epochs=2)
-    for path in Path("run/checkpoints").iterdir():
+def test_a_run_of_which_no_checkpoint_can_be_read_is_left_as_it_is(run):
+    for path in (run / "checkpoints").iterdir():
         path.write_bytes(path.read_bytes()[:1000])
-    best = Path("run/best.keras").read_bytes()
+    best = (run / "best.keras").read_bytes()
     with pytest.raises(
         UsageError, match=r"no checkpoint in run can be read: .*transfer.from='run'"
     ):
         resume("run", epochs=3)
-    assert Path("run/best.keras").read_bytes() == best
+    assert (run / "best.keras").read_bytes() == best
 
 
-@pytest.mark.parametrize("name", ["run.json", "environment.json", "history.csv", "best.keras"])
-def test_what_is_damaged_beside_a_checkpoint_is_written_again(stopped, whole, name):
-    (stopped / name).write_bytes(b"")
+BESIDE = ("run.json", "environment.json", "history.csv", "best.keras")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(BESIDE, id="all"),
+        *(pytest.param((name,), id=name, marks=pytest.mark.slow) for name in BESIDE),
+    ],
+)
+def test_what_is_damaged_beside_a_checkpoint_is_written_again(stopped, whole, names):
+    for name in names:
+        (stopped / name).write_bytes(b"")
     resume(stopped)
     assert_same(whole, stopped)
+    assert all((stopped / name).read_bytes() for name in BESIDE)
     assert len(json.loads((stopped / "environment.json").read_text())) in {1, 2}
 
 
@@ -297,8 +339,8 @@ def test_a_run_without_a_checkpoint_begins_again(spec, whole):
     assert_same(whole, Path("stopped"))
 
 
-def test_a_finished_run_goes_on_for_more_epochs_only(spec):
-    fit(spec, out="run", epochs=2)
+@pytest.mark.usefixtures("run")
+def test_a_finished_run_goes_on_for_more_epochs_only():
     with pytest.raises(UsageError, match=r"has ended .*trained 2 epochs.*`epochs=`"):
         resume("run")
     assert "--resume run --epochs 4" in Path("run/summary.md").read_text()
@@ -385,7 +427,8 @@ def test_two_processes_never_train_in_one_folder(stopped):
         pytest.raises(UsageError, match="another process trains in"),
     ):
         resume(stopped)
-    assert resume(stopped).outcome == "finished"  # the claim ends with its holder
+    with folder.claimed(stopped):  # the claim ends with its holder
+        pass
 
 
 def test_a_page_that_cannot_be_written_ends_no_training(spec):
@@ -397,7 +440,7 @@ def test_a_page_that_cannot_be_written_ends_no_training(spec):
                 page.mkdir()
 
     hears = Hears()
-    run = fit(spec, out="occupied", watchers=[Occupies(), hears])
+    run = fit(spec, out="occupied", epochs=2, watchers=[Occupies(), hears])
     assert run.outcome == "finished"
     assert hears.warnings == ["the run's page cannot be written: Is a directory"]
     assert Run.read("occupied") == run
@@ -423,21 +466,20 @@ def test_a_folder_that_can_no_longer_be_written_is_said(spec, monkeypatch):
         fit(spec, out="run")
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG])
-def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(
-    spec, whole, monkeypatch, number
-):
-    save = checkpoints.save
+def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(spec, whole, monkeypatch):
+    """Twice: the disk is full in the third epoch, and a quota is used up in the fifth."""
+    save, errors = checkpoints.save, {3: errno.ENOSPC, 5: errno.EFBIG}
 
     def full(home, held, **others):
-        if held.epoch == 3:
+        if number := errors.pop(held.epoch, None):
             raise OSError(number, os.strerror(number))
         return save(home, held, **others)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(checkpoints, "save", full)
-        with pytest.raises(UsageError, match=rf"{os.strerror(number)}.*resume\('stopped'\)"):
-            fit(spec, out="stopped")
+    monkeypatch.setattr(checkpoints, "save", full)
+    with pytest.raises(UsageError, match=r"No space left on device.*resume\('stopped'\)"):
+        fit(spec, out="stopped")
+    with pytest.raises(UsageError, match=r"File too large.*resume\('stopped'\)"):
+        resume("stopped")
     resume("stopped")
     assert_same(whole, Path("stopped"))
 
