@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,10 @@ def model_of(network: Graph | Spec | str = SMALL):
             spread = np.abs(weight) if len(weight.shape) > 1 else 1
             weight.assign(weight + spread * random.normal(0, 0.1, weight.shape))
     return model
+
+
+shared_model = cache(model_of)
+"""The same for tests that only read it: one for all formats."""
 
 
 def noise(shape: tuple[int, ...]) -> np.ndarray:
@@ -190,7 +195,7 @@ every_format = pytest.mark.parametrize("path", RUN)
 @keras_test
 @every_format
 def test_a_small_network(tmp_path, path):
-    done = check(model_of(), tmp_path, path)
+    done = check(shared_model(), tmp_path, path)
     assert done.path == tmp_path / path
     assert done.images == 32
     assert done.largest_difference < 1e-6
@@ -200,13 +205,13 @@ def test_a_small_network(tmp_path, path):
 @keras_test
 @every_format
 def test_several_outputs_keep_their_names(tmp_path, path):
-    check(model_of(HEADS), tmp_path, path)
+    check(shared_model(HEADS), tmp_path, path)
 
 
 @keras_test
 @every_format
 def test_several_inputs_keep_their_names(tmp_path, path):
-    done = check(model_of(SEVERAL_INPUTS), tmp_path, path)
+    done = check(shared_model(SEVERAL_INPUTS), tmp_path, path)
     assert done.images == 32
 
 
@@ -215,7 +220,7 @@ def test_several_inputs_keep_their_names(tmp_path, path):
 def test_own_layers_do_what_they_do_at_inference(tmp_path, path):
     if load_keras().backend.backend() == "jax" and path == "x.onnx":
         pytest.skip("jax2onnx refuses `lrn`")
-    check(model_of(OWN_LAYERS), tmp_path, path)
+    check(shared_model(OWN_LAYERS), tmp_path, path)
 
 
 @pytest.mark.slow
@@ -246,7 +251,7 @@ def test_an_onnx_file_says_what_goes_in_and_out(tmp_path):
     skip_what_is_not_here("x.onnx")
     import onnx
 
-    export(model_of(HEADS), tmp_path / "x.onnx")
+    export(shared_model(HEADS), tmp_path / "x.onnx")
     graph = onnx.load(tmp_path / "x.onnx").graph
     assert [tensor.name for tensor in graph.input] == ["input"]
     assert [tensor.name for tensor in graph.output] == ["early", "output", "side"]
@@ -260,7 +265,7 @@ def test_an_onnx_file_names_several_inputs_as_the_spec_does(tmp_path):
     skip_what_is_not_here("x.onnx")
     import onnx
 
-    export(model_of(SEVERAL_INPUTS), tmp_path / "x.onnx")
+    export(shared_model(SEVERAL_INPUTS), tmp_path / "x.onnx")
     graph = onnx.load(tmp_path / "x.onnx").graph
     extents = {
         tensor.name: [d.dim_param or d.dim_value for d in tensor.type.tensor_type.shape.dim]
@@ -329,7 +334,7 @@ def test_a_keras_file_keeps_its_precision(tmp_path):
 
 @keras_test
 def test_inputs_that_are_given_are_what_is_tried(tmp_path):
-    model = model_of()
+    model = shared_model()
     assert export(model, tmp_path / "x.keras", inputs=images(model, 5)).images == 5
 
 
@@ -337,7 +342,7 @@ def test_inputs_that_are_given_are_what_is_tried(tmp_path):
 @pytest.mark.parametrize("shape", [(8, 8, 4), (2, 8, 8, 3), (0, 8, 8, 4)])
 def test_inputs_that_do_not_fit_are_refused(tmp_path, shape):
     with pytest.raises(UsageError, match=r"are not examples of \(8, 8, 4\)"):
-        export(model_of(), tmp_path / "x.keras", inputs=np.zeros(shape))
+        export(shared_model(), tmp_path / "x.keras", inputs=np.zeros(shape))
     assert list(tmp_path.iterdir()) == []
 
 
