@@ -52,15 +52,6 @@ layers:
   - fc: 10
 """
 
-NUMBERS = """
-name: numbers
-input: [8, 8, 1]
-layers:
-  - conv: {filters: 4, kernel: 3, activation: relu}
-  - flatten
-  - fc: 2
-train: {data: {source: arrays, path: numbers.npz, targets: standardize}, metrics: [r2_score]}
-"""
 SETS = """
 name: sets
 input: [8, 8, 1]
@@ -76,15 +67,17 @@ layers:
   - {name: tower, from: left, layers: [{conv: {filters: 4, kernel: 3}}, flatten]}
   - {name: twin, share: tower, from: right}
   - concat: [tower, twin, facts]
-  - fc: 1
-train: {data: {source: arrays, path: pair.npz}}
+  - fc: 2
+train: {data: {source: arrays, path: pair.npz, targets: standardize}, metrics: [r2_score]}
 """
-SPECS = (PLAIN, THREE, NORMED, NUMBERS, SETS, PAIR)
+"""Several inputs, from which numbers are learnt."""
+SPECS = (PLAIN, THREE, NORMED, SETS, PAIR)
 
 EVEN = {
     "data": {"source": "digits", "per_class": 12},
     "batch": 32,
-    "epochs": 3,
+    "epochs": 2,
+    "schedule": "cosine",
     "optimizer": {"sgd": {"learning_rate": 0.1, "momentum": 0.9}},
 }
 """120 training images, in batches of 32 and a last one of 24; 179 for the validation."""
@@ -92,13 +85,12 @@ EVEN = {
 ODD = EVEN | {"data": {"source": "digits", "classes": [1, 2, 3], "per_class": 15}, "batch": 64}
 """45 training images, and 54 for the validation: each less than a batch."""
 
-TASK = {key: EVEN[key] for key in ("batch", "optimizer")} | {"epochs": 2, "deterministic": True}
+EXACT = {"deterministic": True, "steps_per_execution": 1}
+
+TASK = {key: value for key, value in EVEN.items() if key != "data"} | EXACT
 
 RATES = {"jax": 0.1, "tensorflow": 1e-9}
 """With 45 images TensorFlow drops one; without learning the difference does not show."""
-
-
-TASKS = ("numbers", "sets", "pair")
 
 INNER = ("optimizer", "lossscaleoptimizer", "inner_optimizer", "adam")
 
@@ -117,17 +109,15 @@ def train(place: Path, jobs: list[Any], backend: str, *hosts: int) -> Forked:
 
 
 def write_arrays(place: Path) -> None:
-    """Write random examples of numbers, sets of labels, and several inputs."""
+    """Write random examples of sets of labels, and of numbers from several inputs."""
     random = np.random.default_rng(0)
     images, others = random.normal(size=(2, 160, 8, 8, 1)).astype("float32")
     corner = images[:, :2, :2, 0].sum(axis=(1, 2))
     numbers = np.stack([corner, 100 - 10 * corner], axis=1)
     sets = images[:, 0, :3, 0] > 0
     facts = random.normal(size=(160, 3)).astype("float32")
-    less = (corner < others[:, :2, :2, 0].sum(axis=(1, 2))).astype(int)
-    np.savez(place / "numbers.npz", x=images, y=numbers)
     np.savez(place / "sets.npz", x=images, y=sets)
-    np.savez(place / "pair.npz", left=images, right=others, facts=facts, y=less)
+    np.savez(place / "pair.npz", left=images, right=others, facts=facts, y=numbers)
 
 
 def printed(process: Forked) -> str:
@@ -158,11 +148,12 @@ def place(backend, tmp_path_factory) -> Path:
     """Runs on one and on two devices."""
     place = tmp_path_factory.mktemp(backend)
     still = ODD | {"optimizer": {"sgd": {"learning_rate": RATES[backend]}}}
-    exact = EVEN | {"deterministic": True, "augment": ["horizontal_flip"]}
+    exact = EVEN | EXACT | {"augment": ["horizontal_flip"]}
     write_arrays(place)
     jobs = [
-        *([f"{name}.yaml", f"{name}-one", TASK, 0] for name in TASKS),
-        *([f"{name}.yaml", f"{name}-two", TASK | {"devices": 2}, 0] for name in TASKS),
+        ["sets.yaml", "sets-one", TASK, 0],
+        ["sets.yaml", "sets-two", TASK | {"devices": 2}, 0],
+        ["pair.yaml", "pair-one", TASK, 0],
         ["pair.yaml", "pair-left", TASK | {"devices": 2}, 2],
         ["plain.yaml", "one", EVEN, 0],
         ["plain.yaml", "two", EVEN | {"devices": 2}, 0],
@@ -184,15 +175,13 @@ def hosts(tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("hosts")
     write_arrays(place)
     port = free_port()
-    cosine = EVEN | {"schedule": "cosine", "callbacks": ["csv_logger"]}
+    logged = EVEN | {"devices": "all", "callbacks": ["csv_logger"]}
     started = []
     for host in range(2):
         jobs = [
             ["plain.yaml", "quarrel", EVEN | {"seed": host}, 0],
-            ["plain.yaml", "four", EVEN | {"devices": "all"}, 0],
-            ["plain.yaml", "cosine", cosine, 0],
-            ["plain.yaml", "left", cosine, 2],
-            ["pair.yaml", "pair", TASK, 0],
+            ["plain.yaml", "four", logged, 0],
+            ["pair.yaml", "pair-left", TASK, 2],
         ]
         started.append(train(place, jobs, "jax", 2, host, port))
     for host, process in enumerate(started):
@@ -209,7 +198,7 @@ def measures(home: Path) -> list[dict[str, float]]:
 
 def assert_like(home: Path, other: Path) -> None:
     for row, another in zip(measures(home), measures(other), strict=True):
-        assert row == pytest.approx(another, rel=2e-5)
+        assert row == pytest.approx(another, rel=2e-5, abs=1e-6)
 
 
 def assert_same(home: Path, other: Path) -> None:
@@ -224,10 +213,10 @@ def test_two_devices_train_as_one_does(place):
 
 
 @pytest.mark.keras
-@pytest.mark.parametrize("task", TASKS)
-def test_two_devices_learn_each_task_as_one_does(place, task):
-    """Numbers, sets of labels, and a network with several inputs."""
-    assert_like(place / f"{task}-two", place / f"{task}-one")
+@pytest.mark.parametrize("run", ["sets-two", "pair-left"])
+def test_two_devices_learn_each_task_as_one_does(place, run):
+    """Sets of labels, and numbers from several inputs, by a run that was stopped and resumed."""
+    assert_like(place / run, place / f"{run.partition('-')[0]}-one")
 
 
 @pytest.mark.keras
@@ -238,14 +227,13 @@ def test_every_image_counts_once_where_devices_cannot_share_them_evenly(place, b
             [{k: v for k, v in row.items() if k.startswith("val_")} for row in run] for run in odd
         ]
     for row, another in zip(*odd, strict=True):
-        assert row == pytest.approx(another, rel=2e-5)
+        assert row == pytest.approx(another, rel=2e-5, abs=1e-6)
 
 
 @pytest.mark.keras
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_a_run_on_two_devices_goes_on_as_if_it_had_not_been_stopped(place):
     assert_same(place / "normed-left", place / "normed-two")
-    assert_same(place / "pair-left", place / "pair-two")
 
 
 @pytest.mark.keras
@@ -259,13 +247,14 @@ def test_two_hosts_train_as_one_device_does(hosts, place, backend):
     if backend != "jax":
         pytest.skip("only JAX has several hosts")
     assert_like(hosts / "four", place / "one")
-    assert_like(hosts / "pair", place / "pair-one")
 
 
 @pytest.mark.keras
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-def test_a_run_on_two_hosts_goes_on_as_if_it_had_not_been_stopped(hosts):
-    assert_same(hosts / "left", hosts / "cosine")
+def test_a_run_on_two_hosts_goes_on_as_if_it_had_not_been_stopped(hosts, place, backend):
+    if backend != "jax":
+        pytest.skip("only JAX has several hosts")
+    assert len(json.loads((hosts / "pair-left/environment.json").read_text())) == 2
+    assert_like(hosts / "pair-left", place / "pair-one")
 
 
 @pytest.mark.keras
@@ -275,7 +264,7 @@ def test_one_host_keeps_the_run_and_each_says_what_is_wrong(hosts):
     assert [(hosts / f"said-{host}").read_text() for host in range(2)] == [quarrel, quarrel]
     (environment,) = json.loads((hosts / "four/environment.json").read_text())
     assert (environment["devices"], environment["hosts"]) == (4, 2)
-    lines = (hosts / "cosine/callbacks/log.csv").read_text().splitlines()
+    lines = (hosts / "four/callbacks/log.csv").read_text().splitlines()
     assert len(lines) == 1 + EVEN["epochs"]
     assert not list(hosts.glob("*/.partial*"))
 
