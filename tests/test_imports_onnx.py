@@ -476,37 +476,87 @@ def test_weights_of_an_archive_are_read_from_it():
     assert weights["conv1"][0].std() > 0
 
 
-def test_rounded_values_are_passed_on_and_kernels_of_8_bits_counted(tmp_path):
-    """As onnxruntime quantizes: steps around each layer, or layers of whole numbers."""
-    onnx = pytest.importorskip("onnx")
-    make, numbers = onnx.helper.make_node, onnx.numpy_helper.from_array
-    arrays = {
-        "kernel": np.ones((4, 3, 3, 3), np.int8),
-        "scale": np.float32(0.1),
-        "zero": np.int8(0),
-    }
-    around = [
-        make("QuantizeLinear", ["x", "scale", "zero"], ["q"]),
-        make("DequantizeLinear", ["q", "scale", "zero"], ["r"]),
-        make("DequantizeLinear", ["kernel", "scale", "zero"], ["w"]),
-        make("Conv", ["r", "w"], ["y"]),
-    ]
-    scales = ["scale", "zero"]
-    whole = [
-        make("QuantizeLinear", ["x", *scales], ["q"]),
-        make("QLinearConv", ["q", *scales, "kernel", *scales, *scales], ["y"]),
-    ]
-    path, models = tmp_path / "net.onnx", []
-    for nodes in (around, whole):
-        ends = [
-            onnx.helper.make_tensor_value_info(name, 1, shape)
-            for name, shape in (("x", [1, 3, 8, 8]), ("y", [1, 4, 6, 6]))
+def _whole_numbers(form: str):
+    """Return the nodes of a convolution and a dense layer, as onnxruntime quantizes them."""
+    make = pytest.importorskip("onnx").helper.make_node
+    one = ["scale", "zero"]
+    if form == "around":
+        return [
+            make("QuantizeLinear", ["x", *one], ["q"]),
+            make("DequantizeLinear", ["q", *one], ["r"]),
+            make("DequantizeLinear", ["kernel", *one], ["w"]),
+            make("DequantizeLinear", ["bias", "scale2", "zero2"], ["b"]),
+            make("Conv", ["r", "w", "b"], ["maps"]),
+            make("Flatten", ["maps"], ["flat"]),
+            make("DequantizeLinear", ["matrix", *one], ["m"]),
+            make("DequantizeLinear", ["offsets", "scale2", "zero2"], ["o"]),
+            make("Gemm", ["flat", "m", "o"], ["y"]),
         ]
-        constants = [numbers(array, name) for name, array in arrays.items()]
-        graph = onnx.helper.make_graph(nodes, "net", ends[:1], ends[1:], constants)
-        onnx.save(onnx.helper.make_model(graph), path)
-        models.append(archspec.load(path))
-    assert not models[0].unknown
-    assert [each.type for each in models[1].unknown] == ["QLinearConv"]
-    for model in models:
-        assert sum(node.layer.params for node in model.graph.nodes) == 108
+    if form == "whole":
+        return [
+            make("QuantizeLinear", ["x", *one], ["q"]),
+            make("QLinearConv", ["q", *one, "kernel", *one, *one, "bias"], ["maps"]),
+            make("Flatten", ["maps"], ["flat"]),
+            make(
+                "QGemm",
+                ["flat", *one, "matrix", *one, "offsets", *one],
+                ["z"],
+                domain="com.microsoft",
+            ),
+            make("DequantizeLinear", ["z", *one], ["y"]),
+        ]
+    return [
+        make("DynamicQuantizeLinear", ["x"], ["q", "s", "z"]),
+        make("ConvInteger", ["q", "kernel", "z", "zero"], ["i"]),
+        make("Cast", ["i"], ["f"], to=1),
+        make("Mul", ["s", "scale"], ["both"]),
+        make("Mul", ["f", "both"], ["scaled"]),
+        make("DequantizeLinear", ["bias", "scale2", "zero2"], ["b"]),
+        make("Reshape", ["b", "shape"], ["b4"]),
+        make("Add", ["scaled", "b4"], ["maps"]),
+        make("Flatten", ["maps"], ["flat"]),
+        make("DynamicQuantizeLinear", ["flat"], ["q2", "s2", "z2"]),
+        make("MatMulInteger", ["q2", "matrix", "z2", "zero"], ["i2"]),
+        make("Cast", ["i2"], ["f2"], to=1),
+        make("Mul", ["s2", "scale"], ["both2"]),
+        make("Mul", ["f2", "both2"], ["scaled2"]),
+        make("DequantizeLinear", ["offsets", "scale2", "zero2"], ["o"]),
+        make("Add", ["scaled2", "o"], ["y"]),
+    ]
+
+
+@pytest.mark.parametrize("form", ["around", "whole", "dynamic"])
+def test_layers_of_whole_numbers_are_those_that_they_stand_for(tmp_path, form):
+    """Kernels of 8 bits have a scale, biases of 32 that of the input and the kernel together."""
+    onnx = pytest.importorskip("onnx")
+    arrays = {
+        "kernel": np.full((4, 3, 3, 3), 3, np.int8),
+        "bias": np.full(4, 7, np.int32),
+        "matrix": np.arange(4 * 36 * 5, dtype=np.int8).reshape(4 * 36, 5),
+        "offsets": np.full(5, -2, np.int32),
+        "scale": np.float32(0.5),
+        "zero": np.int8(1),
+        "scale2": np.float32(0.25),
+        "zero2": np.int32(0),
+        "shape": np.array([1, 4, 1, 1]),
+    }
+    ends = [
+        onnx.helper.make_tensor_value_info(name, 1, shape)
+        for name, shape in (("x", [1, 3, 8, 8]), ("y", [1, 5]))
+    ]
+    constants = [onnx.numpy_helper.from_array(array, name) for name, array in arrays.items()]
+    graph = onnx.helper.make_graph(_whole_numbers(form), "net", ends[:1], ends[1:], constants)
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "net.onnx")
+    model = archspec.load(tmp_path / "net.onnx")
+    assert not model.unknown
+    labels = [node.op.label for node in model.graph.nodes]
+    assert labels == ["INPUT", "CONV3-4", "FLATTEN", "FC-5"]
+    costs = archspec.report(model).totals
+    assert costs.params == costs.trainable == 4 * 27 + 4 + 144 * 5 + 5
+    kernel, bias, matrix, offsets = (
+        array for arrays in model.weights().values() for array in arrays
+    )
+    assert (kernel == (3 - 1) * 0.5).all()
+    assert (bias == 7 * 0.25).all()
+    assert matrix.min() == (-128 - 1) * 0.5
+    assert (offsets == -2 * 0.25).all()

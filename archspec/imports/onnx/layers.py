@@ -750,7 +750,7 @@ def quantized(t: Trace, step: Step) -> None:
     t.values[step.outputs[0]] = t.value(step)
     t.b.note(
         "The file rounds the values between its layers to whole numbers; the table counts every "
-        "value and weight as the number that it stands for."
+        "value and weight as the number that it stands for. A ReLU may hide in the range of these."
     )
 
 
@@ -1032,6 +1032,7 @@ LAYERS: Final[dict[str, Handler]] = {
     "Softmax": softmax,
     "LogSoftmax": softmax,
     "DequantizeLinear": quantized,
+    "DynamicQuantizeLinear": quantized,
     "Dropout": dropout,
     "QuantizeLinear": quantized,
     "Identity": passed,

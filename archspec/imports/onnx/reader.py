@@ -15,6 +15,7 @@ from archspec.imports.onnx.folding import CannotFold, folded
 from archspec.imports.onnx.layers import LAYERS
 from archspec.imports.onnx.moving import MOVING
 from archspec.imports.onnx.patterns import Finder, put_together
+from archspec.imports.onnx.quantized import floated
 from archspec.imports.onnx.source import (
     COMPUTED,
     FIXED,
@@ -92,7 +93,7 @@ def build(
     for each in graph.inputs.keys() - inputs.keys():
         constants[each] = _without_values(path, each, graph.inputs[each] or ())
     graph = replace(graph, constants=constants, inputs=inputs)
-    graph.steps[:] = _without_constants(graph.steps, constants)
+    graph.steps[:] = floated(_without_constants(graph.steps, constants), constants)
     layouts = {each: layout(graph, each, dims) for each, dims in inputs.items()}
     shapes = {
         each: [n if isinstance(n, int) else None for n in (dims[a] for a in order)]
