@@ -407,6 +407,16 @@ def split_sizes(step: Step, given: Any, extent: int) -> list[int]:
     return [min(size, extent - size * at) for at in range(count)]
 
 
+def _limited(step: Step, inputs: Sequence[Any]) -> list[Array]:
+    x, *rest = inputs
+    limits = [step.attributes.get("min"), step.attributes.get("max")]
+    for place, given in enumerate(rest):
+        limits[place] = given.items[0] if given is not None else None
+    low, high = limits
+    items = [n if low is None else max(n, low) for n in x.items]
+    return [Array(x.dims, [n if high is None else min(n, high) for n in items])]
+
+
 def _cast(step: Step, inputs: Sequence[Any]) -> list[Array]:
     (x,) = inputs
     if step.get("to", 1) in (1, 10, 11, 16):
@@ -434,6 +444,7 @@ SMALL: Final[Mapping[str, Small]] = {
     "Pow": _together(lambda a, b: a**b if abs(a) < 1e6 and abs(b) < 64 else math.nan),
     "Min": _together(min),
     "Max": _together(max),
+    "Clip": _limited,
     "Equal": _together(operator.eq),
     "Less": _together(operator.lt),
     "Greater": _together(operator.gt),

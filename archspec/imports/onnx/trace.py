@@ -314,8 +314,14 @@ class Trace:
             and (constant := self.constants.get(name))
             and (constant.kind == "float" or is_kernel(constant))  # one of 8 bits, too
         ]
+        is_norm = step.op == "BatchNormalization"
+        statistics = step.inputs[3:5] if is_norm else ()
         arrays = [
-            Weight(each.name or "weight", each.dims, is_learned(each, step))
+            Weight(
+                each.name or "weight",
+                each.dims,
+                is_learned(each, step) and each.name not in statistics,
+            )
             for each in given
             if each.count and each.dims and each.size > 1 and each.name not in self.used
         ]
