@@ -560,3 +560,40 @@ def test_layers_of_whole_numbers_are_those_that_they_stand_for(tmp_path, form):
     assert (bias == 7 * 0.25).all()
     assert matrix.min() == (-128 - 1) * 0.5
     assert (offsets == -2 * 0.25).all()
+
+
+@pytest.mark.parametrize(
+    ("op", "what"),
+    [
+        ("TreeEnsembleClassifier", "an ensemble of trees"),
+        ("SVMRegressor", "a support vector machine"),
+        ("Scaler", "`Scaler` without any layers"),
+    ],
+)
+def test_a_model_that_is_no_network_is_refused_in_a_sentence(tmp_path, op, what):
+    """As skl2onnx writes those of scikit-learn."""
+    onnx = pytest.importorskip("onnx")
+    ends = [onnx.helper.make_tensor_value_info(name, 1, [1, 4]) for name in ("x", "y")]
+    node = onnx.helper.make_node(op, ["x"], ["y"], domain="ai.onnx.ml")
+    onnx.save(
+        onnx.helper.make_model(onnx.helper.make_graph([node], "net", ends[:1], ends[1:])),
+        tmp_path / "net.onnx",
+    )
+    with pytest.raises(UsageError, match=rf"scikit-learn's \({what}\), and no neural network"):
+        archspec.load(tmp_path / "net.onnx")
+
+
+def test_the_statistics_of_a_norm_of_unknown_shape_are_not_trained(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    make = onnx.helper.make_node
+    ends = [onnx.helper.make_tensor_value_info(name, 1, [1, 4, 6, 6]) for name in ("x", "y")]
+    names = ["scale", "bias", "mean", "variance"]
+    arrays = [onnx.numpy_helper.from_array(np.ones(4, np.float32), name) for name in names]
+    nodes = [
+        make("Warp", ["x"], ["w"], domain="my.ops"),
+        make("BatchNormalization", ["w", *names], ["y"]),
+    ]
+    graph = onnx.helper.make_graph(nodes, "net", ends[:1], ends[1:], arrays)
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "net.onnx")
+    nodes = archspec.load(tmp_path / "net.onnx").graph.nodes
+    assert [(node.layer.params, node.layer.trainable) for node in nodes][-1] == (16, 8)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from archspec.errors import Problem, UsageError
+from archspec.errors import Problem, UsageError, listed
 from archspec.imports.building import ModelBuilder
 from archspec.imports.inputs import NOTHING_GIVEN, Given
 from archspec.imports.model import ABSENT, BATCH, ImportedModel
@@ -44,6 +45,7 @@ def read(path: Path, *, given: Given = NOTHING_GIVEN) -> ImportedModel:
     """
     model = read_source(path)
     graph = model.graph
+    _check_is_network(path, graph)
     if model.functions:
         graph = replace(graph, steps=list(_written_out(graph.steps, model.functions)))
     version = model.version.split()[0].partition("+")[0] if model.version.strip() else ""
@@ -58,6 +60,42 @@ def read(path: Path, *, given: Given = NOTHING_GIVEN) -> ImportedModel:
         writer=model.producer,
         given=given,
     )
+
+
+_OTHER_MODELS: Final = {
+    "TreeEnsemble": "an ensemble of trees",
+    "TreeEnsembleClassifier": "an ensemble of trees",
+    "TreeEnsembleRegressor": "an ensemble of trees",
+    "SVMClassifier": "a support vector machine",
+    "SVMRegressor": "a support vector machine",
+    "LinearClassifier": "a linear model",
+    "LinearRegressor": "a linear model",
+}
+"""Models that are no networks, by their operators in the domain ai.onnx.ml."""
+
+_OF_NETWORKS: Final = re.compile(
+    r"(?:\w+\.)*(?:\w*Conv\w*|Q?Gemm|\w*MatMul\w*|LSTM|GRU|RNN|\w*Attention)"
+)
+"""Operators without which a graph of ai.onnx.ml is no network."""
+
+
+def _check_is_network(path: Path, graph: Source) -> None:
+    """Refuse a model that is no network, as skl2onnx writes those of scikit-learn.
+
+    Raises:
+        UsageError: It is one.
+    """
+    domain = "ai.onnx.ml."
+    others = [step.op.removeprefix(domain) for step in graph.steps if step.op.startswith(domain)]
+    models = [_OTHER_MODELS[op] for op in others if op in _OTHER_MODELS]
+    layers = {step.op for step in graph.steps if _OF_NETWORKS.fullmatch(step.op)}
+    # PCA before an ensemble of trees is a product, too.
+    if others and not layers - ({"MatMul"} if models else set()):
+        what = models[0] if models else f"{listed([*dict.fromkeys(others)])} without any layers"
+        raise UsageError(
+            f"{path} is a model of machine learning such as scikit-learn's ({what}), and no neural "
+            "network: archspec reads networks"
+        )
 
 
 _NO_NAMES: Final = {"main_graph", "torch_jit", "torch-jit-export", "tf2onnx", "graph", "model",
