@@ -3,6 +3,8 @@
 import json
 import zipfile
 
+import numpy as np
+
 import archspec
 
 
@@ -110,3 +112,19 @@ def test_tensors_are_stacked_summed_and_shifted(tmp_path):
     assert kinds(model)[-1] == "roll"
     assert model.graph.nodes[-1].op.by == (-3, 2)
     assert tuple(model.graph.nodes[-1].shape) == (6, 6, 4)
+
+
+def test_what_a_program_computes_of_numbers_alone_is_a_constant(tmp_path):
+    """As positions in sines: of numbers that the program counts, for each example again."""
+    shapes = {"x": (2, 3, 4), "y": (2, 3, 4), "n": (4,), "s": (4,), "p": (4,), "r": (3, 4)}
+    calls = [
+        ("arange.default", {"end": 4}, "n"),
+        ("sin.default", {"self": "n"}, "s"),
+        ("pow.Tensor_Scalar", {"self": "s", "exponent": 2.0}, "p"),
+        ("repeat.default", {"self": "p", "repeats": [3, 1]}, "r"),
+        ("add.Tensor", {"self": "x", "other": "r"}, "y"),
+    ]
+    model = program(tmp_path / "net.pt2", shapes, calls, "y")
+    assert not model.unknown
+    ((added,),) = model.weights().values()
+    np.testing.assert_allclose(added.reshape(-1)[-4:], np.sin(np.arange(4)) ** 2, rtol=1e-6)

@@ -25,6 +25,7 @@ from archspec.imports.model import ImportedModel
 from archspec.imports.onnx.reader import build
 from archspec.imports.onnx.source import (
     FIXED,
+    MOST_VALUES,
     SCOPE,
     STORED,
     Constant,
@@ -615,7 +616,7 @@ def permute(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
 
 def transpose(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
     order = list(range(p.rank(a["self"])))
-    one, other = a["dim0"], a["dim1"]
+    one, other = a.get("dim0", a.get("axis0")), a.get("dim1", a.get("axis1"))
     order[one], order[other] = order[other], order[one]
     p.step("Transpose", [a["self"].name], outputs, perm=order)
 
@@ -872,6 +873,32 @@ def _compared(op: str, *, isnt: bool = False) -> Writer:
     return write
 
 
+def arange(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    """Keep the numbers from one to another as a constant."""
+    start, by = a.get("start") or 0, a.get("step") or 1
+    (count,) = p.dims[outputs[0]]
+    if not isinstance(count, int) or count > MOST_VALUES:
+        raise ValueError
+    kind = "int" if isinstance(start, int) and isinstance(by, int) else "float"
+    p.constants[outputs[0]] = Constant.of((count,), [start + by * i for i in range(count)], kind)
+
+
+def repeat(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    copies, x = list(a["repeats"]), a["self"].name
+    more = len(copies) - len(p.dims[x])
+    if more:
+        x = p.stepped("Unsqueeze", [x, p.ints(range(more))])
+    p.step("Tile", [x, p.ints(copies)], outputs)
+
+
+def cumsum(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    p.step("CumSum", [a["self"].name, p.number(int(a["dim"]))], outputs)
+
+
+def power(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    _arithmetic("Pow")(p, {"self": a["self"], "other": a["exponent"]}, outputs)
+
+
 def masked_fill(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
     value = a["value"]
     name = value.name if isinstance(value, Tensor) else p.number(float(value))
@@ -981,7 +1008,7 @@ ATEN: Final[Mapping[str, Writer]] = {
     "expand": expand,
     "expand_as": expand,
     "permute": permute,
-    "transpose": transpose,
+    **dict.fromkeys(("transpose", "swapaxes", "swapdims"), transpose),
     "t": turned,
     "numpy_T": turned,
     "cat": cat,
@@ -1031,8 +1058,7 @@ ATEN: Final[Mapping[str, Writer]] = {
     "gelu": gelu,
     "prelu": prelu,
     "hardtanh": hardtanh,
-    "clamp": clamp,
-    "clip": clamp,
+    **dict.fromkeys(("clamp", "clip", "clamp_min", "clamp_max"), clamp),
     "embedding": embedding,
     **dict.fromkeys(("zeros", "new_zeros", "zeros_like"), _filled(0.0)),
     **dict.fromkeys(("ones", "new_ones", "ones_like"), _filled(1.0)),
@@ -1042,6 +1068,13 @@ ATEN: Final[Mapping[str, Writer]] = {
     "lt": _compared("Less"),
     "gt": _compared("Greater"),
     "masked_fill": masked_fill,
+    **dict.fromkeys(("bitwise_not", "logical_not"), _plain("Not")),
+    "pow": power,
+    "arange": arange,
+    "repeat": repeat,
+    "cumsum": cumsum,
+    "sin": _plain("Sin"),
+    "cos": _plain("Cos"),
     "lstm": _recurrence("LSTM", (0, 3, 1, 2)),
     "gru": _recurrence("GRU", (1, 0, 2), linear_before_reset=1),
     "upsample_nearest1d": _resized("nearest"),

@@ -654,6 +654,25 @@ def _dequantized(step: Step, inputs: Sequence[Any]) -> list[Constant]:
     return [Constant(x.dims, "float", None, load, x.name, x.count)]
 
 
+def _copied(step: Step, inputs: Sequence[Any]) -> list[Constant]:  # noqa: ARG001
+    x, copies = inputs
+
+    def repeated(array: Any) -> Any:
+        import numpy as np  # noqa: PLC0415
+
+        return np.tile(array, copies.values)
+
+    dims = [n * by for n, by in zip(x.dims, copies.values, strict=True)]
+    return [changed(x, dims, repeated)]
+
+
+def _summed_up(step: Step, inputs: Sequence[Any]) -> list[Constant]:
+    x, axis = inputs
+    if step.get("exclusive", 0) or step.get("reverse", 0):
+        raise CannotFold
+    return [changed(x, x.dims, lambda array: array.cumsum(int(axis.number)))]
+
+
 def _scattered(step: Step, inputs: Sequence[Any]) -> list[Constant]:
     x, places, updates = inputs
     if step.get("reduction", "none") != "none" or places.dims[-1] > len(x.dims):
@@ -743,6 +762,8 @@ LARGE: Final[Mapping[str, Large]] = {
     "Gemm": _multiplied,
     "DequantizeLinear": _dequantized,
     "ConstantOfShape": _constant_of_shape,
+    "Tile": _copied,
+    "CumSum": _summed_up,
     "ScatterND": _scattered,
     "Equal": _truth("equal"),
     "Less": _truth("less"),

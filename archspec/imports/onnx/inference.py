@@ -114,6 +114,19 @@ def _dense(step: Step, dims: Sequence[Any], constants: Sequence[Any]) -> Sequenc
     return (rows, dims[1][0] if step.get("transB", 0) else dims[1][1])
 
 
+def _convolved(step: Step, dims: Sequence[Any], constants: Sequence[Any]) -> Sequence[Any]:  # noqa: ARG001
+    x, kernel = dims[:2]
+    rank = len(kernel) - 2
+    if step.get("auto_pad", "NOTSET") != "NOTSET":
+        raise ValueError
+    strides, dilations = (step.get(name, []) or [1] * rank for name in ("strides", "dilations"))
+    pads = step.get("pads", []) or [0] * (2 * rank)
+    window = [(tap - 1) * by + 1 for tap, by in zip(kernel[2:], dilations, strict=True)]
+    whole = [n + a + b for n, a, b in zip(x[2:], pads[:rank], pads[rank:], strict=True)]
+    places = [(n - w) // by + 1 for n, w, by in zip(whole, window, strides, strict=True)]
+    return (x[0], kernel[0], *places)
+
+
 def _looked_up(step: Step, dims: Sequence[Any], constants: Sequence[Any]) -> Sequence[Any]:  # noqa: ARG001
     return tuple(dims[1])
 
@@ -145,6 +158,7 @@ RULES: Final[Mapping[str, Rule]] = {
         ),
         _reduced,
     ),
+    "Conv": _convolved,
     "Reshape": _reshaped,
     "Transpose": _turned,
     "Expand": _expanded,
