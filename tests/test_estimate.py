@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from pages import ROOT
 from support.backends import missing
 from support.commands import output, run
 from support.specs import graph_of, spec_of
@@ -179,6 +180,7 @@ def test_the_errors_on_families_that_were_held_out_are_within_the_target():
     assert found["worst"] <= 0.25
     assert found["networks"] >= 12
     assert {case.dtype for case, _ in judged} == {"float32", "mixed_bfloat16"}
+    assert "\n".join(calibrate.summary(judged)) in (ROOT / "docs" / "costs.md").read_text("utf-8")
     # The band that is printed is not better than what the truth in the repository says.
     printed = band()
     assert printed.mean >= found["mean"] - 0.005

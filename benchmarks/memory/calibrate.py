@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -151,6 +151,20 @@ def calibration(truth: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[Case,
     return result, list(zip(found, off, strict=True))
 
 
+def summary(judged: Sequence[tuple[Case, float]]) -> Iterator[str]:
+    """Yield the rows of a table in Markdown: errors by batch, by dtype and by network."""
+    yield "| cases | number | mean error | worst |"
+    yield "|---|---|---|---|"
+    for part in ("batch", "dtype", "network"):
+        groups: dict[Any, list[float]] = {}
+        for case, error in judged:
+            groups.setdefault(getattr(case, part), []).append(error)
+        for name, off in sorted(groups.items()):
+            mean, worst = sum(map(abs, off)) / len(off), max(off, key=abs)
+            label = f"batch {name}" if part == "batch" else name
+            yield f"| {label} | {len(off)} | {mean:.1%} | {worst:+.1%} |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--write", action="store_true", help="write calibration.json")
@@ -158,6 +172,7 @@ def main() -> None:
     result, judged = calibration(json.loads(TRUTH.read_text(encoding="utf-8")))
     for case, error in sorted(judged, key=lambda pair: -abs(pair[1])):
         print(f"{case.network:20} {case.family:14} {case.batch:4} {case.dtype:15} {error:+.1%}")
+    print(*summary(judged), sep="\n")
     text = json.dumps(result, indent=1)
     print(text)
     if write:
