@@ -34,7 +34,7 @@ SUFFIXES = (".yaml", ".yml", ".keras", ".json", ".csv")
     "--weights",
     type=Place(),
     metavar="FILE",
-    help="The file of the weights of a .cfg: a .weights file.",
+    help="The weights of a .cfg or .prototxt: a .weights or .caffemodel file.",
 )
 @format_option("text", "json")
 @click.option(

@@ -10,13 +10,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from archspec.declare.declaration import DeclarationError
 from archspec.element import Element
-from archspec.errors import Problem
+from archspec.errors import Problem, UsageError
 from archspec.graph.graph import Node
 from archspec.imports.building import ModelBuilder
+from archspec.imports.caffemodel import Weighted, read_weights
 from archspec.imports.inputs import NOTHING_GIVEN, Given
 from archspec.imports.model import ImportedModel
 from archspec.imports.modeltext import ModelText, TextProblem, parse_op, read_text
@@ -33,7 +35,7 @@ from archspec.ops.elementwise import Activate, Dropout, PRelu, Rescale, Scale
 from archspec.ops.elementwise import Softmax as SoftmaxOp
 from archspec.ops.merge import Add, Concat, Max, Multiply, Subtract
 from archspec.ops.normalization import BatchNorm, InstanceNorm, LocalResponseNorm
-from archspec.ops.op import Op, Weight
+from archspec.ops.op import Elementwise, Op, Weight
 from archspec.ops.pooling import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
 from archspec.ops.shape import Shape
 from archspec.ops.shuffles import ChannelShuffle
@@ -152,20 +154,28 @@ MOST_INPUTS: Final = 10_000
 """Largest number of inputs of a layer."""
 
 
-def read(path: str | os.PathLike[str], *, given: Given = NOTHING_GIVEN) -> ImportedModel:
+def read(
+    path: str | os.PathLike[str],
+    *,
+    given: Given = NOTHING_GIVEN,
+    weights: str | os.PathLike[str] | None = None,
+) -> ImportedModel:
     """Return the network of a Caffe `.prototxt` file.
 
     Args:
         path: The file.
         given: The shape of its first input, which a file for training may lack, before its own.
+        weights: The `.caffemodel` file of its weights, which is read when they are asked for.
 
     Raises:
         UsageError: It cannot be read, or has no input or no output.
         SpecError: It is not protobuf's text format, or its layers do not join.
     """
+    if not isinstance(weights, str | os.PathLike | None):
+        raise UsageError(f"`weights` must be the path of a .caffemodel file, not {weights!r:.80}")
     text = read_text(path, "a Caffe network")
     try:
-        return _Net(text, parse(text.text), given).read()
+        return _Net(text, parse(text.text), given, weights).read()
     except TextProblem as problem:
         raise text.error(problem) from None
 
@@ -181,12 +191,19 @@ class _Net:
     text: ModelText
     message: Message
     given: Given
+    weights: str | os.PathLike[str] | None
     blobs: dict[str, Node] = field(default_factory=dict)
     folded: dict[int, Layer] = field(default_factory=dict)
     """The Scale layer that belongs to a BatchNorm layer, by the line of the latter."""
     builder: ModelBuilder = field(init=False)
     owners: dict[tuple[str, ...], Node] = field(default_factory=dict)
     """The first layer with weights of these names, which later ones share."""
+    nodes: dict[int, Node] = field(default_factory=dict)
+    """All nodes so far, by their numbers."""
+    weighted: list[Weighted] = field(default_factory=list)
+    """The nodes with weights, and their layers."""
+    unfit: list[str] = field(default_factory=list)
+    """Names of nodes whose weights are in no known order."""
     averages: int = 0
     """Number of BatchNorm layers."""
     params: int | None = 0
@@ -214,6 +231,7 @@ class _Net:
         for sentence in assumed:
             self.builder.note(sentence)
         self.blobs.update(self.builder.inputs)
+        self.nodes.update((node.index, node) for node in self.builder.inputs.values())
         self.folded = _scales(layers)
         scales = {layer.line for layer in self.folded.values()}
         read: set[str] = set()
@@ -246,7 +264,12 @@ class _Net:
                 "Caffe keeps one number more in each BatchNorm layer, the factor of its moving "
                 "averages; the table leaves it out."
             )
-        return self.builder.finish(dict(reversed(found.items())), params=self.params)
+        reader = None
+        if self.weights is not None:
+            reader = partial(read_weights, self.weights, self.weighted, self.unfit)
+        return self.builder.finish(
+            dict(reversed(found.items())), params=self.params, weights=reader
+        )
 
     def _sources(self, layer: Layer) -> list[Node]:
         """Return the nodes of a layer's bottoms, but for labels."""
@@ -297,7 +320,36 @@ class _Net:
             self.params = None
         else:
             self.params += node.layer.params + isinstance(op, BatchNorm)
+        self.nodes[node.index] = node
+        if node.layer.weights and not isinstance(node.op, Unknown):
+            self._keep(layer, node, inputs[0])
         return node
+
+    def _keep(self, layer: Layer, node: Node, x: Node) -> None:
+        """Remember which layers have the weights of a node."""
+        scale = self.folded.get(layer.line)
+        names = (layer.name,) if scale is None else (layer.name, scale.name)
+        known, maps = self._flattened(x)
+        if not known:
+            self.unfit.append(node.name)
+        is_transposed = layer.param("inner_product").flag("transpose", default=False)
+        self.weighted.append(Weighted(node, names, maps, is_transposed))
+
+    def _flattened(self, x: Node) -> tuple[bool, tuple[int, ...] | None]:
+        """Return whether the order of a vector's values is known, and the maps that it holds."""
+        while not x.shape.rank and x.inputs and all(each in self.nodes for each in x.inputs):
+            before = [self.nodes[index] for index in x.inputs]
+            if isinstance(x.op, Flatten):
+                maps = before[0].shape
+                wide = sum(extent > 1 for extent in maps) > 1
+                return True, tuple(maps) if wide else None
+            if len(before) > 1:
+                found = [self._flattened(each) for each in before]
+                return all(known and maps is None for known, maps in found), None
+            if not isinstance(x.op, Elementwise):
+                return True, None
+            (x,) = before
+        return True, None
 
     def unknown(
         self,

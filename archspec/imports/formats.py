@@ -49,7 +49,7 @@ TFLITE: Final = Format("TFLite", "tflite")
 SAVED_MODEL: Final = Format("SavedModel", "saved_model")
 EXPORTED: Final = Format("PyTorch .pt2", "exported")
 DARKNET: Final = Format("Darknet configuration", "darknet", options=("weights",))
-CAFFE: Final = Format("Caffe prototxt", "caffe")
+CAFFE: Final = Format("Caffe prototxt", "caffe", options=("weights",))
 
 TORCH: Final = Format(
     "a PyTorch file, whose pickle runs code when it is opened",
@@ -60,7 +60,11 @@ NUMPY: Final = Format("arrays of NumPy, without a network", "", "give the model'
 PICKLE: Final = Format(
     "a pickle, which runs code when it is opened", "", "save the model in a format such as .keras"
 )
-CAFFE_WEIGHTS: Final = Format("weights of Caffe", "", "give the .prototxt, which has the network")
+CAFFE_WEIGHTS: Final = Format(
+    "weights of Caffe",
+    "",
+    "give the .prototxt, which has the network, and this as its `weights`",
+)
 ONNX_WEIGHTS: Final = Format(
     "weights of ONNX", "", "give the .onnx beside it, which has the network"
 )

@@ -32,7 +32,7 @@ def load(
             or the first.
         variables: Values of the spec's variables, and `input`: `classes=10`, `input=[32, 32, 3]`.
             Of a model file, what it lacks: `input=[256, 256, 3]` where extents are open,
-            `weights="yolov3.weights"` of a Darknet `.cfg`.
+            `weights="yolov3.weights"` of a Darknet `.cfg`, a `.caffemodel` of a `.prototxt`.
 
     Returns:
         The spec: one network, with its variables set. It is not compiled yet; `archspec.report`
