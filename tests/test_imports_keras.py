@@ -407,6 +407,30 @@ def test_channels_that_are_first_are_shown_last(tmp_path):
 
 
 @pytest.mark.keras
+def test_merges_repeat_what_has_an_extent_of_1(tmp_path):
+    """A gate by hand: a vector or a map of one channel, merged with maps of several."""
+    keras = load_keras()
+    layers = keras.layers
+    image = keras.Input((6, 5, 3))
+    x = layers.Conv2D(4, 3, padding="same")(image)
+    gate = layers.Dense(4, activation="sigmoid")(layers.GlobalAveragePooling2D()(x))
+    attention = layers.Conv2D(1, 3, padding="same", activation="sigmoid")(x)
+    for merge in (layers.Multiply, layers.Add, layers.Subtract, layers.Maximum, layers.Average):
+        x = merge()([x, gate])
+        x = merge()([x, attention])
+        x = merge()([layers.Reshape((1, 1, 4))(gate), x])
+    x = layers.Minimum()([x + attention, attention])
+    model = keras.Model(image, x)
+    model.save(tmp_path / "net.keras")
+    read = archspec.load(tmp_path / "net.keras")
+    assert read.unknown == ()
+    example = np.random.default_rng(0).random((2, 6, 5, 3), np.float32)
+    ours = archspec.import_model(read).build()(example)
+    ours = ours["main"] if isinstance(ours, dict) else ours
+    assert np.asarray(ours) == pytest.approx(np.asarray(model(example)), abs=1e-5)
+
+
+@pytest.mark.keras
 def test_a_model_with_its_channels_first_computes_the_same():
     """Keras's own outputs: through Flatten of both orders, PReLU, a gate, a Dense of columns."""
     imported = archspec.import_model(MADE / "first-3.15.1.keras")

@@ -115,15 +115,29 @@ def _mend(first: Shape, other: Shape) -> str:
     return "both the strides and the filters on the two ways differ"
 
 
-class Add(Merge, kind="add"):
-    """Elementwise sum. (He et al. 2015, equation 1)"""
+class _Repeating(Merge):
+    """A family: where an input has an extent of 1, it is repeated to that of the others."""
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        first, *others = inputs
+        if any(len(other) != len(first) for other in others):
+            return super().output_shape(*inputs)
+        widest = Shape(next((n for n in axis if n != 1), 1) for axis in zip(*inputs, strict=True))
+        for other in inputs:
+            if any(n not in (1, most) for n, most in zip(other, widest, strict=True)):
+                return super().output_shape(*inputs)
+        return widest
+
+
+class Add(_Repeating, kind="add"):
+    """Elementwise sum; an extent of 1 is repeated. (He et al. 2015, equation 1)"""
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
         return layers.Add(name=name)
 
 
-class Mean(Merge, kind="mean"):
-    """Elementwise mean. (Larsson et al. 2016, the join of FractalNet)"""
+class Mean(_Repeating, kind="mean"):
+    """Elementwise mean; an extent of 1 is repeated. (Larsson et al. 2016, FractalNet)"""
 
     def work(self, *shapes: Shape) -> Work:
         return Work(0, super().work(*shapes).other_ops + shapes[-1].size)
@@ -132,8 +146,8 @@ class Mean(Merge, kind="mean"):
         return layers.Average(name=name)
 
 
-class Max(Merge, kind="max"):
-    """Elementwise maximum. (Goodfellow et al. 2013, maxout)"""
+class Max(_Repeating, kind="max"):
+    """Elementwise maximum; an extent of 1 is repeated. (Goodfellow et al. 2013, maxout)"""
 
     def saved_for_backward(self) -> Saved:
         return Saved(input=True)
@@ -142,8 +156,8 @@ class Max(Merge, kind="max"):
         return layers.Maximum(name=name)
 
 
-class Min(Merge, kind="min"):
-    """Elementwise minimum."""
+class Min(_Repeating, kind="min"):
+    """Elementwise minimum; an extent of 1 is repeated."""
 
     def saved_for_backward(self) -> Saved:
         return Saved(input=True)
@@ -165,8 +179,8 @@ class _Pair(Merge):
         return super().output_shape(*inputs)
 
 
-class Subtract(_Pair, kind="subtract"):
-    """The first input minus the second, elementwise."""
+class Subtract(_Pair, _Repeating, kind="subtract"):
+    """The first input minus the second, elementwise; an extent of 1 is repeated."""
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
         return layers.Subtract(name=name)
@@ -185,29 +199,11 @@ class AbsoluteDifference(_Pair, kind="absolute_difference"):
         return layers.AbsoluteDifference(name=name)
 
 
-class _Repeating(Merge):
-    """A family: where an input has an extent of 1, it is repeated to that of the others."""
-
-    def output_shape(self, *inputs: Shape) -> Shape:
-        first = inputs[0]
-        if any(len(other) != len(first) for other in inputs):
-            return super().output_shape(*inputs)
-        widest = Shape(next((n for n in axis if n != 1), 1) for axis in zip(*inputs, strict=True))
-        for other in inputs:
-            if any(n not in (1, most) for n, most in zip(other, widest, strict=True)):
-                raise Problem(
-                    "shape",
-                    f"`{self.kind}` cannot combine {' and '.join(map(str, inputs))}",
-                    help="extents must be equal, or 1: that is repeated",
-                )
-        return widest
+class Multiply(_Repeating, kind="multiply"):
+    """Elementwise product; an extent of 1 is repeated, as in a gate. (Hu et al. 2018)"""
 
     def saved_for_backward(self) -> Saved:
         return Saved(input=True)
-
-
-class Multiply(_Repeating, kind="multiply"):
-    """Elementwise product; an extent of 1 is repeated, as in a gate. (Hu et al. 2018)"""
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
         return layers.Multiply(name=name)
@@ -219,6 +215,9 @@ class Divide(_Pair, _Repeating, kind="divide"):
     Nothing is added to the second: where it may be 0, a `rescale` before it is the paper's epsilon,
     as in `rescale: {scale: 1, offset: 0.0001}`. (Tan et al. 2019, arXiv:1911.09070, section 3.3)
     """
+
+    def saved_for_backward(self) -> Saved:
+        return Saved(input=True)
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
         return layers.Divide(name=name)

@@ -7,39 +7,35 @@ from typing import Any, Final
 
 from archspec.graph.graph import Node
 from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError
+from archspec.ops.arrangement import Reshape
 from archspec.ops.elementwise import Rescale
 from archspec.ops.merge import Add, Concat, MatMul, Max, Mean, Min, Multiply, Subtract
 from archspec.ops.op import Op
 
 
-def add(layer: KerasLayer) -> Node:
-    """Add Add."""
-    return merged(layer, Add())
+def merging(op: Callable[[], Op]) -> Callable[[KerasLayer], Node]:
+    """Return the function of a layer that merges its inputs by an op.
+
+    Where they have unlike numbers of axes, Keras puts axes of extent 1 before the others: a vector
+    is added to each place of a map.
+    """
+
+    def merge(layer: KerasLayer) -> Node:
+        most = max((len(node.shape) for node in layer.inputs), default=0)
+        return merged(layer, op(), *(_widened(layer, node, most) for node in layer.inputs))
+
+    return merge
 
 
-def subtract(layer: KerasLayer) -> Node:
-    """Add Subtract."""
-    return merged(layer, Subtract())
-
-
-def multiply(layer: KerasLayer) -> Node:
-    """Add Multiply."""
-    return merged(layer, Multiply())
-
-
-def average(layer: KerasLayer) -> Node:
-    """Add Average."""
-    return merged(layer, Mean())
-
-
-def maximum(layer: KerasLayer) -> Node:
-    """Add Maximum."""
-    return merged(layer, Max())
-
-
-def minimum(layer: KerasLayer) -> Node:
-    """Add Minimum."""
-    return merged(layer, Min())
+def _widened(layer: KerasLayer, node: Node, axes: int) -> Node:
+    """Return a node with so many axes, the first of them of extent 1."""
+    x = node.shape
+    if not x or len(x) == axes or x.is_open:
+        return node
+    ones = (1,) * (axes - len(x))
+    return layer.add(
+        Reshape(to=(*ones, *x)), node, part=f"{node.name.rpartition('/')[2]}_at_places"
+    )
 
 
 def merged(layer: KerasLayer, op: Op, *inputs: Node) -> Node:
@@ -95,16 +91,16 @@ def merge(layer: KerasLayer) -> Node:
         return merged(layer, concat(layer, layer.config.get("concat_axis", -1)))
     if mode not in _MODES:
         raise UnlikeError(f"its mode is {mode!r}")
-    return merged(layer, _MODES[mode]())
+    return merging(_MODES[mode])(layer)
 
 
 LAYERS: Final[Mapping[str, Function]] = {
-    "Add": add,
-    "Subtract": subtract,
-    "Multiply": multiply,
-    "Average": average,
-    "Maximum": maximum,
-    "Minimum": minimum,
+    "Add": merging(Add),
+    "Subtract": merging(Subtract),
+    "Multiply": merging(Multiply),
+    "Average": merging(Mean),
+    "Maximum": merging(Max),
+    "Minimum": merging(Min),
     "Concatenate": concatenate,
     "Dot": dot,
     "CustomScaleLayer": custom_scale,
