@@ -407,6 +407,36 @@ def test_channels_that_are_first_are_shown_last(tmp_path):
 
 
 @pytest.mark.keras
+@pytest.mark.parametrize("form", ["keras", "h5"])
+def test_a_model_at_each_time_is_its_layers_at_each_time(tmp_path, form):
+    keras = load_keras()
+    layers = keras.layers
+    image = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, padding="same", activation="relu", name="conv")(image)
+    x = layers.BatchNormalization(name="norm")(x)
+    x = layers.Add(name="add")([x, layers.DepthwiseConv2D(3, padding="same", name="dw")(x)])
+    x = layers.Concatenate(name="join")([x, layers.SeparableConv2D(2, 1, name="sep")(x)])
+    x = layers.UpSampling2D(name="up")(layers.MaxPooling2D(name="pool")(x))
+    x = layers.Conv2DTranspose(3, 2, strides=2, name="transposed")(x)
+    frame = keras.Model(image, layers.Dense(6, name="fc")(layers.Flatten(name="flat")(x)))
+    film = keras.Input((5, 8, 8, 3))
+    x = layers.TimeDistributed(frame, name="frames")(film)
+    model = keras.Model(film, layers.LSTM(4, name="lstm")(x))
+    for variable in model.weights:
+        variable.assign(keras.random.uniform(variable.shape, 0.1, 0.9))
+    model.save(tmp_path / f"net.{form}")
+    read = archspec.load(tmp_path / f"net.{form}")
+    assert read.unknown == ()
+    macs = {node.name: node.layer.macs for node in read.graph.nodes}
+    assert macs["frames/conv"] == 5 * 8 * 8 * 4 * 27
+    assert read.params == model.count_params()
+    example = np.random.default_rng(0).random((2, 5, 8, 8, 3), np.float32)
+    ours = archspec.import_model(read).build()(example)
+    ours = ours["main"] if isinstance(ours, dict) else ours
+    assert np.asarray(ours) == pytest.approx(np.asarray(model(example)), abs=1e-5)
+
+
+@pytest.mark.keras
 def test_merges_repeat_what_has_an_extent_of_1(tmp_path):
     """A gate by hand: a vector or a map of one channel, merged with maps of several."""
     keras = load_keras()

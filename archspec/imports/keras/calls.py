@@ -6,10 +6,11 @@ Models inside the model are taken apart: their layers have paths, such as `backb
 from __future__ import annotations
 
 from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from archspec.imports.keras.config import (
+    TIME_DISTRIBUTED,
     Arguments,
     Extents,
     LayerConfig,
@@ -19,6 +20,7 @@ from archspec.imports.keras.config import (
     class_of,
     is_joined,
     layers_of,
+    model_in,
     name_of,
     references_in,
     shape_without_batch,
@@ -183,15 +185,27 @@ def _walk(
         path, numbers = (*scope, name), (*calls, number)
         if class_of(layer) == "InputLayer":
             made[name, number] = [inputs_by_name.get(name, given[0])]
-        elif layers_of(layer) is not None:
-            inside = arrays.inside(layers, index)
-            outputs = yield from _walk(layer, inside, inputs, path, numbers, budget)
+        elif (inner := model_in(layer)) is not None:
+            calls_inside = _walk(inner, arrays.inside(layers, index), inputs, path, numbers, budget)
+            outputs = yield from (calls_inside if inner is layer else _at_each_time(calls_inside))
             made[name, number] = [*outputs.values()]
         else:
             call = Call(path, numbers, layer, stored[index], inputs, arguments, tensors)
             made[name, number] = _Outputs(call)
             yield call
     return {name: _made(made, end) for name, end in joins.outputs(model).items()}
+
+
+def _at_each_time(calls: Walk) -> Walk:
+    """Yield the calls of a model that is applied at each time, each layer applied so."""
+    while True:
+        try:
+            call = next(calls)
+        except StopIteration as end:
+            outputs: dict[str, Hashable] = end.value
+            return outputs
+        config = {"name": name_of(call.layer), "layer": call.layer}
+        yield replace(call, layer={"class_name": TIME_DISTRIBUTED, "config": config})
 
 
 class _Outputs(Sequence[Hashable]):

@@ -20,6 +20,9 @@ LayerConfig: TypeAlias = Mapping[str, Any]
 Extents: TypeAlias = tuple[int | None, ...]
 """A shape without the batch; None for an open extent, or for any number of classes."""
 
+TIME_DISTRIBUTED: Final = "TimeDistributed"
+"""Class of the layer that applies another at each time."""
+
 TENSOR: Final = "__keras_tensor__"
 """Class that stands for a tensor in the configurations of Keras 3."""
 
@@ -70,6 +73,14 @@ def layers_of(model: LayerConfig) -> list[LayerConfig] | None:
     # Keras 2.0 wrote a sequential model's layers without a name around them.
     layers = config.get("layers") if isinstance(config, Mapping) else config
     return layers if isinstance(layers, list) else None
+
+
+def model_in(layer: LayerConfig) -> LayerConfig | None:
+    """Return the model that a layer is, or applies at each time; None for any other layer."""
+    if layers_of(layer) is not None:
+        return layer
+    inner = layer["config"].get("layer") if class_of(layer) == TIME_DISTRIBUTED else None
+    return inner if isinstance(inner, Mapping) and layers_of(inner) is not None else None
 
 
 def is_own_class(model: LayerConfig) -> bool:

@@ -7,12 +7,16 @@ from dataclasses import replace
 from typing import Any, Final
 
 from archspec.graph.graph import Node
-from archspec.imports.keras import arrangement, convolution, normalization
+from archspec.imports.keras import arrangement, convolution, merging, normalization
 from archspec.imports.keras.activation import LAYERS as ACTIVATIONS
 from archspec.imports.keras.activation import activated
 from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError, sides, window
-from archspec.ops.arrangement import Crop, Pad, Reshape
-from archspec.ops.convolution import Convolution
+from archspec.ops.arrangement import Crop, Pad, Reshape, Upsample
+from archspec.ops.convolution import (
+    Convolution,
+    DepthwiseConvolution,
+    TransposedConvolution,
+)
 from archspec.ops.pooling import AvgPool, MaxPool
 from archspec.ops.recurrence import Gru, Lstm, Rnn
 
@@ -72,8 +76,10 @@ def time_distributed(layer: KerasLayer) -> Node:
     """Add TimeDistributed: the layer inside, on an input with one axis more."""
     inner = layer.config["layer"]
     kind, config = str(inner["class_name"]).rpartition(">")[2], inner["config"]
-    if len(layer.inputs) > 1 or config.get("data_format") == "channels_first":
-        raise UnlikeError("it has several inputs, or its channels first")
+    if config.get("data_format") == "channels_first":
+        raise UnlikeError("it has its channels first")
+    if len(layer.inputs) > 1 and kind not in merging.LAYERS:
+        raise UnlikeError("it has several inputs")
     within = replace(layer, kind=kind, config=config)
     if kind in _AT_EACH_PLACE:
         node = _AT_EACH_PLACE[kind](within)
@@ -93,21 +99,74 @@ def _flatten(layer: KerasLayer) -> Node:
     return layer.add(Reshape(to=(length, size)))
 
 
-def _conv(layer: KerasLayer) -> Node:
+def _windows(layer: KerasLayer) -> dict[str, Any]:
+    """Return the arguments of a convolution whose window is 1 along the time."""
     config, rank = layer.config, layer.shape.rank - 1
-    if rank < 1 or config.get("padding") not in ("same", "valid"):
+    padding = config.get("padding", "valid")
+    if rank < 1 or padding not in ("same", "valid"):
         raise UnlikeError("it applies a convolution that archspec cannot apply at each time")
+    return {
+        "kernel": (1, *_each(config["kernel_size"], rank)),
+        "stride": (1, *_each(config.get("strides", 1), rank)),
+        "dilation": (1, *_each(config.get("dilation_rate", 1), rank)),
+        "padding": padding,
+        **layer.trainable,
+    }
+
+
+def _conv(layer: KerasLayer) -> Node:
+    config = layer.config
     op = Convolution(
         filters=config["filters"],
         groups=config.get("groups", 1),
-        kernel=(1, *_each(config["kernel_size"], rank)),
-        stride=(1, *_each(config.get("strides", 1), rank)),
-        dilation=(1, *_each(config.get("dilation_rate", 1), rank)),
-        padding=config.get("padding", "valid"),
         bias=config.get("use_bias", True),
-        **layer.trainable,
+        **_windows(layer),
     )
     return activated(layer, layer.add(op))
+
+
+def _depthwise(layer: KerasLayer) -> Node:
+    config = layer.config
+    op = DepthwiseConvolution(
+        multiplier=config.get("depth_multiplier", 1),
+        bias=config.get("use_bias", True),
+        **_windows(layer),
+    )
+    return activated(layer, layer.add(op))
+
+
+def _separable(layer: KerasLayer) -> Node:
+    config, stored = layer.config, layer.stored
+    multiplier = config.get("depth_multiplier", 1)
+    op = DepthwiseConvolution(multiplier=multiplier, bias=False, **_windows(layer))
+    x = layer.add(op, part="depthwise", stored=None if stored is None else stored[:1])
+    pointwise = Convolution(
+        filters=config["filters"], kernel=1, bias=config.get("use_bias", True), **layer.trainable
+    )
+    rest = None if stored is None else stored[1:]
+    return activated(layer, layer.add(pointwise, x, stored=rest))
+
+
+def _transposed(layer: KerasLayer) -> Node:
+    config = layer.config
+    arguments = _windows(layer)
+    if config.get("output_padding") is not None:
+        raise UnlikeError("it has an `output_padding`, which counts otherwise than torch's")
+    filters, bias = config["filters"], config.get("use_bias", True)
+    op = TransposedConvolution(filters=filters, bias=bias, **arguments)
+    return activated(layer, layer.add(op))
+
+
+def _upsample(layer: KerasLayer) -> Node:
+    config, rank = layer.config, layer.shape.rank - 1
+    if config.get("interpolation", "nearest") != "nearest":
+        raise UnlikeError("it interpolates at each time")
+    return layer.add(Upsample(factor=(1, *_each(config["size"], rank))))
+
+
+def _concatenate(layer: KerasLayer) -> Node:
+    axis = layer.config.get("axis", -1)
+    return merging.merged(layer, merging.concat(layer, axis if axis < 0 else axis + 1))
 
 
 def _pool(op: Any) -> Function:
@@ -153,12 +212,15 @@ def _each(value: Any, rank: int) -> tuple[int, ...]:
     return (given,) * rank if isinstance(given, int) else tuple(given)
 
 
+_MERGES: Final = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")
+
 _AT_EACH_PLACE: Final[Mapping[str, Function]] = {
     "Dense": convolution.dense,
     "Dropout": arrangement.dropout,
     "BatchNormalization": normalization.batch_normalization,
     "LayerNormalization": normalization.layer_normalization,
     "Rescaling": normalization.rescaling,
+    **{name: merging.LAYERS[name] for name in _MERGES},
     **{name: ACTIVATIONS[name] for name in ("Activation", "ReLU", "LeakyReLU", "ELU")},
 }
 """Layers that compute the same with one axis more."""
@@ -166,6 +228,11 @@ _AT_EACH_PLACE: Final[Mapping[str, Function]] = {
 _WITH_ONE_AXIS_MORE: Final[Mapping[str, Function]] = {
     "Flatten": _flatten,
     "Reshape": _reshape,
+    "Concatenate": _concatenate,
+    **{f"DepthwiseConv{rank}D": _depthwise for rank in (1, 2)},
+    **{f"SeparableConv{rank}D": _separable for rank in (1, 2)},
+    **{f"Conv{rank}DTranspose": _transposed for rank in (1, 2)},
+    **{f"UpSampling{rank}D": _upsample for rank in (1, 2)},
     **{f"Conv{rank}D": _conv for rank in (1, 2)},
     **{f"MaxPooling{rank}D": _pool(MaxPool) for rank in (1, 2)},
     **{f"AveragePooling{rank}D": _pool(AvgPool) for rank in (1, 2)},

@@ -7,7 +7,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from archspec.imports.keras.calls import Arrays, NoArrays, ShapedArray
-from archspec.imports.keras.config import LayerConfig, class_of, is_operator, layers_of, name_of
+from archspec.imports.keras.config import (
+    TIME_DISTRIBUTED,
+    LayerConfig,
+    class_of,
+    is_operator,
+    layers_of,
+    name_of,
+)
 from archspec.imports.keras.modelfile import LAYERS, ModelFile, names_in
 from archspec.imports.keras.variables import kind_of, snake, variable_names
 
@@ -132,11 +139,16 @@ class _ByPlace:
         before = sum(snake(kind_of(layer)) == kind for layer in layers[:index])
         groups = _counted(self._group, kind)
         named = {name: group for group in groups if (name := _name_in(group))}
+        group: Any = {}
         if len(named) == len(groups) and name_of(layers[index]) in named:
-            return _ByPlace(_container(named[name_of(layers[index])]))
-        if before >= len(groups):
+            group = named[name_of(layers[index])]
+        elif before < len(groups):
+            group = groups[before]
+        else:
             return NoArrays()
-        return _ByPlace(_container(groups[before]))
+        if class_of(layers[index]) == TIME_DISTRIBUTED:
+            group = group.get("layer", {})
+        return _ByPlace(_container(group))
 
 
 def _by_kind(layers: Sequence[LayerConfig]) -> dict[str, list[int]]:
