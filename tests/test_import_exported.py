@@ -116,15 +116,20 @@ def test_tensors_are_stacked_summed_and_shifted(tmp_path):
 
 def test_what_a_program_computes_of_numbers_alone_is_a_constant(tmp_path):
     """As positions in sines: of numbers that the program counts, for each example again."""
-    shapes = {"x": (2, 3, 4), "y": (2, 3, 4), "n": (4,), "s": (4,), "p": (4,), "r": (3, 4)}
+    shapes = {"x": (2, 3, 4), "y": (2, 3, 4), "n": (4,), "s": (4,), "r": (3, 4)}
+    shapes |= {"q": (4,), "o": (4,), "p": (4,)}
     calls = [
         ("arange.default", {"end": 4}, "n"),
         ("sin.default", {"self": "n"}, "s"),
-        ("pow.Tensor_Scalar", {"self": "s", "exponent": 2.0}, "p"),
+        ("pow.Tensor_Scalar", {"self": "s", "exponent": 2.0}, "q"),
+        ("add.Tensor", {"self": "q", "other": 1.0}, "o"),
+        ("rsqrt.default", {"self": "o"}, "p"),  # as torchvision's frozen norms
         ("repeat.default", {"self": "p", "repeats": [3, 1]}, "r"),
         ("add.Tensor", {"self": "x", "other": "r"}, "y"),
     ]
     model = program(tmp_path / "net.pt2", shapes, calls, "y")
     assert not model.unknown
     ((added,),) = model.weights().values()
-    np.testing.assert_allclose(added.reshape(-1)[-4:], np.sin(np.arange(4)) ** 2, rtol=1e-6)
+    np.testing.assert_allclose(
+        added.reshape(-1)[-4:], (np.sin(np.arange(4)) ** 2 + 1) ** -0.5, rtol=1e-6
+    )

@@ -899,6 +899,10 @@ def power(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
     _arithmetic("Pow")(p, {"self": a["self"], "other": a["exponent"]}, outputs)
 
 
+def rsqrt(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    p.step("Reciprocal", [p.stepped("Sqrt", [a["self"].name])], outputs)
+
+
 def masked_fill(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
     value = a["value"]
     name = value.name if isinstance(value, Tensor) else p.number(float(value))
@@ -1070,6 +1074,9 @@ ATEN: Final[Mapping[str, Writer]] = {
     "masked_fill": masked_fill,
     **dict.fromkeys(("bitwise_not", "logical_not"), _plain("Not")),
     "pow": power,
+    "sqrt": _plain("Sqrt"),
+    "reciprocal": _plain("Reciprocal"),
+    "rsqrt": rsqrt,
     "arange": arange,
     "repeat": repeat,
     "cumsum": cumsum,
