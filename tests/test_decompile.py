@@ -147,6 +147,72 @@ def test_steps_that_stand_apart_become_a_block_with_arguments():
     ]
 
 
+CELL = """- {{name: near{i}, conv: {{filters: {width}, kernel: 1}}, from: c{later}}}
+- {{name: far{i}, conv: {{filters: {width}, kernel: 1}}, from: c{earlier}}}
+- {{name: left{i}, conv: {{filters: {width}, kernel: 5, padding: same}}, from: near{i}}}
+- {{name: right{i}, depthwise_conv: {{kernel: 3, padding: {pad}}}, from: far{i}}}
+- {{name: sum{i}, add: [left{i}, right{i}]}}
+- {{name: third{i}, depthwise_conv: {{kernel: 5, padding: same}}, from: far{i}}}
+- {{name: last{i}, add: [third{i}, near{i}]}}
+- {{name: c{i}, concat: [sum{i}, last{i}, far{i}]}}
+"""
+"""A cell that takes the outputs of the two before it, as in NASNet."""
+
+
+def test_cells_that_take_the_two_before_them_become_a_block_of_two_inputs():
+    cells = [(8, 1), (8, 1), (16, 1), (16, "[[1, 1], [1, 1]]")]
+    body = "- {name: c0, max_pool: 2}\n- {name: c1, activation: relu}\n" + "".join(
+        CELL.format(i=i, later=i - 1, earlier=i - 2, width=width, pad=pad)
+        for i, (width, pad) in enumerate(cells, start=2)
+    )
+    graph = expand(spec_of(f"name: cells\ninput: [32, 32, 3]\nlayers:\n{body}"))
+    made = decompiled(graph)
+    assert "    inputs: [earlier, later]\n    args: {filters: int}\n" in made.text
+    _, _, layers = made.text.partition("\nlayers:\n")
+    calls = [line for line in layers.splitlines() if "from: [" in line]
+    assert [re.findall(r": (\d+), from: (.*)}", line) for line in calls] == [
+        [("8", "[c0, c1]")],
+        [("8", "[c1, c2]")],
+        [("16", "[c2, c3]")],
+        [("16", "[c3, c4]")],
+    ]
+    assert difference(graph, made.graph, made.order) is None
+
+
+def test_what_most_uses_of_a_block_have_is_the_default_of_its_argument():
+    block = """{{branches: [[], [conv: {{filters: 4, kernel: {kernel}, padding: same}}, softmax,
+        conv: {{filters: {width}, kernel: 1}}, activation: tanh]], merge: add}}"""
+    first, second, third, fourth = (
+        block.format(width=width, kernel=kernel)
+        for width, kernel in ((8, 3), (12, 5), (16, 3), (24, 3))
+    )
+    text = decompiled(
+        graph_of(
+            f"conv: 8, {first}, max_pool: 2, conv: 12, {second}, conv: 16, activation: relu, "
+            f"{third}, avg_pool: 2, conv: 24, {fourth}",
+            "[32, 32, 4]",
+        )
+    ).text
+    assert "args: {filters: int, kernel: 3}" in text
+    calls = re.findall(r"\n  - add_block: (.*)", text)
+    assert calls == ["8", "{filters: 12, kernel: 5}", "16", "24"]
+
+
+def test_what_a_step_reads_stands_right_before_it():
+    """Keras lists the layers of branches by their distance from the input."""
+    b = ModelBuilder("net.onnx", {"image": (8,)}, name="net", format_name="ONNX")
+    x = b.inputs["image"]
+    ends = [x, b.add(Activate(function="tanh"), x, name="other", type_name="")]
+    for place in range(3):
+        for side, end in enumerate(ends):
+            op = FullyConnected(units=8 + 4 * place)
+            ends[side] = b.add(op, end, name=f"{'ab'[side]}_{place}", type_name="Gemm")
+    both = b.add(Concat(), ends[0], ends[1], name="all", type_name="Concat")
+    again = b.add(Concat(), both, ends[0], name="again", type_name="Concat")
+    lines = decompiled(b.finish({"out": again}).graph).text.splitlines()
+    assert [line for line in lines if "from" in line] == ["  - {activation: tanh, from: input}"]
+
+
 def test_a_block_of_layers_with_long_names_has_a_name_that_a_spec_may_have():
     b = ModelBuilder("net.onnx", {"image": (32, 32, 4)}, name="net", format_name="ONNX")
     x = b.inputs["image"]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import takewhile
 from typing import Any
 
 from archspec.decompile.meaning import is_commutative
 from archspec.decompile.naming import suited
 from archspec.decompile.recognition import Unit
-from archspec.decompile.steps import PREVIOUS, Step, default_of, every_argument, plain
-from archspec.decompile.view import View
+from archspec.decompile.steps import PREVIOUS, Call, Step, arguments_of, default_of
+from archspec.decompile.view import View, dominators_of
 from archspec.ops.merge import Merge
 from archspec.ops.op import Op
 
@@ -33,6 +34,36 @@ def layer_name(names: Sequence[str]) -> str:
     if len(names) == 1 and len(shared) > 1 and "/" in names[0]:
         shared = [part for part in names[0].split("/") if part not in _OPS]
     return "_".join(shared)
+
+
+def step_of(view: View, unit: Unit) -> Step:
+    """Return the step of a unit, without what it reads."""
+    element = None if isinstance(unit.element, Call) else type(unit.element)
+    arguments = arguments_of(unit.element)
+    named = unit.nodes if element else (unit.output,)
+    return Step(
+        unit.element.kind,
+        unit.output,
+        unit.nodes,
+        element,
+        arguments,
+        layer=layer_name([view.places[i].node.name for i in named]),
+        main="" if element else next(iter(arguments), ""),
+    )
+
+
+def dominators_of_units(units: Sequence[Unit]) -> list[int]:
+    """Return the node through which every way to each unit leads; -1 for none."""
+    made = {unit.output for unit in units}
+    read = dict.fromkeys(each for unit in units for each in unit.inputs)
+    nodes = [each for each in read if each not in made]
+    outside = len(nodes)
+    nodes += [unit.output for unit in units]
+    numbers = {node: number for number, node in enumerate(nodes)}
+    inputs: list[list[int]] = [[] for _ in range(outside)]
+    inputs += ([numbers[each] for each in unit.inputs] for unit in units)
+    found = dominators_of(inputs)
+    return [nodes[each] if each >= 0 else -1 for each in found[outside:]]
 
 
 class Arrangement:
@@ -75,9 +106,8 @@ class Arrangement:
         steps: list[Step] = []
         previous = entry
         reads: tuple[int, ...]
-        for number in numbers:
-            if number in absorbed:
-                continue
+        starts = {number: self._start(number) for number in forks}
+        for number in self._depth_first([n for n in numbers if n not in absorbed], starts):
             unit = self.units[number]
             if unit.owner >= 0:
                 step = Step("share", unit.output, unit.nodes, owner=unit.owner)
@@ -87,7 +117,7 @@ class Arrangement:
                 step.layer = step.body[0].layer
                 reads = unit.inputs
             elif number in forks:
-                start = self._start(number)
+                start = starts[number]
                 branches = [self.sequence(sorted(way), start, depth + 1) for way in forks[number]]
                 step = self._step(unit)
                 step.kind, step.branches = "branches", branches
@@ -103,24 +133,46 @@ class Arrangement:
             steps.append(step)
         return steps
 
+    def _depth_first(self, numbers: Sequence[int], starts: Mapping[int, int]) -> list[int]:
+        """Return units so that what a unit reads stands right before it, as far as it can.
+
+        Args:
+            numbers: The units, in an order in which each is after those that it reads.
+            starts: The node at which the branches of a merge start, for those written as branches.
+        """
+        before: dict[int, list[int]] = {}
+        for number in numbers:
+            unit = self.units[number]
+            reads = (starts[number],) if number in starts else unit.inputs
+            owner = (unit.owner,) if unit.owner >= 0 else ()
+            found = (self._unit_of.get(each, -1) for each in (*owner, *reads))
+            before[number] = [each for each in found if each in before]
+        inner = {each for reads in before.values() for each in reads}
+        order: dict[int, None] = {}
+        for last in numbers:
+            waiting = [] if last in inner else [last]
+            while waiting:
+                missing = [each for each in before[waiting[-1]] if each not in order]
+                if missing:
+                    waiting += missing[::-1]
+                else:
+                    order[waiting.pop()] = None
+        return [*order]
+
     def _inside(self, unit: Unit) -> list[Step]:
         """Return the steps of a chain."""
         return [self._step(each) for each in unit.inside]
 
     def _step(self, unit: Unit) -> Step:
-        arguments = {name: plain(value) for name, value in every_argument(unit.element).items()}
-        return Step(
-            unit.element.kind,
-            unit.output,
-            unit.nodes,
-            type(unit.element),
-            arguments,
-            layer=layer_name([self.view.places[i].node.name for i in unit.nodes]),
-        )
+        return step_of(self.view, unit)
 
     def _start(self, number: int) -> int:
-        """Return the node from which all inputs of a merge come."""
-        return self.view.dominators[self.units[number].output]
+        """Return the node from which all inputs of a merge come; -1 for none."""
+        return self._dominators[number]
+
+    @cached_property
+    def _dominators(self) -> list[int]:
+        return dominators_of_units(self.units)
 
     def _branches(self, number: int, inside: set[int]) -> list[list[int]] | None:
         """Return the units of each branch that a merge joins; None if they are no branches."""

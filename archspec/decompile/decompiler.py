@@ -8,8 +8,9 @@ from typing import Any
 
 from archspec.compile.expand import expand
 from archspec.decompile.arrangement import Arrangement
+from archspec.decompile.cells import Cells
 from archspec.decompile.defaults import common_arguments, convolution_defaults
-from archspec.decompile.factoring import Factoring, OwnBlock
+from archspec.decompile.factoring import Factoring, OwnBlock, inner_first
 from archspec.decompile.naming import Naming, spec_name
 from archspec.decompile.proof import difference
 from archspec.decompile.recognition import Recognition, Unit
@@ -127,6 +128,9 @@ class _Draft:
                 self.defaults["conv"] = convolution
         recognition = Recognition(view, self.defaults)
         units = recognition.run() if self.effort else recognition.steps()
+        cells = Cells(view, units, self.defaults)
+        if self.effort == BLOCKS:
+            units = cells.run()
         arrangement = Arrangement(view, units, self.defaults)
         main, heads = self._parts(units)
         entry = next(iter(view.graph.inputs.values()))
@@ -151,7 +155,11 @@ class _Draft:
             order.insert(len(view.graph.inputs) + sum(len([*s.order()]) for s in steps), -1)
         if self.effort == BLOCKS:
             self.blocks = Factoring(
-                steps, entry, [*starts.values()], [bodies[head] for head in starts]
+                steps,
+                entry,
+                [*starts.values()],
+                [bodies[head] for head in starts],
+                cells.blocks,
             ).run()
             for block in self.blocks:
                 block.body = rolled(block.body, block.entry, (), ())
@@ -162,7 +170,7 @@ class _Draft:
         naming.run(bodies, starts)
         naming.name_loops(steps)
         for block in self.blocks:
-            naming.run_block(block.body, block.entry)
+            naming.run_block(block.body, block.entry, block.inputs)
         return self._written(steps, bodies, starts, naming), order
 
     def _parts(self, units: Sequence[Unit]) -> tuple[list[int], dict[str, list[int]]]:
@@ -207,7 +215,13 @@ class _Draft:
         }
         if self.effort >= LOOPS:
             defaults = said_once(every, defaults)
-        writer = Writer(naming, defaults)
+        usual = {block.name: block.usual(every) for block in self.blocks}
+        for block in self.blocks:
+            main = next((name for name in block.args if name not in usual[block.name]), "")
+            for step in every:
+                if step.kind == block.name:
+                    step.main = main
+        writer = Writer(naming, defaults | usual)
         lines = [f"# {line}" for line in self.comment]
         lines.append(f"name: {spec_name(self.name, 'model')}")
         shapes = {
@@ -224,7 +238,7 @@ class _Draft:
         if defaults:
             lines.append("defaults:")
             lines += [line for item in defaults.items() for line in pair(*item, 2)]
-        lines += self._own_blocks(writer)
+        lines += self._own_blocks(writer, usual)
         lines += ["layers:", *writer.steps(steps, 2)]
         if bodies:
             lines.append("heads:")
@@ -233,13 +247,17 @@ class _Draft:
             lines += ["    layers:", *writer.steps(body, 6)]
         return "\n".join(lines) + "\n"
 
-    def _own_blocks(self, writer: Writer) -> list[str]:
+    def _own_blocks(self, writer: Writer, usual: Mapping[str, Mapping[str, Any]]) -> list[str]:
         """Return the lines of `blocks`."""
         lines = ["blocks:"] if self.blocks else []
-        for block in self.blocks:
+        for block in inner_first(self.blocks):
             lines.append(f"  {block.name}:")
+            if block.inputs:
+                lines += pair("inputs", [*block.inputs.values()], 4)
             if block.args:
-                lines += pair("args", block.args, 4)
+                optional = usual[block.name]
+                required = {n: each for n, each in block.args.items() if n not in optional}
+                lines += pair("args", {**required, **optional}, 4)
             lines += ["    layers:", *writer.steps(block.body, 6)]
         return lines
 

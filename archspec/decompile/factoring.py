@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Any, Final, NamedTuple
 
+from archspec.decompile.meaning import SIDES, WINDOWS
 from archspec.decompile.naming import block_name, scope
 from archspec.decompile.rolling import Alike, Round, cost, reads_of
-from archspec.decompile.steps import PREVIOUS, Step, computes
+from archspec.decompile.steps import PREVIOUS, Step, computes, type_name, type_of
 
 LONGEST: Final = 24
 """Largest number of steps of a block."""
@@ -30,7 +31,8 @@ HEADER: Final = 5.0
 WORK: Final = 300_000
 """Steps that are looked at until no further blocks are looked for."""
 
-_TYPES: Final = {bool: "bool", int: "int", float: "float", str: "str", list: "list"}
+AMOUNTS: Final = WINDOWS | SIDES
+"""Arguments that are one number, or a list of one for each axis."""
 
 
 @dataclass
@@ -43,7 +45,49 @@ class OwnBlock:
     body: list[Step]
     """Steps, with the nodes of the first place where the block stands."""
     entry: int
-    """The node that its first step reads there."""
+    """The node that its first step reads there; a number that no node has for one with inputs."""
+    inputs: Mapping[int, str] = field(default_factory=dict)
+    """The name of each input by the number that its steps read, of a block of several."""
+
+    def usual(self, uses: Iterable[Step]) -> dict[str, Any]:
+        """Return the values of arguments that most uses have; one argument at least has none."""
+        counts: dict[str, Counter[str]] = {name: Counter() for name in self.args}
+        values: dict[str, Any] = {}
+        for step in uses:
+            if step.kind == self.name:
+                for name, count in counts.items():
+                    value = step.arguments[name]
+                    count[repr(value)] += 1
+                    values[repr(value)] = value
+        found: dict[str, Any] = {}
+        for name, count in counts.items():
+            text, most = count.most_common(1)[0]
+            value = values[text]
+            # A text would be the name of a type.
+            is_plain = not computes(value) and type_name(value) == self.args[name] != "str"
+            if is_plain and most > 1 and 2 * most > count.total():
+                found[name] = value
+        if found and len(found) == len(self.args):
+            del found[next(iter(found))]
+        return found
+
+
+def inner_first(blocks: Sequence[OwnBlock]) -> list[OwnBlock]:
+    """Return blocks in an order in which each stands after those that it uses."""
+    known = {block.name: block for block in blocks}
+    order: dict[str, OwnBlock] = {}
+
+    def add(block: OwnBlock) -> None:
+        for step in block.body:
+            for each in step.walk():
+                if each.kind in known and each.kind not in order:
+                    add(known[each.kind])
+        order[block.name] = block
+
+    for block in blocks:
+        if block.name not in order:
+            add(block)
+    return [*order.values()]
 
 
 class _Place(NamedTuple):
@@ -58,7 +102,12 @@ class Factoring:
     """Replaces steps by blocks, in place."""
 
     def __init__(
-        self, steps: list[Step], entry: int, starts: Sequence[int], heads: Sequence[list[Step]]
+        self,
+        steps: list[Step],
+        entry: int,
+        starts: Sequence[int],
+        heads: Sequence[list[Step]],
+        blocks: Sequence[OwnBlock],
     ) -> None:
         """Take the steps of a network.
 
@@ -67,11 +116,14 @@ class Factoring:
             entry: The node that the first of them reads.
             starts: The node that each head starts at.
             heads: The steps of each head.
+            blocks: Blocks that these steps use already.
         """
-        self.blocks: list[OwnBlock] = []
+        self.blocks = [*blocks]
         self._sequences = [*_sequences(steps, entry)]
         for head, start in zip(heads, starts, strict=True):
             self._sequences += _sequences(head, start)
+        for block in blocks:
+            self._sequences += _sequences(block.body, block.entry)
         every = [each for sequence, _ in self._sequences for each in sequence]
         self._reads = reads_of(every, starts)
         self._owners = {each.owner for each in every}
@@ -107,20 +159,24 @@ class Factoring:
     def _groups(self, *, single: bool) -> Iterator[list[_Place]]:
         """Yield places whose steps are alike, in order and without overlaps."""
         keys = [[_key(step) for step in sequence] for sequence, _ in self._sequences]
+        firsts = [[_key(step, first=True) for step in each] for each, _ in self._sequences]
         count = Counter(key for each in keys for key in each)
+        first_count = Counter(key for each in firsts for key in each)
         groups: dict[Any, list[_Place]] = {}
         for number, (sequence, _) in enumerate(self._sequences):
             for start in range(len(sequence)):
                 longest = 1 if single else LONGEST
-                alike = takewhile(lambda key: count[key] > 1, keys[number][start : start + longest])
-                length = sum(1 for _ in alike)
+                rest = takewhile(
+                    lambda key: count[key] > 1, keys[number][start + 1 : start + longest]
+                )
+                length = 1 + sum(1 for _ in rest) if first_count[firsts[number][start]] > 1 else 0
                 self._left -= length
                 for stop in range(start + 1 if single else start + 2, start + length + 1):
                     place = _Place(number, start, stop)
                     if single and not sequence[start].branches:
                         continue
                     if self._left > 0 and self._is_unit(place):
-                        key = tuple(keys[number][start:stop])
+                        key = firsts[number][start], *keys[number][start + 1 : stop]
                         groups.setdefault(key, []).append(place)
         for found in groups.values():
             places: list[_Place] = []
@@ -132,8 +188,24 @@ class Factoring:
                 yield places
 
     def _entry(self, place: _Place) -> int:
+        """Return the node that the first of the steps reads."""
         sequence, entry = self._sequences[place.sequence]
+        (source, *others) = sequence[place.start].sources
+        if source != PREVIOUS and not others:
+            return source
         return sequence[place.start - 1].output if place.start else entry
+
+    def _round(self, place: _Place) -> Round:
+        """Return the steps, of which the first reads what is before it."""
+        first, *others = self._steps(place)
+        if len(first.sources) == 1:
+            first = replace(first, sources=(PREVIOUS,))
+        return Round([first, *others], self._entry(place))
+
+    def _sources(self, place: _Place) -> tuple[int, ...]:
+        """Return what a block in place of the steps reads."""
+        sources = self._steps(place)[0].sources
+        return sources if len(sources) == 1 else (PREVIOUS,)
 
     def _steps(self, place: _Place) -> list[Step]:
         return self._sequences[place.sequence][0][place.start : place.stop]
@@ -142,18 +214,16 @@ class Factoring:
         """Return whether steps may be a block, as far as they tell without others like them."""
         if place.stop - place.start > 1 and self._cuts_group(place):
             return False
-        return self._is_closed(place) and not self._splits_sum(place)
+        return not self._splits_sum(place) and self._is_closed(place)
 
     def _is_closed(self, place: _Place) -> bool:
         """Return whether steps read only what comes before them, and only the last is read."""
-        steps = self._steps(place)
+        steps = self._round(place).steps
         every = [each for step in steps for each in step.walk()]
         self._left -= len(every)
         outputs = {each.output for each in every}
         if any(each.owner >= 0 for each in every) or not self._owners.isdisjoint(outputs):
             return False
-        if any(computes(value) for each in every for value in each.arguments.values()):
-            return False  # it is in a block, whose arguments another block does not see
         reads = Counter(each for step in every for each in step.sources if each != PREVIOUS)
         if not reads.keys() <= outputs | {self._entry(place)}:
             return False
@@ -164,7 +234,8 @@ class Factoring:
         """Return whether a step soon after these joins what they read, as a residual unit does."""
         sequence, _ = self._sequences[place.sequence]
         entry = self._entry(place)
-        return any(entry in step.sources for step in sequence[place.stop : place.stop + SOON])
+        after = sequence[place.stop : place.stop + SOON]
+        return any(entry in step.sources for step in after if len(step.sources) > 1)
 
     def _cuts_group(self, place: _Place) -> bool:
         """Return whether steps are not one of the groups that the names of the layers tell."""
@@ -177,13 +248,13 @@ class Factoring:
 
     def _block(self, places: list[_Place]) -> tuple[float, OwnBlock, list[Step]] | None:
         """Return how much a block shortens the text, the block, and the steps that use it."""
-        rounds = [Round(self._steps(place), self._entry(place)) for place in places]
-        alike = Alike(rounds)
+        rounds = [*map(self._round, places)]
+        alike = Alike(rounds, are_apart=True)
         body = alike.steps([steps for steps, _ in rounds])
         if body is None:
             return None
         values = alike.named(body)
-        types = {name: _type(each) for name, each in values.items()}
+        types = {name: type_of(each) for name, each in values.items()}
         if None in types.values() or len(types) > MOST_ARGUMENTS:
             return None
         saved = _apart(places) * (sum(map(cost, rounds[0].steps)) - 3 - 1.4 * len(values))
@@ -199,6 +270,7 @@ class Factoring:
                 steps[-1].output,
                 tuple(index for step in steps for index in step.order()),
                 arguments={each: values[each][number] for each in values},
+                sources=self._sources(places[number]),
                 layer=steps[-1].layer,
                 main=next(iter(values), ""),
             )
@@ -230,25 +302,19 @@ def _apart(places: Sequence[_Place]) -> int:
     return sum((place.sequence, place.start) not in ends for place in places)
 
 
-def _key(step: Step) -> Any:
-    """Return what steps must have in common to be the same step of a block."""
+def _key(step: Step, *, first: bool = False) -> Any:
+    """Return what steps must have in common to be the same step of a block, or the first of it."""
     inner = tuple(tuple(map(_key, each)) for each in step.inner)
     merge = step.arguments["merge"] if step.branches else ""
-    types = tuple(_kind_of(value) for value in step.arguments.values())
-    read = tuple(each == PREVIOUS for each in step.sources)
+    types = tuple(kind_of(name, value) for name, value in step.arguments.items())
+    is_free = first and len(step.sources) == 1
+    read = tuple(is_free or each == PREVIOUS for each in step.sources)
     return step.kind, inner, merge, types, read
 
 
-def _kind_of(value: Any) -> str:
+def kind_of(name: str, value: Any) -> str:
     """Return the type of an argument's value; the value itself where no type may stand for it."""
-    return repr(value) if type(value) not in _TYPES else type(value).__name__
-
-
-def _type(values: Sequence[Any]) -> str | None:
-    """Return the type of an argument of a block that has these values; None if there is none."""
-    kinds = {type(value) for value in values}
-    if kinds == {int, float}:
-        return "float"
-    if len(kinds) > 1:
-        return None
-    return _TYPES.get(kinds.pop())
+    known = type_name(value)
+    if name in AMOUNTS and known in ("int", "list"):
+        return "amount"
+    return known or repr(value)

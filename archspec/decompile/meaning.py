@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from functools import lru_cache
 from typing import Any
 
-from archspec.element import Element, whole
+from archspec.element import whole
 from archspec.graph.graph import Layer
 from archspec.ops.arrangement import Reshape
 from archspec.ops.convolution import TransposedConvolution
@@ -27,7 +27,7 @@ SIDES = frozenset({"padding", "amount"})
 """Arguments that are an amount on the sides of the spatial axes, or a word."""
 
 
-def is_commutative(op: Element) -> bool:
+def is_commutative(op: object) -> bool:
     """Return whether the order of an op's inputs makes no difference."""
     merges = (Add, Mean, Max, Min, Multiply, AbsoluteDifference)
     return isinstance(op, merges) and not isinstance(op, Join)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Container, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
 from archspec.compile import catalog
@@ -18,6 +19,12 @@ IMAGE: Final = "image"
 
 LONGEST: Final = 56
 """Largest number of characters of a name that is taken over: 64 with a number behind it."""
+
+EARLIER_LATER: Final = ("earlier", "later")
+"""Names of the two inputs of a block whose layers have no names that tell them apart."""
+
+MERGED: Final = {"add": "sum", "concat": "joined", "multiply": "product"}
+"""Names of steps of a cell that join others, where the source has none."""
 
 NOWHERE: Final = -3
 """Entry of what is around a block: the block's steps read nothing of it."""
@@ -83,6 +90,7 @@ class Naming:
         """Names that steps read, by the identity of the step and the node."""
         self._taken = {*self.inputs.values()}
         self._groups: list[_Group] = []
+        self._ports: Mapping[int, str] = {}
 
     @staticmethod
     def _inputs(view: View) -> dict[int, str]:
@@ -108,9 +116,20 @@ class Naming:
             self.texts[id(steps), starts[name]] = self._text(starts[name])
             self._walk(steps, starts[name])
 
-    def run_block(self, body: list[Step], entry: int) -> None:
-        """Name the steps of a block of the spec's own that others of them read."""
+    def run_block(self, body: list[Step], entry: int, inputs: Mapping[int, str]) -> None:
+        """Name the steps of a block of the spec's own that others of them read.
+
+        Args:
+            body: The steps.
+            entry: The node that the first of them reads.
+            inputs: Names of the block's inputs, if it has several.
+        """
         self._groups = [_Group(NOWHERE, [])]
+        self._ports = inputs
+        self._taken |= {*inputs.values()}
+        every = [each for step in body for each in step.walk()]
+        for step, name in zip(every, distinct_names([each.layer for each in every]), strict=True):
+            step.layer = name
         self._walk(body, entry)
         self.name_loops(body)
 
@@ -135,6 +154,8 @@ class Naming:
 
     def _text(self, source: int, *, by_name: bool = False) -> str:
         """Return what a step writes to read a node; `by_name` not `input`, which is no step."""
+        if source in self._ports:
+            return self._ports[source]
         if not by_name and self._groups[-1].entry == source and len(self._groups) > 1:
             return "input"
         for group in reversed(self._groups):
@@ -151,6 +172,8 @@ class Naming:
     def _named(self, step: Step, source: int) -> str:
         if not step.name:
             word = "skip" if step.repeat is None and not step.loop else "stage"
+            if self._ports and step.is_merge:
+                word = MERGED.get(step.kind, word)
             step.name = self._free(suited(step.layer) or word)
         if step.rounds:
             numbers = [i for i, each in enumerate(step.rounds, start=1) if each == source]
@@ -178,7 +201,7 @@ def is_free(name: str) -> bool:
         return False
     numbered = re.fullmatch(r"(.*?)[0-9]+", name)
     word = numbered[1] if numbered else name
-    return word not in _MADE and word not in catalog.kinds()
+    return not _is_kind(word)
 
 
 def spec_name(name: str, instead: str) -> str:
@@ -209,22 +232,79 @@ def scope(name: str) -> str:
         return ""
     words = re.findall(r"[A-Za-z0-9]+", name)
     numbered = next((at for at, word in enumerate(words, 1) if re.search("[0-9]", word)), 0)
+    if numbered and words[numbered - 1].isdigit() and _is_kind("_".join(words[: numbered - 1])):
+        return ""  # the number counts layers of a kind, as in `separable_conv_1`
     return "_".join(words[:numbered])
 
 
-def block_name(places: Sequence[Sequence[str]], taken: Container[str]) -> str:
+def _is_kind(name: str) -> bool:
+    return name in _MADE or name in _kinds()
+
+
+@cache
+def _kinds() -> frozenset[str]:
+    return frozenset(catalog.kinds())
+
+
+def block_name(places: Sequence[Sequence[str]], taken: Container[str], *, again: str = "") -> str:
     """Return the name of a block that stands for these layers.
 
     Args:
         places: The names of the layers in each place, the last layer last.
         taken: The names of other blocks.
+        again: What follows a name that another block has already.
     """
     words = _shared_words([each for names in places for each in names])
     words = words or _shared_words([names[-1] for names in places if names])
-    name = _tidy("_".join(words), LONGEST - len("_block"))
+    name = _tidy(_without_kinds(words), LONGEST - len("_block"))
     name = name if len(name) > 1 else "module"
     base = name if suited(name) else f"{name}_block"
-    return free_name(base if suited(base) else "module", taken.__contains__)
+    base = base if suited(base) else "module"
+    return free_name(f"{base}{again}" if base in taken else base, taken.__contains__)
+
+
+def input_names(inputs: Sequence[Sequence[str]]) -> list[str]:
+    """Return names for the inputs of a block, the earliest node first.
+
+    Args:
+        inputs: The names of the layers that each input is, in all places of the block.
+    """
+    names = [_without_kinds(_shared_words(layers)) for layers in inputs]
+    if len(names) == len(EARLIER_LATER) and len({*map(suited, names)}) == 1:
+        return [*EARLIER_LATER]
+    found: list[str] = []
+    for name in names:
+        found.append(free_name(suited(name) or "x", found.__contains__, mark=""))
+    return found
+
+
+def _without_kinds(words: Sequence[str]) -> str:
+    """Return words as a name, without the kinds of layers at their end."""
+    kept = [*words]
+    while len(kept) > 1 and _is_kind(kept[-1]):
+        kept.pop()
+    return "_".join(kept)
+
+
+def common_name(names: Sequence[str]) -> str:
+    """Return the words that names have in common, each at the same place."""
+    if all(name == names[0] for name in names):
+        return names[0]
+    columns = zip(*(re.findall(r"[A-Za-z0-9]+", name) for name in names), strict=False)
+    return "_".join(column[0] for column in columns if len({*column}) == 1)
+
+
+def distinct_names(names: Sequence[str]) -> list[str]:
+    """Return names without what they have in common, in words that others have not if they can."""
+    split = [re.findall(r"[A-Za-z0-9]+", name) if suited(name) else [] for name in names]
+    counts = Counter(word for words in split for word in {*words})
+    several = sum(map(bool, split))
+    found = []
+    for words in split:
+        rest = [word for word in words if counts[word] < several]
+        alone = [word for word in rest if counts[word] == 1 and not word.isdigit()]
+        found.append("_".join(alone or rest or words))
+    return found
 
 
 def _shared_words(names: Sequence[str]) -> list[str]:

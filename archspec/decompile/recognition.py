@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from archspec.decompile.meaning import is_commutative, meaning_of
 from archspec.decompile.proposals import PROPOSALS
 from archspec.decompile.sharing import chains
+from archspec.decompile.steps import Call
 from archspec.decompile.view import View
 from archspec.element import ArgumentProblems, Element
 from archspec.errors import Problem
@@ -29,7 +30,7 @@ WORK = 60
 class Unit(NamedTuple):
     """A step: an element, what it reads, and the nodes that it becomes."""
 
-    element: Element
+    element: Element | Call
     inputs: tuple[int, ...]
     nodes: tuple[int, ...]
     """The nodes, in the order in which the element adds them."""

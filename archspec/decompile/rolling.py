@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
+from archspec.decompile.naming import common_name
 from archspec.decompile.steps import (
     PREVIOUS,
     Expression,
@@ -15,6 +16,8 @@ from archspec.decompile.steps import (
     computes,
     default_of,
     plain,
+    type_name,
+    type_of,
 )
 from archspec.spec.document import name_problem
 from archspec.text import free_name
@@ -34,7 +37,7 @@ FIRST: Final = frozenset({"stride", "preactivate", "expansion", "shortcut"})
 JOINED: Final = frozenset({"residual", "inverted_residual"})
 """Kinds of which the first of several may differ."""
 
-SHORT: Final = {"repeat": "n", "layers": "n"}
+SHORT: Final = {"repeat": "n", "layers": "n", "amount": "pad"}
 """Names of variables for arguments whose own name would mislead."""
 
 Values = tuple[Any, ...]
@@ -261,7 +264,14 @@ def _size(values: Any) -> int:
 class Alike:
     """Rounds of a loop, of which one remains; what differs becomes lists."""
 
-    def __init__(self, rounds: Sequence[Round]) -> None:
+    def __init__(self, rounds: Sequence[Round], *, are_apart: bool = False) -> None:
+        """Take the rounds.
+
+        Args:
+            rounds: Steps that are alike.
+            are_apart: Whether they are places of a block, which sees no variables around it.
+        """
+        self._are_apart = are_apart
         self.lists: dict[str, list[Any]] = {}
         self._known: dict[str, str] = {}
         self._inner = {
@@ -301,6 +311,8 @@ class Alike:
                 return None
             arguments[name] = value
         made = replace(first, arguments=arguments)
+        if self._are_apart:
+            made.layer = common_name([step.layer for step in alike])
         if any(step.repeat is not None for step in alike):
             made.repeat = self.value("repeat", [step.repeat or 1 for step in alike])
             if made.repeat is None:
@@ -333,6 +345,10 @@ class Alike:
 
     def value(self, name: str, values: Sequence[Any]) -> Any:
         """Return the value in all rounds, or a variable; None where none can be written."""
+        if self._are_apart:
+            values = _spread(values)
+            if any(isinstance(value, Expression) for value in values):
+                return None if type_of(values) is None else self._listed(name, values)
         if all(value == values[0] and type(value) is type(values[0]) for value in values):
             return values[0]
         if any(isinstance(value, First) for value in values):
@@ -351,12 +367,16 @@ class Alike:
                 one: list[Any] = [*values[0]]
                 one[differ[0]] = self.value(name, columns[differ[0]])
                 return one
+        return self._listed(name, values)
+
+    def _listed(self, name: str, values: Sequence[Any]) -> Expression:
+        """Return the variable that has these values."""
         values = [*values]
-        key = repr(values)
+        key = repr([(type_name(value), value) for value in values])
         if key not in self._known:
             self._known[key] = self._variable(SHORT.get(name, name))
-            self.lists[self._known[key]] = [*values]
-        return Expression(self._known[key])
+            self.lists[self._known[key]] = values
+        return Expression(self._known[key], type_of(values))
 
     def _variable(self, name: str) -> str:
         def is_taken(name: str) -> bool:
@@ -387,12 +407,26 @@ class Alike:
         return kept
 
 
+def _spread(values: Sequence[Any]) -> Sequence[Any]:
+    """Return amounts in one form: a number as a list of it where others are lists."""
+    form = next((value for value in values if type(value) is list), None)
+    if form is None or {*map(type, values)} != {int, list}:
+        return values
+    return [_filled(form, value) if type(value) is int else value for value in values]
+
+
+def _filled(form: Any, value: int) -> Any:
+    return [_filled(each, value) for each in form] if isinstance(form, list) else value
+
+
 def _computed(value: Any, computed: dict[str, str]) -> Any:
     if isinstance(value, First):
         return First(_computed(value.first, computed), _computed(value.others, computed))
     if isinstance(value, list):
         return [_computed(each, computed) for each in value]
-    return Expression(computed.get(value, value)) if isinstance(value, Expression) else value
+    if isinstance(value, Expression):
+        return Expression(computed.get(value, value), value.type)
+    return value
 
 
 def _multiple(name: str, values: list[Any], others: list[Any]) -> str | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Self
 
 from archspec.element import Element, whole
 from archspec.ops.merge import Merge
@@ -16,7 +16,16 @@ PREVIOUS: Final = -1
 class Expression(str):
     """A value that the spec computes, without its `=`."""
 
-    __slots__ = ()
+    __slots__ = ("type",)
+
+    type: str | None
+    """Its type as the argument of a block has it; None for one that no block may take."""
+
+    def __new__(cls, text: str, type_: str | None = None) -> Self:
+        """Return an expression with its type."""
+        made = super().__new__(cls, text)
+        made.type = type_
+        return made
 
 
 def computes(value: Any) -> bool:
@@ -32,6 +41,30 @@ class First:
 
     first: Any
     others: Any
+
+
+_TYPES: Final = {bool: "bool", int: "int", float: "float", str: "str", list: "list"}
+
+
+def type_name(value: Any) -> str | None:
+    """Return the type of a value as the argument of a block has it; None if it has none."""
+    return value.type if isinstance(value, Expression) else _TYPES.get(type(value))
+
+
+def type_of(values: Sequence[Any]) -> str | None:
+    """Return the type of an argument of a block that has these values; None if there is none."""
+    kinds = {type_name(value) for value in values}
+    if kinds == {"int", "float"}:
+        return "float"
+    return kinds.pop() if len(kinds) == 1 else None
+
+
+class Call(NamedTuple):
+    """A block of the spec's own, with the arguments of a place where it stands."""
+
+    kind: str
+    """The block's name."""
+    arguments: dict[str, Any]
 
 
 @dataclass
@@ -124,6 +157,13 @@ def given_arguments(element: Element) -> dict[str, Any]:
 def usual(step: Step, name: str) -> Any:
     """Return the default of a step's argument, as a spec has it."""
     return object() if step.element is None else plain(default_of(step.element, name))
+
+
+def arguments_of(element: Element | Call) -> dict[str, Any]:
+    """Return all arguments of an element by name, as a spec has them."""
+    if isinstance(element, Call):
+        return element.arguments
+    return {name: plain(value) for name, value in every_argument(element).items()}
 
 
 def every_argument(element: Element) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -102,32 +102,40 @@ class View:
 
     @cached_property
     def dominators(self) -> list[int]:
-        """The node through which every way from the inputs to a node leads; -1 for none.
+        """The node through which every way from the inputs to a node leads; -1 for none."""
+        return dominators_of([place.inputs for place in self.places])
 
-        The work is bounded: a node for which it takes too long has none.
-        """
-        above: list[int] = []
-        depth: list[int] = []
-        left = 40 * len(self.places) + 100_000
-        for place in self.places:
-            common = -1
-            for number, each in enumerate(place.inputs):
-                if number == 0:
-                    common = each
-                    continue
-                other = each
-                while common != other and left > 0:
-                    left -= 1
-                    if common == -1 or other == -1:
-                        common = other = -1
-                    elif depth[common] > depth[other]:
-                        common = above[common]
-                    elif depth[common] < depth[other]:
-                        other = above[other]
-                    else:
-                        common, other = above[common], above[other]
-                if common != other:
-                    common = -1
-            above.append(common)
-            depth.append(depth[common] + 1 if common >= 0 else 0)
-        return above
+
+def dominators_of(inputs: Sequence[Sequence[int]]) -> list[int]:
+    """Return the node through which every way to each node leads; -1 for none.
+
+    The work is bounded: a node for which it takes too long has none.
+
+    Args:
+        inputs: The nodes that each node reads, all of them before it.
+    """
+    above: list[int] = []
+    depth: list[int] = []
+    left = 40 * len(inputs) + 100_000
+    for reads in inputs:
+        common = -1
+        for number, each in enumerate(reads):
+            if number == 0:
+                common = each
+                continue
+            other = each
+            while common != other and left > 0:
+                left -= 1
+                if common == -1 or other == -1:
+                    common = other = -1
+                elif depth[common] > depth[other]:
+                    common = above[common]
+                elif depth[common] < depth[other]:
+                    other = above[other]
+                else:
+                    common, other = above[common], above[other]
+            if common != other:
+                common = -1
+        above.append(common)
+        depth.append(depth[common] + 1 if common >= 0 else 0)
+    return above
