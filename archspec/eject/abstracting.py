@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any, NamedTuple, TypeAlias
 
 from archspec.eject.keras_layers import EITHER_PADDING
 from archspec.eject.levels import (
@@ -27,6 +29,7 @@ from archspec.eject.program import (
     Extent,
     Final,
     For,
+    Formula,
     Function,
     If,
     Item,
@@ -50,26 +53,49 @@ MOST_ATTEMPTS = 200
 """Largest number of loops that are given up before all are."""
 
 
-def program_of(
-    graph: Graph,
-    layers_of: Callable[[Node], Sequence[Construction]],
-    *,
-    shapes: bool = True,
-    unrolled: Iterable[str] = (),
-) -> Program:
+LayersOf: TypeAlias = Callable[[Node], Sequence[Construction]]
+"""The constructor calls of a node in the framework that is written."""
+
+
+class Evaluated(NamedTuple):
+    """The value of an expression, and the parameters in it."""
+
+    value: Any
+    names: tuple[str, ...]
+
+
+class Member(NamedTuple):
+    """One of the networks that a program is to be, and the values of its parameters there."""
+
+    graph: Graph
+    layers_of: LayersOf
+    values: Mapping[str, Any] = {}
+    formulas: Mapping[str, Evaluated] = {}
+    """Values that the spec computes from these, by the Python expression."""
+
+
+@dataclass
+class Refusals:
+    """Loops and functions that were given up, because no program could be written with them."""
+
+    loops: set[str] = field(default_factory=set)
+    """Paths at which no loop may begin."""
+    kinds: dict[str, int] = field(default_factory=dict)
+    """Kinds of which only equal blocks are one function (1), or each is one of its own (2)."""
+
+
+def program_of(member: Member, refusals: Refusals, *, shapes: bool = True) -> Program:
     """Return a graph as a program.
 
     Args:
-        graph: The network.
-        layers_of: The constructor calls of a node in the framework that is written.
+        member: The network.
+        refusals: Loops that may not be; all that had to be given up is added.
         shapes: Whether expressions may ask for the shapes of tensors.
-        unrolled: Paths at which no loop may begin.
     """
-    refused: set[str] = {*unrolled}
-    strict: dict[str, int] = {}
+    refused, strict = refusals.loops, refusals.kinds
     for _ in range(MOST_ATTEMPTS):
         try:
-            return _Abstraction(graph, layers_of, refused, strict, shapes=shapes).program()
+            return _Abstraction([member], refusals, shapes=shapes).program()
         except NotAlikeError as error:
             loops = error.loops
             while loops and loops <= refused:  # single rounds beside loops: refuse what is around
@@ -80,9 +106,26 @@ def program_of(
                 break  # another attempt would be the same
             else:
                 strict[error.kind] = strict.get(error.kind, 0) + 1
-    every = {node.name for node in graph.nodes} | {scope.name for scope in graph.scopes}
-    kinds = dict.fromkeys(strict, 2)
-    return _Abstraction(graph, layers_of, every, kinds, shapes=shapes).program()
+    graph = member.graph
+    refused |= {node.name for node in graph.nodes} | {scope.name for scope in graph.scopes}
+    strict.update(dict.fromkeys(strict, 2))
+    return _Abstraction([member], refusals, shapes=shapes).program()
+
+
+def program_of_all(
+    members: Sequence[Member], refusals: Refusals, *, shapes: bool = True
+) -> Program | None:
+    """Return one program that is each of some networks; None if there is none.
+
+    Args:
+        members: The networks. The first one's values are the defaults of the parameters.
+        refusals: What had to be given up for the first one alone.
+        shapes: Whether expressions may ask for the shapes of tensors.
+    """
+    try:
+        return _Abstraction(members, refusals, shapes=shapes).program()
+    except NotAlikeError:
+        return None
 
 
 MOST_INLINE = 4
@@ -92,47 +135,87 @@ MOST_INLINE = 4
 class _Abstraction:
     def __init__(
         self,
-        graph: Graph,
-        layers_of: Callable[[Node], Sequence[Construction]],
-        refused: set[str],
-        strict: dict[str, int],
+        members: Sequence[Member],
+        refusals: Refusals,
         *,
         shapes: bool,
     ) -> None:
-        self.graph = graph
-        self.strict = strict
-        """Kinds of which only equal blocks are one function (1), or each is one of its own (2)."""
-        items = outline(graph, layers_of)
-        self._dissolve_small(items)
-        self.items = roll(items, refused)
+        self.members = members
+        self.strict = refusals.kinds
+        self.offsets = [0, *accumulate(len(each.graph.nodes) for each in members)][:-1]
+        """Numbers that are added to the indices of each network's nodes, so that all differ."""
+        outlines = [
+            outline(each.graph, each.layers_of, offset=offset, sample=sample)
+            for sample, (each, offset) in enumerate(zip(members, self.offsets, strict=True))
+        ]
+        self._dissolve_small([item for items in outlines for item in items])
+        self.outlines = [roll(items, refusals.loops) for items in outlines]
         self.shapes: dict[Id, Any] = {}
-        if shapes:
-            self.shapes = {node.index: node.shape for node in graph.nodes}
         self.readers: dict[int, list[int]] = {}
-        for node in graph.nodes:
-            for index in node.inputs:
-                self.readers.setdefault(index, []).append(node.index)
-        self.results = set(graph.outputs.values())
+        self.results: set[int] = set()
+        for (graph, *_), offset in zip(members, self.offsets, strict=True):
+            for node in graph.nodes:
+                if shapes:
+                    self.shapes[node.index + offset] = node.shape
+                for index in node.inputs:
+                    self.readers.setdefault(index + offset, []).append(node.index + offset)
+            self.results |= {index + offset for index in graph.outputs.values()}
         self.functions: dict[int, tuple[Function, int]] = {}
         """The function of each block, by its identity, and the number of its use."""
         self.made: list[Function] = []
 
     def program(self) -> Program:
         self._make_functions()
-        level = MainLevel()
+        members = self.members
+        parameters = [
+            Symbol(name, tuple(_argument(each.values[name]) for each in members))
+            for name in members[0].values
+        ]
+        level = MainLevel(parameters, self.formulas(parameters), len(members))
         level.shapes = self.shapes
-        level.items = self.items
+        level.items = [item for items in self.outlines for item in items]
+        graph = members[0].graph
         inputs = {}
-        for name, index in self.graph.inputs.items():
-            value = Value((index,), name)
+        for name in graph.inputs:
+            value = Value(self._indices(name, "inputs"), name)
             level.values.append(value)
-            inputs[name] = value, self.graph.nodes[index]
-        whole = Round("", self.items, is_group=True)
-        body = self._body(level, [whole])
+            shapes = [
+                _argument(tuple(each.graph.nodes[each.graph.inputs[name]].shape.known))
+                for each in members
+            ]
+            inputs[name] = value, level.resolve(shapes, "shape")
+        body = self._body(level, [Round("", items, is_group=True) for items in self.outlines])
         outputs = {
-            name: self._operand(level, (index,)) for name, index in self.graph.outputs.items()
+            name: self._operand(level, self._indices(name, "outputs")) for name in graph.outputs
         }
-        return Program(self.graph.name, inputs, outputs, self.made, body)
+        used = {*_expressions(body)}
+        for _, shape in inputs.values():
+            used |= {*parts(shape)}
+        return Program(
+            graph.name, inputs, outputs, self.made, body, [e for e in parameters if e in used]
+        )
+
+    def formulas(self, parameters: Sequence[Symbol]) -> list[tuple[Formula, tuple[Any, ...]]]:
+        """Return the spec's own expressions of the parameters, with their values."""
+        by_name = {each.name: each for each in parameters}
+        tables = [each.formulas for each in self.members]
+        result = []
+        for text in tables[0]:
+            values = tuple(_argument(table[text].value) for table in tables)
+            names = tables[0][text].names
+            if any(repr(each) != repr(values[0]) for each in values):
+                symbols = tuple(by_name[name] for name in names)
+                result.append((Formula(text, symbols), values))
+        return result
+
+    def _indices(self, name: str, what: str) -> tuple[int, ...]:
+        """Return an input or an output of each network."""
+        tables = [getattr(each.graph, what) for each in self.members]
+        if any({*table} != {*tables[0]} for table in tables):
+            raise NotAlikeError
+        return tuple(
+            table[name] + offset for table, offset in zip(tables, self.offsets, strict=True)
+        )
 
     # Functions.
 
@@ -155,7 +238,8 @@ class _Abstraction:
                     height = max(height, inner)
             return height
 
-        visit(self.items)
+        for items in self.outlines:
+            visit(items)
         kinds = sorted(blocks, key=lambda kind: max(heights[id(each)] for each in blocks[kind]))
         for kind in kinds:
             for number, alike in enumerate(self._alike(blocks[kind]), start=1):
@@ -179,8 +263,10 @@ class _Abstraction:
             if not small or self.strict.get(of_kind[0].kind, 0) > 1:
                 continue
             for alike in self._alike(of_kind):
-                if len(alike) == 1 and alike[0] in small:
-                    alike[0].element = None
+                is_single = len({each.sample for each in alike}) == len(alike)
+                if is_single and alike[0] in small:
+                    for each in alike:
+                        each.element = None
 
     def _alike(self, blocks: list[Nest]) -> list[list[Nest]]:
         """Return blocks of a kind in groups that one function can be, the largest first."""
@@ -188,7 +274,10 @@ class _Abstraction:
         for block in blocks:
             alike.setdefault(keys_of(_round(block)), []).append(block)
         if self.strict.get(blocks[0].kind, 0) > 1:
-            return [[block] for block in blocks]
+            by_path: dict[str, list[Nest]] = {}
+            for block in blocks:
+                by_path.setdefault(block.path, []).append(block)
+            return [*by_path.values()]
         groups: list[list[list[Nest]]] = []
         for equal in alike.values():
             for group in groups:
@@ -211,7 +300,8 @@ class _Abstraction:
 
     def _make_function(self, kind: str, number: int, blocks: list[Nest]) -> None:
         fields = _fields(blocks)
-        level = FunctionLevel([layer_name(block.path) for block in blocks], fields)
+        names = [layer_name(block.path) for block in blocks]
+        level = FunctionLevel(names, fields, [block.sample for block in blocks])
         level.shapes = self.shapes
         level.items = [item for block in blocks for item in block.items]
         reads = [[*_read_around(block.items)] for block in blocks]
@@ -221,13 +311,7 @@ class _Abstraction:
             level.values.append(value)
         body = self._body(level, [_round(block) for block in blocks])
         returns = self._returns(level, [(block.start, block.stop) for block in blocks])
-        used = {
-            part
-            for statement in statements(body)
-            for expression in expressions(statement)
-            for part in parts(expression)
-            if isinstance(part, Symbol)
-        }
+        used = {part for part in _expressions(body) if isinstance(part, Symbol)}
         parameters = [each for each in (*level.fields, *level.parameters) if each in used]
         function = Function(
             f"{kind}_{number}" if number > 1 else kind,
@@ -542,6 +626,12 @@ class _Abstraction:
         level.carried.append(value)
         level.values.insert(0, value)
         return value
+
+
+def _expressions(body: list[Statement]) -> Iterator[Expression]:
+    """Yield the expressions of statements, and all expressions in them."""
+    for statement in statements(body):
+        yield from expressions(statement)
 
 
 def _operands(body: list[Statement], returns: list[Operand]) -> set[Any]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from functools import cache
+from functools import cache, partial
 from os import PathLike
 from typing import NamedTuple
 
 from archspec.compile.expand import expand
-from archspec.eject.abstracting import program_of
+from archspec.eject.abstracting import Member, Refusals, program_of
 from archspec.eject.chains import without_loops
 from archspec.eject.keras_layers import tidied
 from archspec.eject.keras_training import training
 from archspec.eject.keras_writer import KerasWriter
 from archspec.eject.layout import WIDTH
+from archspec.eject.parameters import Parameters
 from archspec.eject.recording import Construction, constructions
 from archspec.eject.sequential import SequentialWriter, check_sequential
 from archspec.eject.subclassed import SubclassedWriter
@@ -52,8 +54,9 @@ def eject(
         framework: `keras`; or `torch`, a `nn.Module` for each kind of block and one for all.
 
     Returns:
-        For Keras a module with a function `build_model`, and one for each kind of block; with
-        `train`, also `load_data` and `train_model`. For PyTorch a module with a class for each,
+        For Keras a module with a function `build_model`, whose parameters are those variables of
+        the spec on which the source can depend, and one for each kind of block; with `train`, also
+        `load_data` and `train_model`. For PyTorch a module with a class for each,
         and a function `load_weights` for what `torch_weights` gives.
 
     Raises:
@@ -63,7 +66,7 @@ def eject(
             a graph, or for a network of several inputs or of maps.
 
     Example:
-        >>> "def build_model() -> keras.Model:" in archspec.eject("lenet5")
+        >>> "def build_model(classes: int = 10) -> keras.Model:" in archspec.eject("lenet5")
         True
     """
     return ejected(spec, style=style, train=train, framework=framework).source
@@ -95,6 +98,37 @@ def ejected(
         raise UsageError("a graph has no recipe to train with; give the spec")
     recipe = Recipe.resolve(known.train) if train and known else None
     is_mixed = recipe is not None and recipe.precision.startswith("mixed_")
+    layers_of = keras_layers(graph, is_mixed=is_mixed)
+    if style == "sequential":
+        check_sequential(graph)
+    script = None
+    if recipe is not None and known is not None:
+        weights = {name: each.loss_weight for name, each in known.document.heads.items()}
+        script = training(recipe, graph, layers_of, weights)
+
+    layers = partial(keras_layers, is_mixed=is_mixed)
+    parameters = Parameters(known, graph, layers) if known is not None else None
+
+    def write(unrolled: AbstractSet[str]) -> str:
+        shapes = style == "functional"
+        refusals = Refusals({*unrolled})
+        program = program_of(Member(graph, layers_of), refusals, shapes=shapes)
+        if parameters is not None:
+            program = parameters.program(program, refusals, shapes=shapes)
+        return STYLES[style](program, graph).source(about_lines(graph, about), script)
+
+    return Ejected(without_loops(write), script.notes if script else [])
+
+
+def keras_layers(
+    graph: Graph, *, is_mixed: bool = False
+) -> Callable[[Node], tuple[Construction, ...]]:
+    """Return a function that gives the constructor calls of a node's layers in Keras.
+
+    Args:
+        graph: The network.
+        is_mixed: Whether the layers that give its outputs are in float32 under every policy.
+    """
     ends = [graph.nodes[index] for index in graph.outputs.values()] if is_mixed else []
     exact = {node.layer.owner or node.name for node in ends}
     shared = shapes_of_shared(graph)
@@ -109,19 +143,7 @@ def ejected(
             Construction(each.name, {**each.arguments, "dtype": "float32"}) for each in made
         )
 
-    if style == "sequential":
-        check_sequential(graph)
-    script = None
-    if recipe is not None and known is not None:
-        weights = {name: each.loss_weight for name, each in known.document.heads.items()}
-        script = training(recipe, graph, layers_of, weights)
-
-    def write(unrolled: AbstractSet[str]) -> str:
-        shapes = style == "functional"
-        program = program_of(graph, layers_of, shapes=shapes, unrolled=unrolled)
-        return STYLES[style](program, graph).source(about_lines(graph, about), script)
-
-    return Ejected(without_loops(write), script.notes if script else [])
+    return layers_of
 
 
 STYLES = {

@@ -61,7 +61,7 @@ class KerasWriter(PythonWriter):
         self.common: dict[Symbol, Any] = {}
         self.shared: dict[str, str] = {}
         """The variable of each layer that is applied several times, by its path."""
-        self._name_all({"build_model", *self.own})
+        self._name_all({"build_model", *self.own, *(each.name for each in program.parameters)})
         self._choose_defaults()
 
     def _own_uses(self) -> dict[str, list[set[int | str]]]:
@@ -87,7 +87,7 @@ class KerasWriter(PythonWriter):
             for place, value in enumerate(function.inputs):
                 value.hint = _input_names(function)[place]
             name_tensors(function.body, function.inputs, function.returns, names, parameters)
-        name_symbols(self.program.body, ())
+        name_symbols(self.program.body, self.program.parameters)
         values = [value for value, _ in self.program.inputs.values()]
         for value in values:
             value.hint = self.input_name if len(values) == 1 else value.hint
@@ -148,10 +148,10 @@ class KerasWriter(PythonWriter):
 
     def build_model(self) -> list[str]:
         """Return the lines of the function that builds the model."""
-        result = ["def build_model() -> keras.Model:", f'{INDENT}"""Return the network."""']
+        result = self.head()
         names = {}
-        for name, (value, node) in self.program.inputs.items():
-            shape = self.code(expression_of(tuple(node.shape.known)))
+        for name, (value, extents) in self.program.inputs.items():
+            shape = self.code(extents)
             named = Joined(["name=", literal(name)])
             result += lines(Brackets(f"{value.name} = keras.Input(", [shape, named]), 1)
             names[name] = value.name
@@ -161,6 +161,28 @@ class KerasWriter(PythonWriter):
         title = re.sub(r"[^A-Za-z0-9_-]", "_", self.program.name)
         model = Brackets("return keras.Model(", [inputs, outputs, f"name={literal(title)}"])
         return [*result, *lines(model, 1)]
+
+    def head(self, about: str = "Return the network.") -> list[str]:
+        """Return the first lines of the function that builds the model."""
+        signature = Brackets("def build_model(", self.options(), one_a_line=True)
+        head = lines(signature, 0, end=" -> keras.Model:")
+        given = ", ".join(f"{k}={literal(v)}" for k, v in self.program.constants.items())
+        other = "Other variables" if self.program.parameters else "Variables"
+        constants = f"{other} of its spec are constants here: {given}." if given else ""
+        quoted = _quoted(about, constants)
+        return [*head, *(f"{INDENT}{line}" if line else "" for line in quoted)]
+
+    def options(self) -> list[Code]:
+        """Return the declarations of the program's parameters, which all have a default."""
+        return [
+            Joined(
+                [
+                    f"{each.name}: {self.annotation(each)} = ",
+                    self.code(expression_of(each.values[0])),
+                ]
+            )
+            for each in self.program.parameters
+        ]
 
     # Functions.
 
@@ -213,7 +235,7 @@ class KerasWriter(PythonWriter):
         about = re.sub(r"\s+", " ", (type(element).__doc__ or "").strip().split("\n\n")[0])
         about = about.split("`", maxsplit=1)[0] if len(about) > 200 else about
         text = about or f"Return `{function.kind}` of a tensor."
-        return [f"{INDENT}{line}" for line in _quoted(text)]
+        return [f"{INDENT}{line}" if line else "" for line in _quoted(text)]
 
     def annotation(self, symbol: Symbol) -> str:
         """Return the type of a parameter."""
@@ -423,12 +445,15 @@ def _symbols(body: Sequence[Statement]) -> set[str]:
     return names
 
 
-def _quoted(text: str) -> list[str]:
+def _quoted(*paragraphs: str) -> list[str]:
     """Return a text as the lines of a docstring."""
     import textwrap  # noqa: PLC0415
 
-    text = text.replace("\\", "\\\\").replace('"""', "'''")
-    if len(text) <= WIDTH - len(INDENT) - 6:
-        return [f'"""{text}"""']
-    wrapped = textwrap.wrap(text, WIDTH - len(INDENT) - 3)
-    return [f'"""{wrapped[0]}', *wrapped[1:], '"""']
+    result: list[str] = []
+    for text in filter(None, paragraphs):
+        escaped = text.replace("\\", "\\\\").replace('"""', "'''")
+        wrapped = textwrap.wrap(escaped, WIDTH - len(INDENT) - 3)
+        result += ["", *wrapped] if result else wrapped
+    if len(result) == 1 and len(result[0]) <= WIDTH - len(INDENT) - 6:
+        return [f'"""{result[0]}"""']
+    return [f'"""{result[0]}', *result[1:], '"""']

@@ -88,8 +88,10 @@ def _single(values: Iterable[Any]) -> Any:
 class Level(ABC):
     """The base of levels."""
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    def __init__(self, samples: Sequence[int]) -> None:
+        self.size = len(samples)
+        self.samples = samples
+        """The number of the network that each use is of, where a program is to be several."""
         self.values: list[Value] = []
         """Tensors that there are at the statement at hand."""
         self.inputs: list[Value] = []
@@ -321,6 +323,8 @@ class Level(ABC):
     def atoms(self) -> Iterator[tuple[Expression, Sequence[Any]]]:
         """Yield simple conditions, the best first."""
         for expression, values in self.symbols():
+            if self._depends(values):
+                continue  # which bound is meant, a few values do not tell
             known = [value for value in values if value is not HOLE]
             kinds = {type(value) for value in known}
             if kinds <= {bool, type(None), str}:
@@ -337,6 +341,14 @@ class Level(ABC):
                     [v if v is HOLE else equal(v, each) for v in values],
                 )
         yield from self.shape_atoms()
+
+    def _depends(self, values: Sequence[Any]) -> bool:
+        """Return whether a value depends on the program's parameters."""
+        by_sample: dict[int, set[str]] = {}
+        for sample, value in zip(self.samples, values, strict=True):
+            if value is not HOLE:
+                by_sample.setdefault(sample, set()).add(repr(value))
+        return len({*map(frozenset, by_sample.values())}) > 1
 
     def shape_atoms(self) -> Iterator[tuple[Expression, Sequence[Any]]]:
         """Yield whether two tensors have the same shape."""
@@ -423,8 +435,13 @@ def expression_of(value: Any) -> Expression:
 class FunctionLevel(Level):
     """A function: its parameters are made as they are needed, after the fields of its block."""
 
-    def __init__(self, names: Sequence[str], fields: Mapping[str, Sequence[Any]]) -> None:
-        super().__init__(len(names))
+    def __init__(
+        self,
+        names: Sequence[str],
+        fields: Mapping[str, Sequence[Any]],
+        samples: Sequence[int],
+    ) -> None:
+        super().__init__(samples)
         self.fields = [Symbol(field, tuple(values)) for field, values in fields.items()]
         self.parameters: list[Symbol] = []
         self.name = Symbol("name", tuple(names), "name")
@@ -468,7 +485,7 @@ class LoopLevel(Level):
     """A loop: each of its uses is one round in one use of the level around it."""
 
     def __init__(self, around: Level, parents: Sequence[int], rounds: Sequence[int]) -> None:
-        super().__init__(len(parents))
+        super().__init__([around.samples[k] for k in parents])
         self.around = around
         self.parents = parents
         self.rounds = rounds
@@ -613,10 +630,27 @@ class LoopLevel(Level):
 
 
 class MainLevel(Level):
-    """The program itself, which is used once: whatever it needs is a constant."""
+    """The program itself: what it needs is a constant, or follows from its parameters.
 
-    def __init__(self) -> None:
-        super().__init__(1)
+    It is used once, or once for each of some networks whose parameters have other values.
+    """
+
+    def __init__(
+        self,
+        parameters: Sequence[Symbol],
+        formulas: Sequence[tuple[Expression, Sequence[Any]]],
+        size: int,
+    ) -> None:
+        super().__init__(range(size))
+        self.parameters = parameters
+        self.formulas = formulas
+
+    def symbols(self) -> Iterator[tuple[Expression, Sequence[Any]]]:
+        for symbol in self.parameters:
+            yield symbol, symbol.values
+        yield from self.formulas
 
     def made_up(self, values: Sequence[Any], hint: str) -> Any:  # noqa: ARG002
+        if self.size > 1:
+            raise NotAlikeError
         return expression_of(values[0])

@@ -41,6 +41,8 @@ class Nest:
     items: list[Item]
     start: int
     stop: int
+    sample: int = 0
+    """Number of the network that it is of, where a program is to be several."""
 
 
 @dataclass(eq=False)
@@ -62,38 +64,54 @@ class Loop:
 Item: TypeAlias = Leaf | Nest | Loop
 
 
-def outline(graph: Graph, layers_of: Callable[[Node], Sequence[Construction]]) -> list[Item]:
-    """Return a graph's items, without its inputs. Blocks that share weights are dissolved."""
+def outline(
+    graph: Graph,
+    layers_of: Callable[[Node], Sequence[Construction]],
+    *,
+    offset: int = 0,
+    sample: int = 0,
+) -> list[Item]:
+    """Return a graph's items, without its inputs. Blocks that share weights are dissolved.
+
+    Args:
+        graph: The network.
+        layers_of: The constructor calls of a node.
+        offset: What is added to each node's index, so that several networks differ in all.
+        sample: Number of the network.
+    """
     owners = {node.layer.owner for node in graph.nodes} - {""}
     top: list[Item] = []
     open_nests: list[Nest] = []
     scopes = [*graph.scopes]
     next_scope = 0
     for node in graph.nodes:
-        while open_nests and open_nests[-1].stop <= node.index:
+        while open_nests and open_nests[-1].stop <= node.index + offset:
             open_nests.pop()
         while next_scope < len(scopes) and scopes[next_scope].start <= node.index:
             scope = scopes[next_scope]
             next_scope += 1
-            nest = Nest(scope.name, scope.kind, scope.element, [], scope.start, scope.stop)
+            place = scope.start + offset, scope.stop + offset
+            nest = Nest(scope.name, scope.kind, scope.element, [], *place, sample)
             (open_nests[-1].items if open_nests else top).append(nest)
             open_nests.append(nest)
         if node.is_input:
             continue
-        (open_nests[-1].items if open_nests else top).extend(_leaves(node, layers_of, owners))
+        around = open_nests[-1].items if open_nests else top
+        around += _leaves(node, layers_of, owners, offset)
     return _dissolved(top)
 
 
 def _leaves(
-    node: Node, layers_of: Callable[[Node], Sequence[Construction]], owners: set[str]
+    node: Node, layers_of: Callable[[Node], Sequence[Construction]], owners: set[str], offset: int
 ) -> list[Item]:
     chain = layers_of(node)
     owner = node.layer.owner or (node.name if node.name in owners else "")
     leaves: list[Item] = []
-    inputs: tuple[Id, ...] = node.inputs
+    inputs: tuple[Id, ...] = tuple(index + offset for index in node.inputs)
+    end = node.index + offset
     for number, construction in enumerate(chain):
         is_last = number == len(chain) - 1
-        out: Id = node.index if is_last else (node.index, number)
+        out: Id = end if is_last else (end, number)
         leaves.append(Leaf(node.name, node, construction, inputs, out, owner if is_last else ""))
         inputs = (out,)
     return leaves

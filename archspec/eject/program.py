@@ -87,6 +87,14 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Formula:
+    """An expression as the spec has it, in Python."""
+
+    text: str
+    symbols: tuple[Symbol, ...]
+
+
+@dataclass(frozen=True)
 class Row:
     """A tuple."""
 
@@ -133,6 +141,7 @@ Expression: TypeAlias = (
     | Not
     | Choice
     | Text
+    | Formula
     | Row
     | Table
     | Made
@@ -291,10 +300,15 @@ class Program:
     """A network: functions, each after those that it calls, and the one that builds it all."""
 
     name: str
-    inputs: dict[str, tuple[Value, Node]]
+    inputs: dict[str, tuple[Value, Expression]]
+    """Each input with its shape, without the batch."""
     outputs: dict[str, Operand]
     functions: list[Function]
     body: list[Statement]
+    parameters: list[Symbol] = field(default_factory=list)
+    """Variables of the spec that the network depends on; the first value of each is its default."""
+    constants: dict[str, Any] = field(default_factory=dict)
+    """The value of every other variable of the spec."""
 
 
 def statements(body: Sequence[Statement]) -> Iterator[Statement]:
@@ -317,6 +331,8 @@ def parts(expression: Any) -> Iterator[Any]:
         inner = (expression.condition, expression.then, expression.other)
     elif isinstance(expression, Text):
         inner = expression.parts
+    elif isinstance(expression, Formula):
+        inner = expression.symbols
     elif isinstance(expression, Row):
         inner = expression.items
     elif isinstance(expression, (Table, Made)):

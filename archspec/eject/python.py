@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from archspec.eject.program import (
     Constant,
     Expression,
     Extent,
+    Formula,
     Item,
     Made,
     Not,
@@ -115,6 +117,9 @@ class PythonWriter:
             return f"{then} if {test} else {self.text(expression.other)}", _CHOICE
         if isinstance(expression, Text):
             return self._format(expression), _ATOM
+        if isinstance(expression, Formula):
+            is_atom = re.fullmatch(r"[\w.]+(\([^()]*\)|\[[^\[\]]*\])?", expression.text)
+            return expression.text, _ATOM if is_atom else _CHOICE
         if isinstance(expression, Extent):
             return self.extent(expression), _ATOM
         if isinstance(expression, SameShape):

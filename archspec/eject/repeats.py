@@ -128,7 +128,10 @@ def sort(item: Item) -> tuple[Any, ...]:
     if isinstance(item, Leaf):
         return ("layer", item.construction.name, *sorted(map(str, item.construction.arguments)))
     if isinstance(item, Loop):
-        return ("loop", *(sort(each) for each in item.rounds[0].items[:1]))
+        first: Item = item
+        while isinstance(first, Loop):  # a loop of one round is none: its item stands for it
+            first = first.rounds[0].items[0]
+        return ("loop", sort(first))
     return ("block" if item.element else "group", item.kind)
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from archspec.eject.keras_writer import KerasWriter
 from archspec.eject.layout import INDENT, Brackets, Code, lines
-from archspec.eject.levels import expression_of
 from archspec.eject.program import Alias, Apply, Call, Function, Operand, Statement
 from archspec.eject.python import literal
 from archspec.errors import UsageError, listed
@@ -60,13 +59,12 @@ class SequentialWriter(KerasWriter):
         return Brackets("model.add(", [self.layer(apply.layer)], comma=False)
 
     def build_model(self) -> list[str]:
-        ((name, (_, node)),) = self.program.inputs.items()
-        shape = self.code(expression_of(tuple(node.shape.known)))
+        ((name, (_, extents)),) = self.program.inputs.items()
+        shape = self.code(extents)
         title = literal(re.sub(r"[^A-Za-z0-9_-]", "_", self.program.name))
         entry = Brackets("keras.Input(", [shape, f"name={literal(name)}"])
         return [
-            "def build_model() -> keras.Model:",
-            f'{INDENT}"""Return the network."""',
+            *self.head(),
             *lines(Brackets("model = keras.Sequential(", [f"name={title}"]), 1),
             *lines(Brackets("model.add(", [entry], comma=False), 1),
             *self.body(self.program.body, 1),

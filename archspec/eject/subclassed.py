@@ -12,7 +12,6 @@ from archspec.eject.chains import UnrollError, is_chain, is_row
 from archspec.eject.keras_writer import KerasWriter
 from archspec.eject.layer_sources import table
 from archspec.eject.layout import INDENT, Brackets, Code, Joined, lines
-from archspec.eject.levels import expression_of
 from archspec.eject.naming import RESERVED, name_classes
 from archspec.eject.program import (
     Alias,
@@ -172,8 +171,6 @@ class SubclassedWriter(KerasWriter):
         self._begin(function.body, parameters)
         result, last = self.result(function)
         inputs = [f"{each.name}: keras.KerasTensor" for each in function.inputs]
-        pairs = [f'"{each.name}": self.{each.name}' for each in parameters]
-        config = Brackets("return {", ["**super().get_config()", *pairs], "}", one_a_line=True)
         head = Brackets("def __init__(", names, one_a_line=True)
         return [
             "@register",
@@ -190,25 +187,25 @@ class SubclassedWriter(KerasWriter):
             ),
             *self.called(function.body, 2),
             *(INDENT + line for line in last),
-            *(
-                [
-                    "",
-                    f"{INDENT}def get_config(self) -> dict[str, Any]:",
-                    *lines(config, 2),
-                ]
-                if parameters
-                else []
-            ),
+            *self.config(parameters),
         ]
+
+    def config(self, parameters: Sequence[Symbol]) -> list[str]:
+        """Return the lines of `get_config`; none where there are no parameters."""
+        if not parameters:
+            return []
+        pairs = [f'"{each.name}": self.{each.name}' for each in parameters]
+        config = Brackets("return {", ["**super().get_config()", *pairs], "}", one_a_line=True)
+        return ["", f"{INDENT}def get_config(self) -> dict[str, Any]:", *lines(config, 2)]
 
     def build_model(self) -> list[str]:
         program = self.program
         self.prefixes = []
-        self._begin(program.body, ())
+        self._begin(program.body, program.parameters)
         inputs = {name: value.name for name, (value, _) in program.inputs.items()}
         entries: dict[str, Code] = {}
-        for name, (_, node) in program.inputs.items():
-            shape = self.code(expression_of(tuple(node.shape.known)))
+        for name, (_, extents) in program.inputs.items():
+            shape = self.code(extents)
             entries[name] = Brackets("keras.Input(", [shape, f"name={literal(name)}"])
         taken = "inputs: keras.KerasTensor"
         unpacked: list[str] = []
@@ -230,24 +227,29 @@ class SubclassedWriter(KerasWriter):
             else (f"return {result}")
         )
         title = re.sub(r"[^A-Za-z0-9_-]", "_", program.name)
+        given = [each.name for each in program.parameters]
+        head = Brackets(
+            "def __init__(", ["self", *self.options(), "**options: Any"], one_a_line=True
+        )
         return [
             "@register",
             f"class {self.title}(keras.Model):",
             f'{INDENT}"""The network."""',
             "",
-            f"{INDENT}def __init__(self, **options: Any) -> None:",
+            *lines(head, 1, end=" -> None:"),
             f"{INDENT * 2}super().__init__(**options)",
+            *(f"{INDENT * 2}self.{each.name} = {each.name}" for each in program.parameters),
             *self.made(program.body, 2),
             "",
             *lines(Brackets("def call(", ["self", taken], one_a_line=True), 1, end=f" -> {kind}:"),
             *unpacked,
             *self.called(program.body, 2),
             *lines(returned, 2),
+            *self.config(program.parameters),
             "",
             "",
-            "def build_model() -> keras.Model:",
-            f'{INDENT}"""Return the network, built for its input."""',
-            *lines(Brackets(f"model = {self.title}(", [f"name={literal(title)}"]), 1),
+            *self.head("Return the network, built for its input."),
+            *lines(Brackets(f"model = {self.title}(", [*given, f"name={literal(title)}"]), 1),
             *lines(Brackets("model(", [entry], comma=False), 1),
             f"{INDENT}return model",
         ]

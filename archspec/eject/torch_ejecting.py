@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from archspec.eject.abstracting import program_of
+from archspec.eject.abstracting import Member, Refusals, program_of
 from archspec.eject.chains import without_loops
 from archspec.eject.program import Program
 from archspec.eject.torch_layers import Torch
@@ -36,7 +36,8 @@ def written(graph: Graph, about: Sequence[str]) -> Written:
     torch = Torch(graph)
 
     def write(unrolled: AbstractSet[str]) -> Written:
-        program = program_of(graph, torch.layers_of, shapes=False, unrolled=unrolled)
+        refusals = Refusals({*unrolled})
+        program = program_of(Member(graph, torch.layers_of), refusals, shapes=False)
         writer = TorchWriter(program, graph, torch)
         return Written(program, writer, torch, writer.module_source(about))
 

@@ -142,8 +142,10 @@ def same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-def run(source: str, graph: Graph) -> Any:
+def run(source: str, graph: Graph, /, **values: Any) -> Any:
     """Run an ejected program; return what it gives to `keras.Model`.
+
+    `values` are arguments of its `build_model`.
 
     Every layer must be one of the graph's, with its arguments, on its inputs, and none be missing.
     """
@@ -185,7 +187,7 @@ def run(source: str, graph: Graph) -> Any:
         for name in table():
             if name in scope and isinstance(scope[name], type):
                 scope[name] = recorder(name)
-        inputs, outputs, _ = scope["build_model"]()
+        inputs, outputs, _ = scope["build_model"](**values)
     assert not state.expected, [*state.expected][:3]
     given = outputs if isinstance(outputs, dict) else {next(iter(graph.outputs)): outputs}
     assert {name: each.id for name, each in given.items()} == dict(graph.outputs)
