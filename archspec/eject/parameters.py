@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any, Final, NamedTuple
 
 from archspec.compile.expand import expand
@@ -67,9 +67,12 @@ class Parameters:
             refusals: What had to be given up for it.
             shapes: Whether expressions may ask for the shapes of tensors.
         """
-        for name in self.base.values:
-            if name not in self.others:
-                self.others[name] = [*self._samples(name)] if self._is_possible(name) else []
+        for name in [each for each in self.base.values if each not in self.others]:
+            samples = self._samples(name) if self._is_possible(name) else iter(())
+            self.others[name] = [*islice(samples, 1)]
+            # Most variables that steer the structure show it at their first other value.
+            if self.others[name] and self._at([name], refusals, shapes):
+                self.others[name] += samples
         names = [name for name, others in self.others.items() if len(others) >= FEWEST]
         # What is computed from a parameter is none: its default would be that of a constant.
         names = [name for name in names if not self._needed(name) & {*names}]
