@@ -12,6 +12,8 @@ from archspec.ops.shape import Shape
 
 onnx = pytest.importorskip("onnx")
 
+from support.onnx_files import network  # noqa: E402  (imports onnx)
+
 
 def saved(path, shape, steps):
     """Return the model of a file of steps that read one another.
@@ -186,22 +188,6 @@ def test_a_shuffle_written_by_hand_is_that_op(tmp_path, steps, label):
 
 
 # Other operators of several axes
-
-
-def network(path, shape, nodes, arrays):
-    """Return the model of a file with these nodes, of which the last gives the output."""
-    end = nodes[-1].output[0]
-    ends = [
-        onnx.helper.make_tensor_value_info("x", 1, shape),
-        onnx.helper.make_tensor_value_info(end, 1, None),
-    ]
-    stored = [
-        onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in arrays.items()
-    ]
-    graph = onnx.helper.make_graph(nodes, "net", ends[:1], ends[1:], stored)
-    opset = [onnx.helper.make_opsetid("", 18)]
-    onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), path)
-    return archspec.load(path)
 
 
 def every_kind(path):

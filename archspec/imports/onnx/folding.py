@@ -11,12 +11,21 @@ import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 from itertools import product
 from math import prod
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from archspec.errors import Problem
-from archspec.imports.onnx.source import COMPUTED, FIXED, MOST_VALUES, STORED, Constant, Step
+from archspec.imports.onnx.source import (
+    COMPUTED,
+    FIXED,
+    MALFORMED,
+    MOST_VALUES,
+    STORED,
+    Constant,
+    Step,
+)
 
 
 class Array(NamedTuple):
@@ -43,9 +52,7 @@ def folded(step: Step, inputs: Sequence[Constant | None]) -> list[Constant]:
         arrays = [each and Array(each.dims, list(each.values or ())) for each in inputs]
         try:
             results = SMALL[step.op](step, arrays)
-        except (
-            IndexError, KeyError, ValueError, TypeError, ArithmeticError, OverflowError, Problem
-        ):  # fmt: skip
+        except (*MALFORMED, Problem):
             raise CannotFold from None
         for result in results:
             if len(result.items) > MOST_VALUES or len(result.items) != prod(result.dims):
@@ -54,7 +61,7 @@ def folded(step: Step, inputs: Sequence[Constant | None]) -> list[Constant]:
     elif step.op in LARGE:
         try:
             made = LARGE[step.op](step, inputs)
-        except (IndexError, KeyError, ValueError, TypeError, AttributeError):
+        except MALFORMED:
             raise CannotFold from None
     else:
         raise CannotFold
@@ -442,8 +449,8 @@ SMALL: Final[Mapping[str, Small]] = {
     "Div": _together(_quotient),
     "Mod": _together(operator.mod),
     "Pow": _together(lambda a, b: a**b if abs(a) < 1e6 and abs(b) < 64 else math.nan),
-    "Min": _together(min),
-    "Max": _together(max),
+    "Min": _together(lambda *row: min(row)),
+    "Max": _together(lambda *row: max(row)),
     "Clip": _limited,
     "Equal": _together(operator.eq),
     "Less": _together(operator.lt),
@@ -566,6 +573,22 @@ def _numpy(name: str) -> Large:
             import numpy as np  # noqa: PLC0415
 
             return getattr(np, name)(*(x.load() for x in inputs))
+
+        return [Constant(dims, inputs[-1].kind, None, load)]
+
+    return fold
+
+
+def _reduced_to(name: str) -> Large:
+    """Return the rule of an elementwise operation on any number of arrays."""
+
+    def fold(step: Step, inputs: Sequence[Any]) -> list[Constant]:  # noqa: ARG001
+        dims = common_dims(*(x.dims for x in inputs))
+
+        def load() -> Any:
+            import numpy as np  # noqa: PLC0415
+
+            return reduce(getattr(np, name), [x.load() for x in inputs])
 
         return [Constant(dims, inputs[-1].kind, None, load)]
 
@@ -751,8 +774,8 @@ LARGE: Final[Mapping[str, Large]] = {
     "Tanh": _numpy("tanh"),
     "Abs": _numpy("abs"),
     "Pow": _numpy("power"),
-    "Max": _numpy("maximum"),
-    "Min": _numpy("minimum"),
+    "Max": _reduced_to("maximum"),
+    "Min": _reduced_to("minimum"),
     "Where": _numpy("where"),
     "GatherND": _looked_up_at,
     "Relu": _clipped,

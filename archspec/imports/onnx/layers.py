@@ -17,7 +17,7 @@ from archspec.imports.building import one_or_each
 from archspec.imports.flattening import in_order
 from archspec.imports.model import ABSENT, BATCH
 from archspec.imports.onnx.folding import axes_of
-from archspec.imports.onnx.source import Constant, Step, is_one
+from archspec.imports.onnx.source import FIXED, Constant, Step, is_one
 from archspec.imports.onnx.trace import Trace, Unsupported, Value, Weights
 from archspec.ops.convolution import (
     Convolution,
@@ -190,8 +190,19 @@ def _bias(t: Trace, step: Step, filters: int) -> Constant | None:
         bias = t.constant(step, 2)
         if bias is None or bias.dims != (filters,):
             raise Unsupported("its bias is computed as the network runs")
-        return bias
+        if not is_zero(t, bias):
+            return bias
     return added_after(t, step, filters, 1, len(t.weight(step, 1, "kernel").dims))
+
+
+def is_zero(t: Trace, constant: Constant) -> bool:
+    """Whether an array was never learned and is 0, as the bias of a layer that has none is."""
+    if constant.origin != FIXED:
+        return False
+    if constant.values is not None:
+        return bool(constant.number == 0)
+    with t.source.opened():
+        return not bool(constant.load().any())
 
 
 def added_after(t: Trace, step: Step, filters: int, axis: int, rank: int) -> Constant | None:

@@ -492,6 +492,8 @@ class _Made:
 
 def _with_constant(t: Trace, step: Step, kind: type[Merge]) -> None:
     """Add a factor, an offset or a learned array: what an operation with a constant is."""
+    if len(step.inputs) != 2:
+        raise Unsupported(f"it has {len(step.inputs)} inputs, a constant among them, instead of 2")
     place = next(i for i in range(len(step.inputs)) if t.constant(step, i) is not None)
     constant = t.weight(step, place, "constant")
     x = t.value(step, 1 - place)

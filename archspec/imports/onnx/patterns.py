@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isclose, sqrt
 from typing import Any, Final, NamedTuple
 
-from archspec.imports.onnx.source import Constant, Step
+from archspec.imports.onnx.source import MALFORMED, Constant, Step
 
 TOLERANCE: Final = 2e-3
 """Relative difference of a constant to the one of a formula: 0.1667 stands for 1/6."""
@@ -118,7 +118,7 @@ def put_together(steps: Sequence[Step], finder: Finder) -> list[Step]:
     new: dict[int, Step] = {}
     for step in steps:
         for pattern in PATTERNS.get(step.op, ()):
-            match = pattern(finder, step)
+            match = _matched(pattern, finder, step)
             if match is None or any(id(inner) in gone or id(inner) in new for inner in match.inner):
                 continue
             inside = {id(step), *map(id, match.inner)}
@@ -141,6 +141,14 @@ def put_together(steps: Sequence[Step], finder: Finder) -> list[Step]:
 
 
 Pattern = Callable[[Finder, Step], Match | None]
+
+
+def _matched(pattern: Pattern, finder: Finder, step: Step) -> Match | None:
+    """Return what a pattern finds; None where a step is malformed, which its own rule tells."""
+    try:
+        return pattern(finder, step)
+    except MALFORMED:
+        return None
 
 
 def _gate(f: Finder, step: Step) -> Match | None:

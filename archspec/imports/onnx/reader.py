@@ -20,6 +20,7 @@ from archspec.imports.onnx.quantized import floated
 from archspec.imports.onnx.source import (
     COMPUTED,
     FIXED,
+    MALFORMED,
     Constant,
     Dims,
     Source,
@@ -334,6 +335,9 @@ def _fold(step: Step, constants: dict[str, Constant]) -> bool:
         constants[step.outputs[0]] = constant
         return True
     names = [name for name in step.inputs if name]
+    if step.op == "CastLike" and names[0] in constants:  # the second one only says the type
+        names = names[:1]
+        step = Step("Cast", step.name, tuple(names), step.outputs, {"to": _type(step, constants)})
     if not names or any(name not in constants for name in names):
         return False
     try:
@@ -342,6 +346,12 @@ def _fold(step: Step, constants: dict[str, Constant]) -> bool:
         return False
     constants.update(zip(step.outputs, results, strict=False))
     return True
+
+
+def _type(step: Step, constants: Mapping[str, Constant]) -> int:
+    """Return ONNX's number of the type of a step's second input: values are real numbers."""
+    like = constants.get(step.inputs[1]) if len(step.inputs) > 1 else None
+    return 7 if like is not None and like.kind == "int" else 1
 
 
 def _constant_of(step: Step) -> Constant | None:
@@ -407,8 +417,8 @@ def _follow(t: Trace, step: Step, depth: int) -> None:
         t.unknown(step, "its extents are not known before the network runs")
     except Problem as problem:
         t.unknown(step, problem.message)
-    except (IndexError, KeyError, ValueError, TypeError, ArithmeticError) as error:
-        t.unknown(step, f"it is not as ONNX defines it ({type(error).__name__})")
+    except MALFORMED:
+        t.unknown(step, "its inputs and attributes are not as ONNX defines them")
     for output in step.outputs:
         if output in t.source.outputs:
             _settle(t, step, output)

@@ -45,6 +45,11 @@ STORED: Final = "stored"
 COMPUTED: Final = "computed"
 """Origin of an array that an exporter computed: of what, the file does not tell."""
 
+MALFORMED: Final = (
+    ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError
+)  # fmt: skip
+"""What a rule may raise on a step whose inputs and attributes are not as ONNX defines them."""
+
 FIXED: Final = "fixed"
 """Origin of an array that was never learned, as a mask, a grid or a buffer."""
 

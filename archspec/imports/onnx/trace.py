@@ -24,6 +24,7 @@ from archspec.imports.onnx.names import layer_name, model_scope
 from archspec.imports.onnx.source import (
     COMPUTED,
     FIXED,
+    MALFORMED,
     STORED,
     Constant,
     Dims,
@@ -355,7 +356,7 @@ class Trace:
         ]
         try:
             return inferred(step, dims, constants) if number == 0 else None
-        except (CannotFold, IndexError, KeyError, TypeError, ValueError):
+        except (CannotFold, *MALFORMED):
             return None
 
     def _untrained(self, step: Step, op: Op, given: Sequence[Constant]) -> Op:
