@@ -11,6 +11,7 @@ from archspec.errors import ArchspecError, UsageError
 from archspec.imports.formats import TFLITE, find_format
 from archspec.imports.formats import read as read_format
 from archspec.imports.model import ImportedModel
+from archspec.imports.tflitefile import open_tflite
 
 pytest.importorskip("tflite")
 
@@ -175,3 +176,17 @@ def test_a_table_outside_of_the_file_is_told_in_plain_words(tmp_path, distance, 
     path.write_bytes(content)
     with pytest.raises(UsageError, match=f"was not opened: a table in it refers {message}"):
         read_format(path, TFLITE)
+
+
+def test_a_padding_that_tflite_does_not_have_is_told(tmp_path):
+    content = bytearray((FILES / "norms.tflite").read_bytes())
+    operators = open_tflite(FILES / "norms.tflite").operators
+    options = [each.options for each in operators if each.kind == "CONV_2D"][-1]
+    at = options.Offset(4)  # the first field, `padding`
+    assert content[options.Pos + at] == 1
+    content[options.Pos + at] = 5
+    path = tmp_path / "net.tflite"
+    path.write_bytes(content)
+    (layer, *_) = read_format(path, TFLITE).unknown
+    assert layer.type == "CONV_2D"
+    assert layer.reason == "its padding is number 5, and TFLite has 0 and 1 alone"

@@ -390,3 +390,12 @@ def test_weights_alone_are_no_model_to_load(tmp_path):
     model.save_weights(tmp_path / "a.weights.h5")
     with pytest.raises(UsageError, match="holds a model's weights alone, not how its layers"):
         archspec.load_model(tmp_path / "a.weights.h5")
+
+
+def test_a_list_of_names_without_values_is_refused_by_its_name(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "net.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = h5py.Empty("S8")
+    with pytest.raises(UsageError, match="its attribute `layer_names` is no list of names"):
+        archspec.load(path)

@@ -20,7 +20,7 @@ from typing import Any, Final, TypeAlias
 
 from archspec.errors import UsageError
 from archspec.imports.inputs import NOTHING_GIVEN, Given
-from archspec.imports.limits import check_members, open_file, parse_json, refuse
+from archspec.imports.limits import check_members, fault, open_file, parse_json, refuse
 from archspec.imports.model import ImportedModel
 from archspec.imports.onnx.reader import build
 from archspec.imports.onnx.source import (
@@ -67,7 +67,7 @@ def read(path: Path, *, given: Given = NOTHING_GIVEN) -> ImportedModel:
         reader = _Program(path, program, stored)
         graph = reader.source()
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        refuse(path, f"its {place} is not as PyTorch writes it ({error!r:.200})")
+        refuse(path, f"its {place} is not as PyTorch writes it: {fault(error)}")
     version = str(program.get("torch_version", "")).partition("+")[0]
     return build(
         path,

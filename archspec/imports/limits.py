@@ -62,6 +62,13 @@ def refuse(path: object, reason: str) -> NoReturn:
     )
 
 
+def fault(error: Exception) -> str:
+    """Return what is wrong with a description that a reader could not follow, as a clause."""
+    if isinstance(error, KeyError) and error.args:
+        return f"`{error.args[0]!s:.100}` is missing"
+    return "a value in it has another type or length"
+
+
 def open_file(path: str | os.PathLike[str]) -> BufferedReader:
     """Open a regular file to read its bytes.
 

@@ -54,6 +54,8 @@ MOST_WRITTEN: Final = 16
 """Largest number of constants that an op writes out, one for each channel."""
 
 _PADDINGS: Final = {0: "same", 1: "valid"}
+"""How a window is padded, by TFLite's numbers."""
+
 _ACTIVATIONS: Final = {1: "relu", 2: "hard_tanh", 3: "relu6", 4: "tanh"}
 """The functions that operators have fused into them, by TFLite's numbers."""
 
@@ -337,7 +339,13 @@ def _add(net: _Net, operator: Operator) -> None:
     ):
         made = net.unknown(operator, reason="its inputs are not known")
     else:
-        made = rule(net, operator)
+        try:
+            made = rule(net, operator)
+        except _Unsupported as why:
+            made = net.unknown(operator, *inputs, reason=str(why))
+        except (ArithmeticError, AttributeError, LookupError):
+            reason = "its inputs and arguments are not as TFLite writes them"
+            made = net.unknown(operator, *inputs, reason=reason)
     if isinstance(made, Spread):
         net.spreads[operator.outputs[0]] = made
     elif isinstance(made, Node):
@@ -347,6 +355,18 @@ def _add(net: _Net, operator: Operator) -> None:
 
 
 Rule: TypeAlias = Callable[[_Net, Operator], Made]
+
+
+class _Unsupported(Exception):  # noqa: N818  (no error: the layer is shown as unknown)
+    """A clause that says why archspec has no op for an operator."""
+
+
+def _padding_of(options: Any) -> str:
+    """Return the padding of a window."""
+    number = options.Padding()
+    if number not in _PADDINGS:
+        raise _Unsupported(f"its padding is number {number}, and TFLite has 0 and 1 alone")
+    return _PADDINGS[number]
 
 
 def _window(options: Any, prefix: str = "Stride") -> tuple[int, int]:
@@ -359,7 +379,7 @@ def conv_2d(net: _Net, operator: Operator) -> Made:
         spread = net.spreads[x]
         return Spread(spread.x, spread.block, spread.pads, operator)
     options = _convolution_options(operator)
-    padding = _PADDINGS[options.Padding()]
+    padding = _padding_of(options)
     dilation = (options.DilationHFactor(), options.DilationWFactor())
     return _convolution(net, operator, operator, net.nodes[x], padding, dilation)
 
@@ -390,7 +410,7 @@ def conv_3d(net: _Net, operator: Operator) -> Node:
             options.DilationHFactor(),
             options.DilationWFactor(),
         ),
-        padding=_PADDINGS[options.Padding()],
+        padding=_padding_of(options),
         bias=bool(bias),
     )
 
@@ -462,7 +482,7 @@ def batch_to_space_nd(net: _Net, operator: Operator) -> Made:
     options = _convolution_options(inner)
     kernel = net.tensor(inner.inputs[1]).shape or ()
     padding = undilated(spread.pads, crops, kernel[1:3], spread.block)
-    if _PADDINGS[options.Padding()] != "valid" or len(kernel) != 4 or padding is None:
+    if _padding_of(options) != "valid" or len(kernel) != 4 or padding is None:
         return net.unknown(operator, spread.x, reason="its padding is of no known kind")
     filters = kernel[3] if inner.kind == "DEPTHWISE_CONV_2D" else kernel[0]
     if _sum_follows(net, operator, filters) and all(map(net.is_zero, inner.inputs[2:])):
@@ -506,7 +526,7 @@ def transpose_conv(net: _Net, operator: Operator) -> Node:
         filters=shape[0],
         kernel=one_or_each(shape[1:3]),
         stride=one_or_each(_window(options)),
-        padding=_PADDINGS[options.Padding()],
+        padding=_padding_of(options),
         bias=bool(bias),
     )
 
@@ -546,7 +566,7 @@ def _pool(kind: type[Op]) -> Rule:
             fused=options.FusedActivationFunction(),
             size=one_or_each((options.FilterHeight(), options.FilterWidth())),
             stride=one_or_each(_window(options)),
-            padding=_PADDINGS[options.Padding()],
+            padding=_padding_of(options),
         )
 
     return rule

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from math import prod
 from struct import Struct, error
-from typing import IO, Any, Final, TypeVar
+from typing import IO, Any, Final, NoReturn, TypeVar
 
 from archspec.imports.hdf5 import header
 from archspec.imports.hdf5.arrays import VIRTUAL, Layout, Stored, filters, layout
@@ -93,6 +93,14 @@ class _Object:
         """Address of its header."""
         self.name = name
         """Its place in the file, such as `/model_weights/conv1`."""
+
+    def refuse(self, problem: str) -> NoReturn:
+        """Refuse the file because of what this object holds.
+
+        Raises:
+            DamagedModelError: Always.
+        """
+        self._file.source.refuse(problem)
 
     @property
     def file(self) -> Group:

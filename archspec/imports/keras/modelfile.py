@@ -196,9 +196,13 @@ def names_in(group: Any, attribute: str) -> list[str]:
         pieces = []
         while f"{attribute}{len(pieces)}" in group.attrs:
             pieces.append(f"{attribute}{len(pieces)}")
-    return [
-        _bytes(name).decode(errors="replace") for piece in pieces for name in group.attrs[piece]
-    ]
+    names: list[str] = []
+    for piece in pieces:
+        listed = group.attrs[piece]
+        if listed is None or isinstance(listed, str | bytes | float | int):
+            group.refuse(f"its attribute `{piece}` is no list of names")
+        names += [_bytes(name).decode(errors="replace") for name in listed]
+    return names
 
 
 def _bytes(text: Any) -> bytes:

@@ -52,7 +52,7 @@ from archspec.imports.keras.older import modern
 from archspec.imports.keras.stored import arrays_of
 from archspec.imports.keras.variables import variable_names
 from archspec.imports.keras.weightfile import read_arrays, read_weights
-from archspec.imports.limits import read_head, refuse
+from archspec.imports.limits import fault, read_head, refuse
 from archspec.imports.model import BATCH, ImportedModel
 from archspec.imports.model import Arrays as ArraysByNode
 
@@ -149,7 +149,7 @@ def _model(
     except UnfamiliarError as error:
         refuse(path, f"its configuration is not that of a network with layers ({error})")
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
-        refuse(path, f"its configuration is not as Keras writes it ({error!r:.200})")
+        refuse(path, f"its configuration is not as Keras writes it: {fault(error)}")
 
 
 class _Reader:
