@@ -54,7 +54,7 @@ MOST_WRITTEN: Final = 16
 """Largest number of constants that an op writes out, one for each channel."""
 
 _PADDINGS: Final = {0: "same", 1: "valid"}
-"""How a window is padded, by TFLite's numbers."""
+"""Paddings of windows, by TFLite's numbers."""
 
 _ACTIVATIONS: Final = {1: "relu", 2: "hard_tanh", 3: "relu6", 4: "tanh"}
 """The functions that operators have fused into them, by TFLite's numbers."""

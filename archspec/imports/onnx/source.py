@@ -48,7 +48,7 @@ COMPUTED: Final = "computed"
 MALFORMED: Final = (
     ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError
 )  # fmt: skip
-"""What a rule may raise on a step whose inputs and attributes are not as ONNX defines them."""
+"""Errors of rules on a step whose inputs and attributes are not as ONNX defines them."""
 
 FIXED: Final = "fixed"
 """Origin of an array that was never learned, as a mask, a grid or a buffer."""
