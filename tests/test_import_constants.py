@@ -62,3 +62,53 @@ def test_a_step_with_too_many_inputs_is_an_unknown_layer(tmp_path):
     model = network(tmp_path / "net.onnx", [1, 3, 8, 8], nodes, {"two": np.float32(2)})
     ((_, kind, reason),) = model.unknown
     assert (kind, reason) == ("Add", "it has 3 inputs, a constant among them, instead of 2")
+
+
+# Kernels that are standardised as the network runs
+
+KERNEL = np.random.default_rng(0).standard_normal((5, 3, 3, 3)).astype("float32") + 1
+GAIN = np.arange(1, 6, dtype="float32")
+BIAS = np.arange(5, dtype="float32") / 8
+
+
+def by_a_norm():
+    """Return the steps of timm's `ScaledStdConv2d`, which norms a kernel as a batch of one."""
+    nodes = [
+        make("Reshape", ["kernel", "flat"], ["rows"]),
+        make("Reshape", ["gain", "filters"], ["factor"]),
+        make("BatchNormalization", ["rows", "factor", "", "", ""], ["normed"], epsilon=1e-6),
+        make("Reshape", ["normed", "full"], ["own"]),
+        make("Conv", ["x", "own", "bias"], ["y"]),
+    ]
+    return nodes, {"flat": [1, 5, 27], "filters": [5], "full": [5, 3, 3, 3]}
+
+
+def by_arithmetic():
+    """Return the steps of the layer as Qiao et al. 2019 write it."""
+    nodes = [
+        make("ReduceMean", ["kernel", "axes"], ["mean"]),
+        make("Sub", ["kernel", "mean"], ["centred"]),
+        make("Mul", ["centred", "centred"], ["square"]),
+        make("ReduceMean", ["square", "axes"], ["variance"]),
+        make("Add", ["variance", "epsilon"], ["above"]),
+        make("Sqrt", ["above"], ["deviation"]),
+        make("Div", ["centred", "deviation"], ["standard"]),
+        make("Mul", ["standard", "gain"], ["own"]),
+        make("Conv", ["x", "own", "bias"], ["y"]),
+    ]
+    return nodes, {"axes": [1, 2, 3], "epsilon": np.float32(1e-6)}
+
+
+@pytest.mark.parametrize("form", [by_a_norm, by_arithmetic])
+def test_a_standardised_kernel_is_a_kernel_and_its_gain_a_scale(tmp_path, form):
+    nodes, arrays = form()
+    arrays |= {"kernel": KERNEL, "gain": GAIN.reshape(5, 1, 1, 1), "bias": BIAS}
+    model = network(tmp_path / "net.onnx", [1, 3, 8, 8], nodes, arrays)
+    assert not model.unknown
+    totals = archspec.report(model).totals
+    assert (totals.trainable, totals.macs) == (KERNEL.size + 5 + 5, 6 * 6 * KERNEL.size)
+    assert "One kernel is standardised each time the network runs" in " ".join(model.notes)
+    (kernel,), scale = model.weights().values()
+    assert np.abs(kernel.mean((0, 1, 2))).max() < 1e-6
+    np.testing.assert_allclose(kernel.std((0, 1, 2)), 1, atol=1e-5)
+    np.testing.assert_array_equal(scale, [GAIN, BIAS])

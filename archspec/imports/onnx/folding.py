@@ -103,7 +103,15 @@ def _derived(step: Step, made: Constant, given: Sequence[Constant], number: int)
         origin = STORED
     else:
         origin = COMPUTED
-    return replace(made, name=name, count=count, origin=origin, others=tuple(others), part=part)
+    return replace(
+        made,
+        name=name,
+        count=count,
+        origin=origin,
+        others=tuple(others),
+        part=part,
+        is_standardized=made.is_standardized or any(each.is_standardized for each in given),
+    )
 
 
 def _kind(step: Step, given: Sequence[Constant]) -> str:
@@ -486,7 +494,9 @@ Large: TypeAlias = Callable[[Step, Sequence[Any]], list[Constant]]
 
 def changed(x: Constant, dims: Sequence[int], function: Callable[[Any], Any]) -> Constant:
     """Return what follows from a constant; `function` takes and gives NumPy arrays."""
-    return replace(x, dims=tuple(dims), values=None, load=lambda: function(x.load()))
+    bare = changed(x.bare, dims, function) if x.bare else None
+    dims = tuple(dims)
+    return replace(x, dims=dims, values=None, bare=bare, load=lambda: function(x.load()))
 
 
 def _same(step: Step, inputs: Sequence[Any]) -> list[Constant]:
@@ -575,6 +585,58 @@ def _numpy(name: str) -> Large:
             return getattr(np, name)(*(x.load() for x in inputs))
 
         return [Constant(dims, inputs[-1].kind, None, load)]
+
+    return fold
+
+
+def _times(step: Step, inputs: Sequence[Any]) -> list[Constant]:
+    """Multiply; a factor for each place of the first axis stays apart, as the gain of a kernel."""
+    (product,) = _numpy("multiply")(step, inputs)
+    for x, gain in (inputs, inputs[::-1]):
+        by_filter = len(gain.dims) == len(x.dims) and gain.size == gain.dims[0] == x.dims[0] > 1
+        if by_filter and x.size > gain.size and FIXED not in (x.origin, gain.origin):
+            return [replace(product, gain=gain, bare=x)]
+    return [product]
+
+
+def _standardized(step: Step, inputs: Sequence[Any]) -> list[Constant]:
+    """Norm a constant along all axes but the second, as timm does with kernels.
+
+    It stores them as [1, filters, taps], with the gain of each filter as the norm's factor.
+    """
+    x, gain, offset, mean, variance = (*inputs, None, None, None, None)[:5]
+    epsilon = step.get("epsilon", 1e-5)
+    own = bool(step.get("training_mode", 0)) or mean is None
+    axes = (0, *range(2, len(x.dims)))
+    by_channel = [1, x.dims[1], *[1] * (len(x.dims) - 2)]
+
+    def normed() -> Any:
+        array = x.load()
+        middle = array.mean(axes, keepdims=True) if own else mean.load().reshape(by_channel)
+        spread = array.var(axes, keepdims=True) if own else variance.load().reshape(by_channel)
+        return (array - middle) / (spread + epsilon) ** 0.5
+
+    bare = replace(x, values=None, load=normed, is_standardized=True)
+
+    def load() -> Any:
+        array = normed() if gain is None else normed() * gain.load().reshape(by_channel)
+        return array if offset is None else array + offset.load().reshape(by_channel)
+
+    apart = gain is not None and (offset is None or offset.number == 0) and x.dims[0] == 1
+    return [replace(bare, load=load, **({"gain": gain, "bare": bare} if apart else {}))]
+
+
+def _along(name: str) -> Large:
+    """Return the rule of a reduction along some axes."""
+
+    def fold(step: Step, inputs: Sequence[Any]) -> list[Constant]:
+        x = inputs[0]
+        rank, keep = len(x.dims), bool(step.get("keepdims", 1))
+        axes = tuple(axis % rank for axis in axes_of(step, inputs) or range(rank))
+        dims = [1 if at in axes else n for at, n in enumerate(x.dims) if keep or at not in axes]
+        reduced = changed(x, dims, lambda array: getattr(array, name)(axes, keepdims=keep))
+        is_mean = name == "mean" and x.origin != FIXED
+        return [replace(reduced, gain=None, bare=None, is_standardized=is_mean)]
 
     return fold
 
@@ -763,7 +825,7 @@ LARGE: Final[Mapping[str, Large]] = {
     "Concat": _joined,
     "Add": _numpy("add"),
     "Sub": _numpy("subtract"),
-    "Mul": _numpy("multiply"),
+    "Mul": _times,
     "Div": _numpy("divide"),
     "Sqrt": _numpy("sqrt"),
     "Reciprocal": _numpy("reciprocal"),
@@ -783,6 +845,10 @@ LARGE: Final[Mapping[str, Large]] = {
     "Gather": _looked_up,
     "MatMul": _multiplied,
     "Gemm": _multiplied,
+    "BatchNormalization": _standardized,
+    "ReduceMean": _along("mean"),
+    "ReduceSum": _along("sum"),
+    "ReduceMax": _along("max"),
     "DequantizeLinear": _dequantized,
     "ConstantOfShape": _constant_of_shape,
     "Tile": _copied,

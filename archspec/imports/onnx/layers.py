@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from math import prod
 from typing import Any, Final, TypeAlias
 
@@ -25,7 +26,7 @@ from archspec.ops.convolution import (
     FullyConnected,
     TransposedConvolution,
 )
-from archspec.ops.elementwise import Activate, Dropout, Glu, PRelu, Rescale, Softmax
+from archspec.ops.elementwise import Activate, Dropout, Glu, PRelu, Rescale, Scale, Softmax
 from archspec.ops.functions import Celu, Elu, Gelu, HardShrink, LeakyRelu, Relu, SoftShrink
 from archspec.ops.functions import Threshold as ThresholdFunction
 from archspec.ops.normalization import (
@@ -117,6 +118,13 @@ def windows(step: Step, rank: int, kernel: Sequence[int] | None = None) -> dict[
 def conv(t: Trace, step: Step) -> None:
     x, kernel = t.value(step), t.weight(step, 1, "kernel")
     rank = len(kernel.dims)
+    gain = kernel.gain
+    if kernel.is_standardized:
+        t.note("standardized")
+    if gain is not None and kernel.bare is not None and gain.size == kernel.dims[0]:
+        kernel = kernel.bare
+    else:
+        gain = None
     if kernel.dims[:2] == (1, 1) and x.rank == rank and x.axes[1] == ABSENT:
         _sum_pool(t, step, kernel)
         return
@@ -135,7 +143,7 @@ def conv(t: Trace, step: Step) -> None:
         "stride": one_or_each(shape["strides"]),
         "dilation": one_or_each(shape["dilations"]),
         "padding": padding_of(step, node.shape.spatial, reach, shape["strides"]),
-        "bias": bias is not None,
+        "bias": bias is not None and gain is None,
     }
     op: Op
     places = tuple(range(2, rank))
@@ -148,7 +156,7 @@ def conv(t: Trace, step: Step) -> None:
         op = Convolution(filters=filters, groups=groups, **common)
         reads = [lambda: kernel.load().transpose((*places, 1, 0))]
     constants = [kernel]
-    if bias is not None:
+    if bias is not None and gain is None:
         constants.append(bias)
         # torch's two exporters name what a batch norm was folded into by these.
         named = bias.name == f"{kernel.name}_bias" or kernel.name.startswith("onnx::Conv_")
@@ -156,7 +164,18 @@ def conv(t: Trace, step: Step) -> None:
             t.note("folded norm")
         reads.append(lambda: bias.load().reshape(-1))
     result = t.add(step, op, node, constants=constants, weights=reads)
+    if gain is not None:
+        arrays = [gain] if bias is None else [gain, bias]
+        reads = [partial(_vector, each) for each in arrays]
+        scale = Scale(bias=bias is not None)
+        result = t.add(
+            step, scale, result, constants=arrays, weights=reads, after=result, suffix="-gain"
+        )
     t.values[step.outputs[0]] = placed(result, rank, x.batch)
+
+
+def _vector(constant: Constant) -> Any:
+    return constant.load().reshape(-1)
 
 
 def _sum_pool(t: Trace, step: Step, kernel: Constant) -> None:

@@ -551,6 +551,11 @@ def notes(t: Trace, writer: str, unread: int) -> Iterator[str]:
             f"{what} read out of the offsets that the exporter wrote for all pairs of positions; "
             "a model that computes them has learned other numbers."
         )
+    if "standardized" in counts:
+        yield (
+            f"{number('standardized', 'kernel is', 'kernels are')} standardised each time the "
+            "network runs (Qiao et al. 2019): the weights here are what results, and gains a scale."
+        )
     if "joined" in counts:
         yield (
             f"{number('joined', 'layer has', 'layers have')} {counts['joined numbers']:,} numbers "

@@ -75,6 +75,12 @@ class Constant:
     """Names of further stored arrays from which it follows."""
     part: str = ""
     """The part of the stored array that it is; empty for the whole."""
+    gain: Constant | None = None
+    """A factor for each place of the first axis that is in it, as the gain of a kernel is."""
+    bare: Constant | None = None
+    """The array without its gain; None where it has none."""
+    is_standardized: bool = False
+    """Whether the network subtracts its mean, or divides it by its deviation, each time it runs."""
 
     @property
     def size(self) -> int:

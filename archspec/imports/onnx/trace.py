@@ -251,6 +251,7 @@ class Trace:
         *inputs: Node,
         constants: Iterable[Constant] = (),
         weights: Weights = (),
+        after: Node | None = None,
         suffix: str = "",
         checked: bool = True,
     ) -> Node:
@@ -262,11 +263,12 @@ class Trace:
             inputs: What it reads.
             constants: The stored arrays that are its weights.
             weights: How each weight is read, in the order of `op.weights`.
+            after: The node of the same step after which it is called.
             suffix: What is added to the name, for an op that only prepares another.
             checked: Whether an op that does not fit may become an unknown layer; else it raises.
         """
         given = list(constants)
-        name = self.name_of(step, given) + suffix
+        name = (after.name if after else self.name_of(step, given)) + suffix
         op = self._untrained(step, op, given)
         if not checked:
             try:
