@@ -112,3 +112,29 @@ def test_a_standardised_kernel_is_a_kernel_and_its_gain_a_scale(tmp_path, form):
     assert np.abs(kernel.mean((0, 1, 2))).max() < 1e-6
     np.testing.assert_allclose(kernel.std((0, 1, 2)), 1, atol=1e-5)
     np.testing.assert_array_equal(scale, [GAIN, BIAS])
+
+
+def test_arrays_that_grow_while_they_are_computed_are_still_computed(tmp_path):
+    """Small ones are lists of numbers, others are NumPy's: two of 3,000 places are no list."""
+    nodes = [
+        make("Concat", ["index", "index"], ["twice"], axis=0),
+        make("Gather", ["table", "twice"], ["offsets"]),
+        make("Add", ["x", "offsets"], ["y"]),
+    ]
+    arrays = {"index": np.arange(3000) % 4, "table": np.arange(8, dtype="float32").reshape(4, 2)}
+    model = network(tmp_path / "net.onnx", [1, 6000, 2], nodes, arrays)
+    assert not model.unknown
+    ((added,),) = model.weights().values()
+    np.testing.assert_array_equal(added, np.tile(arrays["table"], (1500, 1)))
+
+
+def test_a_kernel_that_slides_along_the_channels_is_a_convolution(tmp_path):
+    """As efficient channel attention does (Wang et al. 2020); JAX's pools are kernels of ones."""
+    nodes = [
+        make("Reshape", ["x", "row"], ["y"]),
+        make("Conv", ["y", "kernel"], ["z"], pads=[1, 1]),
+    ]
+    arrays = {"row": [1, 1, 4], "kernel": np.array([[[1, 2, 1]]], "float32")}
+    model = network(tmp_path / "net.onnx", [1, 4, 1, 1], nodes, arrays)
+    assert not model.unknown
+    assert archspec.report(model).totals.macs == 4 * 3

@@ -48,16 +48,11 @@ def folded(step: Step, inputs: Sequence[Constant | None]) -> list[Constant]:
     given = [each for each in inputs if each is not None]
     kind = _kind(step, given)
     small = all(each.values is not None for each in given)
+    arrays: list[Array] = []
     if small and step.op in SMALL and all(each.size <= MOST_VALUES for each in given):
-        arrays = [each and Array(each.dims, list(each.values or ())) for each in inputs]
-        try:
-            results = SMALL[step.op](step, arrays)
-        except (*MALFORMED, Problem):
-            raise CannotFold from None
-        for result in results:
-            if len(result.items) > MOST_VALUES or len(result.items) != prod(result.dims):
-                raise CannotFold
-        made = [Constant.of(result.dims, result.items, kind) for result in results]
+        arrays = _computed(step, inputs)
+    if arrays:
+        made = [Constant.of(result.dims, result.items, kind) for result in arrays]
     elif step.op in LARGE:
         try:
             made = LARGE[step.op](step, inputs)
@@ -66,6 +61,18 @@ def folded(step: Step, inputs: Sequence[Constant | None]) -> list[Constant]:
     else:
         raise CannotFold
     return [_derived(step, each, given, number) for number, each in enumerate(made)]
+
+
+def _computed(step: Step, inputs: Sequence[Constant | None]) -> list[Array]:
+    """Return the small arrays that a step on small ones gives; none where they are not small."""
+    arrays = [each and Array(each.dims, list(each.values or ())) for each in inputs]
+    try:
+        results = SMALL[step.op](step, arrays)
+    except (CannotFold, *MALFORMED, Problem):
+        return []
+    sizes = [len(result.items) for result in results]
+    fits = sizes == [prod(result.dims) for result in results]
+    return results if fits and max(sizes, default=0) <= MOST_VALUES else []
 
 
 def _derived(step: Step, made: Constant, given: Sequence[Constant], number: int) -> Constant:

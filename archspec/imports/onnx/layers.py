@@ -125,8 +125,9 @@ def conv(t: Trace, step: Step) -> None:
         kernel = kernel.bare
     else:
         gain = None
-    if kernel.dims[:2] == (1, 1) and x.rank == rank and x.axes[1] == ABSENT:
-        _sum_pool(t, step, kernel)
+    is_sum = kernel.number is not None and len(step.inputs) == 2
+    if is_sum and kernel.dims[:2] == (1, 1) and x.rank == rank and x.axes[1] == ABSENT:
+        _sum_pool(t, step, kernel, float(kernel.number))
         return
     node = t.aligned(step, x, last(x, rank))
     filters, depth = kernel.dims[:2]
@@ -178,12 +179,10 @@ def _vector(constant: Constant) -> Any:
     return constant.load().reshape(-1)
 
 
-def _sum_pool(t: Trace, step: Step, kernel: Constant) -> None:
+def _sum_pool(t: Trace, step: Step, kernel: Constant, number: float) -> None:
     """Add the sum over a window, which JAX's average pools are, as a mean; a factor, if not one."""
-    number, taps = kernel.number, list(kernel.dims[2:])
-    if number is None or len(step.inputs) > 2:
-        raise Unsupported("it slides a kernel along the channels")
-    factor = float(number) * prod(taps)
+    taps = list(kernel.dims[2:])
+    factor = number * prod(taps)
     following = t.only_user(step.outputs[0])
     while following is not None and following.op in ("Squeeze", "Reshape"):
         following = t.only_user(following.outputs[0])
