@@ -147,6 +147,54 @@ def test_steps_that_stand_apart_become_a_block_with_arguments():
     ]
 
 
+def optional_units(*units: str) -> list[str]:
+    """Return the lines from `blocks` on of the spec of these residual branches with tanh before."""
+    layers = ", ".join(f"activation: tanh, {{branches: {unit}, merge: add}}" for unit in units)
+    graph = graph_of(f"conv: 8, {layers}", "[32, 32, 4]")
+    made = decompiled(graph)
+    assert difference(graph, made.graph, made.order) is None
+    return made.text.partition("\nblocks:\n")[2].splitlines()
+
+
+def test_a_step_that_some_places_of_a_block_lack_is_optional():
+    plain = """[[conv: {{filters: {0}, kernel: 1}}, softmax, conv: {{filters: {0}, padding: same}},
+        tanh, conv: {{filters: 8, kernel: 1}}], []]""".replace("tanh", "activation: tanh")
+    gated = plain.replace("softmax", "softmax, {{squeeze_excitation: {1}}}")
+    lines = optional_units(
+        plain.format(16), gated.format(24, 4), plain.format(32), gated.format(40, 2)
+    )
+    assert "    args: {filters: int, ratio: int}" in lines
+    assert "            - {squeeze_excitation: =ratio, when: =ratio > 0}" in lines
+    assert "  - for: {filters: [16, 24, 32], ratio: [0, 4, 0]}" in lines
+
+
+def test_steps_that_only_places_with_a_stride_have_are_on_a_condition_of_it():
+    ways = """[[activation: tanh, conv: {{filters: {width}, kernel: 1}}, softmax,
+        conv: {{filters: 8, kernel: 1, stride: {stride}}}, softmax], [{skip}]]"""
+    skip = "max_pool: {size: 1, stride: 2}, batch_norm"
+    strides = {16: 1, 24: 2, 32: 1, 40: 2}
+    lines = optional_units(
+        *(
+            ways.format(width=width, stride=stride, skip=skip if stride > 1 else "")
+            for width, stride in strides.items()
+        )
+    )
+    assert "    args: {filters: int, stride: int}" in lines
+    assert (
+        "          - [{when: =stride > 1, layers: [max_pool: {size: 1, stride: 2}, batch_norm]}]"
+        in lines
+    )
+    assert "  - for: {filters: [16, 24, 32], stride: [1, 2, 1]}" in lines
+
+
+def test_groups_with_little_in_common_are_not_one_block():
+    one = "[[conv: {{filters: {0}, kernel: 1}}, softmax, conv: {{filters: 8, kernel: 1}}], []]"
+    other = """[[max_pool: {{size: {0}, stride: 1, padding: same}}, activation: tanh, batch_norm,
+        rescale: 3], []]"""
+    lines = optional_units(*(one.format(n) for n in (16, 24, 32)), *map(other.format, (3, 5, 7)))
+    assert not [line for line in lines if "when:" in line]
+
+
 CELL = """- {{name: near{i}, conv: {{filters: {width}, kernel: 1}}, from: c{later}}}
 - {{name: far{i}, conv: {{filters: {width}, kernel: 1}}, from: c{earlier}}}
 - {{name: left{i}, conv: {{filters: {width}, kernel: 5, padding: same}}, from: near{i}}}

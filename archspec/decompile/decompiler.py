@@ -57,14 +57,17 @@ def decompiled(graph: Graph, name: str = "", comment: Sequence[str] = ()) -> Dec
     view = View(graph)
     failures: list[str] = []
     best: Decompiled | None = None
-    for effort in (BLOCKS, LOOPS, KINDS, STEPS):
+    draft: _Draft | None = None
+    for effort in (OPTIONS, BLOCKS, LOOPS, KINDS, STEPS):
+        if effort == BLOCKS and draft is not None and not draft.has_optional:
+            continue
         if best is not None and effort < LOOPS:
             break
         draft = _Draft(view, name or graph.name, comment, effort)
         made = _proved(graph, draft, failures)
         if made is not None and (best is None or made.length < best.length):
             best = made
-        if effort == BLOCKS and not draft.blocks and best is not None:
+        if effort >= BLOCKS and not draft.blocks and best is not None:
             break
     if best is None:
         raise UsageError(f"this model cannot be written as a spec: {failures[-1]}")
@@ -87,9 +90,9 @@ def _proved(graph: Graph, draft: _Draft, failures: list[str]) -> Decompiled | No
     return None
 
 
-STEPS, KINDS, LOOPS, BLOCKS = range(4)
+STEPS, KINDS, LOOPS, BLOCKS, OPTIONS = range(5)
 """Efforts to make a text short: a step for each layer; blocks and loops; arguments said once too;
-and blocks of the spec's own for steps that stand apart."""
+blocks of the spec's own for steps that stand apart; and steps that only some of their uses have."""
 
 
 def _refuse_unknown(graph: Graph) -> None:
@@ -116,6 +119,8 @@ class _Draft:
         self.effort = effort
         """The most that is done to make the text short."""
         self.blocks: list[OwnBlock] = []
+        self.has_optional = False
+        """Whether a block has steps that some of its uses lack."""
         self.defaults: dict[str, dict[str, Any]] = {}
 
     def text(self) -> tuple[str, list[int]]:
@@ -129,7 +134,7 @@ class _Draft:
         recognition = Recognition(view, self.defaults)
         units = recognition.run() if self.effort else recognition.steps()
         cells = Cells(view, units, self.defaults)
-        if self.effort == BLOCKS:
+        if self.effort >= BLOCKS:
             units = cells.run()
         arrangement = Arrangement(view, units, self.defaults)
         main, heads = self._parts(units)
@@ -153,14 +158,17 @@ class _Draft:
         if not steps or steps[-1].output != output:
             steps.append(Step("activation", -2, (), Activate, {"function": "linear"}, (output,)))
             order.insert(len(view.graph.inputs) + sum(len([*s.order()]) for s in steps), -1)
-        if self.effort == BLOCKS:
-            self.blocks = Factoring(
+        if self.effort >= BLOCKS:
+            factoring = Factoring(
                 steps,
                 entry,
                 [*starts.values()],
                 [bodies[head] for head in starts],
                 cells.blocks,
-            ).run()
+                optional=self.effort == OPTIONS,
+            )
+            self.blocks = factoring.run()
+            self.has_optional = factoring.has_optional
             for block in self.blocks:
                 block.body = rolled(block.body, block.entry, (), ())
         if self.effort:
@@ -255,7 +263,10 @@ class _Draft:
             if block.inputs:
                 lines += pair("inputs", [*block.inputs.values()], 4)
             if block.args:
-                optional = usual[block.name]
+                optional = {
+                    name: {"type": block.args[name], "default": None} if value is None else value
+                    for name, value in usual[block.name].items()
+                }
                 required = {n: each for n, each in block.args.items() if n not in optional}
                 lines += pair("args", {**required, **optional}, 4)
             lines += ["    layers:", *writer.steps(block.body, 6)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Any, Final, NamedTuple
@@ -15,6 +15,12 @@ from archspec.decompile.steps import PREVIOUS, Step, computes, type_name, type_o
 
 LONGEST: Final = 24
 """Largest number of steps of a block."""
+
+NULLABLE: Final = frozenset({"activation", "norm"})
+"""Arguments that are a word, or null for none, in uses of one block."""
+
+MOST_GROUPS: Final = 8
+"""Largest number of groups of places among which those are looked for that may be one block."""
 
 LEAST_GAIN: Final = 8.0
 """Least by which a block shortens the text, in units of `cost`: a reader has to look it up."""
@@ -65,10 +71,13 @@ class OwnBlock:
             value = values[text]
             # A text would be the name of a type.
             is_plain = not computes(value) and type_name(value) == self.args[name] != "str"
-            if is_plain and most > 1 and 2 * most > count.total():
+            if "None" in count:
+                found[name] = None
+            elif is_plain and most > 1 and 2 * most > count.total():
                 found[name] = value
         if found and len(found) == len(self.args):
-            del found[next(iter(found))]
+            free = next((name for name, value in found.items() if value is not None), "")
+            found.pop(free, None)
         return found
 
 
@@ -108,6 +117,8 @@ class Factoring:
         starts: Sequence[int],
         heads: Sequence[list[Step]],
         blocks: Sequence[OwnBlock],
+        *,
+        optional: bool = False,
     ) -> None:
         """Take the steps of a network.
 
@@ -117,8 +128,12 @@ class Factoring:
             starts: The node that each head starts at.
             heads: The steps of each head.
             blocks: Blocks that these steps use already.
+            optional: Whether a block may have steps that some of its places lack.
         """
         self.blocks = [*blocks]
+        self.has_optional = False
+        """Whether a block has steps that some of its places lack."""
+        self._optional = optional
         self._sequences = [*_sequences(steps, entry)]
         for head, start in zip(heads, starts, strict=True):
             self._sequences += _sequences(head, start)
@@ -138,14 +153,26 @@ class Factoring:
 
     def _factor(self, *, single: bool) -> bool:
         """Make the block that shortens the text most; return whether there is one."""
-        best: tuple[float, list[_Place], OwnBlock, list[Step]] | None = None
-        for places in self._groups(single=single):
-            made = self._block(places)
-            if made is not None and (best is None or made[0] > best[0]):
-                best = made[0], places, *made[1:]
+        best: _Made | None = None
+        families: dict[Hashable, list[list[_Place]]] = {}
+        groups = [*self._groups(single=single)]
+        for key, places in groups:
+            if single and self._optional:
+                families.setdefault(self._family(places[0]), []).append(places)
+            if _apart(places) > 1:
+                better = _better(best, self._block([places]))
+                if better is not best:
+                    best, best_key = better, key
+        for family in families.values():
+            largest, *others = sorted(family, key=len, reverse=True)
+            best = _better(best, self._joined(largest, others))
+        if best is not None and self._optional and not single:
+            others = [places for key, places in groups if _differs_in_a_run(key, best_key)]
+            best = _better(best, self._joined(best.places, others))
         if best is None:
             return False
-        _, places, block, calls = best
+        places, block, calls = best.places, best.block, best.calls
+        self.has_optional = self.has_optional or len(best.groups) > 1
         self.blocks.append(block)
         gone: set[int] = set()
         for place, call in reversed([*zip(places, calls, strict=True)]):
@@ -156,8 +183,8 @@ class Factoring:
         self._sequences += _sequences(block.body, block.entry)
         return True
 
-    def _groups(self, *, single: bool) -> Iterator[list[_Place]]:
-        """Yield places whose steps are alike, in order and without overlaps."""
+    def _groups(self, *, single: bool) -> Iterator[tuple[tuple[Any, ...], list[_Place]]]:
+        """Yield what steps have in common, and their places, in order and without overlaps."""
         keys = [[_key(step) for step in sequence] for sequence, _ in self._sequences]
         firsts = [[_key(step, first=True) for step in each] for each, _ in self._sequences]
         count = Counter(key for each in keys for key in each)
@@ -178,14 +205,70 @@ class Factoring:
                     if self._left > 0 and self._is_unit(place):
                         key = firsts[number][start], *keys[number][start + 1 : stop]
                         groups.setdefault(key, []).append(place)
-        for found in groups.values():
+        for each, found in groups.items():
             places: list[_Place] = []
             for place in found:
                 last = places[-1] if places else None
                 if last is None or last.sequence != place.sequence or last.stop <= place.start:
                     places.append(place)
-            if _apart(places) > 1:
-                yield places
+            yield each, places
+
+    def _family(self, place: _Place) -> Hashable:
+        """Return what groups must have in common whose steps may be one block."""
+        (step,) = self._steps(place)
+        return step.arguments["merge"], len(step.branches), len(step.sources)
+
+    def _joined(self, first: list[_Place], others: Sequence[list[_Place]]) -> _Made | None:
+        """Return the block that shortens the text most of those for several groups.
+
+        Args:
+            first: The group that is one of them.
+            others: Groups that may be.
+        """
+        best: _Made | None = None
+        chosen = [first]
+        waiting = [*others]
+        while waiting:
+            better = best
+            waiting = [rest for group in waiting if (rest := self._apart_from(chosen, group))]
+            waiting = sorted(waiting, key=len, reverse=True)[:MOST_GROUPS]
+            for group in waiting:
+                better = _better(better, self._block([*chosen, group]))
+                if better is not best and better is not None and better.groups[-1] is group:
+                    added = group
+            if better is best:
+                break
+            best = better
+            chosen.append(added)
+            waiting = [each for each in waiting if each is not added]
+        return best
+
+    def _apart_from(self, chosen: Sequence[list[_Place]], group: list[_Place]) -> list[_Place]:
+        """Return the places that have no step in common with those chosen."""
+        taken = [place for places in chosen for place in places]
+        return [
+            place
+            for place in group
+            if not any(
+                place.sequence == each.sequence
+                and place.start < each.stop
+                and each.start < place.stop
+                for each in taken
+            )
+            and not self._is_within(taken, place)
+            and not any(self._is_within([place], each) for each in taken)
+        ]
+
+    def _is_within(self, places: Sequence[_Place], inner: _Place) -> bool:
+        """Return whether a place is inside a step of others."""
+        sequence, _ = self._sequences[inner.sequence]
+        return any(
+            each is sequence
+            for place in places
+            for step in self._steps(place)
+            for outer in step.walk()
+            for each in outer.inner
+        )
 
     def _entry(self, place: _Place) -> int:
         """Return the node that the first of the steps reads."""
@@ -246,19 +329,21 @@ class Factoring:
             return True
         return len({scope(step.layer) for step in self._steps(place)} - {""}) > 1
 
-    def _block(self, places: list[_Place]) -> tuple[float, OwnBlock, list[Step]] | None:
-        """Return how much a block shortens the text, the block, and the steps that use it."""
+    def _block(self, groups: Sequence[list[_Place]]) -> _Made | None:
+        """Return a block for places; those of a group have the same steps."""
+        places = sorted(place for group in groups for place in group)
         rounds = [*map(self._round, places)]
-        alike = Alike(rounds, are_apart=True)
+        alike = Alike(rounds, are_apart=True, key=_loose_key if len(groups) > 1 else None)
         body = alike.steps([steps for steps, _ in rounds])
-        if body is None:
+        if body is None or 2 * _options(body) > _options(body, of_all=True):
             return None
         values = alike.named(body)
         types = {name: type_of(each) for name, each in values.items()}
         if None in types.values() or len(types) > MOST_ARGUMENTS:
             return None
-        saved = _apart(places) * (sum(map(cost, rounds[0].steps)) - 3 - 1.4 * len(values))
-        gain = saved - sum(map(cost, body)) - HEADER - len(values)
+        saved = sum(_apart(group) * (sum(map(cost, self._steps(group[0]))) - 3) for group in groups)
+        said = self._said(groups, places, values)
+        gain = saved - 1.4 * said - sum(map(cost, body)) - HEADER - len(values)
         if gain < LEAST_GAIN:
             return None
         taken = {block.name for block in self.blocks}
@@ -276,7 +361,45 @@ class Factoring:
             )
             for number, (steps, _) in enumerate(rounds)
         ]
-        return gain, block, calls
+        return _Made(gain, groups, block, calls)
+
+    @staticmethod
+    def _said(
+        groups: Sequence[list[_Place]],
+        places: Sequence[_Place],
+        values: Mapping[str, Sequence[Any]],
+    ) -> float:
+        """Return about how many arguments the uses of a block give."""
+        if len(groups) == 1:
+            return _apart(places) * len(values)
+        each = [Counter(map(repr, column)).most_common(1)[0][1] for column in values.values()]
+        shares = sorted(most / len(places) if 2 * most > len(places) else 0 for most in each)
+        spared = sum(shares[1:] if len(each) > 1 and shares[0] else shares)
+        return sum(map(_apart, groups)) * (len(values) - spared)
+
+
+class _Made(NamedTuple):
+    """A block, and what it replaces."""
+
+    gain: float
+    """Amount by which it shortens the text, in units of `cost`."""
+    groups: Sequence[list[_Place]]
+    """Places where it stands; those of a group have the same steps."""
+    block: OwnBlock
+    calls: list[Step]
+    """The steps that use it, one for each place."""
+
+    @property
+    def places(self) -> list[_Place]:
+        """The places of all groups, in order."""
+        return sorted(place for group in self.groups for place in group)
+
+
+def _better(first: _Made | None, second: _Made | None) -> _Made | None:
+    """Return the one that shortens the text more; the first of equals."""
+    if first is None or second is None:
+        return first or second
+    return second if second.gain > first.gain else first
 
 
 def _sequences(steps: list[Step], entry: int) -> list[tuple[list[Step], int]]:
@@ -310,6 +433,39 @@ def _key(step: Step, *, first: bool = False) -> Any:
     is_free = first and len(step.sources) == 1
     read = tuple(is_free or each == PREVIOUS for each in step.sources)
     return step.kind, inner, merge, types, read
+
+
+def _loose_key(step: Step) -> Hashable:
+    """Return what steps must have in common to be one where their branches may differ."""
+    if step.branches:
+        return step.kind, step.arguments["merge"], len(step.branches), step.sources == (PREVIOUS,)
+    nulls = [name for name in NULLABLE & step.arguments.keys() if step.arguments[name] is None]
+    key: Hashable = _key(replace(step, arguments=step.arguments | dict.fromkeys(nulls, "")))
+    return key
+
+
+def _options(steps: Iterable[Step], *, of_all: bool = False) -> int:
+    """Return the number of steps, groups not counted, that some places lack, or of all steps."""
+    total = 0
+    for step in steps:
+        counts = of_all or step.when is not None
+        total += counts and not step.inner
+        total += sum(_options(inner, of_all=counts) for inner in step.inner)
+    return total
+
+
+def _differs_in_a_run(one: Sequence[Hashable], other: Sequence[Hashable]) -> bool:
+    """Return whether one of two sequences is the other without a part of it."""
+    short, long = sorted((one, other), key=len)
+    if len(short) == len(long):
+        return False
+    return _same(short, long) + _same(short[::-1], long[::-1]) >= len(short)
+
+
+def _same(one: Sequence[Hashable], other: Sequence[Hashable]) -> int:
+    """Return the number of items at the start that two sequences have in common."""
+    pairs = zip(one, other, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def kind_of(name: str, value: Any) -> str:

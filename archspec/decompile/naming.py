@@ -70,6 +70,10 @@ _MADE: Final = frozenset(
 """Names that programs give to layers by their type, with a number."""
 
 
+_LAST: Final = frozenset({"mul", "out", "output"})
+"""Further words at the end of the name of a block's last layer that say nothing of the block."""
+
+
 class _Group(NamedTuple):
     """A group of steps around the one that is named."""
 
@@ -281,7 +285,7 @@ def input_names(inputs: Sequence[Sequence[str]]) -> list[str]:
 def _without_kinds(words: Sequence[str]) -> str:
     """Return words as a name, without the kinds of layers at their end."""
     kept = [*words]
-    while len(kept) > 1 and _is_kind(kept[-1]):
+    while len(kept) > 1 and (_is_kind(kept[-1]) or kept[-1] in _LAST):
         kept.pop()
     return "_".join(kept)
 

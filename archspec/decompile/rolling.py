@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any, Final, NamedTuple
 
 from archspec.decompile.naming import common_name
@@ -40,7 +41,11 @@ JOINED: Final = frozenset({"residual", "inverted_residual"})
 SHORT: Final = {"repeat": "n", "layers": "n", "amount": "pad"}
 """Names of variables for arguments whose own name would mislead."""
 
-Values = tuple[Any, ...]
+CONDITIONS: Final = {"add": "shortcut", "conv": "project"}
+"""Names of conditions for steps whose own kind would mislead."""
+
+LACKING: Final = object()
+"""The value of a variable in a round that has no step with it."""
 
 
 def rolled(
@@ -236,19 +241,19 @@ def _skeleton(step: Step) -> Any:
     """Return what two steps must have in common to be rounds of a loop."""
     inner = tuple(tuple(map(_skeleton, each)) for each in step.inner)
     merge = step.arguments["merge"] if step.branches else ""
-    return step.kind, len(step.sources), inner, merge, tuple(step.loop), step.name
+    return step.kind, len(step.sources), inner, merge, tuple(step.loop), step.name, step.when
 
 
 def _exact_key(step: Step) -> Any:
     """Return all that two steps must have in common to be rounds of a `repeat`."""
     inner = tuple(tuple(map(_exact_key, each)) for each in step.inner)
-    values = repr((step.arguments, step.repeat, step.loop))
+    values = repr((step.arguments, step.repeat, step.loop, step.when))
     return step.kind, len(step.sources), inner, values
 
 
 def cost(step: Step) -> float:
     """Return about how much there is to read in a step."""
-    total = 3.0 + 2 * (step.repeat is not None) + len(step.sources) - 1
+    total = 3.0 + 2 * (step.repeat is not None) + (step.when is not None) + len(step.sources) - 1
     for name, value in step.arguments.items():
         if step.element is None or step.branches or value != plain(default_of(step.element, name)):
             total += 2 if isinstance(value, First) else 1
@@ -264,16 +269,28 @@ def _size(values: Any) -> int:
 class Alike:
     """Rounds of a loop, of which one remains; what differs becomes lists."""
 
-    def __init__(self, rounds: Sequence[Round], *, are_apart: bool = False) -> None:
+    def __init__(
+        self,
+        rounds: Sequence[Round],
+        *,
+        are_apart: bool = False,
+        key: Callable[[Step], Hashable] | None = None,
+    ) -> None:
         """Take the rounds.
 
         Args:
             rounds: Steps that are alike.
             are_apart: Whether they are places of a block, which sees no variables around it.
+            key: What steps must have in common to be one, where some rounds may lack steps that
+                others have; None where none may.
         """
         self._are_apart = are_apart
+        self._key = key
+        self._every = tuple(range(len(rounds)))
         self.lists: dict[str, list[Any]] = {}
         self._known: dict[str, str] = {}
+        self._bases: dict[str, str] = {}
+        """The name of each variable, without a number that tells it from others."""
         self._inner = {
             name
             for steps, _ in rounds
@@ -282,31 +299,54 @@ class Alike:
             for name in each.loop
         }
         self._entries = tuple(each.entry for each in rounds)
-        self._places: list[dict[int, int]] = []
-        """The place of every step in its round by its output, for each round."""
-        for steps, _ in rounds:
-            inside = (each for step in steps for each in step.walk())
-            self._places.append({step.output: place for place, step in enumerate(inside)})
+        self._places: list[dict[int, int]] = [{} for _ in rounds]
+        """The place of every step so far in its round by its output, for each round."""
+        self._steps = 0
+        """Number of steps so far."""
 
-    def steps(self, columns: Sequence[Sequence[Step]]) -> list[Step] | None:
-        """Return the steps of one round, in which differences are variables."""
-        if len({len(column) for column in columns}) > 1:
+    def steps(
+        self, columns: Sequence[Sequence[Step]], numbers: tuple[int, ...] = ()
+    ) -> list[Step] | None:
+        """Return the steps of one round, in which differences are variables.
+
+        Args:
+            columns: The steps of each round.
+            numbers: The numbers of these rounds; all rounds by default.
+        """
+        numbers = numbers or self._every
+        rows: Sequence[Sequence[Step | None]]
+        if self._key is not None:
+            rows = aligned(columns, self._key)
+        elif len({len(column) for column in columns}) > 1:
             return None
-        made = [self.step(alike) for alike in zip(*columns, strict=True)]
-        return None if None in made else made  # type: ignore[return-value]
+        else:
+            rows = [*zip(*columns, strict=True)]
+        made: list[Step] = []
+        for row in rows:
+            having = [pair for pair in zip(numbers, row, strict=True) if pair[1] is not None]
+            places = tuple(number for number, _ in having)
+            step = self.step([step for _, step in having if step], places)
+            if step is None:
+                return None
+            if len(places) < len(numbers):
+                step.when = places
+            made.append(step)
+        return made
 
-    def step(self, alike: Sequence[Step]) -> Step | None:
+    def step(self, alike: Sequence[Step], numbers: tuple[int, ...] = ()) -> Step | None:
         """Return one step for those at the same place of each round."""
+        numbers = numbers or self._every
         first = alike[0]
         if not all(
-            self._is_same([step.sources[i] for step in alike]) for i in range(len(first.sources))
+            self._is_same([step.sources[i] for step in alike], numbers)
+            for i in range(len(first.sources))
         ):
             return None
-        if not self._is_same([step.owner for step in alike]):
+        if not self._is_same([step.owner for step in alike], numbers):
             return None
         arguments = {}
         for name in first.arguments:
-            value = self.value(name, [step.arguments[name] for step in alike])
+            value = self.value(name, [step.arguments[name] for step in alike], numbers)
             if value is None and any(step.arguments[name] is not None for step in alike):
                 return None
             arguments[name] = value
@@ -314,47 +354,50 @@ class Alike:
         if self._are_apart:
             made.layer = common_name([step.layer for step in alike])
         if any(step.repeat is not None for step in alike):
-            made.repeat = self.value("repeat", [step.repeat or 1 for step in alike])
+            made.repeat = self.value("repeat", [step.repeat or 1 for step in alike], numbers)
             if made.repeat is None:
                 return None
         for name in first.loop:
             if any(step.loop[name] != first.loop[name] for step in alike):
                 return None
         if first.body:
-            body = self.steps([step.body for step in alike])
+            body = self.steps([step.body for step in alike], numbers)
             if body is None:
                 return None
             made.body = body
         if first.branches:
             made.branches = []
             for i in range(len(first.branches)):
-                way = self.steps([step.branches[i] for step in alike])
+                way = self.steps([step.branches[i] for step in alike], numbers)
                 if way is None:
                     return None
                 made.branches.append(way)
+        self._steps += 1
+        for number, step in zip(numbers, alike, strict=True):
+            self._places[number][step.output] = self._steps
         return made
 
-    def _is_same(self, sources: Sequence[int]) -> bool:
-        """Return whether the rounds read the same: by place in the round, or outside of it."""
+    def _is_same(self, sources: Sequence[int], numbers: Sequence[int]) -> bool:
+        """Return whether rounds read the same: by place in the round, or outside of it."""
         if len({*sources}) == 1:
             return True
-        if tuple(sources) == self._entries:
+        if all(self._entries[n] == each for n, each in zip(numbers, sources, strict=True)):
             return True
-        places = {known.get(each) for known, each in zip(self._places, sources, strict=True)}
+        places = {self._places[n].get(each) for n, each in zip(numbers, sources, strict=True)}
         return len(places) == 1 and None not in places
 
-    def value(self, name: str, values: Sequence[Any]) -> Any:
-        """Return the value in all rounds, or a variable; None where none can be written."""
+    def value(self, name: str, values: Sequence[Any], numbers: tuple[int, ...]) -> Any:
+        """Return the value in these rounds, or a variable; None where none can be written."""
         if self._are_apart:
             values = _spread(values)
             if any(isinstance(value, Expression) for value in values):
-                return None if type_of(values) is None else self._listed(name, values)
+                return None if type_of(values) is None else self._listed(name, values, numbers)
         if all(value == values[0] and type(value) is type(values[0]) for value in values):
             return values[0]
         if any(isinstance(value, First) for value in values):
             both = [v if isinstance(v, First) else First(v, v) for v in values]
-            first = self.value(name, [each.first for each in both])
-            others = self.value(name, [each.others for each in both])
+            first = self.value(name, [each.first for each in both], numbers)
+            others = self.value(name, [each.others for each in both], numbers)
             if first is None or others is None:
                 return None
             return first if first == others else First(first, others)
@@ -365,18 +408,22 @@ class Alike:
             differ = [at for at, each in enumerate(columns) if any(v != each[0] for v in each)]
             if len(differ) == 1 and all(type(v) is int for v in columns[differ[0]]):
                 one: list[Any] = [*values[0]]
-                one[differ[0]] = self.value(name, columns[differ[0]])
+                one[differ[0]] = self.value(name, columns[differ[0]], numbers)
                 return one
-        return self._listed(name, values)
+        return self._listed(name, values, numbers)
 
-    def _listed(self, name: str, values: Sequence[Any]) -> Expression:
-        """Return the variable that has these values."""
-        values = [*values]
+    def _listed(self, name: str, values: Sequence[Any], numbers: tuple[int, ...]) -> Expression:
+        """Return the variable that has these values in these rounds."""
+        type_ = type_of(values)
+        by_number = dict(zip(numbers, values, strict=True))
+        values = [by_number.get(number, LACKING) for number in self._every]
         key = repr([(type_name(value), value) for value in values])
         if key not in self._known:
-            self._known[key] = self._variable(SHORT.get(name, name))
+            base = SHORT.get(name, name)
+            self._known[key] = self._variable(base)
             self.lists[self._known[key]] = values
-        return Expression(self._known[key], type_of(values))
+            self._bases[self._known[key]] = base
+        return Expression(self._known[key], type_)
 
     def _variable(self, name: str) -> str:
         def is_taken(name: str) -> bool:
@@ -387,24 +434,138 @@ class Alike:
 
     def named(self, body: list[Step]) -> dict[str, list[Any]]:
         """Return the lists of a loop; multiples of another are computed in `body` instead."""
-        computed: dict[str, str] = {}
-        kept: dict[str, list[Any]] = {}
-        for name, values in self.lists.items():
-            text = next(
-                (text for other in kept if (text := _multiple(other, kept[other], values))), None
-            )
-            if text:
-                computed[name] = text
-            else:
-                kept[name] = values
-        if computed:
+        texts: dict[str, str] = {}
+        # The sort is stable: lists with a value in each round stand first.
+        lists = sorted(self.lists.items(), key=lambda item: LACKING in item[1])
+        self.lists = {}
+        for name, values in lists:
+            known = (_multiple(other, others, values) for other, others in self.lists.items())
+            text = next(filter(None, known), "")
+            if not text:
+                text = self._variable(self._bases[name])
+                self.lists[text] = values
+            if text != name:
+                texts[name] = text
+        if texts:
             for step in body:
                 for each in step.walk():
                     each.arguments = {
-                        name: _computed(value, computed) for name, value in each.arguments.items()
+                        name: _computed(value, texts) for name, value in each.arguments.items()
                     }
-                    each.repeat = _computed(each.repeat, computed)
-        return kept
+                    each.repeat = _computed(each.repeat, texts)
+        self._conditions(body)
+        return self.lists
+
+    def _conditions(self, body: list[Step]) -> None:
+        """Give the steps that some rounds lack their conditions, and `lists` what these read."""
+        by_rounds: dict[tuple[int, ...], list[Step]] = {}
+        for step in body:
+            for each in step.walk():
+                if each.when is not None:
+                    by_rounds.setdefault(each.when, []).append(each)
+        for numbers, steps in by_rounds.items():
+            condition = self._condition(numbers, steps)
+            for step in steps:
+                step.when = condition
+        if by_rounds:
+            _group(body)
+        for values in self.lists.values():
+            if LACKING in values:
+                usual = Counter(map(repr, (v for v in values if v is not LACKING)))
+                text = usual.most_common(1)[0][0]
+                filling = next(value for value in values if repr(value) == text)
+                values[:] = [filling if value is LACKING else value for value in values]
+
+    def _condition(self, numbers: tuple[int, ...], steps: Sequence[Step]) -> Expression:
+        """Return the condition of steps that only these rounds have."""
+        having = [number in numbers for number in self._every]
+        for name, values in self.lists.items():
+            filled = [0 if value is LACKING else value for value in values]
+            for limit in (0, 1):
+                if {*map(type, filled)} <= {int, float} and having == [
+                    value > limit for value in filled
+                ]:
+                    values[:] = filled
+                    return Expression(f"{name} > {limit}")
+            if values == having:
+                return Expression(name)
+            if all(type(v) is bool and v != has for v, has in zip(values, having, strict=True)):
+                return Expression(f"not {name}")
+        if any(step.arguments.get("stride") not in (None, 1) for step in steps):
+            word = "downsample"
+        else:
+            word = CONDITIONS.get(steps[0].kind, steps[0].kind)
+        name = self._variable(word)
+        self.lists[name] = having
+        return Expression(name, "bool")
+
+
+def aligned(
+    columns: Sequence[Sequence[Step]], key: Callable[[Step], Hashable]
+) -> list[list[Step | None]]:
+    """Return rows of steps that are the same, as few as can be; None where a column lacks one."""
+    keys = [tuple(map(key, column)) for column in columns]
+    rows: list[_Row] = []
+    for each in sorted({*keys}, key=lambda each: (-len(each), keys.index(each))):
+        rows = _merged(rows, each)
+    table: list[list[Step | None]] = []
+    for row in rows:
+        places = [row.places.get(each) for each in keys]
+        table.append(
+            [
+                None if place is None else column[place]
+                for column, place in zip(columns, places, strict=True)
+            ]
+        )
+    return table
+
+
+class _Row(NamedTuple):
+    """Key that the steps of a row have in common, and its place in each sequence of keys."""
+
+    key: Hashable
+    places: dict[tuple[Hashable, ...], int]
+
+
+def _merged(rows: Sequence[_Row], keys: tuple[Hashable, ...]) -> list[_Row]:
+    """Return rows with another sequence in them: by the longest common subsequence."""
+    height, width = len(rows), len(keys)
+    longest = [[0] * (width + 1) for _ in range(height + 1)]
+    for i in range(height - 1, -1, -1):
+        for j in range(width - 1, -1, -1):
+            longest[i][j] = (
+                1 + longest[i + 1][j + 1]
+                if rows[i].key == keys[j]
+                else max(longest[i + 1][j], longest[i][j + 1])
+            )
+    made: list[_Row] = []
+    i = j = 0
+    while i < height or j < width:
+        if i < height and j < width and rows[i].key == keys[j]:
+            made.append(_Row(keys[j], rows[i].places | {keys: j}))
+            i, j = i + 1, j + 1
+        elif j == width or (i < height and longest[i + 1][j] >= longest[i][j + 1]):
+            made.append(rows[i])
+            i += 1
+        else:
+            made.append(_Row(keys[j], {keys: j}))
+            j += 1
+    return made
+
+
+def _group(steps: list[Step]) -> None:
+    """Make steps of one condition, one after the other, a group, those inside steps too."""
+    made: list[Step] = []
+    for inner in (each for step in steps for each in step.inner):
+        _group(inner)
+    for when, run in groupby(steps, key=lambda step: step.when):
+        these = [*run]
+        if when is None or len(these) < 2 or any(each.sources != (PREVIOUS,) for each in these):
+            made += these
+            continue
+        body = [replace(each, when=None) for each in these]
+        made.append(Step("layers", these[-1].output, body=body, when=when))
+    steps[:] = made
 
 
 def _spread(values: Sequence[Any]) -> Sequence[Any]:
@@ -431,12 +592,15 @@ def _computed(value: Any, computed: dict[str, str]) -> Any:
 
 def _multiple(name: str, values: list[Any], others: list[Any]) -> str | None:
     """Return the text of `others` as a multiple or a share of `values`; None if it is neither."""
-    if not all(type(each) is int and each > 0 for each in (*values, *others)):
+    pairs = [pair for pair in zip(values, others, strict=True) if pair[1] is not LACKING]
+    if not all(type(each) is int and each > 0 for pair in pairs for each in pair):
         return None
-    pairs = [*zip(values, others, strict=True)]
     first, other = pairs[0]
+    if all(a == b for a, b in pairs):
+        return name
     if other % first == 0 and all(b == a * (other // first) for a, b in pairs):
         return f"{name} * {other // first}"
-    if first % other == 0 and all(b * (first // other) == a for a, b in pairs):
-        return f"{name} // {first // other}"
+    for share in {first // other, 2}:
+        if share > 1 and all(b == a // share for a, b in pairs):
+            return f"{name} // {share}"
     return None

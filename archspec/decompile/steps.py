@@ -52,8 +52,11 @@ def type_name(value: Any) -> str | None:
 
 
 def type_of(values: Sequence[Any]) -> str | None:
-    """Return the type of an argument of a block that has these values; None if there is none."""
-    kinds = {type_name(value) for value in values}
+    """Return the type of an argument of a block that has these values; None if there is none.
+
+    Some values may be None: this is the argument's default then.
+    """
+    kinds = {type_name(value) for value in values if value is not None}
     if kinds == {"int", "float"}:
         return "float"
     return kinds.pop() if len(kinds) == 1 else None
@@ -90,6 +93,8 @@ class Step:
     layer: str = ""
     """Name that the graph gives to its main layer."""
     repeat: Any = None
+    when: Any = None
+    """Condition under which a block of the spec's own has the step; None for always."""
     loop: dict[str, list[Any]] = field(default_factory=dict)
     """Variables of a loop, each with its value in every round."""
     rounds: tuple[int, ...] = ()

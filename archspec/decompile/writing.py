@@ -86,6 +86,8 @@ class Writer:
             data["name"] = step.name
         if step.repeat is not None and (step.kind == "layers" or step.name):
             data["repeat"] = _value(step.repeat)
+        if step.when is not None and step.inner:
+            data["when"] = _value(step.when)
         if step.owner >= 0:
             data["share"] = self.naming.texts[id(step), step.owner]
             self._add_sources(data, step)
@@ -108,6 +110,8 @@ class Writer:
                 self._add_sources(data, step)
         if step.repeat is not None and "repeat" not in data:
             data["repeat"] = _value(step.repeat)
+        if step.when is not None:
+            data["when"] = _value(step.when)
         return step.kind if data == {step.kind: None} else data
 
     def _arguments(self, step: Step) -> dict[str, Any]:
