@@ -8,7 +8,7 @@ import numpy as np
 import archspec
 
 
-def program(path, shapes, calls, output):
+def program(path, shapes, calls, output, parameters=()):
     """Return the model of an archive as `torch.export.save` writes it.
 
     Args:
@@ -17,6 +17,7 @@ def program(path, shapes, calls, output):
         calls: For each node the operator, its arguments by name, and the output. Tensors are
             called by their names.
         output: The name of the network's output.
+        parameters: The tensors that are parameters, whose values the archive lacks.
     """
 
     def argument(value):
@@ -43,8 +44,9 @@ def program(path, shapes, calls, output):
             for name, shape in shapes.items()
         },
     }
+    stored = [{"parameter": {"arg": {"name": p}, "parameter_name": p}} for p in parameters]
     signature = {
-        "input_specs": [{"user_input": {"arg": {"as_tensor": {"name": "x"}}}}],
+        "input_specs": [*stored, {"user_input": {"arg": {"as_tensor": {"name": "x"}}}}],
         "output_specs": [{"user_output": {"arg": {"as_tensor": {"name": output}}}}],
     }
     content = {"graph_module": {"graph": graph, "signature": signature}}
@@ -133,3 +135,37 @@ def test_what_a_program_computes_of_numbers_alone_is_a_constant(tmp_path):
     np.testing.assert_allclose(
         added.reshape(-1)[-4:], (np.sin(np.arange(4)) ** 2 + 1) ** -0.5, rtol=1e-6
     )
+
+
+def test_a_copy_of_a_parameter_of_which_a_slice_is_filled_is_that_parameter(tmp_path):
+    """As the bias of queries, keys and values in Swin v2, whose keys have none."""
+    shapes = {"x": (1, 5, 4), "kernel": (12, 4), "bias": (12,), "copy": (12,), "part": (4,)}
+    shapes |= {"zeros": (4,), "y": (1, 5, 12)}
+    calls = [
+        ("clone.default", {"self": "bias"}, "copy"),
+        ("slice.Tensor", {"self": "copy", "dim": 0, "start": 4, "end": 8}, "part"),
+        ("zero_.default", {"self": "part"}, "zeros"),
+        ("linear.default", {"input": "x", "weight": "kernel", "bias": "copy"}, "y"),
+    ]
+    model = program(tmp_path / "net.pt2", shapes, calls, "y", ("kernel", "bias"))
+    assert not model.unknown
+    assert archspec.report(model).totals.trainable == model.params == 12 * 4 + 12
+
+
+def test_a_learned_factor_that_is_clipped_is_a_learned_factor(tmp_path):
+    """As the temperature of the scores of each head in Swin v2, at most 100."""
+    shapes = {
+        "x": (1, 3, 5, 5),
+        "t": (3, 1, 1),
+        "low": (3, 1, 1),
+        "e": (3, 1, 1),
+        "y": (1, 3, 5, 5),
+    }
+    calls = [
+        ("clamp.default", {"self": "t", "max": 4.6}, "low"),
+        ("exp.default", {"self": "low"}, "e"),
+        ("mul.Tensor", {"self": "x", "other": "e"}, "y"),
+    ]
+    model = program(tmp_path / "net.pt2", shapes, calls, "y", ("t",))
+    assert not model.unknown
+    assert archspec.report(model).totals.trainable == 3

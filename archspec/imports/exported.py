@@ -666,17 +666,21 @@ def slice_(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
 def written_into(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
     """Keep a constant of which a slice is filled, as the mask of shifted windows is made.
 
+    It is one that the program made, or a copy of a stored one, as the bias of Swin v2's queries,
+    keys and values, of which the keys have none.
+
     Raises:
-        ValueError: It is no constant that the program made, or the value is none.
+        KeyError: It is no constant, or the value is none.
+        ValueError: It is a stored array.
     """
-    name, value, cuts = a["self"].name, a.get("value", a.get("src")), []
+    name, value, cuts = a["self"].name, a.get("value", a.get("src", 0)), []
     while name in p.slices:
         name, axis, cut = p.slices[name]
         cuts.append((axis, cut))
-    base = p.constants[name]
+    base = p.constants[p.copies.get(name, name)]
     given = p.constants[p.copies.get(value.name, value.name)] if isinstance(value, Tensor) else None
-    if base.name or base.count:
-        raise ValueError  # a stored array
+    if name not in p.copies and (base.name or base.count):
+        raise ValueError
 
     def load() -> Any:
         array = part = base.load().copy()
@@ -685,8 +689,14 @@ def written_into(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
         part[...] = value if given is None else given.load()
         return array
 
-    p.constants[name] = replace(base, values=None, load=load)
-    p.step("Identity", [name], outputs)
+    filled = replace(base, values=None, load=load)
+    if name in p.copies:  # whose own step comes before this one
+        p.current[name] = p.constant(filled)
+        p.copies[p.current[name]] = p.current[name]
+        p.dims[p.current[name]] = p.dims[name]
+    else:
+        p.constants[name] = filled
+    p.step("Identity", [p.current.get(name, name)], outputs)
 
 
 def unbind(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:

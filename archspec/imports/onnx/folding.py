@@ -707,13 +707,25 @@ def _multiplied(step: Step, inputs: Sequence[Any]) -> list[Constant]:
     return [Constant(dims, "float", None, load)]
 
 
-def _clipped(step: Step, inputs: Sequence[Any]) -> list[Constant]:  # noqa: ARG001
+def _positive(step: Step, inputs: Sequence[Any]) -> list[Constant]:  # noqa: ARG001
+    return [_kept_between(inputs[0], 0, None)]
+
+
+def _clipped(step: Step, inputs: Sequence[Any]) -> list[Constant]:
+    limits = [step.attributes.get("min"), step.attributes.get("max")]
+    for place, given in enumerate(inputs[1:]):
+        if given is not None:
+            (limits[place],) = given.values
+    return [_kept_between(inputs[0], *limits)]
+
+
+def _kept_between(x: Constant, low: Any, high: Any) -> Constant:
     def load() -> Any:
         import numpy as np  # noqa: PLC0415
 
-        return np.maximum(inputs[0].load(), 0)
+        return x.load() if low is None and high is None else np.clip(x.load(), low, high)
 
-    return [Constant(inputs[0].dims, inputs[0].kind, None, load)]
+    return Constant(x.dims, x.kind, None, load)
 
 
 def _logistic(step: Step, inputs: Sequence[Any]) -> list[Constant]:  # noqa: ARG001
@@ -847,7 +859,8 @@ LARGE: Final[Mapping[str, Large]] = {
     "Min": _reduced_to("minimum"),
     "Where": _numpy("where"),
     "GatherND": _looked_up_at,
-    "Relu": _clipped,
+    "Relu": _positive,
+    "Clip": _clipped,
     "Sigmoid": _logistic,
     "Gather": _looked_up,
     "MatMul": _multiplied,

@@ -21,6 +21,7 @@ from archspec.imports.onnx.source import (
     COMPUTED,
     FIXED,
     MALFORMED,
+    STORED,
     Constant,
     Dims,
     Source,
@@ -127,6 +128,7 @@ def build(
         params: Number of parameters as that program counts them.
         given: What is known of the inputs beside what the graph declares.
     """
+    learned = {each.name: each.count for each in graph.constants.values() if each.origin == STORED}
     inputs = {name: dims for name, dims in graph.inputs.items() if not _is_weight(graph, name)}
     constants = dict(graph.constants)
     for each in graph.inputs.keys() - inputs.keys():
@@ -153,12 +155,9 @@ def build(
         biases = t.biases
     made = {each: t.values.get(each) for each in graph.outputs}
     values = {each: value for each, value in made.items() if isinstance(value, Value)}
-    unread = sum(
-        each.count
-        for each in graph.constants.values()
-        if each.kind == "float" and each.name and each.name not in t.used
-    )
-    for sentence in notes(t, writer, unread if params else 0):
+    unread = sum(count for name, count in learned.items() if name and name not in t.used)
+    sources = sum(learned.get(name, 0) for name in t.computed - t.trained)
+    for sentence in notes(t, writer, *((unread, sources) if params else (0, 0))):
         b.note(sentence)
     return b.finish(
         {each: value.node for each, value in values.items()},
@@ -520,8 +519,15 @@ def _compare(t: Trace, output: str, start: int) -> None:
     t.b.compare(value.node, tuple(extent))
 
 
-def notes(t: Trace, writer: str, unread: int) -> Iterator[str]:
-    """Yield sentences about what the exporter changed, and what is shown otherwise."""
+def notes(t: Trace, writer: str, unread: int, sources: int) -> Iterator[str]:
+    """Yield sentences about what the exporter changed, and what is shown otherwise.
+
+    Args:
+        t: The trace.
+        writer: The program that wrote the file.
+        unread: Count of learned numbers that no layer has.
+        sources: Count of those that no layer has, but from which numbers follow that one has.
+    """
     counts = t.counts
 
     def number(key: str, one: str, many: str) -> str:
@@ -539,11 +545,15 @@ def notes(t: Trace, writer: str, unread: int) -> Iterator[str]:
             "as not trainable."
         )
     if COMPUTED in counts:
+        instead = (
+            f"learned {sources:,} others, from which they follow"
+            if sources
+            else "may have learned others instead"
+        )
         yield (
             f"{number(COMPUTED, 'layer has', 'layers have')} {counts[f'{COMPUTED} numbers']:,} "
             "numbers that were computed before the network runs, from weights or from nothing, as "
-            "tables of positions are: they count as not trainable, and the model may have learned "
-            "others instead."
+            f"tables of positions are: they count as not trainable, and the model {instead}."
         )
     if "positions" in counts:
         what = number("positions", "table of relative positions is", "tables of positions are")

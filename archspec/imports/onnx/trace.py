@@ -167,6 +167,10 @@ class Trace:
         """The tables of vectors that are looked up, and the layers that do so."""
         self.used: set[str] = set()
         """Names of the stored arrays that became weights."""
+        self.trained: set[str] = set()
+        """Names of the stored arrays from which weights that are trained follow."""
+        self.computed: set[str] = set()
+        """Names of those from which weights follow that count as computed."""
         self.functions: dict[str, str] = {}
         """The operator of the first step of each name."""
         self.model = model_scope(source.steps)
@@ -365,7 +369,9 @@ class Trace:
         """Return an op, with `trainable: false` if none of its arrays was learned."""
         if not given or not isinstance(op, Weighted):
             return op
+        names = {name for each in given for name in (each.name, *each.others)}
         if any(is_learned(each, step) for each in given):
+            self.trained |= names
             joined = [each.size - each.count for each in given if each.origin == COMPUTED]
             if more := sum(n for n in joined if n > 0):
                 self.note("joined")
@@ -374,6 +380,8 @@ class Trace:
         if isinstance(op, BatchNorm) and not (op.scale or op.center):
             return op  # statistics are never learned
         key = COMPUTED if any(each.origin == COMPUTED for each in given) else FIXED
+        if key == COMPUTED:
+            self.computed |= names
         self.note(key)
         self.note(f"{key} numbers", sum(each.size for each in given))
         return op.model_copy(update={"trainable": False})
