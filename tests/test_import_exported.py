@@ -169,3 +169,18 @@ def test_a_learned_factor_that_is_clipped_is_a_learned_factor(tmp_path):
     model = program(tmp_path / "net.pt2", shapes, calls, "y", ("t",))
     assert not model.unknown
     assert archspec.report(model).totals.trainable == 3
+
+
+def test_a_vector_of_two_kinds_of_layers_counts_in_both_and_a_note_says_so(tmp_path):
+    """As the class token of CaiT, which is added to what attention gives, too."""
+    shapes = {**dict.fromkeys(("x", "s", "r", "y"), (1, 5, 4)), "c": (4,)}
+    calls = [
+        ("mul.Tensor", {"self": "x", "other": "c"}, "s"),
+        ("relu.default", {"self": "s"}, "r"),
+        ("add.Tensor", {"self": "r", "other": "c"}, "y"),
+    ]
+    model = program(tmp_path / "net.pt2", shapes, calls, "y", ("c",))
+    assert (model.params, archspec.report(model).totals.params) == (4, 8)
+    assert (
+        "Layer y has 4 numbers in common with s (tied weights): they count in both." in model.notes
+    )

@@ -391,8 +391,11 @@ class Trace:
         return (constant.name, constant.part) in self.kernels
 
     def _note_tied(self, node: Node, given: Sequence[Constant]) -> None:
-        """Note kernels that an earlier layer of another kind or with other arrays has, too."""
-        for each in filter(is_kernel, given):
+        """Note arrays that an earlier layer of another kind or with other arrays has, too.
+
+        Exporters that merge equal arrays leave kernels alone as a proof.
+        """
+        for each in given if self.exact else filter(is_kernel, given):
             if isinstance(node.op, Embedding):
                 self.tables.append((each, node.name))
             first = self.kernels.setdefault((each.name, each.part), node.name)
