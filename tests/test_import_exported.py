@@ -4,6 +4,7 @@ import json
 import zipfile
 
 import numpy as np
+from support.specs import graph_of
 
 import archspec
 
@@ -184,3 +185,32 @@ def test_a_vector_of_two_kinds_of_layers_counts_in_both_and_a_note_says_so(tmp_p
     assert (
         "Layer y has 4 numbers in common with s (tied weights): they count in both." in model.notes
     )
+
+
+def test_queries_keys_and_values_by_heads_are_the_layers_of_the_block_attention(tmp_path):
+    """One axis of 3 * 2 * 4 becomes three; of it, two heads are queries, two keys, two values."""
+    shapes = {
+        "x": (1, 5, 8),
+        "in": (24, 8),
+        "out": (8, 8),
+        "b": (24,),
+        "c": (8,),
+        "p": (1, 5, 24),
+        "y": (1, 5, 8),
+    }
+    shapes |= {"h": (1, 5, 3, 2, 4), "t": (3, 1, 2, 5, 4), "back": (1, 5, 2, 4), "rows": (1, 5, 8)}
+    shapes |= dict.fromkeys(("q", "k", "v", "made"), (1, 2, 5, 4))
+    calls = [
+        ("linear.default", {"input": "x", "weight": "in", "bias": "b"}, "p"),
+        ("view.default", {"self": "p"}, "h"),
+        ("permute.default", {"self": "h", "dims": [2, 0, 3, 1, 4]}, "t"),
+        *(("select.int", {"self": "t", "dim": 0, "index": at}, "qkv"[at]) for at in range(3)),
+        ("scaled_dot_product_attention.default", {"query": "q", "key": "k", "value": "v"}, "made"),
+        ("transpose.int", {"self": "made", "dim0": 1, "dim1": 2}, "back"),
+        ("view.default", {"self": "back"}, "rows"),
+        ("linear.default", {"input": "rows", "weight": "out", "bias": "c"}, "y"),
+    ]
+    model = program(tmp_path / "net.pt2", shapes, calls, "y", ("in", "out", "b", "c"))
+    own = graph_of("attention: {heads: 2}", "[5, 8]").nodes
+    between = [node.op for node in own[2:-1]]  # its two layers say that they are for each place
+    assert [node.op for node in model.graph.nodes[2:-1]] == between

@@ -832,14 +832,14 @@ def attention(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
     q, k, v = (a[name].name for name in ("query", "key", "value"))
     rank = len(p.dims[q])
     size = p.dims[q][-1]
-    names = [p.new(outputs[0] + word) for word in ("key", "score", "scale", "share")]
+    names = [p.new(outputs[0] + word) for word in ("key", "scale", "score", "share")]
     order = [*range(rank - 2), rank - 1, rank - 2]
     scope, scale = p.scope, a.get("scale") or size**-0.5
     p.step("Transpose", [k], names[:1], perm=order)
-    p.scope = f"{scope}.scores"
-    p.step("MatMul", [q, names[0]], names[1:2])
     p.scope = f"{scope}.scale"
-    p.step("Mul", [names[1], p.number(float(scale))], names[2:3])
+    p.step("Mul", [q, p.number(float(scale))], names[1:2])
+    p.scope = f"{scope}.scores"
+    p.step("MatMul", [names[1], names[0]], names[2:3])
     scores = names[2]
     if a.get("attn_mask") is not None:
         p.scope = f"{scope}.mask"

@@ -29,7 +29,7 @@ from archspec.imports.onnx.folding import (
 from archspec.imports.onnx.layers import Handler, elementwise, embedding, last, mat_mul, placed
 from archspec.imports.onnx.positions import is_mask, relative_bias
 from archspec.imports.onnx.source import FIXED, Constant, Step
-from archspec.imports.onnx.trace import Trace, Unsupported, Value
+from archspec.imports.onnx.trace import MOST_AXES, Trace, Unsupported, Value
 from archspec.imports.onnx.view import View
 from archspec.ops.arrangement import Crop, Pad, PadChannels, Slice, Upsample
 from archspec.ops.axes import Axis
@@ -209,7 +209,9 @@ def cut_along(
     if start == 0 and stop == extent:
         return x
     if isinstance(x, View):
-        return t.cut(step, x, axis, start, stop)
+        if len(x.groups[axis]) == 1 or x.width > MOST_AXES:
+            return t.cut(step, x, axis, start, stop)
+        x = t.laid(step, x)
     if x.axes[axis] < 0:
         raise Unsupported("it cuts the batch")
     x = t.straight(step, x)

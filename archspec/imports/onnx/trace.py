@@ -192,9 +192,9 @@ class Trace:
         return value if isinstance(value, View) else self._known(value)
 
     def to_cut(self, step: Step) -> Value | View:
-        """Return an input as `value` does, or the view that it is if that has too many axes."""
+        """Return an input as `value` does, or the view that it is, which is cut as one."""
         x = self.seen(step)
-        return x if isinstance(x, View) and x.width > MOST_AXES else self.value(step)
+        return x if isinstance(x, View) else self.value(step)
 
     @staticmethod
     def _known(value: Value | None) -> Value:
@@ -212,7 +212,7 @@ class Trace:
         """Return a value; a view becomes one here, for the step that reads it."""
         value = self.values.get(name)
         if isinstance(value, View):
-            value = self.values[name] = self._laid(self.makers.get(name, step), value)
+            value = self.values[name] = self.laid(self.makers.get(name, step), value)
         return value
 
     def keep(self, step: Step, value: Value | View) -> None:
@@ -575,7 +575,7 @@ class Trace:
         split = tuple((n,) for n in x.node.shape)
         return View(x.node, split, (*first, *parts[x.joined :]), x.batch)
 
-    def _laid(self, step: Step, x: View) -> Value:
+    def laid(self, step: Step, x: View) -> Value:
         """Return the value of a view: its parts moved, the channels last."""
         groups = list(x.groups)
         joined = 0
@@ -661,15 +661,22 @@ class Trace:
         if isinstance(x, View) or x.joined or self._is_split_far(x, to):
             x = self.view(step, x)
             # Extents that cut across the parts need them laid out first.
-            view = x.reshaped(to) or self.view(step, self._laid(step, x)).reshaped(to)
+            view = x.reshaped(to) or self.view(step, self.laid(step, x)).reshaped(to)
             if view is None:
                 raise Unsupported("its extents do not fit those of its input")
             return view
         return self._reshaped(step, x, to)
 
     def _is_split_far(self, x: Value, to: Dims) -> bool:
-        """Whether a value gets more axes than archspec's shapes, or its batch joins others."""
+        """Whether a value gets more axes than archspec's shapes, or its batch joins others.
+
+        One axis that becomes three or more, as queries, keys and values by heads, is cut best where
+        it is whole.
+        """
         wide = sum(not is_one(n) for n in to)
+        groups = grouped([n for n in x.dims if not is_one(n)], [n for n in to if not is_one(n)])
+        if any(len(a) == 1 and len(b) > 2 for a, b in groups or ()):
+            return True
         if is_one(x.batch) or BATCH not in x.axes:
             return wide > MOST_AXES
         return wide - 1 > MOST_AXES or not same(to[0] if to else 1, x.batch)
@@ -776,7 +783,7 @@ class Trace:
         if shuffle(view.split, ordered) is None:
             return None
         self.b.helpers.add(x.node.name)
-        return self._laid(step, view)
+        return self.laid(step, view)
 
     # Notes and weights.
 
