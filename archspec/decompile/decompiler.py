@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 from archspec.compile.expand import expand
@@ -58,12 +59,13 @@ def decompiled(graph: Graph, name: str = "", comment: Sequence[str] = ()) -> Dec
     failures: list[str] = []
     best: Decompiled | None = None
     draft: _Draft | None = None
+    recognised = cache(partial(_recognised, view))
     for effort in (OPTIONS, BLOCKS, LOOPS, KINDS, STEPS):
-        if effort == BLOCKS and draft is not None and not draft.has_optional:
+        if effort == BLOCKS and (best is not None or (draft and not draft.has_optional)):
             continue
         if best is not None and effort < LOOPS:
             break
-        draft = _Draft(view, name or graph.name, comment, effort)
+        draft = _Draft(view, name or graph.name, comment, effort, *recognised(effort > STEPS))
         made = _proved(graph, draft, failures)
         if made is not None and (best is None or made.length < best.length):
             best = made
@@ -95,6 +97,17 @@ STEPS, KINDS, LOOPS, BLOCKS, OPTIONS = range(5)
 blocks of the spec's own for steps that stand apart; and steps that only some of their uses have."""
 
 
+def _recognised(view: View, has_blocks: bool) -> tuple[dict[str, dict[str, Any]], list[Unit]]:
+    """Return arguments that are said once, and units: a unit for each layer without blocks."""
+    if not has_blocks:
+        return {}, Recognition(view, {}).steps()
+    defaults = common_arguments(view)
+    convolution = convolution_defaults(view)
+    if convolution:
+        defaults["conv"] = convolution
+    return defaults, Recognition(view, defaults).run()
+
+
 def _refuse_unknown(graph: Graph) -> None:
     """Raise `UsageError` for a graph with layers that archspec does not know."""
     unknown = [(node.name, node.op) for node in graph.nodes if isinstance(node.op, Unknown)]
@@ -112,8 +125,18 @@ def _refuse_unknown(graph: Graph) -> None:
 class _Draft:
     """A spec that is not proved yet."""
 
-    def __init__(self, view: View, name: str, comment: Sequence[str], effort: int) -> None:
+    def __init__(
+        self,
+        view: View,
+        name: str,
+        comment: Sequence[str],
+        effort: int,
+        defaults: Mapping[str, Mapping[str, Any]],
+        units: Sequence[Unit],
+    ) -> None:
         self.view = view
+        self.defaults = defaults
+        self.units = units
         self.name = name
         self.comment = comment
         self.effort = effort
@@ -121,18 +144,10 @@ class _Draft:
         self.blocks: list[OwnBlock] = []
         self.has_optional = False
         """Whether a block has steps that some of its uses lack."""
-        self.defaults: dict[str, dict[str, Any]] = {}
 
     def text(self) -> tuple[str, list[int]]:
         """Return the text, and the node that each node of its graph is."""
-        view = self.view
-        if self.effort:
-            self.defaults = common_arguments(view)
-            convolution = convolution_defaults(view)
-            if convolution:
-                self.defaults["conv"] = convolution
-        recognition = Recognition(view, self.defaults)
-        units = recognition.run() if self.effort else recognition.steps()
+        view, units = self.view, self.units
         cells = Cells(view, units, self.defaults)
         if self.effort >= BLOCKS:
             units = cells.run()

@@ -155,20 +155,14 @@ class Factoring:
         """Make the block that shortens the text most; return whether there is one."""
         best: _Made | None = None
         families: dict[Hashable, list[list[_Place]]] = {}
-        groups = [*self._groups(single=single)]
-        for key, places in groups:
+        for places in self._groups(single=single):
             if single and self._optional:
                 families.setdefault(self._family(places[0]), []).append(places)
             if _apart(places) > 1:
-                better = _better(best, self._block([places]))
-                if better is not best:
-                    best, best_key = better, key
+                best = _better(best, self._block([places]))
         for family in families.values():
             largest, *others = sorted(family, key=len, reverse=True)
             best = _better(best, self._joined(largest, others))
-        if best is not None and self._optional and not single:
-            others = [places for key, places in groups if _differs_in_a_run(key, best_key)]
-            best = _better(best, self._joined(best.places, others))
         if best is None:
             return False
         places, block, calls = best.places, best.block, best.calls
@@ -183,8 +177,8 @@ class Factoring:
         self._sequences += _sequences(block.body, block.entry)
         return True
 
-    def _groups(self, *, single: bool) -> Iterator[tuple[tuple[Any, ...], list[_Place]]]:
-        """Yield what steps have in common, and their places, in order and without overlaps."""
+    def _groups(self, *, single: bool) -> Iterator[list[_Place]]:
+        """Yield places whose steps are alike, in order and without overlaps."""
         keys = [[_key(step) for step in sequence] for sequence, _ in self._sequences]
         firsts = [[_key(step, first=True) for step in each] for each, _ in self._sequences]
         count = Counter(key for each in keys for key in each)
@@ -205,13 +199,13 @@ class Factoring:
                     if self._left > 0 and self._is_unit(place):
                         key = firsts[number][start], *keys[number][start + 1 : stop]
                         groups.setdefault(key, []).append(place)
-        for each, found in groups.items():
+        for found in groups.values():
             places: list[_Place] = []
             for place in found:
                 last = places[-1] if places else None
                 if last is None or last.sequence != place.sequence or last.stop <= place.start:
                     places.append(place)
-            yield each, places
+            yield places
 
     def _family(self, place: _Place) -> Hashable:
         """Return what groups must have in common whose steps may be one block."""
@@ -452,20 +446,6 @@ def _options(steps: Iterable[Step], *, of_all: bool = False) -> int:
         total += counts and not step.inner
         total += sum(_options(inner, of_all=counts) for inner in step.inner)
     return total
-
-
-def _differs_in_a_run(one: Sequence[Hashable], other: Sequence[Hashable]) -> bool:
-    """Return whether one of two sequences is the other without a part of it."""
-    short, long = sorted((one, other), key=len)
-    if len(short) == len(long):
-        return False
-    return _same(short, long) + _same(short[::-1], long[::-1]) >= len(short)
-
-
-def _same(one: Sequence[Hashable], other: Sequence[Hashable]) -> int:
-    """Return the number of items at the start that two sequences have in common."""
-    pairs = zip(one, other, strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def kind_of(name: str, value: Any) -> str:

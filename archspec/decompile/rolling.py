@@ -41,7 +41,7 @@ JOINED: Final = frozenset({"residual", "inverted_residual"})
 SHORT: Final = {"repeat": "n", "layers": "n", "amount": "pad"}
 """Names of variables for arguments whose own name would mislead."""
 
-CONDITIONS: Final = {"add": "shortcut", "conv": "project"}
+CONDITIONS: Final = {"conv": "project"}
 """Names of conditions for steps whose own kind would mislead."""
 
 LACKING: Final = object()
@@ -301,8 +301,8 @@ class Alike:
         self._entries = tuple(each.entry for each in rounds)
         self._places: list[dict[int, int]] = [{} for _ in rounds]
         """The place of every step so far in its round by its output, for each round."""
-        self._steps = 0
-        """Number of steps so far."""
+        self._outputs: list[int] = []
+        """The output of the step that remains at each place."""
 
     def steps(
         self, columns: Sequence[Sequence[Step]], numbers: tuple[int, ...] = ()
@@ -350,7 +350,8 @@ class Alike:
             if value is None and any(step.arguments[name] is not None for step in alike):
                 return None
             arguments[name] = value
-        made = replace(first, arguments=arguments)
+        sources = tuple(self._as_written(source, numbers[0]) for source in first.sources)
+        made = replace(first, arguments=arguments, sources=sources)
         if self._are_apart:
             made.layer = common_name([step.layer for step in alike])
         if any(step.repeat is not None for step in alike):
@@ -372,10 +373,19 @@ class Alike:
                 if way is None:
                     return None
                 made.branches.append(way)
-        self._steps += 1
         for number, step in zip(numbers, alike, strict=True):
-            self._places[number][step.output] = self._steps
+            self._places[number][step.output] = len(self._outputs)
+        self._outputs.append(made.output)
         return made
+
+    def _as_written(self, source: int, number: int) -> int:
+        """Return what a step of a round reads, in terms of the round that remains."""
+        if number == 0:
+            return source
+        if source == self._entries[number]:
+            return self._entries[0]
+        place = self._places[number].get(source)
+        return source if place is None else self._outputs[place]
 
     def _is_same(self, sources: Sequence[int], numbers: Sequence[int]) -> bool:
         """Return whether rounds read the same: by place in the round, or outside of it."""
