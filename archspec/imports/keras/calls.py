@@ -251,17 +251,21 @@ class _Joins:
         counts: dict[str, int] = {}
         for index, layer in enumerate(layers):
             name = name_of(layer)
-            nodes = layer.get("inbound_nodes") or [[]]
+            nodes = _calls_in(layer) or [[]]
             counts[name] = len(nodes)
             for number, node in enumerate(nodes):
                 self._places[name, number] = index
                 self._nodes[name, number] = arguments_of(node)
-        latest: dict[str, int] = {}
         named = [each for node in self._nodes.values() for each in node.references]
-        for reference in (*named, *references_in(model["config"]["output_layers"])):
-            latest[reference.name] = max(latest.get(reference.name, 0), reference.number)
-        # Keras 2 counts the calls of a model from 1.
-        self._first = {name: max(0, n + 1 - counts[name]) for name, n in latest.items()}
+        ends = references_in(model["config"]["output_layers"])
+        if any(isinstance(node, Mapping) for layer in layers for node in _calls_in(layer)):
+            # Keras 3 counts the calls of a functional model from 1 among the outputs alone.
+            self._first = _first_numbers(named, counts)
+            joined = {name_of(layer) for layer in layers if _is_functional(layer)}
+            zeros = {end.name for end in ends if end.number == 0}
+            self._first_end = dict.fromkeys(joined - zeros, 1)
+        else:  # Keras 2 does everywhere.
+            self._first = self._first_end = _first_numbers([*named, *ends], counts)
         if any(self._first.values()):
             self._nodes = {call: self._renumbered(node) for call, node in self._nodes.items()}
 
@@ -291,18 +295,37 @@ class _Joins:
         return {str(index): end for index, end in enumerate(self._ends(ends))}
 
     def _ends(self, node: Any) -> list[Reference]:
-        return [self._counted(reference) for reference in references_in(node)]
-
-    def _counted(self, reference: Reference) -> Reference:
-        """Return a reference whose call is counted from 0."""
-        return reference._replace(number=reference.number - self._first.get(reference.name, 0))
+        return [_counted(reference, self._first_end) for reference in references_in(node)]
 
     def _renumbered(self, node: Any) -> Any:
         if isinstance(node, Arguments):
             kwargs = {name: self._renumbered(value) for name, value in node.kwargs.items()}
             return Arguments(tuple(map(self._renumbered, node.args)), kwargs)
         if isinstance(node, Reference):
-            return self._counted(node)
+            return _counted(node, self._first)
         if isinstance(node, Mapping):
             return {name: self._renumbered(value) for name, value in node.items()}
         return [*map(self._renumbered, node)] if isinstance(node, list) else node
+
+
+def _calls_in(layer: LayerConfig) -> Sequence[Any]:
+    """Return what a configuration says of the calls of a layer."""
+    return layer.get("inbound_nodes") or ()
+
+
+def _is_functional(layer: LayerConfig) -> bool:
+    """Return whether a layer is a model that says how its layers are joined."""
+    return layers_of(layer) is not None and is_joined(layer)
+
+
+def _first_numbers(references: Sequence[Reference], counts: Mapping[str, int]) -> dict[str, int]:
+    """Return the number that the first call of each layer has, from its last one's."""
+    latest: dict[str, int] = {}
+    for reference in references:
+        latest[reference.name] = max(latest.get(reference.name, 0), reference.number)
+    return {name: max(0, number + 1 - counts[name]) for name, number in latest.items()}
+
+
+def _counted(reference: Reference, first: Mapping[str, int]) -> Reference:
+    """Return a reference whose call is counted from 0."""
+    return reference._replace(number=reference.number - first.get(reference.name, 0))

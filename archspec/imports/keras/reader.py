@@ -262,7 +262,8 @@ class _Reader:
         """Return an output's name: that of its layer where the file only has a number."""
         if not name.isdigit() or not isinstance(key, Tensor):
             return name
-        layer = "-".join(key.path)
+        calls = zip(key.path, key.numbers, strict=True)
+        layer = "-".join(name if not number else f"{name}-{number + 1}" for name, number in calls)
         return f"{layer}-output{key.output}" if key.output else layer
 
     def _walked(self, config: LayerConfig, arrays: Arrays) -> Iterator[Call]:
