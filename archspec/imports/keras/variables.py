@@ -31,6 +31,7 @@ def names_of_kind(kind: str, count: int) -> tuple[str, ...]:
 
 def snake(kind: str) -> str:
     """Return a class's name as Keras writes it in paths."""
+    kind = _OWN_NAMES.get(kind, kind)
     kind = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", kind))
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", kind).lower()
 
@@ -47,6 +48,9 @@ def variable_names(kind: str, config: Config) -> tuple[str, ...]:
     )
     return () if constant else owned
 
+
+_OWN_NAMES: Final = {"GroupQueryAttention": "GroupedQueryAttention"}
+"""Names of classes in Keras's source, which its paths have, for those that it exports otherwise."""
 
 _OPERATORS: Final = {
     "add": "Add",
