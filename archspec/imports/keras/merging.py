@@ -7,10 +7,12 @@ from typing import Any, Final
 
 from archspec.graph.graph import Node
 from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError
-from archspec.ops.arrangement import Reshape
+from archspec.ops.arrangement import Flatten, Reshape
 from archspec.ops.elementwise import Rescale
 from archspec.ops.merge import Add, Concat, MatMul, Max, Mean, Min, Multiply, Subtract
+from archspec.ops.normalization import UnitNorm
 from archspec.ops.op import Op
+from archspec.ops.shuffles import Permute
 
 
 def merging(op: Callable[[], Op]) -> Callable[[KerasLayer], Node]:
@@ -58,15 +60,25 @@ def concat(layer: KerasLayer, axis: Any) -> Op:
 
 
 def dot(layer: KerasLayer) -> Node:
-    """Add Dot, where it is a product of matrices."""
+    """Add Dot: a product of matrices, or of two vectors, each a matrix of one row."""
     axes = layer.config.get("axes")
-    first, second = (axes, axes) if isinstance(axes, int) else (axes or (None, None))
-    if layer.config.get("normalize") or layer.shape.rank != 1:
-        raise UnlikeError("it is no product of two matrices")
-    a, b = layer.axis(first), layer.axis(second, layer.inputs[1].shape)
-    if a != 1:
-        raise UnlikeError("it multiplies by the columns of its first input")
-    return layer.add(MatMul(transpose_b=b == 1))
+    pair = (axes, axes) if isinstance(axes, int) else (axes or (None, None))
+    x, y = layer.inputs
+    if not x.shape.rank == y.shape.rank <= 1 or not x.shape or x.shape.is_open or y.shape.is_open:
+        raise UnlikeError(f"it is no product of two matrices, but of {x.shape} and {y.shape}")
+    along = [layer.axis(axis, each.shape) for axis, each in zip(pair, (x, y), strict=True)]
+    names = [layer.axis_name(axis, each.shape) for axis, each in zip(pair, (x, y), strict=True)]
+    if layer.config.get("normalize"):
+        x = layer.add(UnitNorm(axis=names[0]), x, part="first_normalized")
+        y = layer.add(UnitNorm(axis=names[1]), y, part="second_normalized")
+    if not x.shape.rank:
+        x = layer.add(Reshape(to=(1, x.shape.channels)), x, part="first_row")
+        y = layer.add(Reshape(to=(1, y.shape.channels)), y, part="second_row")
+        product = layer.add(MatMul(transpose_b=True), x, y, part="product")
+        return layer.add(Flatten(), product)
+    if along[0] == 0:
+        x = layer.add(Permute(to=("channels", "length")), x, part="turned")
+    return layer.add(MatMul(transpose_b=along[1] == 1), x, y)
 
 
 def custom_scale(layer: KerasLayer) -> Node:
