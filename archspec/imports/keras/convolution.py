@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from archspec.graph.graph import Node
 from archspec.imports.keras import own, quantized
 from archspec.imports.keras.activation import activated
-from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError, window, window_arguments
+from archspec.imports.keras.config import Config
+from archspec.imports.keras.layer import (
+    Function,
+    KerasLayer,
+    UnlikeError,
+    per_axis,
+    simplest,
+    window,
+    window_arguments,
+)
 from archspec.ops.convolution import (
     Convolution,
     DepthwiseConvolution,
@@ -57,19 +66,50 @@ def separable_conv(layer: KerasLayer) -> Node:
 
 def conv_transpose(layer: KerasLayer) -> Node:
     """Add Conv1DTranspose, Conv2DTranspose or Conv3DTranspose."""
-    config = layer.config
-    if _is_set(config.get("output_padding")):
-        raise UnlikeError("it has an `output_padding`, which counts otherwise than torch's")
+    config, rank = layer.config, layer.shape.rank
     op = TransposedConvolution(
         filters=config["filters"],
-        kernel=window(config["kernel_size"], layer.shape.rank),
-        stride=window(config.get("strides", 1), layer.shape.rank),
-        dilation=window(config.get("dilation_rate", 1), layer.shape.rank),
-        padding=config.get("padding", "valid"),
+        kernel=window(config["kernel_size"], rank),
+        stride=window(config.get("strides", 1), rank),
+        dilation=window(config.get("dilation_rate", 1), rank),
+        **_ends(config, rank),
         bias=config.get("use_bias", True),
         **layer.trainable,
     )
     return activated(layer, layer.add(op))
+
+
+def _ends(config: Config, rank: int) -> dict[str, Any]:
+    """Return the arguments of a transposed convolution that say what is cut off its ends.
+
+    With an `output_padding`, Keras's `same` is (n - 1) * stride + size % 2 + output_padding long.
+    """
+    padding, given = config.get("padding", "valid"), config.get("output_padding")
+    if given is None:
+        return {"padding": padding}
+    margins, sizes, strides, dilations = (
+        per_axis(value, rank)
+        for value in (
+            given,
+            config["kernel_size"],
+            config.get("strides", 1),
+            config.get("dilation_rate", 1),
+        )
+    )
+    spans = [(size - 1) * dilation + 1 for size, dilation in zip(sizes, dilations, strict=True)]
+    if padding == "same":
+        cuts = [n - n % 2 - margin for n, margin in zip(spans, margins, strict=True)]
+        usual = [max(n - stride, 0) for n, stride in zip(spans, strides, strict=True)]
+    else:
+        cuts = [-margin for margin in margins]
+        usual = [min(n - stride, 0) for n, stride in zip(spans, strides, strict=True)]
+    if cuts == usual:
+        return {"padding": padding}
+    pairs = [(cut // 2, cut - cut // 2) if cut > 0 else (0, 0) for cut in cuts]
+    return {
+        "padding": simplest(pairs),
+        "output_padding": window([max(-cut, 0) for cut in cuts]),
+    }
 
 
 def local_conv(layer: KerasLayer) -> Node:
@@ -118,13 +158,13 @@ def einsum_dense(layer: KerasLayer) -> Node:
 def embedding(layer: KerasLayer) -> Node:
     """Add Embedding."""
     config = layer.config
+    if config.get("mask_zero") and layer.keras < 3:
+        layer.model.note(
+            f"{layer.name} marks the places of word 0, which the file's recurrent layers and means "
+            "leave out (`mask_zero`); those shown take all places."
+        )
     op = Embedding(words=config["input_dim"], filters=config["output_dim"], **layer.trainable)
     return layer.add(op)
-
-
-def _is_set(value: Any) -> bool:
-    """Return whether an argument is neither absent nor zero."""
-    return any(value) if isinstance(value, Sequence) else bool(value)
 
 
 LAYERS: Final[Mapping[str, Function]] = {

@@ -223,13 +223,16 @@ class KerasLayer:
 
     def listed(self, arrays: Iterable[ShapedArray]) -> list[Weight]:
         """Return arrays of the file as the weights of an op that archspec does not know."""
-        shapes = [shape for shape, _ in arrays]
+        given = list(arrays)
+        shapes = [shape for shape, _ in given]
         names = self.variables if len(self.variables) == len(shapes) else ()
         trains = bool(self.config.get("trainable", True))
         return [
             Weight(name, shape, trains and name not in FIXED)
             for name, shape in zip(
-                names or [f"array{i}" for i in range(len(shapes))], shapes, strict=True
+                names or [_called(data, i) for i, (_, data) in enumerate(given)],
+                shapes,
+                strict=True,
             )
         ]
 
@@ -280,6 +283,12 @@ class KerasLayer:
         return names[self.axis(axis, x)]
 
 
+def _called(data: Any, number: int) -> str:
+    """Return the name that an array has in the file, where that is not a number alone."""
+    name = str(getattr(data, "name", "")).rpartition("/")[2].partition(":")[0]
+    return f"array{number}" if not name or name.isdigit() else name
+
+
 Function: TypeAlias = Callable[[KerasLayer], "Node | Mapping[int, Node]"]
 """Adds the ops of a layer, and returns the node of its output, or of each that is used."""
 
@@ -297,6 +306,12 @@ def window(value: Any, rank: int | None = None) -> Any:
             raise UnlikeError(f"it has {len(extents)} extents for {rank} axes")
         return extents[0] if len({*extents}) == 1 else extents
     return int(value)
+
+
+def per_axis(value: Any, rank: int) -> tuple[int, ...]:
+    """Return an extent for each axis, as `window` reads it."""
+    given = window(value, rank)
+    return (given,) * rank if isinstance(given, int) else tuple(given)
 
 
 def window_arguments(layer: KerasLayer) -> dict[str, Any]:

@@ -10,13 +10,16 @@ from archspec.graph.graph import Node
 from archspec.imports.keras import arrangement, convolution, merging, normalization
 from archspec.imports.keras.activation import LAYERS as ACTIVATIONS
 from archspec.imports.keras.activation import activated
-from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError, sides, window
-from archspec.ops.arrangement import Crop, Pad, Reshape, Upsample
+from archspec.imports.keras.config import Config
+from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError, per_axis, sides
+from archspec.imports.keras.variables import variable_names
+from archspec.ops.arrangement import Crop, Pad, Reshape, Slice, Upsample
 from archspec.ops.convolution import (
     Convolution,
     DepthwiseConvolution,
     TransposedConvolution,
 )
+from archspec.ops.merge import Add, Mean, Multiply
 from archspec.ops.pooling import AvgPool, MaxPool
 from archspec.ops.recurrence import Gru, Lstm, Rnn
 
@@ -24,32 +27,95 @@ _GATES: Final = {"LSTM": ("tanh", "sigmoid"), "GRU": ("tanh", "sigmoid"), "Simpl
 _OPS: Final[Mapping[str, Any]] = {"LSTM": Lstm, "GRU": Gru, "SimpleRNN": Rnn}
 
 
-def recurrent(layer: KerasLayer) -> Node:
+def recurrent(layer: KerasLayer) -> Node | Mapping[int, Node]:
     """Add LSTM, GRU or SimpleRNN."""
     if layer.config.get("go_backwards"):
         raise UnlikeError("it reads its sequence backwards alone")
-    return layer.add(_OPS[layer.kind](**_arguments(layer, layer.kind, layer.config)))
+    y = layer.add(_OPS[layer.kind](**_arguments(layer, layer.kind, layer.config)))
+    if not layer.config.get("return_state"):
+        return y
+    states = _states(layer, layer.kind, y, "state", 1, at=-1)
+    return {0: y, **states}
 
 
-def bidirectional(layer: KerasLayer) -> Node:
-    """Add Bidirectional."""
+def _states(
+    layer: KerasLayer, kind: str, y: Node, part: str, output: int, *, at: int
+) -> dict[int, Node]:
+    """Add the states in which a layer ends, those that are used, by the numbers of the outputs.
+
+    Args:
+        layer: The layer.
+        kind: Its class, or that of the layer inside.
+        y: Its output in one direction.
+        part: Name of the nodes.
+        output: Number of the first state.
+        at: The position that it reads last: -1, or 0 for the other direction.
+    """
+    states: dict[int, Node] = {}
+    if output in layer.used:
+        states[output] = y
+        if y.shape.rank:
+            if y.shape.is_open:
+                raise UnlikeError("it returns the state at the end of an open length")
+            length = y.shape[0]
+            place = length - 1 if at else 0
+            end = Slice(start=place, stop=place + 1, axis="length")
+            states[output] = layer.add(
+                Reshape(to=(y.shape.channels,)), layer.add(end, y, part=f"{part}_place"), part=part
+            )
+    if kind == "LSTM" and output + 1 in layer.used:
+        reason = "archspec's layer does not give the state of its cell"
+        states[output + 1] = layer.unknown(reason, output + 1)
+    return states
+
+
+_JOINED: Final[Mapping[str, Any]] = {"sum": Add, "ave": Mean, "mul": Multiply}
+"""The op of each way to merge both directions, but `concat`."""
+
+
+def bidirectional(layer: KerasLayer) -> Node | Mapping[int, Node]:
+    """Add Bidirectional: a layer that joins both directions, taken apart for other merges."""
     inner = layer.config["layer"]
     kind, config = str(inner["class_name"]).rpartition(">")[2], inner["config"]
     if kind not in _OPS:
         raise UnlikeError(f"it reads both ways with a {kind}")
-    if layer.config.get("merge_mode", "concat") != "concat":
-        raise UnlikeError(f"it merges both ways by {layer.config['merge_mode']!r}")
+    mode = layer.config.get("merge_mode", "concat")
+    if mode not in (None, "concat", *_JOINED):
+        raise UnlikeError(f"it merges both ways by {mode!r}")
     other = layer.config.get("backward_layer")
     if other and other["config"].get("units") != config["units"]:
         raise UnlikeError("its two layers differ")
-    return layer.add(_OPS[kind](bidirectional=True, **_arguments(layer, kind, config)))
+    op = _OPS[kind](bidirectional=True, **_arguments(layer, kind, config))
+    with_states = bool(config.get("return_state"))
+    if mode == "concat":
+        y = layer.add(op)
+        if not with_states:
+            return y
+        outputs = {0: y}
+    else:
+        y = layer.add(op, part="both", stored=layer.stored)
+        outputs = {}
+    units, count = config["units"], 2 if kind == "LSTM" else 1
+    forth, back = (
+        layer.add(Slice(start=start, stop=start + units), y, part=name)
+        if mode != "concat" or state in layer.used
+        else y
+        for name, start, state in (("forward", 0, 1), ("backward", units, 1 + count))
+    )
+    if mode is None:
+        outputs = {0: forth, 1: back}
+    elif mode != "concat":
+        outputs = {0: layer.add(_JOINED[mode](), forth, back, stored=[])}
+    if with_states:
+        first = len(outputs)
+        outputs |= _states(layer, kind, forth, "forward_state", first, at=-1)
+        outputs |= _states(layer, kind, back, "backward_state", first + count, at=0)
+    return outputs
 
 
 def _arguments(layer: KerasLayer, kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     if len(layer.inputs) > 1:
         raise UnlikeError("it begins with a state that is given to it")
-    if config.get("return_state"):
-        raise UnlikeError("it returns its state too")
     names = ("activation", "recurrent_activation")
     for name, usual in zip(names, _GATES[kind], strict=False):
         if config.get(name, usual) != usual:
@@ -72,6 +138,41 @@ def _arguments(layer: KerasLayer, kind: str, config: Mapping[str, Any]) -> dict[
     }
 
 
+def spectral_normalization(layer: KerasLayer) -> Node:
+    """Add SpectralNormalization: the layer inside, whose kernel it divides in training alone.
+
+    A `.keras` file stores the kernel twice: before the vector, and with the layer inside.
+    """
+    inner = layer.config["layer"]
+    kind, config = str(inner["class_name"]).rpartition(">")[2], inner["config"]
+    count = len(variable_names(kind, config))
+    if layer.stored is not None:
+        is_twice = len(layer.stored) == count + 2
+        own = layer.stored[2:] if is_twice else layer.stored[:-1]
+        layer.stored = [*own, layer.stored[1 if is_twice else -1]]
+    function = _NORMALIZED.get(kind)
+    if function is None:
+        raise UnlikeError(f"it normalizes the kernel of a {kind}")
+    stored = None if layer.stored is None else layer.stored[:-1]
+    within = replace(layer, kind=kind, config=config, stored=stored)
+    layer.model.note(
+        f"{layer.name} divides its kernel by its largest singular value in training, by a vector "
+        "of its own, which Keras counts as a parameter (`SpectralNormalization`); shown is the "
+        f"{kind}."
+    )
+    node = function(within)
+    assert isinstance(node, Node)  # noqa: S101  (none of these has several outputs)
+    return node
+
+
+_NORMALIZED: Final[Mapping[str, Function]] = {
+    name: function
+    for name, function in convolution.LAYERS.items()
+    if name == "Dense" or name.startswith("Conv")
+}
+"""Layers whose kernel SpectralNormalization normalizes."""
+
+
 def time_distributed(layer: KerasLayer) -> Node:
     """Add TimeDistributed: the layer inside, on an input with one axis more."""
     inner = layer.config["layer"]
@@ -80,7 +181,7 @@ def time_distributed(layer: KerasLayer) -> Node:
         raise UnlikeError("it has its channels first")
     if len(layer.inputs) > 1 and kind not in merging.LAYERS:
         raise UnlikeError("it has several inputs")
-    within = replace(layer, kind=kind, config=config)
+    within = replace(layer, kind=kind, config=_moved(config))
     if kind in _AT_EACH_PLACE:
         node = _AT_EACH_PLACE[kind](within)
     elif kind in _WITH_ONE_AXIS_MORE:
@@ -89,6 +190,21 @@ def time_distributed(layer: KerasLayer) -> Node:
         raise UnlikeError(f"it applies a {kind} at each time")
     assert isinstance(node, Node)  # noqa: S101  (none of these has several outputs)
     return node
+
+
+def _moved(config: Config) -> Config:
+    """Return a configuration whose axes are counted with one axis more before them."""
+    moved = {name: _later(config[name]) for name in ("axis", "shared_axes") if config.get(name)}
+    if "shared_axes" in config:  # a slope is that of all times
+        moved["shared_axes"] = [1, *moved.get("shared_axes", ())]
+    return {**config, **moved}
+
+
+def _later(axes: Any) -> Any:
+    """Return an axis, or each of a list, with one axis more before it."""
+    if isinstance(axes, (list, tuple)):
+        return [_later(axis) for axis in axes]
+    return axes + 1 if axes > 0 else axes
 
 
 def _flatten(layer: KerasLayer) -> Node:
@@ -106,9 +222,9 @@ def _windows(layer: KerasLayer) -> dict[str, Any]:
     if rank < 1 or padding not in ("same", "valid"):
         raise UnlikeError("it applies a convolution that archspec cannot apply at each time")
     return {
-        "kernel": (1, *_each(config["kernel_size"], rank)),
-        "stride": (1, *_each(config.get("strides", 1), rank)),
-        "dilation": (1, *_each(config.get("dilation_rate", 1), rank)),
+        "kernel": (1, *per_axis(config["kernel_size"], rank)),
+        "stride": (1, *per_axis(config.get("strides", 1), rank)),
+        "dilation": (1, *per_axis(config.get("dilation_rate", 1), rank)),
         "padding": padding,
         **layer.trainable,
     }
@@ -161,20 +277,15 @@ def _upsample(layer: KerasLayer) -> Node:
     config, rank = layer.config, layer.shape.rank - 1
     if config.get("interpolation", "nearest") != "nearest":
         raise UnlikeError("it interpolates at each time")
-    return layer.add(Upsample(factor=(1, *_each(config["size"], rank))))
-
-
-def _concatenate(layer: KerasLayer) -> Node:
-    axis = layer.config.get("axis", -1)
-    return merging.merged(layer, merging.concat(layer, axis if axis < 0 else axis + 1))
+    return layer.add(Upsample(factor=(1, *per_axis(config["size"], rank))))
 
 
 def _pool(op: Any) -> Function:
     def pool(layer: KerasLayer) -> Node:
         config, rank = layer.config, layer.shape.rank - 1
-        size = _each(config["pool_size"], rank)
+        size = per_axis(config["pool_size"], rank)
         strides = config.get("strides")
-        stride = size if strides is None else _each(strides, rank)
+        stride = size if strides is None else per_axis(strides, rank)
         padding = config.get("padding", "valid")
         return layer.add(op(size=(1, *size), stride=(1, *stride), padding=padding))
 
@@ -207,11 +318,6 @@ def _reshape(layer: KerasLayer) -> Node:
     return layer.add(Reshape(to=(layer.shape[0], *layer.config["target_shape"])))
 
 
-def _each(value: Any, rank: int) -> tuple[int, ...]:
-    given = window(value, rank)
-    return (given,) * rank if isinstance(given, int) else tuple(given)
-
-
 _MERGES: Final = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")
 
 _AT_EACH_PLACE: Final[Mapping[str, Function]] = {
@@ -220,15 +326,19 @@ _AT_EACH_PLACE: Final[Mapping[str, Function]] = {
     "BatchNormalization": normalization.batch_normalization,
     "LayerNormalization": normalization.layer_normalization,
     "Rescaling": normalization.rescaling,
+    "UnitNormalization": normalization.unit_normalization,
     **{name: merging.LAYERS[name] for name in _MERGES},
-    **{name: ACTIVATIONS[name] for name in ("Activation", "ReLU", "LeakyReLU", "ELU")},
+    **{
+        name: ACTIVATIONS[name]
+        for name in ("Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "Softmax")
+    },
 }
 """Layers that compute the same with one axis more."""
 
 _WITH_ONE_AXIS_MORE: Final[Mapping[str, Function]] = {
     "Flatten": _flatten,
     "Reshape": _reshape,
-    "Concatenate": _concatenate,
+    "Concatenate": merging.concatenate,
     **{f"DepthwiseConv{rank}D": _depthwise for rank in (1, 2)},
     **{f"SeparableConv{rank}D": _separable for rank in (1, 2)},
     **{f"Conv{rank}DTranspose": _transposed for rank in (1, 2)},
@@ -249,6 +359,7 @@ LAYERS: Final[Mapping[str, Function]] = {
     "GRU": recurrent,
     "SimpleRNN": recurrent,
     "Bidirectional": bidirectional,
+    "SpectralNormalization": spectral_normalization,
     "TimeDistributed": time_distributed,
 }
 """The function of each class."""
