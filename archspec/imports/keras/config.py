@@ -230,7 +230,8 @@ def family_of(kind: str) -> str:
 OTHER_NAMES: Final[Mapping[str, str]] = {
     "addv2": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide",
     "true_divide": "divide", "realdiv": "divide", "div": "divide",
-    "reduce_mean": "mean", "reduce_max": "max", "concat": "concatenate", "concatv2": "concatenate",
+    "reduce_mean": "mean", "reduce_max": "max", "reduce_sum": "sum",
+    "concat": "concatenate", "concatv2": "concatenate",
     "getitem": "get_item", "clip_by_value": "clip", "batch_matmul": "matmul", "batchmatmulv2":
     "matmul", "abs": "absolute", "neg": "negative", "resize_bilinear": "resize", "swish": "silu",
     "hard_silu": "hard_swish", "exp": "exponential", "leaky_re_lu": "leaky_relu", "re_lu": "relu",

@@ -7,6 +7,7 @@ Keras 2. Both are the function `add` here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Final
 
@@ -18,7 +19,8 @@ from archspec.imports.keras.merging import concat, merged
 from archspec.ops import functions
 from archspec.ops.arrangement import Flatten, Pad, PadChannels, Reshape, Slice
 from archspec.ops.elementwise import Activate, Rescale, Softmax
-from archspec.ops.merge import Add, Divide, MatMul, Max, Min, Multiply, Subtract
+from archspec.ops.merge import Add, Concat, Divide, MatMul, Max, Min, Multiply, Subtract
+from archspec.ops.normalization import UnitNorm
 from archspec.ops.op import Op
 from archspec.ops.pooling import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
 from archspec.ops.resizing import Resize
@@ -123,13 +125,30 @@ def negative(layer: KerasLayer) -> Node:
 
 
 def maximum(layer: KerasLayer) -> Node:
-    """Add the larger of two tensors; of a tensor and 0, a relu."""
+    """Add the larger of two tensors; of a tensor and a number, a relu of what it has more."""
     a, b = _both(layer)
     if isinstance(a, Node) and isinstance(b, Node):
         return merged(layer, Max(), a, b)
-    if _number(b if isinstance(a, Node) else a) == 0:
+    number = _number(b if isinstance(a, Node) else a)
+    if number == 0:
         return layer.add(Activate(function="relu"))
-    raise UnlikeError("it takes the larger of a tensor and a number")
+    less = Rescale(scale=1.0, offset=_mapped(number, lambda n: -n))
+    node = layer.add(less, layer.x, part="less")
+    node = layer.add(Activate(function="relu"), node, part="relu")
+    return layer.add(_plus(number, True), node)
+
+
+def square(layer: KerasLayer) -> Node:
+    """Add x * x."""
+    return layer.add(Multiply(), layer.x, layer.x)
+
+
+def power(layer: KerasLayer) -> Node:
+    """Add a power, where it is a square."""
+    a, b = _both(layer)
+    if not isinstance(a, Node) or isinstance(b, Node) or _number(b) != 2:
+        raise UnlikeError("its power is not 2")
+    return square(layer)
 
 
 def minimum(layer: KerasLayer) -> Node:
@@ -235,6 +254,17 @@ def reduced(pool: Callable[..., Op], window_pool: Callable[..., Op]) -> Function
         return node if keep else layer.add(Reshape(to=to), node)
 
     return reduce
+
+
+def summed(layer: KerasLayer) -> Node:
+    """Add a sum over some axes: the mean, as often as there are values."""
+    mean = reduced(GlobalAvgPool, AvgPool)(
+        replace(layer, name=f"{layer.name}/mean", declared=None, parts={})
+    )
+    assert isinstance(mean, Node)  # noqa: S101  (a mean has one output)
+    if layer.shape.is_open:
+        raise UnlikeError("it sums over axes whose extents are not known")
+    return layer.add(Rescale(scale=float(layer.shape.size // mean.shape.size)), mean)
 
 
 def reshape(layer: KerasLayer) -> Node:
@@ -362,6 +392,10 @@ def get_item(layer: KerasLayer) -> Node:
     strides: list[int] = []
     dropped: set[int] = set()
     ops: list[Op] = []
+    for place, extent in enumerate(layer.shape):
+        if _is_backwards(keys[place + 1]) and extent <= MOST_PARTS:
+            x = _reversed(layer, x, place, int(extent))
+            keys[place + 1] = {}
     for place, key in enumerate(keys[1:]):
         extent = layer.shape[place]
         start, stop, step = _bounds(key, extent)
@@ -384,10 +418,27 @@ def get_item(layer: KerasLayer) -> Node:
         kept = tuple(n for i, n in enumerate(extents) if i not in dropped)
         ops.append(Reshape(to=kept))
     if not ops:
-        return layer.add(Activate(function="linear"))
+        return layer.add(Activate(function="linear"), x)
     for number, op in enumerate(ops):
         x = layer.add(op, x, part="" if op is ops[-1] else f"part{number}")
     return x
+
+
+def _is_backwards(key: Any) -> bool:
+    """Return whether a key picks all values along an axis in the other order."""
+    config = (key.get("config") or key) if isinstance(key, Mapping) else {}
+    return [config.get(name) for name in ("start", "stop", "step")] == [None, None, -1]
+
+
+def _reversed(layer: KerasLayer, x: Node, place: int, extent: int) -> Node:
+    """Add the values of a short axis in the other order, as of the channels of a BGR image."""
+    name = layer.axis_name(place + 1)
+    axis: dict[str, Any] = {} if name == "channels" else {"axis": name}
+    values = [
+        layer.add(Slice(start=i, stop=i + 1, **axis), x, part=f"{name}{i}")
+        for i in reversed(range(extent))
+    ]
+    return layer.add(Concat(**axis), *values, part="reversed") if extent > 1 else x
 
 
 def _bounds(key: Any, extent: Any) -> tuple[Any, Any, int]:
@@ -411,6 +462,45 @@ def _bounds(key: Any, extent: Any) -> tuple[Any, Any, int]:
     return start, stop, step
 
 
+def bias_add(layer: KerasLayer) -> Node:
+    """Add TensorFlow's sum of a tensor and a constant for each channel."""
+    number = _number(argument(layer, 1, "bias"))
+    if layer.channels_first or argument(layer, 2, "data_format") == "NC...":
+        raise UnlikeError("its constants stand along another axis than the channels")
+    return layer.add(_plus(number, True))
+
+
+def normalize(layer: KerasLayer) -> Node:
+    """Add a division by the Euclidean norm along an axis."""
+    if argument(layer, 2, "order", default=2) != 2:
+        raise UnlikeError("it divides by another norm than the Euclidean")
+    return layer.add(UnitNorm(axis=layer.axis_name(argument(layer, 1, "axis", default=-1))))
+
+
+def l2_normalize(layer: KerasLayer) -> Node:
+    """Add TensorFlow's name for it, whose third argument is an epsilon."""
+    axis = argument(layer, 1, "axis")
+    if axis is None:
+        raise UnlikeError("it divides by a norm over the batch too")
+    return layer.add(UnitNorm(axis=layer.axis_name(axis)))
+
+
+def stack(layer: KerasLayer) -> Node:
+    """Add tensors of one shape along a new axis."""
+    axis = int(argument(layer, 1, "axis", default=0))
+    x = layer.shape
+    place = axis + len(x) + 1 if axis < 0 else axis - 1
+    if not 0 <= place <= len(x) or x.is_open or layer.channels_first:
+        raise UnlikeError(f"it puts tensors along the axis {axis} of {x}")
+    to = (*x[:place], 1, *x[place:])
+    parts = [
+        layer.add(Reshape(to=to), node, part=f"part{number}")
+        for number, node in enumerate(layer.inputs)
+    ]
+    name = layer.axis_name(place + 1, parts[0].shape)
+    return merged(layer, Concat() if name == "channels" else Concat(axis=name), *parts)
+
+
 def unchanged(layer: KerasLayer) -> Node:
     """Add an operator that changes no value of its input."""
     return layer.add(Activate(function="linear"))
@@ -423,9 +513,9 @@ _ACTIVATIONS: Final = """
 """
 
 _SAME_SHAPE = """
-    power pow square sqrt rsqrt log log1p log2 log10 expm1 sin cos tan sinh cosh asin acos atan erf
+    sqrt rsqrt log log1p log2 log10 expm1 sin cos tan sinh cosh asin acos atan erf
     sign floor ceil round reciprocal isnan isfinite logical_not floor_divide mod cumsum
-    sort flip reverse roll normalize l2_normalize nan_to_num bitwise_not
+    sort flip reverse roll nan_to_num bitwise_not
 """
 SAME_SHAPE: Final = frozenset(_SAME_SHAPE.split())
 """Operators that archspec does not have, but whose output has the shape of their first input."""
@@ -448,7 +538,15 @@ LAYERS: Final[Mapping[str, Function]] = {
     "absolute": lambda layer: layer.add(Activate(function="abs")),
     "concatenate": concatenate,
     "mean": reduced(GlobalAvgPool, AvgPool),
+    "sum": summed,
+    "square": square,
+    "power": power,
+    "pow": power,
     "max": reduced(GlobalMaxPool, MaxPool),
+    "bias_add": bias_add,
+    "normalize": normalize,
+    "l2_normalize": l2_normalize,
+    "stack": stack,
     "reshape": reshape,
     "transpose": transpose,
     "expand_dims": expand_dims,
