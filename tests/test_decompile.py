@@ -187,6 +187,17 @@ def test_steps_that_only_places_with_a_stride_have_are_on_a_condition_of_it():
     assert "  - for: {filters: [16, 24, 32], stride: [1, 2, 1]}" in lines
 
 
+def test_a_block_of_a_few_layers_without_names_is_named_by_their_kinds():
+    unit = (
+        "softmax, {{conv: {{filters: {0}, kernel: [1, 5], padding: same, dilation: 2}}}}, softmax"
+    )
+    between = ("max_pool: 2", "batch_norm", "rescale: 3", "dropout: 0.5", "pad: 1", "avg_pool: 2")
+    widths = (8, 16, 8, 32, 16, 8)
+    layers = ", ".join(f"{unit.format(n)}, {step}" for n, step in zip(widths, between, strict=True))
+    blocks = decompiled(graph_of(layers, "[32, 32, 4]")).text.partition("blocks:\n")[2]
+    assert blocks.startswith("  softmax_conv_softmax:\n    args: {filters: int}\n")
+
+
 def test_groups_with_little_in_common_are_not_one_block():
     one = "[[conv: {{filters: {0}, kernel: 1}}, softmax, conv: {{filters: 8, kernel: 1}}], []]"
     other = """[[max_pool: {{size: {0}, stride: 1, padding: same}}, activation: tanh, batch_norm,

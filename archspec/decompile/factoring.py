@@ -19,6 +19,9 @@ LONGEST: Final = 24
 NULLABLE: Final = frozenset({"activation", "norm"})
 """Arguments that are a word, or null for none, in uses of one block."""
 
+FEW: Final = 3
+"""Largest number of steps of a block that is named by their kinds."""
+
 MOST_GROUPS: Final = 8
 """Largest number of groups of places among which those are looked for that may be one block."""
 
@@ -341,7 +344,8 @@ class Factoring:
         if gain < LEAST_GAIN:
             return None
         taken = {block.name for block in self.blocks}
-        name = block_name([_layers(steps) for steps, _ in rounds], taken)
+        layers = [_layers(steps) for steps, _ in rounds]
+        name = block_name(layers, taken, kinds=_kinds(body))
         block = OwnBlock(name, {n: t for n, t in types.items() if t}, body, rounds[0].entry)
         calls = [
             Step(
@@ -406,6 +410,15 @@ def _sequences(steps: list[Step], entry: int) -> list[tuple[list[Step], int]]:
             found += ((inner, start) for inner in step.inner)
             previous = step.output
     return found
+
+
+def _kinds(steps: Sequence[Step]) -> list[str]:
+    """Return the kinds of a few steps, an activation's function for it; nothing of many."""
+    if len(steps) > FEW or any(step.inner for step in steps):
+        return []
+    functions = [step.arguments.get("function") for step in steps]
+    pairs = zip(steps, functions, strict=True)
+    return [f if type(f) is str and f.isidentifier() else step.kind for step, f in pairs]
 
 
 def _layers(steps: Sequence[Step]) -> list[str]:

@@ -250,18 +250,26 @@ def _kinds() -> frozenset[str]:
     return frozenset(catalog.kinds())
 
 
-def block_name(places: Sequence[Sequence[str]], taken: Container[str], *, again: str = "") -> str:
+def block_name(
+    places: Sequence[Sequence[str]],
+    taken: Container[str],
+    *,
+    again: str = "",
+    kinds: Sequence[str] = (),
+) -> str:
     """Return the name of a block that stands for these layers.
 
     Args:
         places: The names of the layers in each place, the last layer last.
         taken: The names of other blocks.
         again: What follows a name that another block has already.
+        kinds: The kinds of its steps, which name it where the layers' names do not.
     """
     words = _shared_words([each for names in places for each in names])
     words = words or _shared_words([names[-1] for names in places if names])
+    words = [] if kinds and all(map(_is_kind, words)) else words
     name = _tidy(_without_kinds(words), LONGEST - len("_block"))
-    name = name if len(name) > 1 else "module"
+    name = name if len(name) > 1 else "_".join(kinds) or "module"
     base = name if suited(name) else f"{name}_block"
     base = base if suited(base) else "module"
     return free_name(f"{base}{again}" if base in taken else base, taken.__contains__)
