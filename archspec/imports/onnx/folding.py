@@ -20,6 +20,7 @@ from archspec.errors import Problem
 from archspec.imports.onnx.source import (
     COMPUTED,
     FIXED,
+    FROZEN,
     MALFORMED,
     MOST_VALUES,
     STORED,
@@ -105,9 +106,9 @@ def _derived(step: Step, made: Constant, given: Sequence[Constant], number: int)
     if not learned:
         origin = FIXED
     elif step.op == "DequantizeLinear" or (
-        count == made.size and all(each.origin == STORED for each in learned)
+        count == made.size and all(each.origin in (STORED, FROZEN) for each in learned)
     ):
-        origin = STORED
+        origin = FROZEN if {each.origin for each in learned} == {FROZEN} else STORED
     else:
         origin = COMPUTED
     return replace(

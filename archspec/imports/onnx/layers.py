@@ -129,12 +129,14 @@ def conv(t: Trace, step: Step) -> None:
     if is_sum and kernel.dims[:2] == (1, 1) and x.rank == rank and x.axes[1] == ABSENT:
         _sum_pool(t, step, kernel, float(kernel.number))
         return
-    node = t.aligned(step, x, last(x, rank))
+    places = _places(step, x, kernel)
+    node = t.aligned(step, x, (*places, 1))
     filters, depth = kernel.dims[:2]
     groups = step.get("group", 1)
-    shape = windows(step, rank - 2, kernel.dims[2:])
-    spread = zip(shape["taps"], shape["dilations"], strict=True)
-    reach = [(tap - 1) * by + 1 for tap, by in spread]
+    along = windows(step, rank - 2, kernel.dims[2:]).items()
+    shape = {key: [numbers[a - 2] for a in places] for key, numbers in along}
+    window = _along(step, places, rank - 2)
+    reach = [(tap - 1) * by + 1 for tap, by in zip(shape["taps"], shape["dilations"], strict=True)]
     bias = _bias(t, step, filters)
     channels = node.shape.channels
     if depth * groups != channels or not groups or filters % groups:
@@ -143,19 +145,19 @@ def conv(t: Trace, step: Step) -> None:
         "kernel": one_or_each(shape["taps"]),
         "stride": one_or_each(shape["strides"]),
         "dilation": one_or_each(shape["dilations"]),
-        "padding": padding_of(step, node.shape.spatial, reach, shape["strides"]),
+        "padding": padding_of(window, node.shape.spatial, reach, shape["strides"]),
         "bias": bias is not None and gain is None,
     }
     op: Op
-    places = tuple(range(2, rank))
+    taps, order = shape["taps"], range(2, len(places) + 2)
     if depth == 1 and groups == channels > 1:
         op = DepthwiseConvolution(multiplier=filters // groups, **common)
-        split = (channels, filters // groups, *kernel.dims[2:])
-        order = (*(axis + 0 for axis in places), 0, 1)
-        reads = [lambda: kernel.load().reshape(split).transpose(order)]
+        split = (channels, filters // groups, *taps)
+        reads = [lambda: kernel.load().reshape(split).transpose((*order, 0, 1))]
     else:
         op = Convolution(filters=filters, groups=groups, **common)
-        reads = [lambda: kernel.load().transpose((*places, 1, 0))]
+        stored = (filters, depth, *taps)
+        reads = [lambda: kernel.load().reshape(stored).transpose((*order, 1, 0))]
     constants = [kernel]
     if bias is not None and gain is None:
         constants.append(bias)
@@ -172,7 +174,29 @@ def conv(t: Trace, step: Step) -> None:
         result = t.add(
             step, scale, result, constants=arrays, weights=reads, after=result, suffix="-gain"
         )
-    t.values[step.outputs[0]] = placed(result, rank, x.batch)
+    axes = [places.index(a) if a in places else ABSENT for a in range(2, rank)]
+    t.values[step.outputs[0]] = Value(result, (BATCH, len(places), *axes), x.batch)
+
+
+def _places(step: Step, x: Value, kernel: Constant) -> list[int]:
+    """Return the file's spatial axes that a kernel slides along.
+
+    A sequence has an axis of 1 more in programs that convolve maps alone.
+    """
+    *places, _ = last(x, len(kernel.dims))
+    pads = step.get("pads", []) or [0] * 2 * len(places)
+    padded = {a for at, a in enumerate(places) if pads[at] or pads[at + len(places)]}
+    wide = [a for a in places if x.axes[a] != ABSENT or kernel.dims[a] != 1 or a in padded]
+    return wide or places
+
+
+def _along(step: Step, places: Sequence[int], rank: int) -> Step:
+    """Return a step with its padding along some of the spatial axes."""
+    pads = step.get("pads", [])
+    if not pads or len(places) == rank:
+        return step
+    kept = [pads[a - 2 + side] for side in (0, rank) for a in places]
+    return replace(step, attributes={**step.attributes, "pads": kept})
 
 
 def _vector(constant: Constant) -> Any:
@@ -381,9 +405,11 @@ def _windowed(step: Step, x: Value) -> tuple[Step, tuple[int, ...]]:
     JAX's windows have an extent along every axis: `jax2onnx` puts two axes of 1 before the batch,
     so that it and the channels are places, of which the window takes one.
     """
-    if x.axes[:1] == (BATCH,) and x.rank > 2 and x.axes[1] != ABSENT:
-        return step, last(x, x.rank)
     rank = x.rank - 2
+    taps = step.get("kernel_shape", [])
+    thin = [a for a in range(2, x.rank) if x.axes[a] == ABSENT and taps[a - 2 : a - 1] == [1]]
+    if x.axes[:1] == (BATCH,) and x.rank > 2 and x.axes[1] != ABSENT and not thin:
+        return step, last(x, x.rank)
     shape = windows(step, rank, step.get("kernel_shape", []))
     pads = step.get("pads", []) or [0] * (2 * rank)
     given = zip(shape["taps"], shape["strides"], pads[:rank], pads[rank:], strict=True)
@@ -546,6 +572,8 @@ def gemm(t: Trace, step: Step) -> None:
     if len(step.inputs) > 2 and step.inputs[2] and bias is None:
         raise Unsupported("its bias is computed as the network runs")
     units = kernel.dims[0] if turned else kernel.dims[1]
+    if len(step.inputs) < 3:
+        bias = added_after(t, step, units, t.value(step).rank - 1, t.value(step).rank)
     if bias is not None and bias.size != units:
         raise Unsupported("its bias has not one number for each unit")
 
@@ -734,7 +762,7 @@ def prelu(t: Trace, step: Step) -> None:
     shape = op.weights(x.node.shape)[0].shape
 
     def read() -> Any:
-        array = slope.load()
+        array = -slope.load() if step.get("archspec.negative", 0) else slope.load()
         return (array.reshape(dims).transpose(order) if order else array).reshape(shape)
 
     node = t.add(step, op, x.node, constants=[slope], weights=[read])
@@ -874,11 +902,11 @@ def rms_normalization(t: Trace, step: Step) -> None:
 def group_normalization(t: Trace, step: Step) -> None:
     x = t.value(step)
     arrays = [t.weight(step, 1, "scale"), t.weight(step, 2, "offset")]
-    groups = step.get("num_groups", 0)
-    if any(each.size != x.dims[1] for each in arrays):
+    groups, channel = step.get("num_groups", 0), x.at(step.get("archspec.channels", 1))
+    if any(each.size != x.dims[channel] for each in arrays):
         raise Unsupported("it has a factor for each group, not for each channel")
     op = GroupNorm(groups=groups, epsilon=step.get("epsilon", 1e-5))
-    normalized(t, step, x, op, arrays)
+    normalized(t, step, x, op, arrays, channel)
 
 
 def instance_normalization(t: Trace, step: Step) -> None:

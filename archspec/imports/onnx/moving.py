@@ -31,7 +31,7 @@ from archspec.imports.onnx.positions import is_mask, relative_bias
 from archspec.imports.onnx.source import FIXED, Constant, Step
 from archspec.imports.onnx.trace import MOST_AXES, Trace, Unsupported, Value
 from archspec.imports.onnx.view import View
-from archspec.ops.arrangement import Crop, Pad, PadChannels, Slice, Upsample
+from archspec.ops.arrangement import Crop, Pad, PadChannels, Reshape, Slice, Upsample
 from archspec.ops.axes import Axis
 from archspec.ops.convolution import (
     Convolution,
@@ -44,7 +44,7 @@ from archspec.ops.merge import Add, Concat, Divide, Max, Mean, Merge, Min, Multi
 from archspec.ops.op import Op
 from archspec.ops.pooling import MaxPool
 from archspec.ops.resizing import Resize
-from archspec.ops.shuffles import DepthToSpace, Roll, SpaceToDepth
+from archspec.ops.shuffles import DepthToSpace, Permute, Roll, SpaceToDepth
 from archspec.ops.tokens import ClassToken, Parameter, PositionEmbedding
 
 FEW: Final = 4
@@ -192,10 +192,26 @@ def _rolled(t: Trace, step: Step, values: Sequence[Value], name: Axis) -> bool:
 
 
 def tile(t: Trace, step: Step) -> None:
+    """Repeat values along an axis of their own: an upsample along the axis before it."""
+    counts = t.numbers(step, 1, "numbers of copies")
+    many = [at for at, n in enumerate(counts) if n != 1]
+    if not many:
+        t.keep(step, t.seen(step))
+        return
     x = t.value(step)
-    if any(n != 1 for n in t.numbers(step, 1, "numbers of copies")):
+    own, *others = many
+    place = x.axes[own - 1] if own and x.axes[own] == ABSENT else BATCH
+    if others or not 0 <= place < x.node.shape.rank:
         raise Unsupported("it repeats its input")
-    t.values[step.outputs[0]] = x
+    factors = [1] * x.node.shape.rank
+    factors[place] = counts[own]
+    node = t.add(step, Upsample(factor=one_or_each(factors)), t.straight(step, x).node)
+    parts = [*x.dims[:own], counts[own], *x.dims[own + 1 :]]
+    rest = tuple(axis for at, axis in enumerate(x.axes) if at != own)
+    view = t.view(step, replace(x, node=node, axes=rest)).reshaped(parts)
+    if view is None:
+        raise Unsupported("it repeats its input")
+    t.keep(step, view)
 
 
 # Parts.
@@ -557,10 +573,12 @@ def apply_array(
     inverse: bool = False,
 ) -> None:
     """Multiply by an array or add one: fixed factors of colours, a scale, or what was learned."""
-    x = t.straight(step, x)
     if len(constant.dims) > x.rank:
         raise Unsupported("it repeats its input")
     dims = (1,) * (x.rank - len(constant.dims)) + constant.dims
+    if use == "add" and not negative:
+        _find_bias(t, step, x, dims, constant)
+    x = t.straight(step, x)
     if any(n not in (1, own) for n, own in zip(dims, x.dims, strict=True)):
         raise Unsupported("it repeats its input")
     if any(dims[a] != 1 and x.axes[a] < 0 for a in range(x.rank)):
@@ -591,8 +609,6 @@ def apply_array(
     if by_channel and use == "multiply":
         _scale(t, step, x, constant, read)
         return
-    if by_channel and use == "add" and not negative:
-        _find_bias(t, step, x, constant)
     if by_channel and negative and _standardized(t, step, x, constant, read):
         return
     if use == "add":
@@ -612,15 +628,36 @@ def apply_array(
     t.values[step.outputs[0]] = replace(x, node=node)
 
 
-def _find_bias(t: Trace, step: Step, x: Value, constant: Constant) -> None:
+def _find_bias(t: Trace, step: Step, x: Value, dims: Sequence[int], constant: Constant) -> None:
     """Remember constants that are a layer's bias, for the next trace.
 
     Exporters may give them a shape that follows from the layer's own output: then they are not
-    known yet where the layer is read.
+    known yet where the layer is read. They may stand behind a permute that keeps the channels last,
+    and behind a reshape that splits the channels, as into heads.
+
+    Args:
+        t: The trace.
+        step: The step that adds the constant.
+        x: What it is added to.
+        dims: The constant's extents along the axes of `x`.
+        constant: The constant.
     """
-    layer = t.steps.get(x.node.index)
+    node = x.node
+    wide = [x.axes[a] for a in range(x.rank) if dims[a] != 1]
+    if wide == [len(node.shape) - 1]:
+        while isinstance(node.op, Permute) and node.op.to[-1] == "channels":
+            node = t.nodes[node.inputs[0]]
+    elif isinstance(node.op, Reshape):
+        node = t.nodes[node.inputs[0]]
+        rank = len(node.shape) - 1
+        same_places = tuple(x.node.shape[:rank]) == tuple(node.shape[:rank])
+        if not same_places or wide != list(range(rank, len(x.node.shape))):
+            return
+    else:
+        return
+    layer = t.steps.get(node.index)
     kinds = (Convolution, DepthwiseConvolution, TransposedConvolution, FullyConnected)
-    if layer is None or not isinstance(x.node.op, kinds) or x.node.op.bias:
+    if layer is None or not isinstance(node.op, kinds) or node.op.bias:
         return
     name = layer.outputs[0]
     for _ in range(10):

@@ -317,8 +317,12 @@ def _standardized(f: Finder, div: Step) -> tuple[str, float, list[Step]] | None:
     return x, epsilon, [sub, root, add, variance, mean, square]
 
 
-def _layer_norm_of_keras(f: Finder, step: Step) -> Match | None:
-    """Match x * m - mean * m + beta, where m is gamma / sqrt(variance + epsilon)."""
+def _norm_of_keras(f: Finder, step: Step) -> Match | None:
+    """Match x * m - mean * m + beta, where m is gamma / sqrt(variance + epsilon).
+
+    Over the last axis it is a layer norm, over all but those of the batch and of groups, into which
+    the channels were split, a group norm.
+    """
     for scaled_name, rest_name in (step.inputs, step.inputs[::-1]):
         scaled = f.maker(scaled_name, "Mul")
         rest = f.maker(rest_name, "Mul", "Add", "Sub")
@@ -337,20 +341,52 @@ def _layer_norm_of_keras(f: Finder, step: Step) -> Match | None:
             found = _factor_of_norm(f, x, factor)
             if found is None or factor not in moved.inputs:
                 continue
-            gamma, epsilon, mean, steps = found
+            gamma, epsilon, mean, axes, steps = found
             shift = next((name for name in moved.inputs if name != factor), "")
             neg = f.maker(shift, "Neg")
             if (neg.inputs[0] if neg is not None else shift) != mean:
                 continue
             inner += [*steps, *([neg] if neg is not None else [])]
-            attributes = {"epsilon": epsilon, "axis": -1}
             inputs = (x, gamma, beta) if beta else (x, gamma)
-            return Match("LayerNormalization", inputs, inner, attributes)
+            if axes == [-1]:
+                attributes = {"epsilon": epsilon, "axis": -1}
+                return Match("LayerNormalization", inputs, inner, attributes)
+            return _group_norm_of_keras(f, step, inputs, inner, axes, epsilon)
     return None
 
 
-def _factor_of_norm(f: Finder, x: str, name: str) -> tuple[str, float, str, list[Step]] | None:
-    """Return gamma, epsilon, the mean's name and the steps of gamma / sqrt(variance + epsilon)."""
+def _group_norm_of_keras(
+    f: Finder,
+    step: Step,
+    inputs: Sequence[str],
+    inner: list[Step],
+    axes: Sequence[int],
+    epsilon: float,
+) -> Match | None:
+    """Match the norm of a map whose channels were split into groups, and are joined after it."""
+    x, *weights = inputs
+    split, dims = f.maker(x, "Reshape"), f.constants[weights[0]].dims
+    rank = len(dims)
+    if split is None or len(weights) != 2 or rank < 4 or dims[:-2] != (1,) * (rank - 2):
+        return None
+    if sorted(axis % rank for axis in axes) != [*range(1, rank - 2), rank - 1]:
+        return None
+    joined = f.users.get(step.outputs[0], ())
+    if len(joined) == 1 and joined[0].op in ("Relu", "Clip"):
+        joined = f.users.get(joined[0].outputs[0], ())
+    if [each.op for each in joined] != ["Reshape"]:
+        return None
+    attributes = {"num_groups": dims[-2], "epsilon": epsilon, "archspec.channels": -1}
+    return Match("GroupNormalization", (split.inputs[0], *weights), [*inner, split], attributes)
+
+
+def _factor_of_norm(
+    f: Finder, x: str, name: str
+) -> tuple[str, float, str, list[int], list[Step]] | None:
+    """Return gamma, epsilon, the mean's name, the axes and the steps of a norm's factor.
+
+    That is gamma / sqrt(variance + epsilon).
+    """
     product = f.maker(name, "Mul")
     gamma = next((n for n in product.inputs if n in f.constants), "") if product else ""
     inverse = product and f.maker(next(n for n in product.inputs if n != gamma), "Reciprocal")
@@ -368,12 +404,13 @@ def _factor_of_norm(f: Finder, x: str, name: str) -> tuple[str, float, str, list
         return None
     if sub.inputs[0] != x or mean.inputs[0] != x or square.inputs[0] != square.inputs[1]:
         return None
-    if any(each.op == "ReduceMean" and _axes(f, each) != [-1] for each in (mean, variance)):
+    axes = {tuple(_axes(f, each) or ()) for each in (mean, variance) if each.op == "ReduceMean"}
+    if len(axes) > 1:
         return None
     if any(each.op == "GlobalAveragePool" for each in (mean, variance)) and not f.is_vector(gamma):
         return None
     steps = [product, inverse, root, add, variance, square, sub, mean]
-    return gamma, epsilon, mean.outputs[0], steps
+    return gamma, epsilon, mean.outputs[0], list(*axes or [(-1,)]), steps
 
 
 def _axes(f: Finder, step: Step) -> list[int] | None:
@@ -419,6 +456,98 @@ def _unit_norm(f: Finder, step: Step) -> Match | None:
     return match._replace(attributes={"axis": axes[0], "p": 2})
 
 
+def _unit_norm_of_keras(f: Finder, step: Step) -> Match | None:
+    """Match x / sqrt(sum of squares), whose second factor is kept from infinity."""
+    for x, factor in (step.inputs, step.inputs[::-1]):
+        limited = f.maker(factor, "Min")
+        names = limited.inputs if limited is not None else ()
+        inverse = next((s for name in names if (s := f.maker(name, "Reciprocal"))), None)
+        root = f.maker(inverse.inputs[0], "Sqrt") if inverse is not None else None
+        total = f.maker(root.inputs[0], "ReduceSum") if root is not None else None
+        square = f.maker(total.inputs[0], "Mul") if total is not None else None
+        if not (limited and inverse and root and total and square) or {*square.inputs} != {x}:
+            continue
+        axes = _axes(f, total)
+        if axes is None or len(axes) != 1 or not total.get("keepdims", 1):
+            continue
+        inner = [limited, inverse, root, total, square]
+        return Match("LpNormalization", (x,), inner, {"axis": axes[0], "p": 2})
+    return None
+
+
+def _softplus(f: Finder, step: Step) -> Match | None:
+    """Match log(exp(x) + 1)."""
+    add = f.maker(step.inputs[0], "Add")
+    name = f.operand(add, 1.0) if add is not None else None
+    exp = f.maker(name, "Exp") if name is not None else None
+    if add is None or exp is None:
+        return None
+    return Match("Softplus", exp.inputs, [add, exp])
+
+
+def _softsign(f: Finder, step: Step) -> Match | None:
+    """Match x / (|x| + 1)."""
+    add = f.maker(step.inputs[1], "Add")
+    name = f.operand(add, 1.0) if add is not None else None
+    size = f.maker(name, "Abs") if name is not None else None
+    if add is None or size is None or size.inputs != step.inputs[:1]:
+        return None
+    return Match("Softsign", size.inputs, [add, size])
+
+
+def _prelu(f: Finder, step: Step) -> Match | None:
+    """Match relu(x) + c * relu(-x), as Keras writes it: the slope is -c."""
+    for above, below in (step.inputs, step.inputs[::-1]):
+        relu, product = f.maker(above, "Relu"), f.maker(below, "Mul")
+        if relu is None or product is None:
+            continue
+        slope = next((name for name in product.inputs if name in f.constants), "")
+        rest = f.maker(next((name for name in product.inputs if name != slope), ""), "Relu")
+        neg = f.maker(rest.inputs[0], "Neg") if rest is not None else None
+        if not slope or rest is None or neg is None or neg.inputs != relu.inputs:
+            continue
+        inner = [relu, product, rest, neg]
+        return Match("PRelu", (*relu.inputs, slope), inner, {"archspec.negative": 1})
+    return None
+
+
+_SELU: Final = 1.0507009873554805, 1.6732632423543772
+"""Scale and slope of selu (Klambauer et al. 2017, arXiv:1706.02515)."""
+
+
+def _selu(f: Finder, step: Step) -> Match | None:
+    """Match scale * x where x > 0, else scale * alpha * (exp(x) - 1)."""
+    test, above, below = (f.maker(name, "Greater", "Mul") for name in step.inputs)
+    if test is None or above is None or below is None or test.op != "Greater":
+        return None
+    scale, alpha = _SELU
+    x = f.operand(above, scale)
+    rest = f.operand(below, scale * alpha)
+    sub = f.maker(rest, "Sub") if rest is not None else None
+    exp = f.maker(sub.inputs[0], "Exp") if sub is not None else None
+    if x is None or sub is None or exp is None or not f.is_number(sub.inputs[1], 1.0):
+        return None
+    if exp.inputs != (x,) or test.inputs[0] != x or not f.is_number(test.inputs[1], 0.0):
+        return None
+    return Match("Selu", (x,), [test, above, below, sub, exp])
+
+
+def _counted_from_end(f: Finder, step: Step) -> Match | None:
+    """Match a number below 0 that is made one from the end, as Keras's lookups do."""
+    test, moved = f.maker(step.inputs[0], "Less"), f.maker(step.inputs[1], "Add")
+    x = step.inputs[2]
+    if test is None or moved is None or test.inputs[0] != x or x not in moved.inputs:
+        return None
+    if not f.is_number(test.inputs[1], 0.0):
+        return None
+    if any(
+        user.op != "Gather" or user.inputs[1] != step.outputs[0]
+        for user in f.users[step.outputs[0]]
+    ):
+        return None
+    return Match("Identity", (x,), [test, moved])
+
+
 def _softmax(f: Finder, step: Step) -> Match | None:
     """Match exp(x - max) / sum of these."""
     exp, total = f.maker(step.inputs[0], "Exp"), f.maker(step.inputs[1], "ReduceSum")
@@ -448,10 +577,12 @@ def _relu6(f: Finder, step: Step) -> Match | None:
 
 
 PATTERNS: Final[Mapping[str, Sequence[Pattern]]] = {
-    "Mul": (_gate, _hard_sigmoid),
-    "Div": (_gate, _hard_sigmoid, _softmax, _unit_norm),
+    "Mul": (_gate, _hard_sigmoid, _unit_norm_of_keras),
+    "Div": (_gate, _hard_sigmoid, _softmax, _unit_norm, _softsign),
     "Clip": (_clipped_line,),
-    "Add": (_layer_norm, _layer_norm_of_keras, _group_norm),
+    "Add": (_layer_norm, _norm_of_keras, _group_norm, _prelu),
+    "Log": (_softplus,),
     "Min": (_relu6,),
+    "Where": (_selu, _counted_from_end),
 }
 """The patterns that end in each operator."""

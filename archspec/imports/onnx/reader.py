@@ -21,6 +21,7 @@ from archspec.imports.onnx.source import (
     COMPUTED,
     FIXED,
     MALFORMED,
+    REASON,
     STORED,
     Constant,
     Dims,
@@ -115,6 +116,8 @@ def build(
     writer: str,
     params: int | None = None,
     given: Given = NOTHING_GIVEN,
+    channels_last: bool = False,
+    told: Iterable[str] = (),
 ) -> ImportedModel:
     """Return the model of a graph.
 
@@ -127,6 +130,8 @@ def build(
         writer: The program that wrote the file.
         params: Number of parameters as that program counts them.
         given: What is known of the inputs beside what the graph declares.
+        channels_last: Whether the inputs have their channels last, whatever reads them.
+        told: Notes about the file.
     """
     learned = {each.name: each.count for each in graph.constants.values() if each.origin == STORED}
     inputs = {name: dims for name, dims in graph.inputs.items() if not _is_weight(graph, name)}
@@ -135,7 +140,12 @@ def build(
         constants[each] = _without_values(path, each, graph.inputs[each] or ())
     graph = replace(graph, constants=constants, inputs=inputs)
     graph.steps[:] = floated(_without_constants(graph.steps, constants), constants)
-    layouts = {each: layout(graph, each, dims) for each, dims in inputs.items()}
+    layouts = {
+        each: (dims or (), tuple(range(1, len(dims or ()))))
+        if channels_last
+        else layout(graph, each, dims)
+        for each, dims in inputs.items()
+    }
     shapes = {
         each: [n if isinstance(n, int) else None for n in (dims[a] for a in order)]
         for each, (dims, order) in layouts.items()
@@ -157,7 +167,10 @@ def build(
     values = {each: value for each, value in made.items() if isinstance(value, Value)}
     unread = sum(count for name, count in learned.items() if name and name not in t.used)
     sources = sum(learned.get(name, 0) for name in t.computed - t.trained)
-    for sentence in notes(t, writer, *((unread, sources) if params else (0, 0))):
+    for sentence in (
+        *told,
+        *notes(t, writer, *((unread, sources) if params else (0, 0))),
+    ):
         b.note(sentence)
     return b.finish(
         {each: value.node for each, value in values.items()},
@@ -368,12 +381,12 @@ def _constant_of(step: Step) -> Constant | None:
 
 def run(t: Trace, steps: Sequence[Step], depth: int = 0) -> None:
     """Follow steps, and add what they do to the graph."""
-    users = t.users
-    _count_users(steps, users)
-    finder = Finder(steps, t.constants, t.source.outputs, users)
-    steps = put_together(steps, finder)
-    users.clear()
-    _count_users(steps, users)
+    users, count = t.users, 0
+    while len(steps) != count:  # a function may be a part of another
+        count = len(steps)
+        users.clear()
+        _count_users(steps, users)
+        steps = put_together(steps, Finder(steps, t.constants, t.source.outputs, users))
     for step in steps:
         _follow(t, step, depth)
 
@@ -427,13 +440,22 @@ def _follow(t: Trace, step: Step, depth: int) -> None:
 def _settle(t: Trace, step: Step, output: str) -> None:
     """Lay out an output of the network as archspec does."""
     try:
-        t.settled(output, step)
+        value = t.settled(output, step)
+        if value is None or not value.known or value.order:
+            return
+        kept = sorted(axis for axis in value.axes if axis >= 0)
+        shape = value.node.shape
+        if kept and len(kept) < len(shape):  # the file dropped axes of extent 1
+            node = t.reshape(step, value.node, [shape[axis] for axis in kept])
+            axes = tuple(kept.index(axis) if axis >= 0 else axis for axis in value.axes)
+            t.values[output] = replace(value, node=node, axes=axes)
     except Unsupported as why:
         t.unknown(step, str(why))
 
 
 def _other(t: Trace, step: Step) -> None:  # noqa: ARG001  (as every handler is called)
-    raise Unsupported(REASONS.get(step.op, "archspec has no such layer"))
+    reason = step.attributes.get(REASON) or REASONS.get(step.op)
+    raise Unsupported(reason or "archspec has no such layer")
 
 
 REASONS: Final = {

@@ -45,6 +45,9 @@ STORED: Final = "stored"
 COMPUTED: Final = "computed"
 """Origin of an array that an exporter computed: of what, the file does not tell."""
 
+FROZEN: Final = "frozen"
+"""Origin of a weight that training did not change."""
+
 MALFORMED: Final = (
     ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError
 )  # fmt: skip
@@ -70,7 +73,7 @@ class Constant:
     count: int = 0
     """Number of stored values from which it follows."""
     origin: str = STORED
-    """`STORED`, `COMPUTED` or `FIXED`."""
+    """`STORED`, `FROZEN`, `COMPUTED` or `FIXED`."""
     others: tuple[str, ...] = ()
     """Names of further stored arrays from which it follows."""
     part: str = ""
@@ -376,6 +379,12 @@ class _Graphs:
 
         return Constant(dims, values.kind, None, load, values.name, prod(dims))
 
+
+FULL_NAME: Final = "archspec.full_name"
+"""Attribute with the name of a step whose name in `SCOPE` another one has."""
+
+REASON: Final = "archspec.reason"
+"""Attribute with a clause that says why archspec has no layer for a step."""
 
 SCOPE: Final = "archspec.scope"
 """Attribute under which a step keeps the name that the file's metadata have for it."""

@@ -24,6 +24,8 @@ from archspec.imports.onnx.names import layer_name, model_scope
 from archspec.imports.onnx.source import (
     COMPUTED,
     FIXED,
+    FROZEN,
+    FULL_NAME,
     MALFORMED,
     STORED,
     Constant,
@@ -287,6 +289,7 @@ class Trace:
         if first is not None:
             node = self.b.share(first, *inputs, name=name, type_name=type_of(step))
             self.nodes[node.index] = node
+            self.steps[node.index] = step
             return node
         node = self.b.add(
             op,
@@ -334,8 +337,9 @@ class Trace:
         ]
         self._use(given)
         name = self.name_of(step, given)
+        read = [each for each in step.outputs if each in self.users or each in self.source.outputs]
         for number, output in enumerate(step.outputs):
-            if not output or (number and output not in self.users):
+            if not output or output not in (read or step.outputs[:1]):
                 continue
             dims = self.source.declared.get(output) or self._inferred(step, number)
             axes, extent, batch = self.laid_out(dims, inputs)
@@ -345,8 +349,9 @@ class Trace:
                 name=name,
                 reason=reason,
                 declared=extent,
-                arrays=() if number else arrays,
+                arrays=arrays,
             )
+            arrays = []
             self.nodes[node.index] = node
             if len(node.shape) != sum(axis >= 0 for axis in axes):
                 axes = ()
@@ -379,11 +384,12 @@ class Trace:
             return op
         if isinstance(op, BatchNorm) and not (op.scale or op.center):
             return op  # statistics are never learned
-        key = COMPUTED if any(each.origin == COMPUTED for each in given) else FIXED
-        if key == COMPUTED:
-            self.computed |= names
-        self.note(key)
-        self.note(f"{key} numbers", sum(each.size for each in given))
+        if any(each.origin != FROZEN for each in given):
+            key = COMPUTED if any(each.origin == COMPUTED for each in given) else FIXED
+            if key == COMPUTED:
+                self.computed |= names
+            self.note(key)
+            self.note(f"{key} numbers", sum(each.size for each in given))
         return op.model_copy(update={"trainable": False})
 
     def _is_used(self, constant: Constant) -> bool:
@@ -474,8 +480,9 @@ class Trace:
             if (is_kernel(each) or "/" not in each.name) and (each.part or not self._is_used(each))
         ]
         name = layer_name(step, named, self.model)
-        first = self.functions.setdefault(name, step.op)
-        return name if first == step.op else f"{name}-{type_of(step).lower()}"
+        full = step.attributes.get(FULL_NAME)
+        first = self.functions.setdefault(name, full or step.op)
+        return name if first in (full, step.op) else full or f"{name}-{type_of(step).lower()}"
 
     def note(self, key: str, count: int = 1) -> None:
         """Count occurrences of what a note tells at the end."""
