@@ -15,6 +15,7 @@ from archspec.errors import ArchspecError, UsageError
 from archspec.imports.formats import SAVED_MODEL
 from archspec.imports.formats import read as read_format
 from archspec.imports.model import ImportedModel
+from archspec.ops.functions import Gelu
 
 FILES = Path(__file__).parent / "model_files" / "saved_model"
 
@@ -48,7 +49,7 @@ def test_the_layers_are_those_of_the_keras_model():
         ("transposed", "transposed_convolution"),
         ("flatten", "flatten"),
         ("scores", "fully_connected"),
-        ("scores/Softmax", "softmax"),
+        ("scores/Softmax", "activation"),
     ]
     assert "TensorFlow 2.21.0" in model.format
 
@@ -95,7 +96,7 @@ def test_a_module_without_keras_of_any_size_of_image():
         "fully_connected",
     ]  # fmt: skip
     convolution = model.graph.nodes[3].op
-    assert (convolution.padding, convolution.bias) == (((1, 1), (1, 1)), True)
+    assert (convolution.padding, convolution.bias) == (1, True)
     assert model.graph.is_open
     assert sum(node.layer.params for node in model.graph.nodes) == 3 * 3 * 3 * 8 + 8 + 32 + 40
 
@@ -146,12 +147,38 @@ def test_sequences_and_products_at_each_place_are_told_from_their_detours():
         ("convolution", "5x6"),
         ("max_pool", "2x6"),
         ("fully_connected", "2x7"),
-        ("permute", "7x2"),
-        ("reshape", "7x2x1"),
-        ("fully_connected", "7x2x4"),
+        ("reshape", "2x7x1"),
+        ("fully_connected", "2x7x4"),
+        ("permute", "7x2x4"),
         ("flatten", "56"),
     ]
     assert not any("other shapes" in note for note in model.notes)
+
+
+SPELLED_OUT = [
+    ("convolution", 2 * 2 * 3 * 8 + 8),
+    ("group_norm", 16),
+    ("prelu", 8),
+    ("layer_norm", 16),
+    *[("fully_connected", 8 * 8 + 8)] * 4,  # queries, keys, values, output
+    ("fully_connected", 8 * 6 + 6),
+    ("convolution", 3 * 6 * 4 + 4),
+]
+"""Layers with parameters of the Keras model that is called so in make_saved_model.py."""
+
+
+def test_norms_attention_and_functions_are_told_from_their_arithmetic():
+    """The file has 100 operators: Rsqrt, SquaredDifference, Erfc, Einsum and so on."""
+    model = read("spelled_out")
+    nodes = model.graph.nodes
+    counts = [(node.op.kind, node.layer.params) for node in nodes if node.layer.params]
+    assert sorted(counts) == sorted(SPELLED_OUT)
+    assert [node.op.kind for node in nodes].count("matmul") == 2
+    functions = [node.op.function for node in nodes if node.op.kind == "activation"]
+    assert functions == [Gelu(), "selu"]
+    assert (nodes[-1].op.kind, str(model.graph.output)) == ("unit_norm", "12x4")
+    convolutions = [node.op for node in nodes if node.op.kind == "convolution"]
+    assert [op.dilation for op in convolutions] == [1, 2]
 
 
 def test_a_loop_is_an_unknown_layer_with_its_weights():

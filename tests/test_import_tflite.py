@@ -11,7 +11,7 @@ from archspec.errors import ArchspecError, UsageError
 from archspec.imports.formats import TFLITE, find_format
 from archspec.imports.formats import read as read_format
 from archspec.imports.model import ImportedModel
-from archspec.imports.tflitefile import open_tflite
+from archspec.imports.tensorflow.tflitefile import open_tflite
 
 pytest.importorskip("tflite")
 
@@ -117,6 +117,16 @@ def test_a_layer_that_is_used_twice_has_its_weights_once():
     assert str(model.graph.nodes[3].shape) == "6x8x3"
 
 
+def test_norms_attention_and_functions_are_told_from_their_arithmetic():
+    """The file has 70 operators: RSQRT, SQUARED_DIFFERENCE, BATCH_MATMUL and so on."""
+    kinds = [node.op.kind for node in read("spelled_out").graph.nodes]
+    for kind, count in {
+        "convolution": 2, "group_norm": 1, "prelu": 1, "layer_norm": 1, "fully_connected": 5,
+        "matmul": 2, "softmax": 1, "activation": 2, "unit_norm": 1,
+    }.items():  # fmt: skip
+        assert kinds.count(kind) == count, kind
+
+
 @pytest.mark.keras
 @pytest.mark.parametrize(
     ("name", "tolerance"),
@@ -130,6 +140,7 @@ def test_a_layer_that_is_used_twice_has_its_weights_once():
         ("float16", 1e-5),
         ("residual", 1e-5),
         ("shared", 1e-5),
+        ("spelled_out", 1e-5),
         ("int8", 1e-2),  # TFLite rounds the maps to 8 bits too
     ],
 )

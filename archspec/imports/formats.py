@@ -45,8 +45,8 @@ class Format(NamedTuple):
 
 KERAS: Final = Format("Keras", "keras")
 ONNX: Final = Format("ONNX", "onnx")
-TFLITE: Final = Format("TFLite", "tflite")
-SAVED_MODEL: Final = Format("SavedModel", "saved_model")
+TFLITE: Final = Format("TFLite", "tensorflow.tflite")
+SAVED_MODEL: Final = Format("SavedModel", "tensorflow.saved_model")
 EXPORTED: Final = Format("PyTorch .pt2", "exported")
 DARKNET: Final = Format("Darknet configuration", "darknet", options=("weights",))
 CAFFE: Final = Format("Caffe prototxt", "caffe", options=("weights",))

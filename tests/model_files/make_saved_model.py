@@ -61,6 +61,22 @@ def recurrent(folder: Path) -> None:
     keras.Model(sequence, layers.Dense(3, name="scores")(x)).export(folder, verbose=False)
 
 
+def spelled_out(folder: Path) -> None:
+    """Norms, attention and functions, which are arithmetic in the graph."""
+    x = image = keras.Input((8, 8, 3), name="image")
+    x = layers.Conv2D(8, 2, strides=2, name="patches")(x)
+    x = layers.GroupNormalization(2, name="group_norm")(x)
+    x = layers.PReLU(shared_axes=[1, 2], name="prelu")(x)
+    x = layers.Reshape((16, 8), name="sequence")(x)
+    y = layers.LayerNormalization(name="layer_norm")(x)
+    y = layers.MultiHeadAttention(2, 4, name="attention")(y, y)
+    x = layers.Add(name="add")([x, y])
+    x = layers.Dense(6, activation="gelu", name="each_place")(x)
+    x = layers.Conv1D(4, 3, dilation_rate=2, activation="selu", name="dilated")(x)
+    x = layers.UnitNormalization(name="unit_norm")(x)
+    keras.Model(image, x).export(folder, verbose=False)
+
+
 class _Module(tf.Module):
     """A network that is written without Keras, with a function that calls another."""
 
@@ -100,6 +116,7 @@ FILES: dict[str, Callable[[Path], None]] = {
     "module": module,
     "recurrent": recurrent,
     "shared": shared,
+    "spelled_out": spelled_out,
 }
 """The writer of each model, by its name."""
 

@@ -11,7 +11,7 @@ _OPERATORS: Final = re.compile(
     r"/(?:convolution|depthwise|separable_conv2d|conv_transpose|Conv[123]D|DepthwiseConv2dNative"
     r"|DepthwiseConv2D|MatMul|BiasAdd|Relu6?|Elu|Selu|Sigmoid|Tanh|Softmax|LeakyRelu"
     r"|(?:Max|Avg)Pool(?:[23]d|3D)?|Mean|Max|[Aa]dd|[Mm]ul|concat|Reshape|Squeeze|Pad|Sum"
-    r"|FusedBatchNormV3|convolution/\w+|batchnorm/\w+)_?\d*$"
+    r"|FusedBatchNormV3|Tile|ExpandDims|convolution/\w+|batchnorm/\w+)_?\d*$"
 )
 """Ends of a tensor's name that say which operator made it."""
 

@@ -42,6 +42,9 @@ _DTYPES: Final = {
 }
 """NumPy's name of each number type, by TFLite's number."""
 
+INTEGERS: Final = {2, 3, 4, 6, 7, 9}
+"""The types of whole numbers and of truth values, by TFLite's number."""
+
 _RESULTS: Final = {"DENSIFY", "DEQUANTIZE"}
 """Operators that only give a constant another form."""
 

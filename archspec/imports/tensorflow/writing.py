@@ -1,0 +1,483 @@
+"""Writes operators of TensorFlow as the steps of ONNX that do the same.
+
+SavedModels and TFLite files have the same operators under other names; `archspec.imports.onnx`
+then follows one vocabulary. TensorFlow has the channels last and ONNX second, so operators that
+know their channels stand between two Transposes, which only relabel axes there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from archspec.imports.onnx.folding import CannotFold, folded
+from archspec.imports.onnx.source import FULL_NAME, REASON, SCOPE, Constant, Dims, Step
+
+OPSET: Final = 20
+"""Version of ONNX's operators in which TensorFlow's are written."""
+
+END: Final = 2**31 - 1
+"""The place after the last along an axis of any extent."""
+
+
+class Unwritable(Exception):  # noqa: N818  (no error: the operator is shown as unknown)
+    """A clause that says why an operator has no counterpart among ONNX's."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A map whose places stand in the batch: half of a dilated convolution."""
+
+    x: str
+    block: tuple[int, ...]
+    pads: tuple[tuple[int, int], ...]
+    axis: int = 0
+    """The spatial axis that a sequence has more, for a convolution of maps; 0 for none."""
+    convolution: dict[str, Any] | None = None
+    """The arguments of the convolution of it, if that came already."""
+
+
+class Writer:
+    """Writes steps. Values go by names; a constant has a name among them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.steps: list[Step] = []
+        self.constants: dict[str, Constant] = {}
+        self.dims: dict[str, Dims] = {}
+        """The declared shape of values, the batch among them."""
+        self.scope = ""
+        """Name of the layer at hand."""
+        self.full_name = ""
+        """Its name if another layer has that."""
+        self.told: dict[str, None] = {}
+        """Sentences about what archspec has otherwise than the file, in their order."""
+        self.spreads: dict[str, Spread] = {}
+        self._made = 0
+
+    def step(
+        self, op: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any
+    ) -> None:
+        """Add a step; compute one that reads constants alone."""
+        attributes |= {SCOPE: self.scope, FULL_NAME: self.full_name}
+        step = Step(op, "", tuple(inputs), tuple(outputs), attributes)
+        if inputs and all(each in self.constants for each in inputs):
+            try:
+                made = folded(step, [self.constants[each] for each in inputs])
+            except CannotFold:
+                pass
+            else:
+                self.constants.update(zip(outputs, made, strict=False))
+                return
+        self.steps.append(step)
+
+    def made(self, op: str, *inputs: str, **attributes: Any) -> str:
+        """Add a step and return the name of its output."""
+        self._made += 1
+        output = f"archspec {self._made}"
+        self.step(op, inputs, [output], **attributes)
+        return output
+
+    def unknown(
+        self, kind: str, inputs: Sequence[str], outputs: Sequence[str], reason: str
+    ) -> None:
+        """Add a step that nothing reads: it becomes an unknown layer."""
+        self.step(f"archspec.{kind}", inputs, outputs, **{REASON: reason})
+
+    def ints(self, values: Sequence[int]) -> str:
+        """Return the name of a constant that is a list of whole numbers."""
+        name = f"archspec constant {len(self.constants)}"
+        self.constants[name] = Constant.of((len(values),), [int(n) for n in values])
+        return name
+
+    def number(self, value: float) -> str:
+        """Return the name of a constant with one value."""
+        name = f"archspec constant {len(self.constants)}"
+        kind = "float" if isinstance(value, float) else "int"
+        self.constants[name] = Constant.of((), [value], kind)
+        return name
+
+    def integers(self, name: str) -> list[int] | None:
+        """Return the values of a small constant as whole numbers; None for another value."""
+        constant = self.constants.get(name)
+        if constant is None or constant.values is None:
+            return None
+        return [int(number) for number in constant.values]
+
+    def wanted(self, name: str, what: str) -> list[int]:
+        """Return the values of an input that must be a small constant."""
+        values = self.integers(name)
+        if values is None:
+            raise Unwritable(f"its {what} is computed as the network runs")
+        return values
+
+    def kernel(self, name: str, rank: int) -> tuple[int, ...]:
+        """Return the extents of a kernel of so many axes."""
+        constant = self.constants.get(name)
+        if constant is None or len(constant.dims) != rank or min(constant.dims) < 1:
+            raise Unwritable("its kernel is not known")
+        return constant.dims
+
+    def rank(self, name: str) -> int:
+        """Return the number of axes of a value, the batch among them."""
+        constant, dims = self.constants.get(name), self.dims.get(name)
+        if constant is None and dims is None:
+            raise Unwritable("the shape of its input is not known")
+        return len(constant.dims if constant else dims or ())
+
+    # Layouts.
+
+    def channels_first(self, x: str, rank: int) -> str:
+        """Return a value with its channels as the second axis."""
+        return self.made("Transpose", x, perm=[0, rank - 1, *range(1, rank - 1)])
+
+    def with_channels(
+        self, op: str, inputs: Sequence[str], output: str, rank: int, **attributes: Any
+    ) -> None:
+        """Add a step whose first input and output have the channels as the second axis.
+
+        Args:
+            op: ONNX's operator.
+            inputs: What it reads; the first has the channels last.
+            output: Name of the output, with the channels last.
+            rank: Number of axes, the batch among them.
+            attributes: The operator's attributes.
+        """
+        x = self.channels_first(inputs[0], rank)
+        y = self.made(op, x, *inputs[1:], **attributes)
+        declared = self.dims.get(output)
+        if declared is not None and len(declared) == rank:
+            self.dims[y] = (declared[0], declared[-1], *declared[1:-1])
+        self.step("Transpose", [y], [output], perm=[0, *range(2, rank), 1])
+
+    # Operators.
+
+    def convolution(
+        self,
+        x: str,
+        output: str,
+        *,
+        kernel: str,
+        places: Sequence[int],
+        strides: Sequence[int],
+        dilations: Sequence[int],
+        padding: str | Sequence[tuple[int, int]],
+        bias: str = "",
+        groups: int = 1,
+    ) -> None:
+        """Add a convolution.
+
+        Args:
+            x: What it reads.
+            output: Name of its output.
+            kernel: The kernel, with its axes as ONNX has them.
+            places: The kernel's spatial extents.
+            strides: The stride along each spatial axis.
+            dilations: The dilation likewise.
+            padding: `same`, `valid`, or amounts before and after each spatial axis.
+            bias: The bias; none if it is empty.
+            groups: Number of groups.
+        """
+        arguments: dict[str, Any] = {
+            "kernel": kernel, "places": places, "strides": strides, "dilations": dilations,
+            "padding": padding, "bias": bias, "groups": groups,
+        }  # fmt: skip
+        if x in self.spreads:
+            arguments |= {"scope": self.scope, "full_name": self.full_name}
+            self.spreads[output] = replace(self.spreads[x], convolution=arguments)
+            return
+        self.with_channels(
+            "Conv",
+            [x, kernel, *([bias] if bias else [])],
+            output,
+            len(places) + 2,
+            strides=list(strides),
+            dilations=list(dilations),
+            group=groups,
+            **_padding(padding),
+        )
+
+    def transposed(
+        self,
+        x: str,
+        output: str,
+        *,
+        kernel: str,
+        places: Sequence[int],
+        strides: Sequence[int],
+        dilations: Sequence[int] = (),
+        padding: str,
+        bias: str = "",
+    ) -> None:
+        """Add a transposed convolution, as `convolution` adds a plain one."""
+        dilations = list(dilations) or [1] * len(places)
+        attributes = _padding(padding)
+        before, after = self.dims.get(x, ()), self.dims.get(output, ())
+        extents = list(zip(before[1:-1], after[1:-1], strict=False))
+        if extents and all(isinstance(n, int) for pair in extents for n in pair):
+            reach = [(k - 1) * d + 1 for k, d in zip(places, dilations, strict=True)]
+            usual = [
+                n * s if padding == "same" else n * s + max(k - s, 0)
+                for (n, _), s, k in zip(extents, strides, reach, strict=True)
+            ]
+            if usual != [n for _, n in extents]:
+                attributes["output_shape"] = [n for _, n in extents]
+                if padding != "same":
+                    attributes = {"pads": [0] * 2 * len(places)}
+                    attributes["output_padding"] = [
+                        m - (n - 1) * s - k
+                        for (n, m), s, k in zip(extents, strides, reach, strict=True)
+                    ]
+        self.with_channels(
+            "ConvTranspose",
+            [x, kernel, *([bias] if bias else [])],
+            output,
+            len(places) + 2,
+            strides=list(strides),
+            dilations=dilations,
+            **attributes,
+        )
+
+    def pool(
+        self,
+        op: str,
+        x: str,
+        output: str,
+        size: Sequence[int],
+        strides: Sequence[int],
+        padding: Any,
+    ) -> None:
+        """Add a pool over windows."""
+        attributes = {"kernel_shape": list(size), "strides": list(strides), **_padding(padding)}
+        self.with_channels(op, [x], output, len(size) + 2, **attributes)
+
+    def space_to_batch(self, x: str, output: str, block: str, pads: str) -> None:
+        """Keep a map whose places go into the batch, for the convolution that follows."""
+        amounts = self.wanted(pads, "padding")
+        pairs = tuple(zip(amounts[::2], amounts[1::2], strict=True))
+        self.spreads[output] = Spread(x, tuple(self.wanted(block, "block")), pairs)
+
+    def batch_to_space(self, x: str, output: str, crops: str) -> None:
+        """Add the dilated convolution of a map whose places stand in the batch."""
+        spread, cut = self.spreads.get(x), self.wanted(crops, "crop")
+        if spread is None or spread.convolution is None:
+            raise Unwritable("no convolution stands before it")
+        arguments = dict(spread.convolution)
+        if spread.axis:
+            cut[2 * spread.axis - 2 : 2 * spread.axis - 2] = [0, 0]
+        padding = undilated(spread.pads, cut, arguments["places"], spread.block)
+        if padding is None or arguments["padding"] != "valid":
+            raise Unwritable("its padding is of no known kind")
+        arguments |= {"padding": padding, "dilations": spread.block}
+        self.scope, self.full_name = arguments.pop("scope"), arguments.pop("full_name")
+        thin = f"{output} thin" if spread.axis else output
+        self.convolution(spread.x, thin, **arguments)
+        if spread.axis:
+            self.step("Squeeze", [thin, self.ints([spread.axis])], [output])
+
+    def unsqueeze(self, x: str, output: str, axis: int) -> None:
+        """Add an axis of extent 1."""
+        spread = self.spreads.get(x)
+        if spread is None:
+            self.step("Unsqueeze", [x, self.ints([axis])], [output])
+            return
+        axis += len(spread.block) + 3 if axis < 0 else 0
+        if spread.axis or not 1 <= axis <= len(spread.block) + 1:
+            raise Unwritable("places stand in the batch of its input")
+        wide = self.made("Unsqueeze", spread.x, self.ints([axis]))
+        if spread.x in self.dims:
+            dims = self.dims[spread.x]
+            self.dims[wide] = (*dims[:axis], 1, *dims[axis:])
+        at = axis - 1
+        block = (*spread.block[:at], 1, *spread.block[at:])
+        pads = (*spread.pads[:at], (0, 0), *spread.pads[at:])
+        self.spreads[output] = Spread(wide, block, pads, axis)
+
+    def squeeze(self, x: str, output: str, axes: Sequence[int]) -> None:
+        """Drop axes of extent 1; all of them if none is named."""
+        spread = self.spreads.get(x)
+        if spread is None:
+            self.step("Squeeze", [x, *([self.ints(axes)] if axes else [])], [output])
+        elif spread.axis and [axis % (len(spread.block) + 2) for axis in axes] == [spread.axis]:
+            self.spreads[output] = spread
+        else:
+            raise Unwritable("places stand in the batch of its input")
+
+    def strided_slice(
+        self,
+        x: str,
+        output: str,
+        begin: Sequence[int],
+        end: Sequence[int],
+        strides: Sequence[int],
+        masks: dict[str, int],
+    ) -> None:
+        """Add a slice as Python's `x[1:, ..., None, 0]`.
+
+        Args:
+            x: What it reads.
+            output: Name of its output.
+            begin: The first place of each entry.
+            end: The place after the last.
+            strides: The distance between places.
+            masks: Bits by entry: `begin`, `end`, `ellipsis`, `new_axis` and `shrink_axis`.
+        """
+
+        def has(mask: str, entry: int) -> bool:
+            return bool(masks.get(mask, 0) >> entry & 1)
+
+        count = len(begin)
+        starts, stops, axes, steps = [], [], [], []
+        dropped, added = [], []
+        axis = place = 0
+        """The axis of the input, and that of the result before any is dropped."""
+        for entry in range(count):
+            if has("ellipsis", entry):
+                rest = sum(not has("new_axis", later) for later in range(entry + 1, count))
+                skipped = self.rank(x) - axis - rest if entry + 1 < count else 0
+                axis, place = axis + skipped, place + skipped
+                continue
+            if has("new_axis", entry):
+                added.append(place)
+                place += 1
+                continue
+            first, last, by = begin[entry], end[entry], strides[entry]
+            if has("shrink_axis", entry):
+                last, by = (first + 1 or END), 1
+                dropped.append(axis)
+            else:
+                first = 0 if has("begin", entry) and by > 0 else first
+                last = END if has("end", entry) and by > 0 else last
+                place += 1
+            if (first, last, by) != (0, END, 1):
+                starts.append(first)
+                stops.append(last)
+                axes.append(axis)
+                steps.append(by)
+            axis += 1
+        if axes:
+            x = self.made("Slice", x, *map(self.ints, (starts, stops, axes, steps)))
+        if dropped:
+            x = self.made("Squeeze", x, self.ints(dropped))
+        if added:
+            x = self.made("Unsqueeze", x, self.ints(added))
+        self.step("Identity", [x], [output])
+
+    def pack(self, parts: Sequence[str], output: str, axis: int) -> None:
+        """Join values along a new axis."""
+        wider = [self.made("Unsqueeze", each, self.ints([axis])) for each in parts]
+        self.step("Concat", wider, [output], axis=axis)
+
+    def unpack(self, x: str, outputs: Sequence[str], axis: int) -> None:
+        """Take a value apart along an axis, which goes."""
+        for at, output in enumerate(outputs):
+            self.step("Gather", [x, self.number(at)], [output], axis=axis)
+
+    def cut(self, x: str, output: str, begin: str, size: str) -> None:
+        """Take so many places from a first one on, along each axis; -1 for all that are left."""
+        starts, sizes = self.wanted(begin, "beginning"), self.wanted(size, "size")
+        pairs = zip(starts, sizes, strict=True)
+        cuts = [
+            (a, s, END if n < 0 else s + n) for a, (s, n) in enumerate(pairs) if (s, n) != (0, -1)
+        ]
+        if not cuts:
+            self.step("Identity", [x], [output])
+            return
+        axes, first, stops = zip(*cuts, strict=True)
+        self.step("Slice", [x, *map(self.ints, (first, stops, axes))], [output])
+
+    def split(self, x: str, outputs: Sequence[str], axis: int, sizes: Sequence[int] = ()) -> None:
+        """Take a value apart along an axis, in equal parts if no sizes are given."""
+        given = [x, self.ints(sizes)] if sizes else [x]
+        more = {} if sizes else {"num_outputs": len(outputs)}
+        self.step("Split", given, outputs, axis=axis, **more)
+
+    def pad(
+        self, x: str, output: str, amounts: str, mode: str = "constant", value: str = ""
+    ) -> None:
+        """Pad the ends of each axis."""
+        numbers = self.wanted(amounts, "padding")
+        pads = self.ints([*numbers[::2], *numbers[1::2]])
+        self.step("Pad", [x, pads, *([value] if value else [])], [output], mode=mode)
+
+    def resize(self, x: str, output: str, size: str, mode: str, places: str) -> None:
+        """Change the extents of a map's places.
+
+        Args:
+            x: What it reads.
+            output: Name of its output.
+            size: The extents.
+            mode: `nearest`, `linear` or `cubic`.
+            places: `half_pixel` where the centres of pixels are at halves, `asymmetric` where they
+                are at whole numbers, or `align_corners`.
+        """
+        before, declared = self.dims.get(x, ())[1:-1], self.dims.get(output, ())[1:-1]
+        to = self.integers(size) or [n for n in declared if isinstance(n, int)]
+        if len(to) != 2:
+            raise Unwritable("its size is computed as the network runs")
+        repeats = [isinstance(n, int) and m % n == 0 for n, m in zip(before, to, strict=False)]
+        if places != "half_pixel" and not (mode == "nearest" and all(repeats)):
+            self.told.setdefault(
+                "A resize of the file places its pixels otherwise (align_corners, or pixels from "
+                "0 on); archspec's has their centres at halves."
+            )
+        sizes = self.ints(to)
+        self.with_channels("Resize", [x, "", "", sizes], output, 4, axes=[2, 3], mode=mode)
+
+    def product(self, a: str, b: str, output: str, *, turn_a: bool, turn_b: bool) -> None:
+        """Multiply matrices, the last two axes of values."""
+
+        def turned(x: str) -> str:
+            rank = self.rank(x)
+            return self.made("Transpose", x, perm=[*range(rank - 2), rank - 1, rank - 2])
+
+        self.step("MatMul", [turned(a) if turn_a else a, turned(b) if turn_b else b], [output])
+
+    def squared(self, x: str, output: str) -> None:
+        """Multiply a value by itself."""
+        self.step("Mul", [x, x], [output])
+
+    def inverse_root(self, x: str, output: str) -> None:
+        """Divide 1 by the root of a value."""
+        self.step("Reciprocal", [self.made("Sqrt", x)], [output])
+
+
+def _padding(padding: str | Sequence[tuple[int, int]]) -> dict[str, Any]:
+    """Return a padding as ONNX's attributes."""
+    if padding == "same":
+        return {"auto_pad": "SAME_UPPER"}
+    if isinstance(padding, str):
+        return {"auto_pad": "VALID"}
+    before, after = zip(*padding, strict=True)
+    return {"pads": [*before, *after]}
+
+
+def undilated(
+    pads: Sequence[tuple[int, int]],
+    crops: Sequence[int],
+    kernel: Sequence[int],
+    block: Sequence[int],
+) -> Any:
+    """Return the padding of a dilated convolution whose places stood in the batch.
+
+    Args:
+        pads: The amounts that are added along each axis before places go into the batch.
+        crops: The amounts that are cut off, before and after along each axis, as they come back.
+        kernel: The kernel's spatial extents.
+        block: The dilation.
+
+    Returns:
+        The padding; None where more is cut off than was added, or the axes are not those.
+    """
+    if not len(pads) == len(kernel) == len(block) or len(crops) != 2 * len(pads):
+        return None
+    ends = zip(pads, crops[::2], crops[1::2], strict=True)
+    sides = tuple((before - cut, after - end) for (before, after), cut, end in ends)
+    if min(map(min, sides)) < 0:
+        return None
+    total = [(k - 1) * d for k, d in zip(kernel, block, strict=True)]
+    if sides == tuple((each // 2, each - each // 2) for each in total):
+        return "same"
+    return sides if any(map(any, sides)) else "valid"
