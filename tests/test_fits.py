@@ -122,7 +122,7 @@ def test_an_open_network_is_made_smaller_by_its_size():
 
 
 def test_where_no_change_helps_it_says_so():
-    done = run("fits", "vgg16", "--memory", "100")
+    done = run("fits", "vgg16", "--memory", "2KB")
     assert done.returncode == 1
     assert "not even one example fits, by: must keep, jax-gpu" in done.stdout
     assert "no other dtype, optimizer or input size that was tried makes it fit" in done.stdout
