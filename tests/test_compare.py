@@ -682,6 +682,28 @@ def test_the_command_shows_what_differs():
     assert "stage3/conv4/activation" in output("compare", "--diff", "vgg16", "vgg19", "--ops")
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_model_file_is_set_beside_a_spec_layer_by_layer(tmp_path, turned):
+    """A file has no blocks: a `conv` of the spec is a convolution, a norm and a ReLU in it."""
+    file = tmp_path / "net.cfg"
+    file.write_text(
+        "[net]\nheight=8\nwidth=8\nchannels=4\n"
+        "[convolutional]\nbatch_normalize=1\nfilters=4\nsize=3\nstride=1\npad=1\nactivation=relu\n"
+    )
+    conv, defaults = (
+        "filters: 4, padding: same, norm: batch",
+        "defaults: {batch_norm: {epsilon: 1e-5}}",
+    )
+    same, other = (
+        sequence(f"conv: {{{conv}, activation: {each}}}", more=defaults) for each in ("relu", "elu")
+    )
+    sides = (lambda *pair: pair[::-1]) if turned else (lambda *pair: pair)
+    difference = diff(*sides(file, other))
+    assert [step.mark for step in difference.steps] == ["=", "=", "=", "~"]
+    assert diff(*sides(file, other), depth=1).steps[-1].mark != "="
+    assert [step.mark for step in diff(*sides(file, same)).steps] == ["=", "=", "=", "="]
+
+
 def test_a_family_of_two_is_a_pair():
     assert output("compare", "--diff", "inception_example").startswith("--- inception_naive\n")
 

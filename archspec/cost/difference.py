@@ -100,13 +100,19 @@ class Difference(Displayed):
 
     @cached_property
     def _paired(self) -> tuple[tuple[RowPair, ...], tuple[Change, ...], tuple[Shared, ...]]:
-        rows = (each.rows(self.depth, ops=self.ops) for each in (self.before, self.after))
+        rows = (each.rows(self.depth, ops=self.by_ops) for each in (self.before, self.after))
         pairs = tuple(align(*rows))
         pairing = Pairing(self.before.graph, self.after.graph)
         both = [pairing.pair(a, b) for a, b in pairs if a and b]
         changed = (tuple(pairing.changes(*each)) for each in both)
         steps = tuple(RowPair(a, b, next(changed) if a and b else ()) for a, b in pairs)
         return steps, tuple(pairing.outputs()), _shared(steps, both)
+
+    @property
+    def by_ops(self) -> bool:
+        """Whether every primitive op is a row, as a spec's blocks are not in a model file."""
+        is_across = (self.before.model is None) != (self.after.model is None)
+        return self.ops or (self.depth is None and is_across)
 
     @property
     def equal(self) -> bool:
@@ -162,7 +168,8 @@ def diff(
         before: A spec, a model file's model, or a path or a name as `load` takes them.
         after: The network to compare it with.
         depth: Deepest level of paths that has rows of its own. Default: all.
-        ops: Whether every primitive op is a row.
+        ops: Whether every primitive op is a row, as it is where a spec is compared with a model
+            file, which has no blocks, and no `depth` is given.
         batch: As in `report`.
         dtype: As in `report`.
         optimizer: As in `report`.

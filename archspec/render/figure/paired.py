@@ -39,7 +39,7 @@ class Side:
         self.spans: dict[Box, str] = {}
         """Names of what each folded box stands for."""
         depth = difference.depth
-        self.root = opened(report, None if depth is None else depth - 1, ops=difference.ops)
+        self.root = opened(report, None if depth is None else depth - 1, ops=difference.by_ops)
         self._parents: dict[tuple[int, int], tuple[int, int]] = {}
         """The first and the last row of each box, and of the box around it."""
         self._close(self.root)
