@@ -134,10 +134,8 @@ def _proofs(
 ) -> Iterator[Proved]:
     for spec in specs:
         if isinstance(spec, ImportedModel) or loading.is_model_file(spec):
-            model = cast("ImportedModel", loading.as_network(spec))
-            if variant is not None or variables:
-                raise UsageError(f"{model.path} is a model file: it has no variants and variables")
-            yield _read(model)
+            file = cast("ImportedModel | str | PathLike[str]", spec)
+            yield _read(_model(file, variant, variables))
             continue
         if isinstance(spec, Spec):
             if variant is not None or variables:
@@ -153,6 +151,17 @@ def _proofs(
             yield Proved(name, None, error)
             continue
         yield from (_proved(member, engine) for member in members)
+
+
+def _model(
+    model: ImportedModel | str | PathLike[str], variant: str | None, variables: Mapping[str, Any]
+) -> ImportedModel:
+    """Return a model file's model, with what the file leaves open."""
+    if not isinstance(model, ImportedModel):
+        return cast("ImportedModel", loading.load(model, variant, **variables))
+    if variant is not None or variables:
+        raise UsageError(f"{model.path} is loaded already: give its path to read it otherwise")
+    return model
 
 
 def _read(model: ImportedModel) -> Proved:

@@ -13,6 +13,7 @@ from archspec.cli import main
 from archspec.errors import UsageError
 from archspec.imports.building import ModelBuilder
 from archspec.imports.formats import find_format
+from archspec.imports.loading import needs_spec
 from archspec.ops.arrangement import Flatten
 from archspec.ops.convolution import Convolution, FullyConnected
 from archspec.ops.merge import Concat
@@ -68,12 +69,52 @@ def test_a_pointer_of_git_lfs_is_told_from_a_model(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["net.keras", "net.tflite", "net.pt2"])
-@pytest.mark.parametrize("content", [b"", b"<html>404: not found</html>"])
+@pytest.mark.parametrize("content", [b"", b"404: not found"])
 def test_a_download_that_failed_is_not_taken_for_a_spec(tmp_path, name, content):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(UsageError, match="is empty, or text that is not of a model: "):
         archspec.load(path)
+
+
+@pytest.mark.parametrize("name", ["net.keras", "net.onnx", "net.pb", "net.cfg", "net"])
+def test_a_web_page_in_place_of_a_model_is_called_one(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(b"\n<!DOCTYPE html>\n<html lang=en><title>Sign in</title></html>")
+    with pytest.raises(UsageError, match=r"a web page .*take the address of the file itself"):
+        archspec.load(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "way_out"),
+    [
+        ("net.pt", b"\x80\x02}q\x00.", "in PyTorch, write"),
+        ("net.mlmodel", b"\x08\x04\x12\x08\n\x05image\0", "give the file that it was"),
+        ("net.py", b"import keras\n", "end it with `model.save"),
+    ],
+)
+def test_where_a_spec_is_needed_a_file_that_is_not_read_is_not_to_be_imported(
+    tmp_path, name, content, way_out
+):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=way_out):
+        needs_spec(path, "`archspec.fit`")
+
+
+def test_a_check_reads_a_file_at_a_given_size(tmp_path):
+    file = tmp_path / "net.cfg"
+    file.write_text("[net]\nheight=8\nwidth=8\nchannels=3\n[convolutional]\nfilters=4\nsize=3\n")
+    (proved,) = archspec.check(file, input=[32, 32, 3]).networks
+    assert proved.report.graph.nodes[0].shape == (32, 32, 3)
+    with pytest.raises(
+        UsageError, match="has no variable `classes` to set: it takes `input`, `weights`"
+    ):
+        archspec.check(file, classes=10)
+    with pytest.raises(UsageError, match="has no variant `wide`"):
+        archspec.check(file, variant="wide")
+    with pytest.raises(UsageError, match="is loaded already: give its path"):
+        archspec.check(archspec.load(file), input=[32, 32, 3])
 
 
 @pytest.mark.parametrize("name", ["net.onnx.data", "net.onnx_data"])
@@ -101,6 +142,8 @@ GRAPH_DEF = b"\n\x14\n\x05input\x12\x0bPlaceholder\n\x0f\n\x05conv1\x12\x06Conv2
         ("n-symbol.json", b'{"nodes": [{"op": "null"}], "arg_nodes": [0]}', "mx.onnx.export_model"),
         ("checkpoint", b'model_checkpoint_path: "model.ckpt"\n', "TensorFlow without a network"),
         ("net.gz", b"\x1f\x8b\x08\0", "unpack it"),
+        ("net.py", b"import keras\n", r"Python code, which is not run: end it with `model\.save"),
+        ("net.ipynb", b'{"cells": [{"cell_type": "code"}]}', "Python code, which is not run"),
     ],
 )
 def test_a_model_that_is_not_read_is_named_with_the_way_out(tmp_path, name, content, message):

@@ -149,9 +149,8 @@ def read(
     Raises:
         UsageError: The file is damaged, holds no network, or is not read.
     """
+    refuse_unread(path, format_)
     unknown = [name for name in options if name not in format_.options]
-    if not format_.module:
-        raise UsageError(f"{os.fspath(path)} is {format_.name}: {format_.instead}")
     if unknown:
         raise UsageError(
             f"{os.fspath(path)} is a model file: it has no variable `{unknown[0]}` to set: it "
@@ -168,6 +167,12 @@ def read(
             f"{os.fspath(path)} cannot be read as {format_.name}: it is damaged, or written in a "
             f"way that archspec does not know ({type(error).__name__}: {error!s:.200})"
         ) from error
+
+
+def refuse_unread(path: str | os.PathLike[str], format_: Format) -> None:
+    """Raise `UsageError` for a file of a format that is not read, with the way to one that is."""
+    if not format_.module:
+        raise UsageError(f"{os.fspath(path)} is {format_.name}: {format_.instead}")
 
 
 def _read(module: Any, path: Path, given: Given, options: Mapping[str, Any]) -> ImportedModel:

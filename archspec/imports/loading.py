@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from archspec import arguments
 from archspec.errors import UsageError
-from archspec.imports.formats import Format, find_format, read
+from archspec.imports.formats import Format, find_format, read, refuse_unread
 from archspec.imports.model import ImportedModel, Network
 from archspec.spec import loading
 from archspec.spec.bundled import bundled
@@ -126,8 +126,9 @@ def needs_spec(network: Any, what: str) -> None:
     """
     if isinstance(network, ImportedModel):
         path = network.path
-    elif isinstance(network, str | os.PathLike) and _format_of(network):
+    elif isinstance(network, str | os.PathLike) and (format_ := _format_of(network)):
         path = os.fspath(network)
+        refuse_unread(path, format_)
     else:
         return
     raise UsageError(

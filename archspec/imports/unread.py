@@ -58,6 +58,14 @@ MATLAB: Final = Unread(
 HUGGING_FACE: Final = Unread(
     "weights with settings, as Hugging Face keeps them, without a network", EXPORT_TORCH
 )
+WEB_PAGE: Final = Unread(
+    "a web page (HTML)", "if it was downloaded, take the address of the file itself"
+)
+PYTHON: Final = Unread(
+    "Python code, which is not run",
+    "end it with `model.save('model.keras')` in Keras, or in PyTorch "
+    "`torch.export.save(torch.export.export(model, inputs), 'model.pt2')`, and run it",
+)
 PACKED: Final = Unread("a packed file (gzip)", "unpack it, and give the model inside")
 
 _BY_SUFFIX: Final = {
@@ -68,6 +76,7 @@ _BY_SUFFIX: Final = {
     ".pdiparams": PADDLE,
     ".ckpt.meta": CHECKPOINT,
     ".mat": MATLAB,
+    ".py": PYTHON,
 }
 """Files whose bytes have no mark."""
 
@@ -80,6 +89,7 @@ _MARKS: Final = (
     (re.compile(rb"ftrt"), TENSORRT),
     (re.compile(rb"\x12\x01\0{6}"), MXNET_WEIGHTS),
     (re.compile(rb"\x1f\x8b\x08"), PACKED),
+    (re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE), WEB_PAGE),
     (re.compile(rb"model_checkpoint_path:"), CHECKPOINT),
     # A node's length, its name, and its operator.
     (
@@ -91,6 +101,7 @@ _MARKS: Final = (
     (re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--[^>]*-->\s*)?<net\s"), OPENVINO),
 )
 _TENSORFLOW_JS = re.compile(rb'"modelTopology"\s*:')
+_NOTEBOOK = re.compile(rb'"(?:cell_type|nbformat)"\s*:')
 _MXNET = re.compile(rb'"arg_nodes"\s*:|"nodes"\s*:\s*\[\s*\{\s*"op"\s*:\s*"null"')
 _CHECKPOINT_NAME = re.compile(r"\.(?:index|meta|data-\d{5}-of-\d{5})$")
 
@@ -111,6 +122,8 @@ def unread_file(head: bytes, path: str) -> Unread | None:
     if head.lstrip()[:1] == b"{":
         if _TENSORFLOW_JS.search(head):
             return TENSORFLOW_JS
+        if _NOTEBOOK.search(head):
+            return PYTHON
         return MXNET if _MXNET.search(head) else None
     name = Path(path).name.lower()
     # A checkpoint's files are called after each other; `.index` and `.meta` alone mean little.

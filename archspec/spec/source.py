@@ -77,7 +77,8 @@ def content(path: str | os.PathLike[str], name: str | None = None) -> bytes:
     try:
         kind = Path(path).stat().st_mode
         if stat.S_ISDIR(kind):
-            raise _unreadable(name, "this is a directory", help="name a file in it")
+            help_ = "name a file in it; that of a SavedModel holds a saved_model.pb"
+            raise _unreadable(name, "this is a directory", help=help_)
         if not stat.S_ISREG(kind):  # a pipe would block, a device may never end
             raise _unreadable(name, "this is not a regular file")
         with Path(path).open("rb") as file:
