@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from itertools import accumulate
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from archspec.eject.keras_layers import EITHER_PADDING
 from archspec.eject.levels import (
@@ -18,7 +17,7 @@ from archspec.eject.levels import (
     MainLevel,
     NotAlikeError,
 )
-from archspec.eject.outline import Id, Leaf, Loop, Nest, Round, outline
+from archspec.eject.outline import Id, Leaf, Loop, Nest, Outline, Round
 from archspec.eject.program import (
     Apply,
     Call,
@@ -47,14 +46,9 @@ from archspec.eject.program import (
 )
 from archspec.eject.recording import Construction, layer_name
 from archspec.eject.repeats import Column, aligned, first_path, is_reordered, keys_of, parent, roll
-from archspec.graph.graph import Graph, Node
 
 MOST_ATTEMPTS = 200
 """Largest number of loops that are given up before all are."""
-
-
-LayersOf: TypeAlias = Callable[[Node], Sequence[Construction]]
-"""The constructor calls of a node in the framework that is written."""
 
 
 class Evaluated(NamedTuple):
@@ -67,8 +61,7 @@ class Evaluated(NamedTuple):
 class Member(NamedTuple):
     """One of the networks that a program is to be, and the values of its parameters there."""
 
-    graph: Graph
-    layers_of: LayersOf
+    outline: Outline
     values: Mapping[str, Any] = {}
     formulas: Mapping[str, Evaluated] = {}
     """Values that the spec computes from these, by the Python expression."""
@@ -106,7 +99,7 @@ def program_of(member: Member, refusals: Refusals, *, shapes: bool = True) -> Pr
                 break  # another attempt would be the same
             else:
                 strict[error.kind] = strict.get(error.kind, 0) + 1
-    graph = member.graph
+    graph = member.outline.graph
     refused |= {node.name for node in graph.nodes} | {scope.name for scope in graph.scopes}
     strict.update(dict.fromkeys(strict, 2))
     return _Abstraction([member], refusals, shapes=shapes).program()
@@ -142,24 +135,17 @@ class _Abstraction:
     ) -> None:
         self.members = members
         self.strict = refusals.kinds
-        self.offsets = [0, *accumulate(len(each.graph.nodes) for each in members)][:-1]
-        """Numbers that are added to the indices of each network's nodes, so that all differ."""
-        outlines = [
-            outline(each.graph, each.layers_of, offset=offset, sample=sample)
-            for sample, (each, offset) in enumerate(zip(members, self.offsets, strict=True))
-        ]
+        outlines = [member.outline.items(sample) for sample, member in enumerate(members)]
         self._dissolve_small([item for items in outlines for item in items])
         self.outlines = [roll(items, refusals.loops) for items in outlines]
         self.shapes: dict[Id, Any] = {}
         self.readers: dict[int, list[int]] = {}
         self.results: set[int] = set()
-        for (graph, *_), offset in zip(members, self.offsets, strict=True):
-            for node in graph.nodes:
-                if shapes:
-                    self.shapes[node.index + offset] = node.shape
-                for index in node.inputs:
-                    self.readers.setdefault(index + offset, []).append(node.index + offset)
-            self.results |= {index + offset for index in graph.outputs.values()}
+        for outline, *_ in members:
+            if shapes:
+                self.shapes.update(outline.shapes)
+            self.readers.update(outline.readers)
+            self.results |= {index + outline.offset for index in outline.graph.outputs.values()}
         self.functions: dict[int, tuple[Function, int]] = {}
         """The function of each block, by its identity, and the number of its use."""
         self.made: list[Function] = []
@@ -174,14 +160,14 @@ class _Abstraction:
         level = MainLevel(parameters, self.formulas(parameters), len(members))
         level.shapes = self.shapes
         level.items = [item for items in self.outlines for item in items]
-        graph = members[0].graph
+        graphs = [each.outline.graph for each in members]
+        graph = graphs[0]
         inputs = {}
         for name in graph.inputs:
             value = Value(self._indices(name, "inputs"), name)
             level.values.append(value)
             shapes = [
-                _argument(tuple(each.graph.nodes[each.graph.inputs[name]].shape.known))
-                for each in members
+                _argument(tuple(each.nodes[each.inputs[name]].shape.known)) for each in graphs
             ]
             inputs[name] = value, level.resolve(shapes, "shape")
         body = self._body(level, [Round("", items, is_group=True) for items in self.outlines])
@@ -210,11 +196,12 @@ class _Abstraction:
 
     def _indices(self, name: str, what: str) -> tuple[int, ...]:
         """Return an input or an output of each network."""
-        tables = [getattr(each.graph, what) for each in self.members]
+        outlines = [each.outline for each in self.members]
+        tables = [getattr(each.graph, what) for each in outlines]
         if any({*table} != {*tables[0]} for table in tables):
             raise NotAlikeError
         return tuple(
-            table[name] + offset for table, offset in zip(tables, self.offsets, strict=True)
+            table[name] + each.offset for table, each in zip(tables, outlines, strict=True)
         )
 
     # Functions.

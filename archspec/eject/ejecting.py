@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from functools import cache, partial
+from functools import partial
 from os import PathLike
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from archspec.compile.expand import expand
 from archspec.eject.abstracting import Member, Refusals, program_of
@@ -16,6 +16,7 @@ from archspec.eject.keras_layers import tidied
 from archspec.eject.keras_training import training
 from archspec.eject.keras_writer import KerasWriter
 from archspec.eject.layout import WIDTH
+from archspec.eject.outline import Outline
 from archspec.eject.parameters import Parameters
 from archspec.eject.recording import Construction, constructions
 from archspec.eject.sequential import SequentialWriter, check_sequential
@@ -24,6 +25,8 @@ from archspec.eject.torch_ejecting import written
 from archspec.errors import UsageError, suggestion
 from archspec.graph.graph import Graph, Node
 from archspec.keras_model.build import shapes_of_shared
+from archspec.ops.op import Op
+from archspec.ops.shape import Shape
 from archspec.recipe.train import Recipe
 from archspec.spec.document import Spec
 from archspec.spec.loading import as_spec
@@ -98,7 +101,8 @@ def ejected(
         raise UsageError("a graph has no recipe to train with; give the spec")
     recipe = Recipe.resolve(known.train) if train and known else None
     is_mixed = recipe is not None and recipe.precision.startswith("mixed_")
-    layers_of = keras_layers(graph, is_mixed=is_mixed)
+    layers = partial(keras_layers, known={}, is_mixed=is_mixed)
+    layers_of = layers(graph)
     if style == "sequential":
         check_sequential(graph)
     script = None
@@ -106,13 +110,13 @@ def ejected(
         weights = {name: each.loss_weight for name, each in known.document.heads.items()}
         script = training(recipe, graph, layers_of, weights)
 
-    layers = partial(keras_layers, is_mixed=is_mixed)
-    parameters = Parameters(known, graph, layers) if known is not None else None
+    outline = Outline(graph, layers_of)
+    parameters = Parameters(known, outline, layers) if known is not None else None
 
     def write(unrolled: AbstractSet[str]) -> str:
         shapes = style == "functional"
         refusals = Refusals({*unrolled})
-        program = program_of(Member(graph, layers_of), refusals, shapes=shapes)
+        program = program_of(Member(outline), refusals, shapes=shapes)
         if parameters is not None:
             program = parameters.program(program, refusals, shapes=shapes)
         return STYLES[style](program, graph).source(about_lines(graph, about), script)
@@ -120,27 +124,33 @@ def ejected(
     return Ejected(without_loops(write), script.notes if script else [])
 
 
+Known: TypeAlias = dict[tuple[str, Op, Shape], tuple[Construction, ...]]
+"""Constructor calls by a node's path, its op, and the shape of its input."""
+
+
 def keras_layers(
-    graph: Graph, *, is_mixed: bool = False
+    graph: Graph, known: Known, *, is_mixed: bool = False
 ) -> Callable[[Node], tuple[Construction, ...]]:
     """Return a function that gives the constructor calls of a node's layers in Keras.
 
     Args:
         graph: The network.
+        known: Calls that other networks had; those of this one are added.
         is_mixed: Whether the layers that give its outputs are in float32 under every policy.
     """
     ends = [graph.nodes[index] for index in graph.outputs.values()] if is_mixed else []
     exact = {node.layer.owner or node.name for node in ends}
     shared = shapes_of_shared(graph)
 
-    @cache
     def layers_of(node: Node) -> tuple[Construction, ...]:
         x = shared.get(node.layer.owner or node.name) or (*node.layer.inputs, node.shape)[0]
-        made = tuple(tidied(each) for each in constructions(node, x))
+        key = node.name, node.op, x
+        if key not in known:
+            known[key] = tuple(tidied(each) for each in constructions(node, x))
         if (node.layer.owner or node.name) not in exact:
-            return made
+            return known[key]
         return tuple(  # as `archspec.build`: the loss is computed in float32
-            Construction(each.name, {**each.arguments, "dtype": "float32"}) for each in made
+            Construction(each.name, {**each.arguments, "dtype": "float32"}) for each in known[key]
         )
 
     return layers_of

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from functools import cached_property
+from typing import Any, TypeAlias
 
 from archspec.eject.recording import Construction
 from archspec.element import Element
 from archspec.graph.graph import Graph, Node
+from archspec.ops.shape import Shape
 
 Id: TypeAlias = int | tuple[int, int]
 """A tensor: the index of the node that gives it; with a number for one inside the node."""
@@ -29,6 +31,12 @@ class Leaf:
     @property
     def is_shared(self) -> bool:
         return bool(self.owner)
+
+    @cached_property
+    def sort(self) -> tuple[Any, ...]:
+        """What another layer must have in common with it to be the same line of a program."""
+        made = self.construction
+        return ("layer", made.name, *sorted(map(str, made.arguments)))
 
 
 @dataclass(eq=False)
@@ -64,49 +72,64 @@ class Loop:
 Item: TypeAlias = Leaf | Nest | Loop
 
 
-def outline(
-    graph: Graph,
-    layers_of: Callable[[Node], Sequence[Construction]],
-    *,
-    offset: int = 0,
-    sample: int = 0,
-) -> list[Item]:
-    """Return a graph's items, without its inputs. Blocks that share weights are dissolved.
+class Outline:
+    """A network as a tree of items. Its layers are made once, however often the tree is."""
 
-    Args:
-        graph: The network.
-        layers_of: The constructor calls of a node.
-        offset: What is added to each node's index, so that several networks differ in all.
-        sample: Number of the network.
-    """
-    owners = {node.layer.owner for node in graph.nodes} - {""}
-    top: list[Item] = []
-    open_nests: list[Nest] = []
-    scopes = [*graph.scopes]
-    next_scope = 0
-    for node in graph.nodes:
-        while open_nests and open_nests[-1].stop <= node.index + offset:
-            open_nests.pop()
-        while next_scope < len(scopes) and scopes[next_scope].start <= node.index:
-            scope = scopes[next_scope]
-            next_scope += 1
-            place = scope.start + offset, scope.stop + offset
-            nest = Nest(scope.name, scope.kind, scope.element, [], *place, sample)
-            (open_nests[-1].items if open_nests else top).append(nest)
-            open_nests.append(nest)
-        if node.is_input:
-            continue
-        around = open_nests[-1].items if open_nests else top
-        around += _leaves(node, layers_of, owners, offset)
-    return _dissolved(top)
+    def __init__(
+        self, graph: Graph, layers_of: Callable[[Node], Sequence[Construction]], offset: int = 0
+    ) -> None:
+        """Take a network.
+
+        Args:
+            graph: The network.
+            layers_of: The constructor calls of a node.
+            offset: What is added to each node's index, so that several networks differ in all.
+        """
+        self.graph = graph
+        self.offset = offset
+        self.shapes: dict[Id, Shape] = {}
+        """Shape of what each node gives."""
+        self.readers: dict[int, list[int]] = {}
+        """Nodes that read what a node gives."""
+        owners = {node.layer.owner for node in graph.nodes} - {""}
+        self._leaves = []
+        for node in graph.nodes:
+            leaves = [] if node.is_input else _leaves(node, layers_of, owners, offset)
+            self._leaves.append(leaves)
+            self.shapes[node.index + offset] = node.shape
+            for index in node.inputs:
+                self.readers.setdefault(index + offset, []).append(node.index + offset)
+
+    def items(self, sample: int) -> list[Item]:
+        """Return the items, without inputs. Blocks that share weights are dissolved.
+
+        Args:
+            sample: Number of the network, which its blocks bear.
+        """
+        top: list[Item] = []
+        open_nests: list[Nest] = []
+        scopes = self.graph.scopes
+        next_scope = 0
+        for index, leaves in enumerate(self._leaves):
+            while open_nests and open_nests[-1].stop <= index + self.offset:
+                open_nests.pop()
+            while next_scope < len(scopes) and scopes[next_scope].start <= index:
+                scope = scopes[next_scope]
+                next_scope += 1
+                place = scope.start + self.offset, scope.stop + self.offset
+                nest = Nest(scope.name, scope.kind, scope.element, [], *place, sample)
+                (open_nests[-1].items if open_nests else top).append(nest)
+                open_nests.append(nest)
+            (open_nests[-1].items if open_nests else top).extend(leaves)
+        return _dissolved(top)
 
 
 def _leaves(
     node: Node, layers_of: Callable[[Node], Sequence[Construction]], owners: set[str], offset: int
-) -> list[Item]:
+) -> list[Leaf]:
     chain = layers_of(node)
     owner = node.layer.owner or (node.name if node.name in owners else "")
-    leaves: list[Item] = []
+    leaves: list[Leaf] = []
     inputs: tuple[Id, ...] = tuple(index + offset for index in node.inputs)
     end = node.index + offset
     for number, construction in enumerate(chain):

@@ -14,13 +14,15 @@ from itertools import islice, pairwise
 from typing import Any, Final, NamedTuple
 
 from archspec.compile.expand import expand
-from archspec.eject.abstracting import Evaluated, LayersOf, Member, Refusals, program_of_all
+from archspec.eject.abstracting import Evaluated, Member, Refusals, program_of_all
 from archspec.eject.naming import RESERVED
+from archspec.eject.outline import Outline
 from archspec.eject.program import Program, expressions, statements
+from archspec.eject.recording import Construction
 from archspec.eject.subclassed import TAKEN
 from archspec.element import whole
 from archspec.errors import Problem, SpecError, UsageError
-from archspec.graph.graph import Graph
+from archspec.graph.graph import Graph, Node
 from archspec.ops.functions import NAMES
 from archspec.spec.document import Spec, Validated, choose
 from archspec.spec.expressions import Expression, is_expression
@@ -39,17 +41,34 @@ class _Sample(NamedTuple):
     """The network at some values of its variables."""
 
     values: Mapping[str, Any]
-    graph: Graph
-    layers_of: LayersOf
+    outline: Outline
+
+    @property
+    def graph(self) -> Graph:
+        return self.outline.graph
 
 
 class Parameters:
     """The networks of a spec at some values of its variables."""
 
-    def __init__(self, spec: Spec, graph: Graph, layers_of: Callable[[Graph], LayersOf]) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        base: Outline,
+        layers: Callable[[Graph], Callable[[Node], Sequence[Construction]]],
+    ) -> None:
+        """Take a network.
+
+        Args:
+            spec: The spec.
+            base: The network with the spec's own values.
+            layers: The function that gives a node's layers, for each other network.
+        """
         self.spec = spec
-        self.layers_of = layers_of
-        self.base = self._sample(spec, graph)
+        self.layers = layers
+        self.base = _Sample(self._values(spec), base)
+        self.size = base.offset + len(base.graph.nodes)
+        """Number from which on no node is counted yet."""
         self.others: dict[str, list[_Sample]] = {}
         """Other networks by the variable that has another value."""
         self.expressions = [*_expressions(spec.source.data)]
@@ -142,9 +161,13 @@ class Parameters:
         return not any(isinstance(each, float) for each in (*values, self.base.values[name]))
 
     def _sample(self, spec: Spec, graph: Graph) -> _Sample:
+        outline = Outline(graph, self.layers(graph), self.size)
+        self.size += len(graph.nodes)
+        return _Sample(self._values(spec), outline)
+
+    def _values(self, spec: Spec) -> Mapping[str, Any]:
         found = variables(spec, Findings(spec.source, spec.diagnostics), NAMES)
-        values = {name: value for name, value in found.items() if value is not BROKEN}
-        return _Sample(values, graph, self.layers_of(graph))
+        return {name: value for name, value in found.items() if value is not BROKEN}
 
     def _undecided(self, names: Sequence[str]) -> set[str]:
         """Return the variables that a test of the spec depends on whose other side was not seen."""
@@ -198,7 +221,7 @@ class Parameters:
                         continue
                     formulas[text] = Evaluated(value, tuple(sorted(used)))
             values = {name: sample.values[name] for name in names}
-            members.append(Member(sample.graph, sample.layers_of, values, formulas))
+            members.append(Member(sample.outline, values, formulas))
         return program_of_all(members, refusals, shapes=shapes)
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 from archspec.eject.outline import Item, Leaf, Loop, Nest, Round
@@ -106,12 +107,18 @@ def _rounds(items: list[Item], start: int, period: int) -> int:
 def _follows(item: Item, other: Item) -> bool:
     if sort(item) != sort(other):
         return False
-    first, second = _last(item), _last(other)
-    if _NUMBER.sub("#", first) != _NUMBER.sub("#", second):
+    first, numbers = _numbered(_last(item))
+    second, others = _numbered(_last(other))
+    if first != second:
         return False
-    numbers = zip(_NUMBER.findall(first), _NUMBER.findall(second), strict=True)
-    differences = [int(b) - int(a) for a, b in numbers]
+    differences = [b - a for a, b in zip(numbers, others, strict=True)]
     return sum(map(abs, differences)) == 1 and sum(differences) == 1
+
+
+@lru_cache(maxsize=10_000)
+def _numbered(path: str) -> tuple[str, tuple[int, ...]]:
+    """Return a path with `#` for its numbers, and these."""
+    return _NUMBER.sub("#", path), tuple(map(int, _NUMBER.findall(path)))
 
 
 def _last(item: Item) -> str:
@@ -126,7 +133,7 @@ def _last(item: Item) -> str:
 def sort(item: Item) -> tuple[Any, ...]:
     """Return what two items must have in common so that one line of a program can be both."""
     if isinstance(item, Leaf):
-        return ("layer", item.construction.name, *sorted(map(str, item.construction.arguments)))
+        return item.sort
     if isinstance(item, Loop):
         first: Item = item
         while isinstance(first, Loop):  # a loop of one round is none: its item stands for it
@@ -243,7 +250,7 @@ def _place(item: Item, around: Round) -> str:
     relative = path[len(around.path) :] if around.path else path
     if isinstance(item, Leaf) and isinstance(item.out, tuple):
         relative += f" {item.out[1]}"
-    return relative if around.is_group else _NUMBER.sub("#", relative)
+    return relative if around.is_group else _numbered(relative)[0]
 
 
 def _union(first: Keys, second: Keys) -> Keys:

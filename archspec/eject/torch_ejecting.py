@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from archspec.eject.abstracting import Member, Refusals, program_of
 from archspec.eject.chains import without_loops
+from archspec.eject.outline import Outline
 from archspec.eject.program import Program
 from archspec.eject.torch_layers import Torch
 from archspec.eject.torch_writer import TorchWriter
@@ -34,10 +35,11 @@ def written(graph: Graph, about: Sequence[str]) -> Written:
         UsageError: A step has no counterpart that this writer knows; the message names it.
     """
     torch = Torch(graph)
+    outline = Outline(graph, torch.layers_of)
 
     def write(unrolled: AbstractSet[str]) -> Written:
         refusals = Refusals({*unrolled})
-        program = program_of(Member(graph, torch.layers_of), refusals, shapes=False)
+        program = program_of(Member(outline), refusals, shapes=False)
         writer = TorchWriter(program, graph, torch)
         return Written(program, writer, torch, writer.module_source(about))
 
