@@ -321,11 +321,9 @@ class _Abstraction:
         returns: list[Operand] = [self._operand(level, last)]
         rest = [each - {index} for each, index in zip(needed, last, strict=True)]
         for value in [*level.values]:
-            here = [
-                k
-                for k, each in enumerate(rest)
-                if isinstance(value.ids[k], int) and value.ids[k] in each
-            ]
+            if not any(rest):
+                break
+            here = [k for k, each in enumerate(rest) if value.ids[k] in each]
             if here:
                 returns.append(value)
                 for k in here:
@@ -721,6 +719,8 @@ _PLAIN = (int, float, str, tuple, type(None))
 
 
 def _argument(value: Any) -> Any:
+    if type(value) in (int, str, float, bool):
+        return value
     if isinstance(value, (list, tuple)):
         return tuple(map(_argument, value))
     if isinstance(value, dict):
