@@ -223,6 +223,11 @@ def test_a_norm_before_its_convolution_is_another_function_than_one_after_it():
     assert re.findall(r"layers\.(\w+)\(", stem)[1:4] == ["Conv2D", *layers[:2]]
 
 
+def test_blocks_that_call_other_functions_are_functions_of_their_own_and_the_rest_is_one():
+    functions = re.findall(r"^def (bneck\w*)\(", eject("mobilenet_v3_large"), re.MULTILINE)
+    assert functions == ["bneck", "bneck_2"]  # around blocks with a gate, and without
+
+
 def test_a_chain_may_be_a_sequential_model():
     source = eject("vgg16", style="sequential")
     assert 'model.add(layers.MaxPooling2D(name=f"stage{i}-pool"))' in source

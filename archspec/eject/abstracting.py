@@ -230,6 +230,8 @@ class _Abstraction:
         kinds = sorted(blocks, key=lambda kind: max(heights[id(each)] for each in blocks[kind]))
         for kind in kinds:
             for number, alike in enumerate(self._alike(blocks[kind]), start=1):
+                for block in alike:
+                    block.function = number
                 try:
                     self._make_function(kind, number, alike)
                 except NotAlikeError as error:

@@ -51,6 +51,8 @@ class Nest:
     stop: int
     sample: int = 0
     """Number of the network that it is of, where a program is to be several."""
+    function: int = 0
+    """Number of its function among those of its kind; 0 while it has none."""
 
 
 @dataclass(eq=False)

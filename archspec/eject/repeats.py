@@ -139,7 +139,7 @@ def sort(item: Item) -> tuple[Any, ...]:
         while isinstance(first, Loop):  # a loop of one round is none: its item stands for it
             first = first.rounds[0].items[0]
         return ("loop", sort(first))
-    return ("block" if item.element else "group", item.kind)
+    return ("block" if item.element else "group", item.kind, item.function)
 
 
 def is_worth_it(loop: Loop) -> bool:
