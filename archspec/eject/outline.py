@@ -34,7 +34,7 @@ class Leaf:
 
     @cached_property
     def sort(self) -> tuple[Any, ...]:
-        """What another layer must have in common with it to be the same line of a program."""
+        """Constructor and names of arguments, alike in layers that one line of a program can be."""
         made = self.construction
         return ("layer", made.name, *sorted(map(str, made.arguments)))
 
