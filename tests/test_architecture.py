@@ -67,8 +67,9 @@ AT_LAST = {
     "archspec/keras_model/moving_layers.py": {"keras"},
     "archspec/keras_model/open_layers.py": {"keras"},
     "archspec/keras_model/schedules.py": {"keras"},
-    # Never imported: it is read as text, and its parts go into ejected sources.
+    # Never imported: they are read as text, and their parts go into ejected sources.
     "archspec/eject/torch_parts.py": {"torch", "torch.nn"},
+    "archspec/eject/training_parts.py": {"keras", "numpy", "PIL"},
     # Servers: only imported by the command that starts them.
     "archspec/serve/language_server.py": {"lsprotocol", "pygls.lsp.server", "pygls.uris"},
     # The server of a page, which only `archspec serve` imports.

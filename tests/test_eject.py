@@ -289,10 +289,8 @@ def test_a_training_script_is_python_in_blacks_layout_without_archspec(network):
     source, notes = ejected(network, train=True)
     compile(source, network, "exec")
     assert black.format_str(source, mode=black.Mode()) == source
-    assert [line for line in source.splitlines() if "archspec" in line] == [
-        line for line in source.splitlines() if line.startswith("# Not as in archspec: ")
-    ]
-    assert notes
+    assert source.count("archspec") == source.count("Training is not as in archspec:")
+    assert ("Training is not as in archspec:" in source) == bool(notes)
 
 
 def training(recipe: str) -> tuple[str, list[str]]:
@@ -305,11 +303,11 @@ def training(recipe: str) -> tuple[str, list[str]]:
     [
         ("{batch: 7}", "BATCH = 7"),
         ("{data: {source: cifar10, normalize: unit}}", "keras.datasets.cifar10.load_data()"),
-        ("{data: {source: folder, path: pets}}", "keras.utils.image_dataset_from_directory("),
+        ("{data: {source: folder, path: pets}}", "read_folder(folder, classes)"),
         ("{data: {source: arrays, path: a.npz}}", 'images, labels = file["x"], file["y"]'),
-        ("{augment: [horizontal_flip]}", 'layers.RandomFlip("horizontal")'),
-        ("{augment: [{rotation: {degrees: 20}}]}", "layers.RandomRotation(20 / 360,"),
-        ("{data: {source: mnist, normalize: symmetric}}", "Rescaling(2 / 255, offset=-1.0)"),
+        ("{augment: [horizontal_flip]}", "flip(images, random, axis=2, probability=0.5)"),
+        ("{augment: [{rotation: {degrees: 20}}]}", 'rotate(images, random, 20, "constant")'),
+        ("{data: {source: mnist, normalize: symmetric}}", "mean, deviation = 127.5, 127.5"),
         ("{optimizer: {sgd: {momentum: 0.9}}}", "keras.optimizers.SGD(momentum=0.9)"),
         ("{schedule: cosine, epochs: 5}", "CosineDecay(0.001, decay_steps=5 * steps)"),
         ("{schedule: {step: {at: [2]}}}", "[2 * steps - 1]"),
@@ -317,8 +315,8 @@ def training(recipe: str) -> tuple[str, list[str]]:
         ("{loss: sparse_categorical_crossentropy}", "keras.losses.SparseCategoricalCrossentropy()"),
         ("{callbacks: [csv_logger]}", 'keras.callbacks.CSVLogger(filename="log.csv")'),
         ("{callbacks: [{early_stopping: {patience: 3}}]}", "keras.callbacks.EarlyStopping("),
-        ("{class_weights: {'3': 2}}", "class_weight={3: 2.0}"),
-        ("{class_weights: balanced}", "class_weight=dict("),
+        ("{class_weights: {'3': 2}}", "self.weights[3] = 2.0"),
+        ("{class_weights: balanced}", "len(labels) / (10 * labels.sum(axis=0))"),
         ("{precision: mixed_bfloat16}", 'layers.Activation("softmax", name="softmax1", dtype'),
         ("{precision: mixed_bfloat16}", 'keras.config.set_dtype_policy("mixed_bfloat16")'),
     ],
@@ -330,7 +328,7 @@ def test_a_key_of_the_recipe_is_a_line_of_plain_keras(recipe, line):
 @pytest.mark.parametrize(
     ("recipe", "note"),
     [
-        ("{augment: [mixup]}", "The augmentation `mixup` is left out."),
+        ("{augment: [pca_lighting]}", "The augmentation `pca_lighting` is left out."),
         ("{deterministic: true}", "The script does nothing about `deterministic`."),
         ("{data: {source: tfds, name: pets}}", "`load_data` is to be written."),
         (
@@ -342,7 +340,7 @@ def test_a_key_of_the_recipe_is_a_line_of_plain_keras(recipe, line):
 def test_what_a_script_does_not_say_is_a_note_and_a_comment(recipe, note):
     source, notes = training(recipe)
     assert any(note in each for each in notes)
-    assert re.sub(r"\s*\n# ", " ", source).count(note) == 1
+    assert re.sub(r"\s*\n  ", " ", source).count(note) == 1
 
 
 def test_what_no_script_can_train_is_refused():
@@ -354,7 +352,6 @@ def test_what_no_script_can_train_is_refused():
 
 def test_the_command_says_what_a_script_leaves_out(tmp_path):
     path = tmp_path / "train.py"
-    done = commands.run("eject", "lenet5", "--train", "-o", str(path))
+    done = commands.run("eject", "cifar_resnet20", "--train", "-o", str(path))
     assert done.returncode == 0
-    note = done.stderr.removeprefix(f"wrote {path}\n")
-    assert note == "note: The split is drawn anew: its images are not those of archspec.\n"
+    assert done.stderr == f"wrote {path}\n"

@@ -46,7 +46,7 @@ def preview(
 ) -> Preview:
     """Return what the labels may be, and the shape of an image, or those of several inputs."""
     path = Path(recipe.path or "")
-    keys = _keys(path, recipe, inputs)
+    keys = keys_of(path, recipe, inputs)
     header = _header(path, keys["images"])
     shape = Shape(_with_channels(header.shape, input_shape)[1:])
     shapes: dict[str, Shape | None] = {
@@ -77,7 +77,7 @@ def load(
     import numpy as np  # noqa: PLC0415
 
     path = Path(recipe.path or "")
-    keys = _keys(path, recipe, inputs)
+    keys = keys_of(path, recipe, inputs)
     images = _images(path, keys["images"], input_shape)
     others = {name: _images(path, name, shape) for name, shape in (inputs or {}).items()}
     targets = None
@@ -157,10 +157,13 @@ def _with_channels(shape: tuple[int, ...], wanted: Shape) -> tuple[int, ...]:
     return (*shape, 1) if len(shape) == len(wanted) else shape
 
 
-def _keys(
+def keys_of(
     path: Path, recipe: DataRecipe, inputs: Mapping[str, Shape] | None = None
 ) -> dict[str, str]:
-    """Return the names of the arrays of images and labels; of several inputs, of the first."""
+    """Return the names of the arrays of images and labels; of several inputs, of the first.
+
+    Raises `UsageError` for a file that cannot be read, or has no such arrays.
+    """
     names = _names(path)
     keys = {}
     if inputs:

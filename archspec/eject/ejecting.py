@@ -53,7 +53,7 @@ def eject(
         style: Of Keras: `functional`, functions of tensors; `sequential`, a `keras.Sequential`; or
             `subclassed`, a `keras.layers.Layer` for each kind of block and a `keras.Model`.
         train: Whether the spec's recipe follows as a script that trains the network with Keras.
-            What plain Keras cannot do is said in comments that begin with `Not as in archspec`.
+            What it does not do as `fit` does stands in its docstring.
         framework: `keras`; or `torch`, a `nn.Module` for each kind of block and one for all.
 
     Returns:

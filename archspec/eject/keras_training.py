@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from archspec.data.augment import Augmentation
-from archspec.data.augment.colour import ColorJitter
-from archspec.data.augment.geometry import HorizontalFlip, RandomCrop, Rotation, Shift, VerticalFlip
-from archspec.data.augment.noise import GaussianNoise, RandomErasing
-from archspec.data.preprocessing import CAFFE_MEAN, TORCH
 from archspec.data.published import class_names
+from archspec.data.task import TaskKind
 from archspec.eject.layout import INDENT, Brackets, Code, Joined, lines
+from archspec.eject.parts import TRAINING, own_parts
 from archspec.eject.python import literal
 from archspec.eject.recording import Construction
+from archspec.eject.training_data import DataLines, preview_of
 from archspec.errors import UsageError, listed
 from archspec.graph.graph import MAIN_OUTPUT, Graph, Node
+from archspec.recipe import task_choice
 from archspec.recipe.callback_files import WRITTEN
-from archspec.recipe.families import CALLBACKS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES, KerasFamily
+from archspec.recipe.families import (
+    CALLBACKS,
+    LOSSES,
+    METRICS,
+    OPTIMIZERS,
+    SCHEDULES,
+    KerasFamily,
+)
 from archspec.recipe.sections import Named
 from archspec.recipe.train import OF_INDICES, Recipe
 
@@ -42,20 +47,14 @@ CLASS_NAMES: Final[Mapping[str, str]] = {
 }
 """Names of Keras's classes that are not their recipe's names in camel case."""
 
-OF_NUMBERS: Final = frozenset(
-    {"huber", "log_cosh", "mean_absolute_error", "mean_squared_error", "poisson"}
-    | {"mean_squared_logarithmic_error"}
-)
-"""Losses for labels that are numbers."""
-
 DECAYS: Final = frozenset({"adamw", "lamb", "lion", "muon", "schedulefreeadamw"})
 """Optimizers that decay weights where a recipe does not say how much."""
 
-FILLS: Final = {"zero": "constant", "reflect": "reflect", "edge": "nearest"}
-"""Keras's words for the content of places that an augmentation uncovers."""
+ANY_LABELS: Final = ("arrays", "table")
+"""Sources whose labels may be sets or numbers."""
 
-KERAS_SETS: Final = ("mnist", "fashion_mnist", "cifar10", "cifar100")
-"""Sources that Keras downloads."""
+BEST: Final = "best.weights.h5"
+"""File of the weights of the best epoch."""
 
 
 @dataclass
@@ -110,274 +109,77 @@ class _Script:
     layers_of: Callable[[Node], Sequence[Construction]]
     loss_weights: Mapping[str, float]
     notes: list[str] = field(default_factory=list)
-    imports: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        data = self.recipe.data
-        self.shape = next(iter(self.graph.inputs.values()))
-        self.input = self.graph.nodes[self.shape].shape
+        shape = self.graph.nodes[next(iter(self.graph.inputs.values()))].shape
         main = self.graph.outputs.get(MAIN_OUTPUT, next(iter(self.graph.outputs.values())))
-        self.classes = self.graph.nodes[main].shape[-1]
-        loss = self.recipe.chosen_loss.name
-        self.is_folder = data.source == "folder"
-        self.is_regression = loss in OF_NUMBERS and data.source in ("arrays", "table")
-        self.is_set = loss.startswith("binary_") and data.source in ("arrays", "table")
-        self.one_hot = loss not in OF_INDICES and not self.is_regression and not self.is_set
-        self.monitor = "val_loss" if data.validation else "loss"
+        preview = preview_of(self.recipe, shape)
+        self.kind: TaskKind = "classification"
+        if self.recipe.data.source in ANY_LABELS:
+            ends = task_choice.endings(self.graph)
+            if preview is not None:
+                source = str(self.recipe.data.path)
+                self.kind = task_choice.choose(self.recipe, preview, ends, source)[0].kind
+            else:
+                self.kind = _likely(self.recipe, ends)
+        if self.recipe.loss is None:
+            loss = task_choice.LOSSES[self.kind]
+            self.recipe = self.recipe.model_copy(update={"loss": loss})
+        is_class = self.kind == "classification"
+        self.one_hot = is_class and self.recipe.chosen_loss.name not in OF_INDICES
+        self.monitor = "val_loss" if self.recipe.data.validation else "loss"
+        self.data = DataLines(
+            self.recipe,
+            shape,
+            tuple(self.graph.outputs),
+            self.kind,
+            self.one_hot,
+            int(self.graph.nodes[main].shape[-1]),
+            preview,
+        )
+        self.parts = self.data.parts
 
     def training(self) -> Training:
-        data = self.load_data()
-        main = self.main()
-        self._note_the_rest()
-        self.notes = [*dict.fromkeys(self.notes)]
+        """Return the lines of all functions, with their imports and notes."""
         recipe = self.recipe
+        data, main = self.data.lines(), self.main()
+        self._note_the_rest()
         known = class_names(recipe.data.source)
-        if known and recipe.data.classes is None and len(known) != self.classes:
+        if known and recipe.data.classes is None and len(known) != self.data.classes:
             self.notes.append(
-                f"The network gives {self.classes:,} values, and `{recipe.data.source}` has "
+                f"The network gives {self.data.classes:,} values, and `{recipe.data.source}` has "
                 f"{len(known)} classes."
             )
-        remarks = [f"# Not as in archspec: {line}" for line in self.notes]
-        wrapped = [each for remark in remarks for each in _comment(remark)]
+        parts, imports = own_parts(TRAINING, self.parts)
+        while parts and not parts[0]:
+            parts.pop(0)
         return Training(
             [
+                *self.data.constants,
                 f"BATCH = {recipe.batch}",
                 f"EPOCHS = {recipe.epochs}",
                 f"SEED = {recipe.seed}",
-                *([""] if wrapped else []),
-                *wrapped,
-                "",
                 "",
                 *data,
                 "",
                 "",
+                *parts,
+                "",
                 *main,
             ],
-            self.imports,
-            self.notes,
+            self.data.imports | imports,
+            [*dict.fromkeys([*self.data.notes, *self.notes])],
         )
-
-    # Data.
-
-    def load_data(self) -> list[str]:
-        """Return the lines of the functions that read images and labels."""
-        source = self.recipe.data.source
-        if self.is_folder:
-            return self._folder()
-        if source == "digits":
-            self.imports.add("from sklearn.datasets import load_digits")
-            read = [
-                "digits = load_digits()",
-                'images = digits.images[..., None].astype("float32")',
-                "labels = digits.target",
-                *self._channels(),
-            ]
-            return self._arrays("Return 1,797 handwritten digits with their classes.", read)
-        if source in KERAS_SETS and self.recipe.data.path is None:
-            channels = "" if source.startswith("cifar") else "[..., None]"
-            read = [
-                f"(images, labels), (x_test, y_test) = keras.datasets.{source}.load_data()",
-                f"images, x_test = images{channels}, x_test{channels}",
-                "labels, y_test = labels.ravel(), y_test.ravel()",
-                *self._channels(),
-                *(each.replace("images", "x_test") for each in self._channels()),
-            ]
-            return self._arrays(f"Return the images and classes of {source}.", read, tested=True)
-        if source == "arrays" and str(self.recipe.data.path).endswith(".npz"):
-            data = self.recipe.data
-            images, labels = data.image_name or "x", data.label_name or "y"
-            if data.images is None or data.labels is None:
-                self.notes.append(
-                    f"`load_data` reads the arrays `{images}` and `{labels}`; change it if the "
-                    "file's are called otherwise."
-                )
-            read = [
-                f"with np.load({literal(data.path)}) as file:",
-                f"{INDENT}images, labels = file[{literal(images)}], file[{literal(labels)}]",
-            ]
-            if self.input.rank + 1 and self.input[-1] == 1:
-                read += ["if images.ndim == 3:", f"{INDENT}images = images[..., None]"]
-            return self._arrays("Return the images of a file with their labels.", read)
-        self.notes.append(
-            f"Data of the source `{source}` are read by archspec alone: `load_data` is to be "
-            "written."
-        )
-        text = (
-            "images and labels must be arrays: (count, height, width, channels) and (count,)"
-            if not self.is_set
-            else "images and labels must be arrays, a row of 0 and 1 for each image"
-        )
-        return self._arrays(
-            "Return images with their labels.", [f"raise NotImplementedError({literal(text)})"]
-        )
-
-    def _channels(self) -> list[str]:
-        """Return the lines that give grey images the channels of the network's input."""
-        if self.recipe.data.source.startswith("cifar") or self.input[-1] == 1:
-            return []
-        self.notes.append(f"Grey images are repeated for {self.input[-1]} channels.")
-        return [f"images = np.repeat(images, {self.input[-1]}, axis=-1)"]
-
-    def _arrays(self, about: str, read: list[str], *, tested: bool = False) -> list[str]:
-        self.imports |= {"import numpy as np", "import math"}
-        result = [
-            "Arrays = tuple[np.ndarray, np.ndarray]",
-            "",
-            "",
-            "def load_data() -> tuple[Arrays, Arrays, Arrays]:",
-            f'{INDENT}"""{about}',
-            "",
-            f"{INDENT}Those to train on come first, then those to validate and to test.",
-            f'{INDENT}"""',
-            *(INDENT + line for line in read),
-        ]
-        if not read[0].startswith("raise"):
-            result += self._parts(tested)
-            self.notes.append("The split is drawn anew: its images are not those of archspec.")
-        else:
-            return [*result, "", "", *BATCHES]
-        return [*result, "", "", *SPLIT, "", "", *BATCHES]
-
-    def _parts(self, tested: bool) -> list[str]:
-        """Return the lines that split arrays into three parts."""
-        data = self.recipe.data
-        whole = "images, labels"
-        result = []
-        if not tested:
-            result.append(f"(x, y), (x_test, y_test) = split({whole}, {literal(data.test)})")
-            whole = "x, y"
-        share = data.validation if tested else round(data.validation / (1 - data.test), 6)
-        result.append(f"(x, y), (x_val, y_val) = split({whole}, {literal(share)})")
-        if self.one_hot:
-            result += [
-                f"{name} = keras.utils.to_categorical({name}, {self.classes})"
-                for name in ("y", "y_val", "y_test")
-            ]
-        result.append("return (x, y), (x_val, y_val), (x_test, y_test)")
-        return [INDENT + line for line in result]
-
-    def _folder(self) -> list[str]:
-        data = self.recipe.data
-        height, width = self.input.spatial
-        channels = self.input[-1]
-        fit = {"stretch": "", "crop": "crop", "pad": "pad"}[data.resize]
-        shared: list[Code] = [
-            "label_mode=" + literal("categorical" if self.one_hot else "int"),
-            "color_mode=" + literal("grayscale" if channels == 1 else "rgb"),
-            f"image_size=({height}, {width})",
-            "batch_size=BATCH",
-            "seed=SEED",
-            *([f"{fit}_to_aspect_ratio=True"] if fit else []),
-        ]
-        if data.validation:
-            shared += [f"validation_split={literal(data.validation)}", 'subset="both"']
-        self.notes.append(
-            "The folder's images are split anew, and none are held out for a test; with folders "
-            "train and validation, read each by itself."
-        )
-        reading = Brackets(
-            "return keras.utils.image_dataset_from_directory(", [literal(data.path), *shared]
-        )
-        return [
-            "def load_data():",
-            f'{INDENT}"""Return the images of a folder with a folder for each class."""',
-            *lines(reading, 1),
-        ]
-
-    # Images.
-
-    def preprocessing(self) -> tuple[list[Code], bool]:
-        """Return the layers between pixels and the network, and whether one is adapted."""
-        data = self.recipe.data
-        made: list[Code] = []
-        spatial = self.input.spatial
-        if not self.is_folder and len(spatial) == 2 and None not in spatial:
-            height, width = spatial
-            fit = {"stretch": "", "crop": "crop", "pad": "pad"}[data.resize]
-            extra = [f"{fit}_to_aspect_ratio=True"] if fit else []
-            made.append(Brackets("layers.Resizing(", [str(height), str(width), *extra]))
-        for one in self.recipe.augment:
-            made += self._augmentation(one)
-        white: float = 16 if data.source == "digits" else 255
-        if data.range is not None:
-            black, white = data.range
-            if black:
-                self.notes.append(f"Black is taken for 0, and not for {black:g}.")
-        is_adapted = data.normalize == "standardize"
-        if data.normalize == "unit":
-            made.append(f"layers.Rescaling(1 / {white})")
-        elif data.normalize == "symmetric":
-            made.append(f"layers.Rescaling(2 / {white}, offset=-1.0)")
-        elif data.normalize == "torch":
-            mean = [round(each * white, 6) for each in TORCH[0]]
-            variance = [round((each * white) ** 2, 6) for each in TORCH[1]]
-            made.append(Brackets("layers.Normalization(", [f"mean={mean}", f"variance={variance}"]))
-        elif data.normalize == "caffe":
-            mean = [round(each, 6) for each in reversed(CAFFE_MEAN)]
-            made.append(
-                Brackets("layers.Normalization(", [f"mean={mean}", "variance=[1.0, 1.0, 1.0]"])
-            )
-            self.notes.append("Red and blue are not exchanged, as `normalize: caffe` does.")
-        elif is_adapted:
-            made.append("normalise")
-        return made, is_adapted
-
-    def _augmentation(self, one: Augmentation) -> list[Code]:
-        height, width = self.input.spatial
-        if isinstance(one, (HorizontalFlip, VerticalFlip)):
-            if one.probability != 0.5:
-                self.notes.append(f"Keras flips half of the images, not {one.probability:g}.")
-            return [f'layers.RandomFlip("{one.name.removesuffix("_flip")}")']
-        if isinstance(one, (RandomCrop, Shift)):
-            if isinstance(one, RandomCrop):
-                rows, columns = f"{one.padding} / {height}", f"{one.padding} / {width}"
-            else:
-                rows, columns = literal(one.vertical), literal(one.horizontal)
-            options: list[Code] = [rows, columns, f'fill_mode="{FILLS[one.fill]}"']
-            return [Brackets("layers.RandomTranslation(", [*options, 'interpolation="nearest"'])]
-        if isinstance(one, Rotation):
-            mode = f'fill_mode="{FILLS[one.fill]}"'
-            return [Brackets("layers.RandomRotation(", [f"{one.degrees:g} / 360", mode])]
-        white = 16 if self.recipe.data.source == "digits" else 255
-        limits = f"value_range=(0, {white})"
-        if isinstance(one, ColorJitter):
-            made: list[Code] = []
-            if one.brightness:
-                self.notes.append("Brightness is added by Keras, and multiplied by archspec.")
-                made.append(Brackets("layers.RandomBrightness(", [f"{one.brightness:g}", limits]))
-            if one.contrast:
-                made.append(Brackets("layers.RandomContrast(", [f"{one.contrast:g}", limits]))
-            if one.saturation:
-                factor = f"(0.5 - {one.saturation / 2:g}, 0.5 + {one.saturation / 2:g})"
-                made.append(Brackets("layers.RandomSaturation(", [factor, limits]))
-            if one.hue:
-                made.append(Brackets("layers.RandomHue(", [f"{2 * one.hue:g}", limits]))
-            return made
-        if isinstance(one, GaussianNoise):
-            return [f"layers.GaussianNoise({one.deviation:g} * {white})"]
-        if isinstance(one, RandomErasing) and one.fill == "noise":
-            scale = f"scale={one.area}"
-            self.notes.append("Keras erases squares, of a share of the images of its own.")
-            return [Brackets("layers.RandomErasing(", [scale, limits])]
-        self.notes.append(f"The augmentation `{one.name}` is left out.")
-        return []
-
-    # Training.
 
     def main(self) -> list[str]:
         """Return the lines of the function that trains."""
         recipe = self.recipe
-        body: list[str] = ["keras.utils.set_random_seed(SEED)"]
-        made, is_adapted = self.preprocessing()
-        chain = Brackets("[", made, "]")
-        if self.is_folder:
-            body += self._datasets(is_adapted, chain, bool(made))
-        else:
-            body += self._batches(is_adapted, chain, bool(made))
+        body = self.data.prepared()
         body.append("")
         if recipe.precision != "float32":
             body.append(f'keras.config.set_dtype_policy("{recipe.precision}")')
-        body += ["model = build_model()", *self._optimizer()]
+        body += ["keras.utils.set_random_seed(SEED)", "model = build_model()"]
+        body += self._optimizer()
         options: list[Code] = ["optimizer=optimizer", *self._objective()]
         if recipe.jit != "auto":
             options.append(f"jit_compile={recipe.jit}")
@@ -387,19 +189,11 @@ class _Script:
         fit: list[Code] = ["train", "epochs=EPOCHS"]
         if recipe.data.validation:
             fit.append("validation_data=validation")
-        weights = self._class_weights()
-        if weights:
-            fit.append(Joined(["class_weight=", weights]))
-        best = [literal("best.weights.h5"), f"monitor={literal(self.monitor)}"]
-        keep: list[Code] = [*best, "save_best_only=True", "save_weights_only=True"]
-        callbacks: list[Code] = [
-            *self._callbacks(),
-            Brackets("keras.callbacks.ModelCheckpoint(", keep),
-        ]
-        body += ["", *_inside(Brackets("callbacks = [", callbacks, "]", one_a_line=True))]
-        body += _inside(Brackets("model.fit(", [*fit, "callbacks=callbacks"]))
-        body.append('model.load_weights("best.weights.h5")')
-        if not self.is_folder:
+        callbacks = Brackets("callbacks = [", self._callbacks(), "]", one_a_line=True)
+        body += ["", *_inside(callbacks)]
+        body += _inside(Brackets("model.fit(", [*fit, "callbacks=callbacks", "shuffle=False"]))
+        body.append(f"model.load_weights({literal(BEST)})")
+        if recipe.data.test:
             body.append("print(model.evaluate(test, return_dict=True))")
         body.append("return model")
         return [
@@ -408,43 +202,17 @@ class _Script:
             *(INDENT + line if line else "" for line in body),
         ]
 
-    def _batches(self, is_adapted: bool, chain: Brackets, is_any: bool) -> list[str]:
-        result = ["(x, y), (x_val, y_val), (x_test, y_test) = load_data()"]
-        if is_adapted:
-            resize = next((each for each in chain.items if _is_resizing(each)), None)
-            result += ["normalise = layers.Normalization()"]
-            if resize is None:
-                result += ["normalise.adapt(x)"]
-            else:
-                result += _inside(Brackets("resize = ", [resize], ""))
-                result += ["normalise.adapt(keras.ops.convert_to_numpy(resize(x)))"]
-                chain.items[0] = "resize"
-        if not is_any:
-            chain.items = ["layers.Identity()"]
-        result += _inside(Brackets("preprocessing = keras.Sequential(", [chain], comma=False))
-        result += ["train = Batches(x, y, preprocessing, training=True)"]
-        result += ["validation = Batches(x_val, y_val, preprocessing)"]
-        result += ["test = Batches(x_test, y_test, preprocessing)"]
-        return result
-
-    def _datasets(self, is_adapted: bool, chain: Brackets, is_any: bool) -> list[str]:
-        both = bool(self.recipe.data.validation)
-        result = ["train, validation = load_data()" if both else "train = load_data()"]
-        if is_adapted:
-            result += ["normalise = layers.Normalization()"]
-            result += ["normalise.adapt(train.map(lambda images, labels: images))"]
-        if not is_any:
-            return result
-        result += _inside(Brackets("preprocessing = keras.Sequential(", [chain], comma=False))
-        for name in ("train", "validation")[: 1 + both]:
-            call = (
-                "preprocessing(images, training=True)"
-                if name == "train"
-                else ("preprocessing(images)")
-            )
-            function = f"lambda images, labels: ({call}, labels)"
-            result += _inside(Brackets(f"{name} = {name}.map(", [function], comma=False))
-        return result
+    def _best(self) -> Code:
+        """Return the callback that saves the best epoch."""
+        validated = "val_" if self.recipe.data.validation else ""
+        if self.kind == "classification":
+            self.parts.add("BestEpoch")
+            main = f"{MAIN_OUTPUT}_" if len(self.graph.outputs) > 1 else ""
+            measures = literal(f"{validated}{main}accuracy"), literal(self.monitor)
+            return Brackets("BestEpoch(", [literal(BEST), *measures])
+        keep: list[Code] = [literal(BEST), f"monitor={literal(self.monitor)}"]
+        keep += ["save_best_only=True", "save_weights_only=True"]
+        return Brackets("keras.callbacks.ModelCheckpoint(", keep)
 
     def _made(self, family: KerasFamily, named: Named, **more: Code) -> Brackets:
         """Return the constructor's call of an object of Keras's that a recipe names."""
@@ -460,52 +228,19 @@ class _Script:
         return Brackets(f"keras.{family.module}.{class_name(named.name)}(", given)
 
     def _optimizer(self) -> list[str]:
-        recipe = self.recipe
-        named = recipe.optimizer
-        schedule = recipe.schedule
-        default = OPTIMIZERS.classes.get(named.name, {}).get("learning_rate", (0.001,))
-        peak = named.arguments.get("learning_rate", default[0] if default else 0.001)
-        is_number = isinstance(peak, (int, float))
-        highest = float(peak) if isinstance(peak, (int, float)) else 0.001
-        warmup = f"{recipe.warmup} * steps" if recipe.warmup else ""
-        result = ["steps = len(train)"] if schedule or recipe.warmup else []
-        rate: Brackets | None = None
-        if schedule is not None and schedule.keras is not None:
-            rate = self._made(SCHEDULES, schedule.keras, initial_learning_rate=literal(peak))
-        elif schedule is not None and schedule.cosine is not None:
-            decay = f"{max(1, recipe.epochs - recipe.warmup)} * steps"
-            items: list[Code] = [literal(peak), f"decay_steps={decay}"]
-            if warmup:
-                items[0] = "0.0"
-                items += [f"warmup_target={literal(peak)}", f"warmup_steps={warmup}"]
-            rate, warmup = Brackets("keras.optimizers.schedules.CosineDecay(", items), ""
-        elif schedule is not None and schedule.step is not None:
-            at = sorted(set(schedule.step.at))
-            places = ", ".join(f"{epoch} * steps - 1" for epoch in at)
-            rates = [float(f"{highest * schedule.step.factor**n:.6g}") for n in range(len(at) + 1)]
-            rate = Brackets(
-                "keras.optimizers.schedules.PiecewiseConstantDecay(", [f"[{places}]", f"{rates}"]
-            )
-        elif schedule is not None:
-            result = []
-        if warmup:
-            self.notes.append(
-                f"The learning rate does not rise in the first {recipe.warmup} epochs."
-            )
-        if named.arguments.get("gradient_accumulation_steps") and rate is not None:
-            self.notes.append("The schedule counts steps, and not updates of several steps.")
-        chosen = named
-        if rate is not None and is_number:
-            result += _inside(Brackets(f"rate = {rate.before}", rate.items))
+        outer = self.recipe.optimizer
+        inner = outer.arguments.get("inner_optimizer")
+        named = outer if inner is None else Named.model_validate(inner)
+        peak = self._peak(named)
+        result = self._rate(peak, named.arguments.get("gradient_accumulation_steps") or 1)
+        if result:
             others = {k: v for k, v in named.arguments.items() if k != "learning_rate"}
-            chosen = named.model_copy(update={"arguments": others})
-            optimizer = self._made(OPTIMIZERS, chosen, learning_rate="rate")
+            named = named.model_copy(update={"arguments": others})
+            made = self._made(OPTIMIZERS, named, learning_rate="rate")
         else:
-            result = []
-            optimizer = self._made(OPTIMIZERS, chosen)
-        optimizer.before = "optimizer = " + optimizer.before
-        result += _inside(optimizer)
+            made = self._made(OPTIMIZERS, named)
         if named.arguments.get("weight_decay") or named.name in DECAYS:
+            result += _inside(Joined(["optimizer = ", made]))
             result += [
                 "spared = [",
                 f"{INDENT}each for each in model.weights "
@@ -513,7 +248,60 @@ class _Script:
                 "]",
                 "optimizer.exclude_from_weight_decay(var_list=spared)",
             ]
+            made = Brackets("optimizer", [], "")
+        if inner is not None:
+            arguments = {k: v for k, v in outer.arguments.items() if k != "inner_optimizer"}
+            scaled = self._made(OPTIMIZERS, outer.model_copy(update={"arguments": arguments}))
+            made = Brackets(scaled.before, [made, *scaled.items])
+        if made.before != "optimizer":
+            result += _inside(Joined(["optimizer = ", made]))
         return result
+
+    def _peak(self, named: Named) -> float | Brackets:
+        """Return the highest learning rate: a number, or the optimizer's own schedule."""
+        default = OPTIMIZERS.classes.get(named.name, {}).get("learning_rate", (0.001,))
+        peak = named.arguments.get("learning_rate", default[0] if default else 0.001)
+        if isinstance(peak, (int, float)):
+            return float(peak)
+        return self._made(SCHEDULES, Named.model_validate(peak))
+
+    def _rate(self, peak: float | Brackets, steps_per_update: int) -> list[str]:
+        """Return the lines that make a learning rate that changes; none where it is constant."""
+        recipe = self.recipe
+        schedule = recipe.schedule
+        made: Code = peak if isinstance(peak, Brackets) else literal(peak)
+        steps = f"{recipe.warmup} * steps"
+        if schedule is not None and schedule.plateau is not None:
+            return []
+        if schedule is not None and schedule.keras is not None:
+            first = {} if isinstance(peak, Brackets) else {"initial_learning_rate": literal(peak)}
+            made = self._made(SCHEDULES, schedule.keras, **first)
+        if isinstance(made, Brackets):
+            if steps_per_update > 1:
+                self.parts.add("PerUpdate")
+                made = Brackets("PerUpdate(", [made, f"steps={steps_per_update}"])
+        elif schedule is not None and schedule.cosine is not None:
+            decay = f"decay_steps={max(1, recipe.epochs - recipe.warmup)} * steps"
+            items: list[Code] = [literal(peak), decay]
+            if recipe.warmup:
+                items += [f"warmup_target={literal(peak)}", f"warmup_steps={steps}"]
+            made = Brackets("keras.optimizers.schedules.CosineDecay(", items)
+        elif schedule is not None and schedule.step is not None:
+            at = sorted(set(schedule.step.at))
+            places = ", ".join(f"{epoch} * steps - 1" for epoch in at)
+            factor = schedule.step.factor
+            highest = float(str(made))
+            rates = [float(f"{highest * factor**n:.12g}") for n in range(len(at) + 1)]
+            made = Brackets(
+                "keras.optimizers.schedules.PiecewiseConstantDecay(", [f"[{places}]", f"{rates}"]
+            )
+        if recipe.warmup:
+            self.parts.add("Warmup")
+            made = Brackets("Warmup(", [made, steps])
+        if not isinstance(made, Brackets):
+            return []
+        result = _inside(Joined(["rate = ", made]))
+        return [*(["steps = len(train)"] if any("* steps" in e for e in result) else []), *result]
 
     def _objective(self) -> list[Code]:
         """Return the arguments of `compile` for the loss and the metrics."""
@@ -524,9 +312,9 @@ class _Script:
             logits = literal(not self._is_probability(self.graph.nodes[index]))
             more: dict[str, Code] = {} if logits == "False" else {"from_logits": "True"}
             losses[name] = self._made(LOSSES, recipe.chosen_loss, **more)
-            if self.is_regression:
+            if self.kind == "regression":
                 measure = 'keras.metrics.MeanAbsoluteError(name="mae")'
-            elif self.is_set:
+            elif self.kind == "multi_label":
                 more_threshold = "" if logits == "False" else ", threshold=0.0"
                 measure = f'keras.metrics.BinaryAccuracy(name="accuracy"{more_threshold})'
             else:
@@ -540,9 +328,6 @@ class _Script:
         if len(losses) == 1:
             (loss,), (metric,) = losses.values(), metrics.values()
             return [Joined(["loss=", loss]), Joined(["metrics=", metric])]
-        self.notes.append(
-            "The network has several outputs: give `Batches` a dict of labels, one for each."
-        )
         weights = {name: self.loss_weights.get(name, 1.0) for name in losses}
         pairs: list[tuple[str, Mapping[str, Code]]] = [
             ("loss", losses),
@@ -564,7 +349,11 @@ class _Script:
 
     def _callbacks(self) -> list[Code]:
         recipe = self.recipe
-        made: list[Code] = []
+        begin = "on_epoch_begin=lambda epoch, logs: train.begin(epoch + 1)"
+        made: list[Code] = [Brackets("keras.callbacks.LambdaCallback(", [begin], comma=False)]
+        optimizer = recipe.optimizer.arguments.get("inner_optimizer") or recipe.optimizer
+        if Named.model_validate(optimizer).arguments.get("use_ema"):
+            made.append("keras.callbacks.SwapEMAWeights(swap_on_epoch=True)")
         for named in recipe.callbacks:
             files: dict[str, Code] = {}
             if named.name in WRITTEN:
@@ -572,43 +361,23 @@ class _Script:
             made.append(self._made(CALLBACKS, named, monitor=literal(self.monitor), **files))
         if recipe.tensorboard:
             made.append('keras.callbacks.TensorBoard("tensorboard")')
-        plateau = recipe.schedule.plateau if recipe.schedule else None
-        if plateau is not None:
-            options = {"monitor": self.monitor, **plateau.model_dump(exclude_none=True)}
-            if options["cooldown"]:
-                options["cooldown"] += 1  # Keras counts its last epoch as one without progress
-            items: list[Code] = [f"{key}={literal(value)}" for key, value in options.items()]
-            made.append(Brackets("keras.callbacks.ReduceLROnPlateau(", items))
-        return made
+        return [*made, *self._plateau(), self._best()]
 
-    def _class_weights(self) -> Code | None:
-        weights = self.recipe.class_weights
-        if weights is None:
-            return None
-        if self.is_folder or weights == "balanced":
-            if weights == "balanced" and not self.is_folder:
-                counts = "np.bincount(y.argmax(axis=1))" if self.one_hot else "np.bincount(y)"
-                return f"dict(enumerate(len(y) / ({self.classes} * np.maximum(1, {counts}))))"
-            self.notes.append(
-                "Classes of a folder have no weights: write `class_weight`, a dict from the "
-                "number of a class in alphabetical order."
-            )
-            return None
-        names = class_names(self.recipe.data.source) or tuple(
-            str(number) for number in range(int(self.classes or 0))
-        )
-        unknown = [name for name in weights if name not in names]
-        if unknown:
-            self.notes.append(
-                f"The number of class {listed(unknown)} is not known here: add its weight to "
-                "`class_weight`."
-            )
-        pairs: list[Code] = [
-            f"{names.index(name)}: {literal(float(weight))}"
-            for name, weight in weights.items()
-            if name in names
-        ]
-        return Brackets("{", pairs, "}") if pairs else None
+    def _plateau(self) -> list[Code]:
+        """Return the callbacks of a learning rate that is lowered when the loss stops falling."""
+        recipe = self.recipe
+        plateau = recipe.schedule.plateau if recipe.schedule else None
+        if plateau is None:
+            return []
+        options = {"monitor": self.monitor, **plateau.model_dump(exclude_none=True)}
+        if options["cooldown"]:
+            options["cooldown"] += 1  # Keras counts its last epoch as one without progress
+        items: list[Code] = [f"{key}={literal(value)}" for key, value in options.items()]
+        if not recipe.warmup:
+            return [Brackets("keras.callbacks.ReduceLROnPlateau(", items)]
+        self.parts.add("Plateau")
+        peak = f"peak={literal(self._peak(recipe.optimizer))}"
+        return [Brackets("Plateau(", [peak, f"warmup={recipe.warmup}", *items])]
 
     def _note_the_rest(self) -> None:
         """Note every other setting of the recipe that the script does not carry out."""
@@ -619,9 +388,6 @@ class _Script:
             "data.group": data.group,
             "data.duplicates": data.duplicates if data.duplicates != "warn" else None,
             "data.on_error": data.on_error if data.on_error != "stop" else None,
-            "data.targets": data.targets if data.targets != "none" else None,
-            "data.seed": data.seed or None,
-            "data.stratify": None if data.stratify else "false",
             "devices": recipe.devices,
             "deterministic": recipe.deterministic or None,
             "watch_units": recipe.watch_units or None,
@@ -637,60 +403,12 @@ def _inside(code: Code) -> list[str]:
     return [line.removeprefix(INDENT) for line in lines(code, 1)]
 
 
-def _is_resizing(code: Code) -> bool:
-    return isinstance(code, Brackets) and code.before.startswith("layers.Resizing")
-
-
-def _comment(text: str) -> list[str]:
-    import textwrap  # noqa: PLC0415
-
-    return textwrap.wrap(re.sub(r"\s+", " ", text), 88, subsequent_indent="# ")
-
-
-SPLIT: Final = '''\
-def split(
-    images: np.ndarray, labels: np.ndarray, share: float
-) -> tuple[Arrays, Arrays]:
-    """Return images without a share of each class, and those held out."""
-    random = np.random.default_rng(0)
-    held_out = np.zeros(len(labels), bool)
-    for value in np.unique(labels):
-        members = random.permutation(np.flatnonzero(labels == value))
-        held_out[members[: round(share * len(members))]] = True
-    rest = random.permutation(np.flatnonzero(~held_out))
-    return (images[rest], labels[rest]), (images[held_out], labels[held_out])'''.splitlines()
-"""Lines of the function that splits arrays by class."""
-
-BATCHES: Final = '''\
-class Batches(keras.utils.PyDataset):
-    """Images in batches; in training in a new order each epoch, and changed at random."""
-
-    def __init__(
-        self,
-        images: np.ndarray,
-        labels: np.ndarray,
-        preprocessing: keras.Model,
-        *,
-        training: bool = False,
-    ) -> None:
-        super().__init__()
-        self.images = images
-        self.labels = labels
-        self.preprocessing = preprocessing
-        self.training = training
-        self.random = np.random.default_rng(SEED)
-        self.order = np.arange(len(images))
-        self.on_epoch_end()
-
-    def __len__(self) -> int:
-        return math.ceil(len(self.images) / BATCH)
-
-    def __getitem__(self, index: int) -> Arrays:
-        chosen = self.order[index * BATCH : (index + 1) * BATCH]
-        images = self.preprocessing(self.images[chosen], training=self.training)
-        return keras.ops.convert_to_numpy(images), self.labels[chosen]
-
-    def on_epoch_end(self) -> None:
-        if self.training:
-            self.random.shuffle(self.order)'''.splitlines()
-"""Lines of the class that makes batches of arrays."""
+def _likely(recipe: Recipe, ends: Mapping[str, task_choice.Ending]) -> TaskKind:
+    """Return the task that loss and network are for, where the labels are not known."""
+    loss = recipe.loss.name if recipe.loss else ""
+    function = next(iter(ends.values())).function
+    if loss in task_choice.OF_CLASSES or function == "softmax":
+        return "classification"
+    if loss in task_choice.OF_YES_AND_NO or function == "sigmoid":
+        return "multi_label"
+    return "regression"

@@ -129,7 +129,10 @@ class KerasWriter(PythonWriter):
         """Return the whole program, with lines about it in its docstring; a script at its end."""
         names, own = self.definitions()
         classes, imports = own_sources(names)
-        head = ['"""' + about[0], *about[1:], '"""', ""]
+        remarks = [line for note in (script.notes if script else []) for line in _remark(note)]
+        if remarks:
+            remarks = ["", "Training is not as in archspec:", "", *remarks]
+        head = ['"""' + about[0], *about[1:], *remarks, '"""', ""]
         needed = {*imports, *own, "import keras", "from keras import layers"}
         if self.own:
             head += ["from __future__ import annotations", ""]
@@ -443,6 +446,14 @@ def _symbols(body: Sequence[Statement]) -> set[str]:
         if isinstance(statement, For):
             names |= {statement.index.name, *(each.name for each in statement.variables)}
     return names
+
+
+def _remark(text: str) -> list[str]:
+    """Return a sentence as an item of a list."""
+    import textwrap  # noqa: PLC0415
+
+    escaped = text.replace("\\", "\\\\").replace('"""', "'''")
+    return textwrap.wrap(f"- {escaped}", WIDTH - 8, subsequent_indent="  ")
 
 
 def _quoted(*paragraphs: str) -> list[str]:

@@ -39,7 +39,7 @@ def import_lines(imports: Iterable[str]) -> list[str]:
     for line in imports:
         head, _, imported = line.partition(" import ")
         names.setdefault(head, set()).update(imported.split(", ") if imported else ())
-    ordered = sorted(names, key=lambda head: (head.startswith("from"), head.split()[1]))
+    ordered = sorted(names, key=lambda head: (head.startswith("from"), head.split()[1].lower()))
     groups: tuple[list[str], list[str]] = ([], [])
     for head in ordered:
         line = f"{head} import {', '.join(sorted(names[head]))}" if names[head] else head

@@ -12,6 +12,7 @@ from archspec.eject.chains import UnrollError, is_chain
 from archspec.eject.keras_writer import KerasWriter, given, is_value
 from archspec.eject.layout import INDENT, WIDTH, Brackets, Code, Joined, flat, lines
 from archspec.eject.naming import name_classes
+from archspec.eject.parts import TORCH, own_parts, part_names
 from archspec.eject.program import (
     Alias,
     Append,
@@ -33,7 +34,6 @@ from archspec.eject.program import (
 )
 from archspec.eject.python import import_lines, literal
 from archspec.eject.torch_layers import FIRST, PLAIN, Torch, to_first
-from archspec.eject.torch_parts_table import own_parts, part_names
 from archspec.graph.graph import Graph
 from archspec.text import free_name
 
@@ -130,7 +130,7 @@ class TorchWriter(KerasWriter):
         super().__init__(program, graph)
         for function in program.functions:
             function.parameters.sort(key=lambda each: each.name != "in_channels")
-        self.title = name_classes(program, {*part_names(), "Module", "Tensor"})
+        self.title = name_classes(program, {*part_names(TORCH), "Module", "Tensor"})
 
     # The program.
 
@@ -140,7 +140,7 @@ class TorchWriter(KerasWriter):
         for function in self.program.functions:
             body += ["", *self.function(function), ""]
         body += ["", *self.network(), "", "", *self.loading()]
-        own, imports = own_parts(self.parts)
+        own, imports = own_parts(TORCH, self.parts)
         text = "\n".join(body)
         imports |= {"import numpy as np", "import torch", "from torch import nn"}
         if "F." in text:

@@ -1,0 +1,589 @@
+"""A recipe's `data` and `augment` as lines of a training script.
+
+What the lines draw at random is what `archspec fit` draws: images are split, put in order and
+changed by NumPy's generators, seeded in the same way (`training.feeding`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from archspec.data import arrays
+from archspec.data.augment import Augmentation
+from archspec.data.augment.colour import ColorJitter
+from archspec.data.augment.geometry import (
+    HorizontalFlip,
+    RandomCrop,
+    RandomResizedCrop,
+    Rotation,
+    Shift,
+    VerticalFlip,
+)
+from archspec.data.augment.mixing import CutMix, Mixup
+from archspec.data.augment.noise import GaussianNoise, RandomErasing
+from archspec.data.examples import Preview
+from archspec.data.names import PARTS, TEST, TRAIN, VALIDATION
+from archspec.data.preprocessing import CAFFE_MEAN, NEEDS_RANGE, TORCH
+from archspec.data.task import TaskKind
+from archspec.data.values import LEVELS
+from archspec.eject.layout import INDENT, Brackets, Code, lines
+from archspec.eject.python import literal
+from archspec.errors import ArchspecError, listed
+from archspec.ops.shape import Shape
+from archspec.recipe.train import Recipe
+
+FILLS: Final = {"zero": "constant", "reflect": "reflect", "edge": "edge"}
+"""NumPy's words for the content of places that an augmentation uncovers."""
+
+KERAS_SETS: Final = ("mnist", "fashion_mnist", "cifar10", "cifar100")
+"""Sources that Keras downloads."""
+
+RESIZED: Final = 2_000
+"""Resized images that mean and deviation are estimated from."""
+
+DATA_FILES: Final = {"arrays": "the .npz file", "folder": "the folder of images"}
+"""Descriptions of what `DATA` names in a script, by source."""
+
+
+@dataclass
+class DataLines:
+    """The lines that read images, split them and make batches of them."""
+
+    recipe: Recipe
+    shape: Shape
+    """The network's input."""
+    outputs: tuple[str, ...]
+    """Names of the network's outputs."""
+    kind: TaskKind
+    one_hot: bool
+    """Whether the number of a class becomes a vector."""
+    classes: int
+    """Values of the main output."""
+    preview: Preview | None
+    """The data's facts; None where the data are not here."""
+    parts: set[str] = field(default_factory=set)
+    """Names of definitions in `training_parts.py` that the lines use."""
+    imports: set[str] = field(default_factory=lambda: {"import math", "import numpy as np"})
+    notes: list[str] = field(default_factory=list)
+    """Sentences about what the script does not do as `archspec fit` does."""
+
+    def __post_init__(self) -> None:
+        self.source = self.recipe.data.source
+        self.is_folder = self.source == "folder"
+        self.white = self._white()
+
+    @property
+    def constants(self) -> list[str]:
+        """Lines of the module's constants."""
+        path = self.recipe.data.path
+        return [f"DATA = {literal(path)}"] if self.source in DATA_FILES else []
+
+    def lines(self) -> list[str]:
+        """Return the lines of all functions and classes of data."""
+        result = ["Arrays = tuple[np.ndarray, np.ndarray]", "", "", *self._load()]
+        if self.is_folder:
+            result += ["", "", *self._read_images()]
+        if self.recipe.augment:
+            result += ["", "", *self._augment()]
+        return [*result, "", "", *self._batches()]
+
+    def prepared(self) -> list[str]:
+        """Return the lines that make batches, in the function that trains."""
+        scale = self._scale()
+        names = [("train", "x, y"), ("validation", "x_val, y_val"), ("test", "x_test, y_test")]
+        data = self.recipe.data
+        wanted = {"train": True, "validation": bool(data.validation), "test": bool(data.test)}
+        used = [f"({pair})" if wanted[name] else "_" for name, pair in names]
+        result = [f"{', '.join(used)} = load_data()", *scale]
+        for name, pair in names:
+            if wanted[name]:
+                more = ", training=True" if name == "train" else ""
+                result.append(f"{name} = Batches({pair}, mean, deviation{more})")
+        return result
+
+    # Reading.
+
+    def _load(self) -> list[str]:
+        data = self.recipe.data
+        own: dict[int, str] = {}
+        head: list[str] = []
+        if self.source == "digits":
+            self.imports.add("from sklearn.datasets import load_digits")
+            about = "Return 1,797 handwritten digits with their classes."
+            body = [
+                "digits = load_digits()",
+                'images = digits.images[..., None].astype("float32")',
+                "labels = digits.target",
+                *self._channels("images", 1),
+            ]
+        elif self.source in KERAS_SETS and data.path is None:
+            about = f"Return the images and classes of {self.source}."
+            own = {TEST: "x_test, y_test"}
+            body = [
+                f"(images, labels), (x_test, y_test) = keras.datasets.{self.source}.load_data()"
+            ]
+            grey = not self.source.startswith("cifar")
+            if grey:
+                body.append("images, x_test = images[..., None], x_test[..., None]")
+            else:
+                body.append("labels, y_test = labels.ravel(), y_test.ravel()")
+            for name in ("images", "x_test"):
+                body += self._channels(name, 1 if grey else 3)
+        elif self.source == "arrays" and str(data.path).lower().endswith(".npz"):
+            about = "Return the images of a file with their labels."
+            head = self._missing()
+            body = self._arrays()
+        elif self.is_folder:
+            about = "Return the files of images in a folder for each class."
+            head = self._missing()
+            body, own = self._folder()
+        else:
+            return self._unwritten()
+        return [
+            "def load_data() -> list[Arrays]:",
+            f'{INDENT}"""{about}',
+            "",
+            f"{INDENT}Those to train on come first, then those to validate and to test.",
+            f'{INDENT}"""',
+            *(INDENT + line if line else "" for line in [*head, *body, *self._split(own)]),
+        ]
+
+    def _unwritten(self) -> list[str]:
+        self.notes.append(
+            f"Data of the source `{self.source}` are read by archspec alone: `load_data` is to be "
+            "written."
+        )
+        rows = {
+            "classification": (
+                f"one-hot rows of {self.classes:,} numbers"
+                if self.one_hot
+                else "the number of each image's class"
+            ),
+            "multi_label": f"rows of {self.classes:,} times 0 or 1",
+            "regression": f"rows of {self.classes:,} numbers",
+        }[self.kind]
+        shape = ", ".join(str(each) for each in self.shape)
+        text = f"return images, (count, {shape}), with labels: {rows}"
+        return [
+            "def load_data() -> list[Arrays]:",
+            f'{INDENT}"""Return examples to train on, to validate and to test."""',
+            *lines(Brackets("raise NotImplementedError(", [literal(text)], comma=False), 1),
+        ]
+
+    def _missing(self) -> list[str]:
+        """Return the lines that say which file or folder is not there."""
+        self.imports.add("from pathlib import Path")
+        what = DATA_FILES[self.source]
+        return [
+            "if not Path(DATA).exists():",
+            f'{INDENT}raise FileNotFoundError(f"there is no {{DATA}}: set DATA to {what}")',
+        ]
+
+    def _channels(self, name: str, own: int) -> list[str]:
+        """Return the lines that give images the channels of the network's input."""
+        wanted = self.shape[-1]
+        if own == wanted or not self.shape.rank:
+            return []
+        if own == 1:
+            return [f"{name} = np.repeat({name}, {wanted}, axis=-1)"]
+        grey = f"{name} @ np.float32([[0.299], [0.587], [0.114]])"
+        return [f'{name} = np.rint({grey}).astype("uint8")']
+
+    def _arrays(self) -> list[str]:
+        path = Path(str(self.recipe.data.path))
+        data = self.recipe.data
+        images, labels = data.image_name or "x", data.label_name or "y"
+        form = "[...].ravel().astype(int)"
+        if self.preview is None:
+            self.notes.append(
+                f"The file was not there: `load_data` reads `{images}` and `{labels}` of it, and "
+                "takes labels for whole numbers from 0."
+            )
+        else:
+            keys = arrays.keys_of(path, data)
+            images, labels = keys["images"], keys["labels"]
+            values = arrays.read(path, labels)
+            if values.dtype.kind in "SU":
+                form = "names"
+            elif values.ndim == 2 and values.shape[1] > 1:
+                form = "[...].argmax(axis=1)"
+        read = f"file[{literal(labels)}]"
+        body = [
+            "with np.load(DATA) as file:",
+            f"{INDENT}images, labels = file[{literal(images)}], {read}",
+        ]
+        body += ["if images.dtype != np.uint8:", f'{INDENT}images = images.astype("float32")']
+        if self.shape.rank == 2:
+            body += ["if images.ndim == 3:", f"{INDENT}images = images[..., None]"]
+            own = self.preview.shape if self.preview else None
+            if own is not None:
+                body += self._channels("images", own[-1])
+        if self.kind != "classification":
+            body.append('labels = labels.reshape(len(labels), -1).astype("float32")')
+        elif form == "names":
+            body.append("labels = np.unique(labels, return_inverse=True)[1]")
+        else:
+            body.append(f"labels = labels{form.removeprefix('[...]')}")
+        return body
+
+    def _folder(self) -> tuple[list[str], dict[int, str]]:
+        self.parts.add("read_folder")
+        root = Path(str(self.recipe.data.path))
+        found = (
+            sorted(each.name for each in root.iterdir() if each.is_dir()) if (root.is_dir()) else []
+        )
+        parts = {PARTS[name.lower()]: name for name in found if name.lower() in PARTS}
+        classes = "classes = sorted(each.name for each in {}.iterdir() if each.is_dir())"
+        if TRAIN not in parts or len(parts) < len(found):
+            read = "images, labels = read_folder(folder, classes)"
+            return ["folder = Path(DATA)", classes.format("folder"), read], {}
+        body = [
+            "folder = Path(DATA)",
+            f"training = folder / {literal(parts[TRAIN])}",
+            classes.format("training"),
+            "images, labels = read_folder(training, classes)",
+        ]
+        own = {}
+        for part, pair in ((VALIDATION, "x_val, y_val"), (TEST, "x_test, y_test")):
+            if part in parts:
+                body.append(f"{pair} = read_folder(folder / {literal(parts[part])}, classes)")
+                own[part] = pair
+        return body, own
+
+    def _split(self, own: Mapping[int, str]) -> list[str]:
+        """Return the lines that split examples; parts that the source has stay as they are."""
+        data = self.recipe.data
+        self.parts.add("split")
+        strata = "labels"
+        if self.kind != "classification" or not data.stratify:
+            strata = "np.zeros(len(labels))"
+        shares = [
+            f"{name}={literal(0.0 if part in own else float(share))}"
+            for part, name, share in (
+                (VALIDATION, "validation", data.validation),
+                (TEST, "test", data.test),
+            )
+        ]
+        names = ["train", *(["validation"] if VALIDATION not in own else [])]
+        names += ["test"] if TEST not in own else []
+        target = (
+            "parts"
+            if not own
+            else ", ".join(
+                name if name in names else "_" for name in ("train", "validation", "test")
+            )
+        )
+        result = _inside(Brackets(f"{target} = split(", [strata, *shares, f"seed={data.seed}"]))
+        first = "parts[0]" if not own else "train"
+        if self.kind == "regression" and data.targets == "standardize":
+            self.parts.add("measure")
+            result += [
+                f"centre, deviation = measure(labels[{first}])",
+                'labels = ((labels - centre) / deviation).astype("float32")',
+            ]
+            self.notes.append("`mae` is in standard deviations of the labels.")
+        if self.kind == "classification" and self.one_hot:
+            result += self._one_hot(own)
+        if not own:
+            return [*result, "return [(images[part], labels[part]) for part in parts]"]
+        pairs: list[Code] = [
+            f"({own[part]})" if part in own else f"(images[{name}], labels[{name}])"
+            for part, name in ((TRAIN, "train"), (VALIDATION, "validation"), (TEST, "test"))
+        ]
+        return [*result, *_inside(Brackets("return [", pairs, "]"))]
+
+    def _one_hot(self, own: Mapping[int, str]) -> list[str]:
+        names = ["labels", *(pair.split(", ")[1] for pair in own.values())]
+        if len(names) == 1:
+            return [f'labels = np.eye({self.classes}, dtype="float32")[labels]']
+        return [
+            f'one_hot = np.eye({self.classes}, dtype="float32")',
+            *(f"{name} = one_hot[{name}]" for name in names),
+        ]
+
+    def _read_images(self) -> list[str]:
+        """Return the lines of the function that reads files of images."""
+        height, width = self.shape.spatial
+        self.imports |= {"from PIL import Image, ImageOps"}
+        size, how = f"({width}, {height})", "Image.Resampling.BILINEAR"
+        image = {
+            "stretch": f"image.resize({size}, {how})",
+            "crop": f"ImageOps.fit(image, {size}, {how})",
+            "pad": f"ImageOps.pad(image, {size}, {how})",
+        }[self.recipe.data.resize]
+        is_grey = self.shape[-1] == 1
+        mode = "L" if is_grey else "RGB"
+        return [
+            "def read_images(paths: np.ndarray) -> np.ndarray:",
+            f'{INDENT}"""Return images of files as the network takes them, from 0 to 255."""',
+            f"{INDENT}images = []",
+            f"{INDENT}for path in paths:",
+            f"{INDENT * 2}with Image.open(path) as file:",
+            f'{INDENT * 3}image = ImageOps.exif_transpose(file).convert("{mode}")',
+            f"{INDENT * 2}image = {image}",
+            f"{INDENT * 2}images.append(np.asarray(image))",
+            f"{INDENT}return np.stack(images)" + ("[..., None]" if is_grey else ""),
+        ]
+
+    # Batches.
+
+    def _is_resized(self) -> bool:
+        """Whether images of arrays may have another extent than the network's input."""
+        if self.is_folder or self.shape.rank != 2:
+            return False
+        own = self.preview.shape if self.preview else None
+        if own is None:
+            return self.source == "arrays"
+        if own.spatial == self.shape.spatial:
+            return False
+        if self.recipe.data.resize != "stretch" and (
+            own[0] * self.shape[1] != own[1] * self.shape[0]
+        ):
+            self.notes.append(f"Images are stretched: `resize: {self.recipe.data.resize}`.")
+        return True
+
+    def _scale(self) -> list[str]:
+        """Return the lines that find the mean and the deviation of the channels."""
+        data = self.recipe.data
+        white = self.white
+        match data.normalize:
+            case "unit":
+                values = "0.0", literal(white)
+            case "symmetric":
+                values = literal(white / 2), literal(white / 2)
+            case "torch":
+                mean, deviation = ([round(each * white, 6) for each in part] for part in TORCH)
+                return _inside_all(f"mean = {mean}", f"deviation = {deviation}")
+            case "caffe":
+                mean = [round(each * white / 255, 6) for each in CAFFE_MEAN]
+                return _inside_all(f"mean = {mean}", f"deviation = {literal(white / 255)}")
+            case "none":
+                values = "0.0", "1.0"
+            case _:
+                return self._measured()
+        return [f"mean, deviation = {values[0]}, {values[1]}"]
+
+    def _measured(self) -> list[str]:
+        self.parts.add("measure")
+        if not self.is_folder and not self._is_resized():
+            return ["mean, deviation = measure(x)"]
+        sample = "x"
+        result = []
+        if self.source != "digits":
+            count = f"min(len(x), {RESIZED})"
+            result = [f"chosen = np.random.default_rng(0).choice(len(x), {count}, replace=False)"]
+            sample = "x[np.sort(chosen)]"
+        made = f"read_images({sample})" if self.is_folder else self._resized(sample)
+        return [*result, *_inside(Brackets("mean, deviation = measure(", [made], comma=False))]
+
+    def _resized(self, images: str) -> str:
+        self.parts.add("resize")
+        height, width = self.shape.spatial
+        return f"resize({images}, {height}, {width})"
+
+    def _batches(self) -> list[str]:
+        """Return the lines of the class that makes batches."""
+        weights = self._weights()
+        body = ["chosen = self.order[index * BATCH : (index + 1) * BATCH]"]
+        read = "read_images(self.images[chosen])" if self.is_folder else "self.images[chosen]"
+        if self._is_resized():
+            body += [f"images = {self._resized(read)}", "labels = self.labels[chosen]"]
+        elif self.is_folder:
+            body += [f"images = {read}", "labels = self.labels[chosen]"]
+        else:
+            body.append(f"images, labels = {read}, self.labels[chosen]")
+        if self.recipe.augment:
+            mixes = any(each.mixes_labels for each in self.recipe.augment)
+            call = "images, labels = augment(images, labels" if mixes else "images = augment(images"
+            body += [
+                "if self.training:",
+                f"{INDENT}random = np.random.default_rng((SEED, self.epoch, 1, index))",
+                f"{INDENT}{call}, random)",
+            ]
+        if self.recipe.data.normalize == "caffe":
+            body.append("images = images[..., ::-1]  # blue, green, red")
+        body.append('images = (images.astype("float32") - self.mean) / self.deviation')
+        targets = "labels"
+        if len(self.outputs) > 1:
+            targets = f"dict.fromkeys(self.outputs, {targets})"
+        if weights:
+            each = "labels @ self.weights" if self.one_hot else "self.weights[labels]"
+            if len(self.outputs) > 1:
+                each = f"dict.fromkeys(self.outputs, {each})"
+            body += ["if self.training:", f"{INDENT}return images, {targets}, {each}"]
+        body.append(f"return images, {targets}")
+        result = "tuple" if weights or len(self.outputs) > 1 else "Arrays"
+        outputs: list[str] = []
+        if len(self.outputs) > 1:
+            outputs = lines(
+                Brackets("outputs = (", [literal(name) for name in self.outputs], is_tuple=True), 1
+            )
+            outputs.append("")
+        first = "paths of images" if self.is_folder else "images"
+        return [
+            "class Batches(keras.utils.PyDataset):",
+            f'{INDENT}"""Batches of {first}, with their labels.',
+            "",
+            f"{INDENT}Those to train on come in a new order in each epoch{self._changed()}.",
+            f'{INDENT}"""',
+            "",
+            *outputs,
+            *(
+                f"{INDENT}{line}" if line else ""
+                for line in [
+                    "def __init__(",
+                    f"{INDENT}self,",
+                    f"{INDENT}images: np.ndarray,",
+                    f"{INDENT}labels: np.ndarray,",
+                    f"{INDENT}mean: np.ndarray | float,",
+                    f"{INDENT}deviation: np.ndarray | float,",
+                    f"{INDENT}*,",
+                    f"{INDENT}training: bool = False,",
+                    ") -> None:",
+                    f"{INDENT}super().__init__()",
+                    f"{INDENT}self.images = images",
+                    f"{INDENT}self.labels = labels",
+                    f"{INDENT}self.mean = np.float32(mean)",
+                    f"{INDENT}self.deviation = np.float32(deviation)",
+                    f"{INDENT}self.training = training",
+                    *(INDENT + line for line in weights),
+                    f"{INDENT}self.begin(epoch=1)",
+                    "",
+                    "def __len__(self) -> int:",
+                    f"{INDENT}return math.ceil(len(self.images) / BATCH)",
+                    "",
+                    f"def __getitem__(self, index: int) -> {result}:",
+                    *(INDENT + line for line in body),
+                    "",
+                    "def begin(self, epoch: int) -> None:",
+                    f'{INDENT}"""Put the images in the order of an epoch, counted from 1."""',
+                    f"{INDENT}self.epoch = epoch",
+                    f"{INDENT}self.order = np.arange(len(self.images))",
+                    f"{INDENT}if self.training:",
+                    f"{INDENT * 2}random = np.random.default_rng((SEED, epoch, 0))",
+                    f"{INDENT * 2}self.order = random.permutation(len(self.images))",
+                ]
+            ),
+        ]
+
+    def _changed(self) -> str:
+        return ", changed at random" if self.recipe.augment else ""
+
+    def _weights(self) -> list[str]:
+        """Return the lines that give each class its weight in the loss."""
+        weights = self.recipe.class_weights
+        if weights is None:
+            return []
+        if weights == "balanced":
+            counts = "labels.sum(axis=0)" if self.one_hot else "np.bincount(labels)"
+            whole = f"len(labels) / ({self.classes} * {counts})"
+            return [f"self.weights = np.float32({whole})"]
+        names = self.preview.class_names if self.preview else ()
+        unknown = [name for name in weights if name not in names]
+        if unknown:
+            self.notes.append(
+                f"The number of class {listed(unknown)} is not known here: add its weight to "
+                "`Batches.weights`."
+            )
+        return [
+            f'self.weights = np.ones({self.classes}, "float32")',
+            *(
+                f"self.weights[{names.index(name)}] = {literal(float(weight))}"
+                for name, weight in weights.items()
+                if name in names
+            ),
+        ]
+
+    # Augmentations.
+
+    def _augment(self) -> list[str]:
+        """Return the lines of the function that changes a batch at random."""
+        mixes = any(each.mixes_labels for each in self.recipe.augment)
+        given = ["images: np.ndarray", *(["labels: np.ndarray"] if mixes else [])]
+        signature = Brackets("def augment(", [*given, "random: np.random.Generator"])
+        result = lines(signature, 0, end=f" -> {'Arrays' if mixes else 'np.ndarray'}:")
+        result.append(f'{INDENT}"""Return a batch changed at random."""')
+        for one in self.recipe.augment:
+            result += [line for code in self._calls(one) for line in lines(code, 1)]
+        return [*result, f"{INDENT}return images{', labels' if mixes else ''}"]
+
+    def _calls(self, one: Augmentation) -> list[Code]:
+        height, width = self.shape.spatial
+        white = f"white={literal(self.white)}"
+        match one:
+            case HorizontalFlip() | VerticalFlip():
+                axis = 2 if isinstance(one, HorizontalFlip) else 1
+                return [self._call("flip", f"axis={axis}", f"probability={one.probability}")]
+            case RandomCrop():
+                mode = literal(FILLS[one.fill])
+                return [self._call("move", f"{one.padding}", f"{one.padding}", mode)]
+            case Shift():
+                far = round(one.vertical * height), round(one.horizontal * width)
+                return [self._call("move", f"{far[0]}", f"{far[1]}", literal(FILLS[one.fill]))]
+            case Rotation():
+                return [self._call("rotate", f"{one.degrees:g}", literal(FILLS[one.fill]))]
+            case RandomResizedCrop():
+                return [self._call("resized_crop", f"area={one.area}", f"ratio={one.ratio}")]
+            case GaussianNoise():
+                return [self._call("add_noise", f"{one.deviation:g} * {literal(self.white)}")]
+            case RandomErasing():
+                shares = f"area={one.area}", f"ratio={one.ratio}"
+                white = white if one.fill == "noise" else "white=0"
+                return [self._call("erase", *shares, f"probability={one.probability}", white)]
+            case ColorJitter():
+                given = {"brightness": one.brightness, "contrast": one.contrast}
+                name = "jitter_grey"
+                if self.shape[-1] == 3:
+                    name = "jitter"
+                    given |= {"saturation": one.saturation, "hue": one.hue}
+                return [self._call(name, *(f"{k}={v}" for k, v in given.items()), white)]
+            case Mixup() | CutMix():
+                made = self._call(one.name, f"alpha={one.alpha}", f"probability={one.probability}")
+                made.before = f"images, labels = {one.name}("
+                made.items = ["images", "labels", *made.items[1:]]
+                return [made]
+        self.notes.append(f"The augmentation `{one.name}` is left out.")
+        return []
+
+    def _call(self, name: str, *arguments: str) -> Brackets:
+        self.parts.add(name)
+        return Brackets(f"images = {name}(", ["images", "random", *arguments])
+
+    def _white(self) -> float:
+        """Return the value of white, that of black being 0."""
+        data = self.recipe.data
+        if data.range is not None:
+            black, white = data.range
+            if black:
+                self.notes.append(f"Black is taken for 0, and not for {black:g}.")
+            return white
+        if self.source == "digits":
+            return int(LEVELS.white)
+        needs = data.normalize in NEEDS_RANGE or any(e.needs_range for e in self.recipe.augment)
+        if needs and self.source not in (*KERAS_SETS, "folder"):
+            self.notes.append("White is taken for 255, and black for 0.")
+        return 255
+
+
+def preview_of(recipe: Recipe, shape: Shape) -> Preview | None:
+    """Return the facts of a recipe's data; None where they are not here or cannot be read."""
+    from archspec.data.sources import SOURCES  # noqa: PLC0415
+
+    if recipe.data.source == "tfds":  # it may ask a server
+        return None
+    try:
+        return SOURCES[recipe.data.source].preview(recipe.data, shape)
+    except ArchspecError:
+        return None
+
+
+def _inside(code: Code) -> list[str]:
+    """Return code as the lines of a function, without their indentation."""
+    return [line.removeprefix(INDENT) for line in lines(code, 1)]
+
+
+def _inside_all(*codes: Code) -> list[str]:
+    return [line for code in codes for line in _inside(code)]

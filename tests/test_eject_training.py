@@ -1,0 +1,341 @@
+"""Ejected training scripts do what `archspec fit` does: same batches, weights, rates and losses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import black
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from support.specs import spec_of
+
+import archspec
+from archspec.eject.ejecting import ejected
+from archspec.training.session import plan_training, prepare
+
+pytestmark = pytest.mark.keras
+
+
+CLASSES = "{fc: 10}, softmax"
+
+
+@dataclass
+class Both:
+    """What a script and archspec give to Keras's `fit`."""
+
+    session: Any
+    callbacks: list[Any]
+    model: Any
+    given: dict[str, Any]
+    """The arguments of the script's call of `fit`."""
+
+    @property
+    def train(self) -> Any:
+        return self.given["x"]
+
+
+class _FitError(Exception):
+    """Raised in place of training."""
+
+
+def both(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Both:
+    """Run a spec's script up to its call of `fit`, and prepare archspec's session."""
+    monkeypatch.chdir(folder)
+    spec = spec_of(text)
+    session = prepare(plan_training(spec, {}))
+    callbacks = session.compile(session.stages()[0], folder)
+    caught: dict[str, Any] = {}
+
+    def fit(model: Any, x: Any, **given: Any) -> None:
+        caught.update(model=model, given={"x": x, **given})
+        raise _FitError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keras.Model, "fit", fit)
+        before = keras.config.dtype_policy()
+        with pytest.raises(_FitError):
+            scope_of(ejected(spec, train=True).source)["train_model"]()
+        keras.config.set_dtype_policy(before)
+    return Both(session, callbacks, caught["model"], caught["given"])
+
+
+def scope_of(source: str) -> dict[str, Any]:
+    """Return the definitions of a script."""
+    scope: dict[str, Any] = {"__name__": "script"}
+    exec(compile(source, "script.py", "exec"), scope)  # noqa: S102
+    return scope
+
+
+def small(train: str, end: str = CLASSES, shape: str = "[8, 8, 1]") -> str:
+    return (
+        f"name: small\ninput: {shape}\nlayers: [{{conv: {{filters: 4, kernel: 3, norm: batch}}}}, "
+        f"flatten, {end}]\ntrain: {train}"
+    )
+
+
+def assert_same(ours: Any, theirs: Any) -> None:
+    """Assert that images, labels and weights of two batches are equal, up to rounding."""
+    assert len(ours) == len(theirs)
+    for one, other in zip(ours, theirs, strict=True):
+        if isinstance(other, dict):
+            assert_same(list(one.values()), list(other.values()))
+            assert list(one) == list(other)
+        else:
+            assert np.asarray(one).dtype.kind == np.asarray(other).dtype.kind
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=2e-5)
+
+
+AUGMENTATIONS = [
+    "[horizontal_flip, {vertical_flip: {probability: 0.2}}]",
+    "[{random_crop: {padding: 2, fill: reflect}}]",
+    "[{shift: {vertical: 0.3}}, {gaussian_noise: {deviation: 0.1}}]",
+    "[{rotation: {degrees: 40}}, horizontal_flip]",
+    "[{rotation: {degrees: 80, fill: edge}}]",
+    "[{rotation: {degrees: 80, fill: reflect}}]",
+    "[random_resized_crop]",
+    "[{color_jitter: {brightness: 0.4, contrast: 0.5}}]",
+    "[random_erasing]",
+    "[{random_erasing: {fill: zero, probability: 1}}]",
+    "[horizontal_flip, mixup, {cutmix: {probability: 0.5}}]",
+]
+
+
+@pytest.mark.parametrize("augment", AUGMENTATIONS)
+def test_a_script_changes_images_as_archspec_does(augment, tmp_path, monkeypatch):
+    run = both(small(f"{{augment: {augment}, batch: 50}}"), tmp_path, monkeypatch)
+    assert_same(run.train[0], run.session.train.batch_at(1, 0))
+    last = len(run.train) - 1
+    assert_same(run.train[last], run.session.train.batch_at(1, last))
+    run.train.begin(epoch=2)
+    assert_same(run.train[1], run.session.train.batch_at(2, 1))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "digits",
+        "{source: digits, normalize: symmetric, validation: 0.25, test: 0.15, seed: 3}",
+        "{source: digits, normalize: torch, stratify: false}",
+        "{source: digits, normalize: caffe}",
+    ],
+)
+@pytest.mark.parametrize("shape", ["[8, 8, 3]", "[12, 5, 3]"])
+def test_a_script_splits_resizes_and_normalises_as_archspec_does(
+    data, shape, tmp_path, monkeypatch
+):
+    run = both(small(f"{{data: {data}}}", shape=shape), tmp_path, monkeypatch)
+    assert_same(run.train[2], run.session.train.batch_at(1, 2))
+    validation, theirs = run.given["validation_data"], run.session.validation
+    assert_same(validation[1], theirs.batch_at(1, 1))
+    assert len(validation) == theirs.steps
+    assert len(run.train) == run.session.train.steps
+
+
+def pictures(folder: Path, sizes: tuple[tuple[int, int], ...] = ((9, 12), (20, 8))) -> Path:
+    """Save 12 PNG images for each of two classes."""
+    random = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (folder / name).mkdir(parents=True)
+        for number in range(12):
+            values = random.integers(0, 256, (*sizes[number % 2], 3), np.uint8)
+            Image.fromarray(values).save(folder / name / f"{number}.png")
+    return folder
+
+
+@pytest.mark.parametrize("how", ["stretch", "crop"])
+def test_a_script_reads_a_folder_as_archspec_does(how, tmp_path, monkeypatch):
+    pictures(tmp_path / "pets")
+    recipe = (
+        f"{{data: {{source: folder, path: pets, resize: {how}}}, batch: 5, "
+        "augment: [horizontal_flip], class_weights: {dog: 3}}"
+    )
+    run = both(small(recipe, "{fc: 2}, softmax", "[8, 8, 3]"), tmp_path, monkeypatch)
+    ours, theirs = run.train[1], run.session.train.batch_at(1, 1)
+    assert_same(ours[1:], theirs[1:])
+    levels = 3 / 60  # Pillow rounds where it crops; a level of 255 is 1/60 of a deviation here
+    np.testing.assert_allclose(ours[0], theirs[0], atol=levels)
+
+
+def test_a_script_keeps_the_parts_of_a_folder(tmp_path, monkeypatch):
+    for part in ("train", "val", "test"):
+        pictures(tmp_path / "pets" / part)
+    recipe = "{data: pets, batch: 24}"
+    run = both(small(recipe, "{fc: 2}, softmax", "[8, 8, 1]"), tmp_path, monkeypatch)
+    validation = run.given["validation_data"]
+    np.testing.assert_array_equal(validation[0][1], run.session.validation.batch_at(1, 0)[1])
+    np.testing.assert_allclose(
+        validation[0][0], run.session.validation.batch_at(1, 0)[0], atol=3 / 60
+    )
+    assert len(run.train.images) == len(validation.images) == 24
+
+
+LABELS = {
+    "classes": (np.arange(40) % 3, "{fc: 3}, softmax", ""),
+    "names": (np.array(["b", "a", "c", "a"] * 10), "{fc: 3}, softmax", ""),
+    "one-hot": (np.eye(3)[np.arange(40) % 3], "{fc: 3}, softmax", ""),
+    "labels": (np.arange(80).reshape(40, 2) % 3 // 2, "fc: {units: 2, activation: sigmoid}", ""),
+    "numbers": (np.linspace(3, 50, 40), "fc: 1", ""),
+    "scaled": (np.linspace(3, 50, 80).reshape(40, 2), "fc: 2", ", targets: standardize"),
+}
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_a_script_reads_arrays_as_archspec_does(name, tmp_path, monkeypatch):
+    labels, end, more = LABELS[name]
+    images = np.random.default_rng(0).integers(0, 256, (40, 10, 6), np.uint8)
+    np.savez(tmp_path / "a.npz", images=images, y=labels)
+    recipe = f"{{data: {{source: arrays, path: a.npz{more}}}, batch: 9}}"
+    run = both(small(recipe, f"{{{end}}}" if end.startswith("fc") else end), tmp_path, monkeypatch)
+    assert_same(run.train[1], run.session.train.batch_at(1, 1))
+    assert type(run.model.loss) is type(run.session.model.loss)
+    ours, theirs = (
+        each.test_on_batch(*run.train[0], return_dict=True)
+        for each in (run.model, run.session.model)
+    )
+    assert ours.keys() == theirs.keys()
+    assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-5)
+
+
+def test_each_head_of_a_network_gets_the_labels(tmp_path, monkeypatch):
+    text = (
+        small("{class_weights: balanced}")
+        + "\nheads:\n  aux: {from: flatten1, layers: [fc: 10, softmax], loss_weight: 0.3}"
+    )
+    run = both(text, tmp_path, monkeypatch)
+    assert_same(run.train[1], run.session.train.batch_at(1, 1))
+    ours, theirs = (
+        each.test_on_batch(*run.train[0], return_dict=True)
+        for each in (run.model, run.session.model)
+    )
+    assert ours.keys() == theirs.keys()
+    assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-5)
+
+
+def test_a_script_says_which_data_are_missing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for data, what in (("pets", "the folder of images"), ("a.npz", "the .npz file")):
+        source = ejected(spec_of(small(f"{{data: ./{data}}}")), train=True).source
+        with pytest.raises(FileNotFoundError, match=f"no ./{data}: set DATA to {what}"):
+            scope_of(source)["load_data"]()
+
+
+def test_a_script_changes_colours_as_archspec_does(tmp_path, monkeypatch):
+    jitter = "{brightness: 0.4, contrast: 0.5, saturation: 0.6, hue: 0.2}"
+    augment = f"[{{color_jitter: {jitter}}}, horizontal_flip, {{cutmix: {{alpha: 0.4}}}}]"
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), np.uint8)
+    np.savez(tmp_path / "a.npz", x=images, y=np.arange(40) % 10)
+    text = small(f"{{data: a.npz, augment: {augment}, batch: 9}}", shape="[8, 8, 3]")
+    run = both(text, tmp_path, monkeypatch)
+    assert_same(run.train[1], run.session.train.batch_at(1, 1))
+
+
+RATES = [
+    "{optimizer: {sgd: {learning_rate: 0.2}}, schedule: {step: {at: [2, 3], factor: 0.3}}}",
+    "{schedule: cosine, epochs: 4}",
+    "{schedule: cosine, epochs: 4, warmup: 1}",
+    "{warmup: 2, optimizer: {adamw: {weight_decay: 0.1}}}",
+    "{schedule: {step: {at: [2]}}, warmup: 1}",
+    "{schedule: {exponential_decay: {decay_steps: 5, decay_rate: 0.5}}, warmup: 1}",
+    "{optimizer: {sgd: {learning_rate: {cosine_decay: {initial_learning_rate: 0.1, "
+    "decay_steps: 20}}, gradient_accumulation_steps: 3}}, warmup: 1}",
+    "{optimizer: {lossscaleoptimizer: {inner_optimizer: {sgd: {learning_rate: 0.5}}}}, warmup: 1}",
+]
+
+
+@pytest.mark.parametrize("recipe", RATES)
+def test_the_learning_rate_of_each_step_is_archspecs(recipe, tmp_path, monkeypatch):
+    recipe = recipe.replace("{", "{batch: 300, ", 1)
+    run = both(small(recipe), tmp_path, monkeypatch)
+    ours, theirs = (
+        getattr(each.optimizer, "inner_optimizer", each.optimizer)
+        for each in (run.model, run.session.model)
+    )
+    assert type(ours) is type(theirs)
+    for step in range(4 * len(run.train) + 1):
+        rates = []
+        for each in (ours, theirs):
+            each.iterations.assign(step)
+            rates.append(float(keras.ops.convert_to_numpy(each.learning_rate)))
+        assert rates[0] == pytest.approx(rates[1], rel=1e-6), step
+
+
+RECIPES = [
+    ("{}", CLASSES),
+    (
+        "{optimizer: {sgd: {learning_rate: 0.1, momentum: 0.9, weight_decay: 0.01}}, "
+        "augment: [mixup, cutmix], metrics: [top_k_categorical_accuracy]}",
+        CLASSES,
+    ),
+    (
+        "{loss: sparse_categorical_crossentropy, class_weights: {'3': 5, '4': 0.1}, "
+        "metrics: [sparse_categorical_crossentropy]}",
+        "{fc: 10}",
+    ),
+    (
+        "{schedule: {plateau: {patience: 1, min_delta: 9}}, warmup: 1, epochs: 4, "
+        "loss: {categorical_focal_crossentropy: {gamma: 3}}, class_weights: balanced}",
+        CLASSES,
+    ),
+    ("{optimizer: {adam: {use_ema: true, ema_momentum: 0.9}}}", CLASSES),
+    ("{precision: mixed_float16}", CLASSES),
+    (
+        "{callbacks: [{early_stopping: {patience: 1, min_delta: 9}}, csv_logger], "
+        "data: {source: digits, validation: 0}, "
+        "optimizer: {sgd: {clipnorm: 0.1, gradient_accumulation_steps: 2}}}",
+        CLASSES,
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(small(f"{{augment: {augment}}}") for augment in AUGMENTATIONS),
+        *(small(recipe) for recipe in RATES),
+        *(small(recipe, end) for recipe, end in RECIPES),
+        small("{data: {source: folder, path: pets, resize: pad}}"),
+        small("{data: {source: arrays, path: a.npz}, schedule: plateau, warmup: 3}"),
+        small("{data: {source: tfds, name: pets}, augment: [pca_lighting]}"),
+    ],
+)
+def test_a_script_of_any_recipe_is_in_blacks_layout(text):
+    source = ejected(spec_of(text), train=True).source
+    assert black.format_str(source, mode=black.Mode()) == source
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("recipe", "end"), RECIPES)
+def test_a_script_trains_to_the_figures_of_fit(recipe, end, tmp_path, monkeypatch):
+    settings = "batch: 200, " if "epochs" in recipe else "batch: 200, epochs: 3, "
+    text = small(recipe.replace("{", "{" + settings, 1), end)
+    assert_trains_alike(text, tmp_path, monkeypatch)
+
+
+def assert_trains_alike(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Assert that a spec's script and `fit` give the same losses, accuracies and test score."""
+    monkeypatch.chdir(folder)
+    spec = spec_of(text)
+    run = archspec.fit(spec, out=folder / "run")
+    fit, caught = keras.Model.fit, []
+
+    def kept(model: Any, *arguments: Any, **named: Any) -> Any:
+        caught.append(fit(model, *arguments, **named, verbose=0))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keras.Model, "fit", kept)
+        before = keras.config.dtype_policy()
+        scope_of(ejected(spec, train=True).source)["train_model"]()
+        keras.config.set_dtype_policy(before)
+    history = caught[0].history
+    is_mixed = "mixed" in text
+    for row, place in zip(run.history, range(len(run.history)), strict=True):
+        for name, values in history.items():
+            if name != "learning_rate":
+                wide = 0.05 if is_mixed else 2e-3
+                assert values[place] == pytest.approx(row[name], rel=wide, abs=wide / 5), name
+    assert len(run.history) == len(history["loss"])
+    assert {*history} - {"learning_rate"} <= {*run.history[0]}
