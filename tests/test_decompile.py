@@ -429,6 +429,26 @@ def test_a_keras_model_becomes_a_spec_whose_model_gives_the_same_outputs(tmp_pat
 
 
 @pytest.mark.keras
+def test_outputs_keep_their_names_whatever_reads_them_and_however_often(tmp_path):
+    import keras
+
+    image = keras.Input((6, 3))
+    inner = keras.layers.Dense(4, name="inner")(image)
+    end = keras.layers.Dense(2, name="end")(inner)
+    names = []
+    for outputs in [end, inner], [inner, end], [end, end], [end, inner, inner]:
+        file = tmp_path / "net.json"
+        file.write_text(keras.Model(image, outputs).to_json())
+        names.append([*expand(archspec.import_model(file).spec).outputs])
+    assert names == [
+        ["output", "inner"],
+        ["output", "end"],
+        ["output", "end_2"],
+        ["output", "inner", "inner_2"],
+    ]
+
+
+@pytest.mark.keras
 @pytest.mark.parametrize(
     ("file", "tolerance"),
     [

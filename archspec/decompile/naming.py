@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
@@ -83,16 +83,22 @@ class _Group(NamedTuple):
 
 
 class Naming:
-    """Names for the steps of a network."""
+    """Names for the steps of a network.
 
-    def __init__(self, view: View, steps: Sequence[Step]) -> None:
+    Args:
+        view: The network.
+        steps: The steps of its `layers`.
+        heads: Names of its heads, which no step may have.
+    """
+
+    def __init__(self, view: View, steps: Sequence[Step], heads: Iterable[str]) -> None:
         self.view = view
         self.steps = steps
         self.inputs = self._inputs(view)
         """The name of each input by its node."""
         self.texts: dict[tuple[int, int], str] = {}
         """Names that steps read, by the identity of the step and the node."""
-        self._taken = {*self.inputs.values()}
+        self._taken = {*self.inputs.values(), *heads}
         self._groups: list[_Group] = []
         self._ports: Mapping[int, str] = {}
 

@@ -55,6 +55,7 @@ from archspec.imports.keras.weightfile import read_arrays, read_weights
 from archspec.imports.limits import fault, read_head, refuse
 from archspec.imports.model import BATCH, ImportedModel
 from archspec.imports.model import Arrays as ArraysByNode
+from archspec.text import free_name
 
 TABLE: Final[Mapping[str, Function]] = {
     **activation.LAYERS,
@@ -218,10 +219,10 @@ class _Reader:
         """Return the model."""
         for call in self.calls:
             self._add(call)
-        ends = {
-            self._end_name(name, key): self._straight(self._node(key))
-            for name, key in self.outputs.items()
-        }
+        ends: dict[str, Node] = {}
+        for name, key in self.outputs.items():
+            free = free_name(self._end_name(name, key), ends.__contains__)
+            ends[free] = self._straight(self._node(key))
         counts = [layer.stored for layer in self.layers.values()]
         params = None
         if self.has_weights and all(stored is not None for stored in counts):
