@@ -228,6 +228,14 @@ def test_blocks_that_call_other_functions_are_functions_of_their_own_and_the_res
     assert functions == ["bneck", "bneck_2"]  # around blocks with a gate, and without
 
 
+def test_a_number_of_layers_is_not_called_like_the_module_and_others_keep_their_names():
+    source = eject("densenet121")
+    assert "dense(x, layer_count, growth, bottleneck, name=f" in source
+    assert re.search(
+        r"def dense\(\s+x: keras.KerasTensor,\s+layer_count: int,\s+growth: int,", source
+    )
+
+
 def test_a_chain_may_be_a_sequential_model():
     source = eject("vgg16", style="sequential")
     assert 'model.add(layers.MaxPooling2D(name=f"stage{i}-pool"))' in source

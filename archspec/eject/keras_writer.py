@@ -61,7 +61,7 @@ class KerasWriter(PythonWriter):
         self.common: dict[Symbol, Any] = {}
         self.shared: dict[str, str] = {}
         """The variable of each layer that is applied several times, by its path."""
-        self._name_all({"build_model", *self.own, *(each.name for each in program.parameters)})
+        self._name_all({"build_model", *self.own})
         self._choose_defaults()
 
     def _own_uses(self) -> dict[str, list[set[int | str]]]:
@@ -76,22 +76,23 @@ class KerasWriter(PythonWriter):
         return uses
 
     def _name_all(self, taken: set[str]) -> None:
+        parameters = {each.name for each in self.program.parameters}
         for function in self.program.functions:
-            function.name = identifier(function.name, taken)
+            function.name = identifier(function.name, taken | parameters)
             taken.add(function.name)
         for function in self.program.functions:
             _rename_parameters(function, taken)
             name_symbols(function.body, function.parameters)
             names = taken | _symbols(function.body)
-            parameters = {each.name for each in function.parameters}
+            own = {each.name for each in function.parameters}
             for place, value in enumerate(function.inputs):
                 value.hint = _input_names(function)[place]
-            name_tensors(function.body, function.inputs, function.returns, names, parameters)
+            name_tensors(function.body, function.inputs, function.returns, names, own)
         name_symbols(self.program.body, self.program.parameters)
         values = [value for value, _ in self.program.inputs.values()]
         for value in values:
             value.hint = self.input_name if len(values) == 1 else value.hint
-        names = taken | _symbols(self.program.body)
+        names = taken | parameters | _symbols(self.program.body)
         for statement in statements(self.program.body):
             if isinstance(statement, Apply) and statement.reuse not in self.shared:
                 variable = identifier(statement.reuse.replace("/", "_"), names)
@@ -427,8 +428,12 @@ def _rename_parameters(function: Function, taken: set[str]) -> None:
     for symbol in function.parameters:
         if symbol.name in used and symbol.role != "name":
             kinds = {type(value) for value in symbol.values}
-            word = "with_{}" if kinds == {bool} else "{}_count" if kinds == {int} else "{}_value"
-            symbol.name = identifier(word.format(symbol.name), used)
+            name = symbol.name
+            if kinds == {int}:
+                name = f"{name.removesuffix('s')}_count"
+            else:
+                name = f"with_{name}" if kinds == {bool} else f"{name}_value"
+            symbol.name = identifier(name, used)
         used.add(symbol.name)
 
 

@@ -81,7 +81,7 @@ def name_symbols(body: Sequence[Statement], parameters: Sequence[Symbol], depth:
         statement.index.name = identifier("ijklmn"[depth % 6] * (depth // 6 + 1), taken)
         inner = [*parameters, statement.index]
         for symbol in statement.variables:
-            names = {each.name for each in inner}
+            names = {"layers", *(each.name for each in inner)}
             if symbol.name in names and symbol.name.endswith("s"):
                 symbol.name = f"{symbol.name.removesuffix('s')}_count"
             symbol.name = identifier(symbol.name, names)
