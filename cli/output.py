@@ -196,7 +196,7 @@ def _problem(path: Path, suffixes: Sequence[str], sources: Sequence[Path]) -> st
     if not os.access(path.parent, os.W_OK) or (path.exists() and not path.is_file()):
         return " cannot be written"
     if any(path.exists() and path.samefile(source) for source in sources):
-        return " is the spec itself"
+        return " is what is read: name another file"
     return ""
 
 

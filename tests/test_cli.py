@@ -383,7 +383,7 @@ def test_a_spec_is_not_written_over(tmp_path, arguments):
     before = path.read_text()
     done = run(*arguments, cwd=tmp_path)
     assert done.returncode == 2
-    assert "is the spec itself" in done.stderr
+    assert "is what is read: name another file" in done.stderr
     assert path.read_text() == before
 
 
