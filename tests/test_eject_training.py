@@ -258,7 +258,7 @@ def test_the_learning_rate_of_each_step_is_archspecs(recipe, tmp_path, monkeypat
     for step in range(4 * len(run.train) + 1):
         rates = []
         for each in (ours, theirs):
-            each._iterations.assign(step)  # batches, accumulated or not
+            each._iterations.assign(step)  # noqa: SLF001  (batches, accumulated or not)
             rates.append(float(keras.ops.convert_to_numpy(each.learning_rate)))
         assert rates[0] == pytest.approx(rates[1], rel=1e-6), step
 
