@@ -460,6 +460,18 @@ def test_merges_repeat_what_has_an_extent_of_1(tmp_path):
     assert np.asarray(ours) == pytest.approx(np.asarray(model(example)), abs=1e-5)
 
 
+@pytest.mark.keras
+@pytest.mark.parametrize("form", ["keras", "h5"])
+def test_a_layer_whose_configuration_is_brief_is_no_operator(tmp_path, form):
+    """Keras writes `trainable` for every layer but a few, and for no operator."""
+    keras = load_keras()
+    image = keras.Input((6, 5, 3))
+    x = keras.layers.SpatialDropout2D(0.2)(keras.layers.Conv2D(4, 3)(image))
+    keras.Model(image, x + x).save(tmp_path / f"net.{form}")
+    read = archspec.load(tmp_path / f"net.{form}")
+    assert [node.op.kind for node in read.graph.nodes[2:]] == ["spatial_dropout", "add"]
+
+
 def assert_computes_the_same(model: Any, path: Path) -> archspec.ImportedModel:
     """Check that a saved model has no unknown layer, and the outputs that Keras computes."""
     for variable in model.weights:

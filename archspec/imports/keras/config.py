@@ -98,17 +98,30 @@ def class_of(layer: LayerConfig) -> str:
     return str(layer["class_name"]).rpartition(">")[2]
 
 
+_BRIEF: Final = frozenset(
+    {
+        "Discretization",
+        "HashedCrossing",
+        "Pipeline",
+        "SpatialDropout1D",
+        "SpatialDropout2D",
+        "SpatialDropout3D",
+    }
+)
+"""Layers of Keras 3 whose configuration lacks `trainable`."""
+
+
 def is_operator(layer: LayerConfig) -> bool:
     """Return whether a layer is an operator between tensors, such as the + of x + y.
 
     Keras 3 tells the sum `x + y` from the layer Add by the module alone, and `.h5` files drop it:
-    there an operator is told by having no `trainable`, which every layer has.
+    there an operator is told by having no `trainable`, which every layer has but `_BRIEF`.
     """
     module = layer.get("module")
     if module is not None:
         return ".ops" in str(module)
     is_keras_3 = any(isinstance(node, Mapping) for node in layer.get("inbound_nodes") or ())
-    return is_keras_3 and "trainable" not in layer["config"]
+    return is_keras_3 and "trainable" not in layer["config"] and class_of(layer) not in _BRIEF
 
 
 def operator_of(layer: LayerConfig) -> str:
