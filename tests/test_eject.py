@@ -171,6 +171,20 @@ def test_no_network_is_called_like_a_class_in_its_source():
     assert classes == ["class Pad(layers.Layer):", "class PadNetwork(keras.Model):"]
 
 
+def test_a_value_after_a_name_that_fills_its_line_is_in_brackets():
+    name = "a_name_of_fifty_letters_that_stands_before_a_layer"
+    text = f"""
+    name: net
+    input: [32, 32, 3]
+    layers:
+      - {{name: {name}, global_avg_pool: {{keep_axes: true}}}}
+      - concat: [{name}, {name}]
+    """
+    source = eject(spec_of(text), style="subclassed")
+    assert f"        self.{name} = (\n            layers.GlobalAveragePooling2D(\n" in source
+    assert black.format_str(source, mode=black.Mode()) == source
+
+
 def test_layers_in_a_row_are_a_list():
     assert """\
         for layer in self.stages:

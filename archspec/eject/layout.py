@@ -67,6 +67,10 @@ def lines(code: Code, indent: int, *, end: str = "") -> list[str]:
             before = "".join(map(flat, first)) + last.before
             return lines(replace(last, before=before), indent, end=end)
         return [margin + text]
+    target, equals, before = code.before.partition(" = ")
+    if equals and len(margin) + len(code.before) > WIDTH:
+        value = lines(replace(code, before=before), indent + 1)
+        return [f"{margin}{target} = (", *value, f"{margin}){end}"]
     is_literal = code.before.endswith(("[", "{")) and len(code.items) > 1
     one_a_line = code.one_a_line or is_literal
     if code.after and isinstance(last := code.after[-1], Brackets):
