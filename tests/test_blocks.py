@@ -12,6 +12,7 @@ from support.specs import spec_of
 import archspec
 from archspec.blocks.block import Block
 from archspec.blocks.conv import Conv
+from archspec.compile import catalog
 from archspec.compile.expand import expand
 from archspec.compile.plan import compile_plan
 from archspec.compile.step import SpecBlock
@@ -873,6 +874,8 @@ def test_an_op_with_windows_must_say_which():
 
         class Peak(Windowed, kind="peak"):
             output_shape = weights = saved_for_backward = emit = MaxPool.output_shape
+
+    assert "peak" not in catalog.kinds()
 
 
 def test_a_path_is_as_long_in_a_block_seen_before():

@@ -85,14 +85,14 @@ class Op(Element):
         """Number of parameters that `weights` does not list: none where all weights are known."""
         return 0
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
+    def __init_subclass__(cls, *, kind: str = "", **options: Any) -> None:
         rules = {
             name for base in cls.__mro__[1:] for name in getattr(base, "__abstractmethods__", ())
         }
         missing = {name for name in rules if hasattr(getattr(cls, name), "__isabstractmethod__")}
-        if cls.kind and missing:
-            raise TypeError(f"op `{cls.kind}` does not say: {', '.join(sorted(missing))}")
+        if kind and missing:
+            raise TypeError(f"op `{kind}` does not say: {', '.join(sorted(missing))}")
+        super().__init_subclass__(kind=kind, **options)
 
     @abstractmethod
     def output_shape(self, *args: Any, **kwargs: Any) -> Shape:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from archspec.declare.metadata import Bounds, Expect
 from archspec.errors import Problem
 from archspec.ops.fields import Count, Index, Rate
-from archspec.ops.merge import Mean
+from archspec.ops.merge import Mean, Merge
 from archspec.ops.op import Op, Reach, Saved, Weight, Work, pointwise
 from archspec.ops.shape import Shape
 
@@ -57,7 +57,7 @@ class Join(Mean, kind="join"):
 
     def output_shape(self, *inputs: Shape) -> Shape:
         if self.columns is None:
-            return super().output_shape(*inputs)
+            return Merge.output_shape(self, *inputs)
         *values, draw = inputs
         if len(values) != len(self.columns) or not values:
             raise Problem(
@@ -70,7 +70,7 @@ class Join(Mean, kind="join"):
                 f"the last input of `join` is {draw}, not a draw of that many columns",
                 help="with `columns`, the last input is the output of `path_draw`",
             )
-        return super().output_shape(*values)
+        return Merge.output_shape(self, *values)
 
     def work(self, *shapes: Shape) -> Work:
         if self.columns is None:
