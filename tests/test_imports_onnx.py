@@ -365,7 +365,7 @@ POSITIONS = ["torch_script_positions.onnx", "torch_positions.pt2"]
 
 @pytest.mark.parametrize("name", POSITIONS)
 def test_what_a_model_computes_from_weights_or_keeps_in_a_buffer_is_not_trained(name):
-    """Of 318 parameters, 40 are positions of 2 rows and 3 columns, added up to 48 numbers."""
+    """40 of 318 parameters are positions of 2 rows and 3 columns, added up to 48 numbers."""
     model = archspec.load(FILES / name)
     costs = archspec.report(model).totals
     assert not model.unknown

@@ -106,12 +106,12 @@ class Step:
 
     @property
     def is_merge(self) -> bool:
-        """Whether it is an op that joins several inputs."""
+        """Whether the step is an op that joins several inputs."""
         return self.element is not None and issubclass(self.element, Merge)
 
     @property
     def adds_previous(self) -> bool:
-        """Whether it joins the previous step with another, and says that one alone."""
+        """Whether the step joins the one before with another, and says that one alone."""
         if not self.is_merge or len(self.sources) != 2 or self.sources[0] != PREVIOUS:
             return False
         return all(value == usual(self, name) for name, value in self.arguments.items())

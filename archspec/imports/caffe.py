@@ -133,7 +133,7 @@ class Layer(NamedTuple):
 
     @property
     def is_data(self) -> bool:
-        """Whether it gives the images: a type of data, or Python code that reads nothing."""
+        """Whether the layer gives the images: a type of data, or Python code that reads nothing."""
         return self.type in _DATA or (self.type == "Python" and not self.bottoms)
 
     @property

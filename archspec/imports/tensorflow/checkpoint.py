@@ -68,7 +68,7 @@ class Entry(NamedTuple):
     crc: int
     """Their check sum."""
     is_sliced: bool
-    """Whether it is stored in several pieces."""
+    """Whether the array is stored in several pieces."""
 
 
 class Checkpoint:
