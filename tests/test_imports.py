@@ -132,7 +132,7 @@ GRAPH_DEF = b"\n\x14\n\x05input\x12\x0bPlaceholder\n\x0f\n\x05conv1\x12\x06Conv2
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("net.pb", GRAPH_DEF, r"TensorFlow 1 .*: `python -m tf2onnx.convert --graphdef"),
+        ("net.pb", GRAPH_DEF, r"TensorFlow 1 .*: `tf2onnx.convert`, told the names"),
         ("net.mlmodel", b"\x08\x04\x12\x08\n\x05image\0", "Core ML model: give the file that"),
         ("net.xml", b'<?xml version="1.0"?>\n<net name="n" version="11">', "network of OpenVINO"),
         ("net.param", b"7767517\n3 3\nInput data 0 1 data\n", "network of ncnn"),

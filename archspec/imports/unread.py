@@ -33,8 +33,7 @@ TORCHSCRIPT: Final = Unread(
 SAFETENSORS: Final = Unread("weights without a network (safetensors)", EXPORT_TORCH)
 FROZEN_GRAPH: Final = Unread(
     "a graph of TensorFlow 1 without signatures (a bare GraphDef)",
-    "`python -m tf2onnx.convert --graphdef graph.pb --inputs input:0 --outputs output:0 "
-    "--output model.onnx` makes an ONNX file of it",
+    "`tf2onnx.convert`, told the names of inputs and outputs, makes an ONNX file of it",
 )
 CHECKPOINT: Final = Unread(
     "weights of TensorFlow without a network (a checkpoint)",
