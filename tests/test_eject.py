@@ -18,6 +18,7 @@ from support.specs import spec_of
 import archspec
 from archspec.compile.expand import expand
 from archspec.eject.ejecting import eject, ejected
+from archspec.eject.torch_weights import torch_weights
 from archspec.errors import UsageError
 from archspec.spec.bundled import bundled
 
@@ -271,6 +272,17 @@ def test_what_is_no_chain_is_not_and_the_message_names_the_step(network, reason)
 def test_an_unknown_style_is_a_mistake():
     with pytest.raises(UsageError, match="there is no style `sequentiel`; did you mean"):
         eject("lenet5", style="sequentiel")
+
+
+def test_a_model_file_is_made_a_spec_first(tmp_path):
+    path = tmp_path / "mine.cfg"
+    path.write_text("[net]\nwidth=8\nheight=8\nchannels=3\n[convolutional]\nfilters=4\nsize=3\n")
+    help_ = f"a spec, and {path} is a model file: `archspec import {path} -o net.yaml` makes"
+    for network in (path, str(path), archspec.load(path)):
+        with pytest.raises(UsageError, match=re.escape(f"`archspec.eject` needs {help_}")):
+            eject(network)
+        with pytest.raises(UsageError, match=re.escape(f"`archspec.torch_weights` needs {help_}")):
+            torch_weights(network, path)
 
 
 def test_the_command_writes_a_file_or_to_standard_output(tmp_path):

@@ -24,12 +24,12 @@ from archspec.eject.subclassed import SubclassedWriter
 from archspec.eject.torch_ejecting import written
 from archspec.errors import UsageError, suggestion
 from archspec.graph.graph import Graph, Node
+from archspec.imports.loading import spec_for
 from archspec.keras_model.build import shapes_of_shared
 from archspec.ops.op import Op
 from archspec.ops.shape import Shape
 from archspec.recipe.train import Recipe
 from archspec.spec.document import Spec
-from archspec.spec.loading import as_spec
 
 
 class Ejected(NamedTuple):
@@ -64,9 +64,9 @@ def eject(
 
     Raises:
         SpecError: The spec has mistakes.
-        UsageError: The network is not a chain of layers, as a sequential one must be; or a layer
-            cannot be written as source: the message names it; or `train` is wanted for PyTorch, for
-            a graph, or for a network of several inputs or of maps.
+        UsageError: It is a model file; or the network is not a chain of layers, as a sequential one
+            must be; or a layer cannot be written as source: the message names it; or `train` is
+            wanted for PyTorch, for a graph, or for a network of several inputs or of maps.
 
     Example:
         >>> "def build_model(classes: int = 10) -> keras.Model:" in archspec.eject("lenet5")
@@ -88,8 +88,9 @@ def ejected(
     if framework not in FRAMEWORKS:
         help_ = suggestion(framework, FRAMEWORKS, what="frameworks")
         raise UsageError(f"there is no framework `{framework}` here; {help_}")
-    known = None if isinstance(spec, Graph) else as_spec(spec)
-    graph, about = graph_of(known or spec)
+    network = spec if isinstance(spec, Graph) else spec_for("`archspec.eject`", spec)
+    known = network if isinstance(network, Spec) else None
+    graph, about = graph_of(network)
     if framework == "torch":
         if style != "functional" or train:
             what = "`train=True`" if train else f"`style={style!r}`"
@@ -167,12 +168,11 @@ FRAMEWORKS = ("keras", "torch")
 """Frameworks whose source can be written."""
 
 
-def graph_of(spec: Spec | Graph | str | PathLike[str]) -> tuple[Graph, str]:
+def graph_of(network: Spec | Graph) -> tuple[Graph, str]:
     """Return the graph of a network, and a text about it."""
-    if isinstance(spec, Graph):
-        return spec, spec.name
-    known = as_spec(spec)
-    return expand(known), known.document.about or known.name
+    if isinstance(network, Graph):
+        return network, network.name
+    return expand(network), network.document.about or network.name
 
 
 def about_lines(graph: Graph, about: str) -> list[str]:

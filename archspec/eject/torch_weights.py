@@ -7,8 +7,8 @@ from math import prod
 from os import PathLike
 from typing import Any, Final
 
+from archspec.compile.expand import expand
 from archspec.eject.chains import is_chain
-from archspec.eject.ejecting import graph_of
 from archspec.eject.program import Apply, Call, For, If, Program, Statement
 from archspec.eject.recording import layer_name
 from archspec.eject.torch_ejecting import written
@@ -16,7 +16,7 @@ from archspec.eject.torch_layers import Torch
 from archspec.eject.torch_writer import TorchWriter, is_link, is_module
 from archspec.errors import UsageError
 from archspec.graph.graph import Graph, Node
-from archspec.imports.loading import load
+from archspec.imports.loading import load, spec_for
 from archspec.imports.model import ImportedModel
 from archspec.ops import attention, convolution, elementwise, normalization, recurrence, tokens
 from archspec.ops.shape import Shape
@@ -43,7 +43,7 @@ def torch_weights(spec: Spec | Graph | str | PathLike[str], weights: Any) -> dic
         >>> sorted(archspec.torch_weights("lenet5", archspec.build("lenet5")))[0]
         'c1.convolution.bias'
     """
-    graph, _ = graph_of(spec)
+    graph = spec if isinstance(spec, Graph) else expand(spec_for("`archspec.torch_weights`", spec))
     program, writer, torch, _ = written(graph, ("",))
     nodes = [node for node in graph.nodes if not node.is_input and not node.layer.owner]
     if isinstance(weights, (str, PathLike)):
