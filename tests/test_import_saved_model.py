@@ -168,7 +168,7 @@ SPELLED_OUT = [
 
 
 def test_norms_attention_and_functions_are_told_from_their_arithmetic():
-    """The file has 100 operators: Rsqrt, SquaredDifference, Erfc, Einsum and so on."""
+    """The file has Rsqrt, SquaredDifference, Erfc, Einsum and so on instead of layers."""
     model = read("spelled_out")
     nodes = model.graph.nodes
     counts = [(node.op.kind, node.layer.params) for node in nodes if node.layer.params]

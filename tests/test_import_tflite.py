@@ -118,7 +118,7 @@ def test_a_layer_that_is_used_twice_has_its_weights_once():
 
 
 def test_norms_attention_and_functions_are_told_from_their_arithmetic():
-    """The file has 70 operators: RSQRT, SQUARED_DIFFERENCE, BATCH_MATMUL and so on."""
+    """The file has RSQRT, SQUARED_DIFFERENCE, BATCH_MATMUL and so on instead of layers."""
     kinds = [node.op.kind for node in read("spelled_out").graph.nodes]
     for kind, count in {
         "convolution": 2, "group_norm": 1, "prelu": 1, "layer_norm": 1, "fully_connected": 5,
