@@ -79,30 +79,30 @@ _BY_SUFFIX: Final = {
 }
 """Files whose bytes have no mark."""
 
-# No expression below takes more than linear time, whatever the bytes.
-_MARKS: Final = (
-    (re.compile(rb"[\x01-\xff].{3}\0{4}\{\"", re.DOTALL), SAFETENSORS),
-    (re.compile(rb"\xdd\x85\x76\x00|7767517\s"), NCNN),
-    (re.compile(rb"MATLAB (?:5\.0|7\.3) MAT-file"), MATLAB),
-    (re.compile(rb"GGUF"), GGUF),
-    (re.compile(rb"ftrt"), TENSORRT),
-    (re.compile(rb"\x12\x01\0{6}"), MXNET_WEIGHTS),
-    (re.compile(rb"\x1f\x8b\x08"), PACKED),
-    (re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE), WEB_PAGE),
-    (re.compile(rb"model_checkpoint_path:"), CHECKPOINT),
-    # A node's length, its name, and its operator.
-    (
-        re.compile(
-            rb"\n[\x80-\xff]{0,4}[\x01-\x7f]\n[\x01-\x7f][\w./-]{1,127}\x12[\x01-\x7f][A-Z]\w"
-        ),
-        FROZEN_GRAPH,
-    ),
-    (re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--[^>]*-->\s*)?<net\s"), OPENVINO),
-)
-_TENSORFLOW_JS = re.compile(rb'"modelTopology"\s*:')
-_NOTEBOOK = re.compile(rb'"(?:cell_type|nbformat)"\s*:')
-_MXNET = re.compile(rb'"arg_nodes"\s*:|"nodes"\s*:\s*\[\s*\{\s*"op"\s*:\s*"null"')
-_CHECKPOINT_NAME = re.compile(r"\.(?:index|meta|data-\d{5}-of-\d{5})$")
+_BEGINNINGS: Final = {
+    b"\xdd\x85\x76\x00": NCNN,
+    b"7767517\n": NCNN,
+    b"7767517\r\n": NCNN,
+    b"MATLAB 5.0 MAT-file": MATLAB,
+    b"MATLAB 7.3 MAT-file": MATLAB,
+    b"GGUF": GGUF,
+    b"ftrt": TENSORRT,
+    b"\x12\x01\0\0\0\0\0\0": MXNET_WEIGHTS,
+    b"\x1f\x8b\x08": PACKED,
+    b"model_checkpoint_path:": CHECKPOINT,
+}
+
+# Expressions are compiled when the bytes before them fit: an ONNX file, which comes here as well,
+# waits for none. None takes more than linear time, whatever the bytes.
+_WEB_PAGE: Final = rb"(?i)<(?:!doctype\s+html|html)\b"
+_OPENVINO: Final = rb"(?:<\?xml[^>]*>\s*)?(?:<!--[^>]*-->\s*)?<net\s"
+_NODE: Final = rb"\n[\x80-\xff]{0,4}[\x01-\x7f]\n[\x01-\x7f][\w./-]{1,127}\x12[\x01-\x7f][A-Z]\w"
+"""A node of TensorFlow's: its length, its name, and its operator."""
+
+_TENSORFLOW_JS: Final = rb'"modelTopology"\s*:'
+_NOTEBOOK: Final = rb'"(?:cell_type|nbformat)"\s*:'
+_MXNET: Final = rb'"arg_nodes"\s*:|"nodes"\s*:\s*\[\s*\{\s*"op"\s*:\s*"null"'
+_SHARD: Final = r"data-\d{5}-of-\d{5}"
 
 MOST_LISTED: Final = 1000
 """Number of files of a folder that are looked at."""
@@ -115,22 +115,32 @@ def unread_file(head: bytes, path: str) -> Unread | None:
         head: The first bytes of the file.
         path: Its path.
     """
-    for mark, kind in _MARKS:
-        if mark.match(head):
+    for beginning, kind in _BEGINNINGS.items():
+        if head.startswith(beginning):
             return kind
-    if head.lstrip()[:1] == b"{":
-        if _TENSORFLOW_JS.search(head):
+    if head[4:10] == b'\0\0\0\0{"' and head[0]:  # the length of a header of JSON
+        return SAFETENSORS
+    if head.startswith(b"\n") and re.match(_NODE, head):
+        return FROZEN_GRAPH
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"<"):
+        if re.match(_WEB_PAGE, text):
+            return WEB_PAGE
+        if re.match(_OPENVINO, text):
+            return OPENVINO
+    if text.startswith(b"{"):
+        if re.search(_TENSORFLOW_JS, text):
             return TENSORFLOW_JS
-        if _NOTEBOOK.search(head):
+        if re.search(_NOTEBOOK, text):
             return PYTHON
-        return MXNET if _MXNET.search(head) else None
+        return MXNET if re.search(_MXNET, text) else None
     name = Path(path).name.lower()
+    suffix = name.rpartition(".")[2]
+    if suffix.startswith("data-") and re.fullmatch(_SHARD, suffix):
+        return CHECKPOINT
     # A checkpoint's files are called after each other; `.index` and `.meta` alone mean little.
-    if found := _CHECKPOINT_NAME.search(name):
-        beside = Path(path).parent
-        stem = Path(path).name[: found.start()]
-        if "-of-" in found[0] or (beside / f"{stem}.index").is_file():
-            return CHECKPOINT
+    if suffix in ("index", "meta") and Path(path).with_suffix(".index").is_file():
+        return CHECKPOINT
     return next((kind for suffix, kind in _BY_SUFFIX.items() if name.endswith(suffix)), None)
 
 
