@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from random import Random
 
@@ -15,6 +16,8 @@ from archspec.errors import ArchspecError, UsageError
 from archspec.imports.formats import SAVED_MODEL
 from archspec.imports.formats import read as read_format
 from archspec.imports.model import ImportedModel
+from archspec.imports.protobuf import Reader
+from archspec.imports.tensorflow import graphs
 from archspec.ops.functions import Gelu
 
 FILES = Path(__file__).parent / "model_files" / "saved_model"
@@ -179,6 +182,21 @@ def test_norms_attention_and_functions_are_told_from_their_arithmetic():
     assert (nodes[-1].op.kind, str(model.graph.output)) == ("unit_norm", "12x4")
     convolutions = [node.op for node in nodes if node.op.kind == "convolution"]
     assert [op.dilation for op in convolutions] == [1, 2]
+
+
+def test_each_input_of_an_operator_that_reads_all_variables_is_looked_at_a_few_times(monkeypatch):
+    """A network's main graph has one call that reads hundreds of variables, and one that saves."""
+    variables = [f"variable_{number}" for number in range(300)]
+    nodes = [{"name": name, "op": "VarHandleOp"} for name in variables]
+    nodes += [{"name": name, "op": "Foo", "input": variables} for name in ("call", "save")]
+    nodes.append({"name": "end", "op": "Foo", "input": ["call:2"]})
+    looks = []
+    source_of = graphs.source_of
+    monkeypatch.setattr(graphs, "source_of", lambda text: looks.append(text) or source_of(text))
+    program = graphs.Program(Reader(b"", graphs.SCHEMAS, ""), Path(), {})
+    program.follow(graphs.scope_of(nodes), ["end"])
+    assert [len(each.outputs) for each in program.operations] == [*[1] * 300, 3, 1]
+    assert max(Counter(looks).values()) <= 4
 
 
 def test_a_loop_is_an_unknown_layer_with_its_weights():

@@ -142,8 +142,8 @@ class Scope:
     steps: dict[str, Operation]
     number: int = 0
     values: dict[str, list[str]] = field(default_factory=dict)
-    readers: dict[str, list[Operation]] = field(default_factory=dict)
-    """The operators that read each operator."""
+    outputs: Mapping[str, int] = field(default_factory=dict)
+    """Number of each operator's outputs, as far as any is read."""
 
 
 def dims_of(shape: Mapping[str, Any]) -> Dims:
@@ -163,11 +163,11 @@ def scope_of(nodes: Sequence[Mapping[str, Any]]) -> Scope:
         inputs = tuple(each for each in node.get("input", []) if not each.startswith("^"))
         name = node.get("name", "")
         steps[name] = Operation(name, node.get("op", ""), inputs, attributes)
-    readers: dict[str, list[Operation]] = {}
+    outputs: dict[str, int] = {}
     for step in steps.values():
-        for source in {source_of(each)[0] for each in step.inputs}:
-            readers.setdefault(source, []).append(step)
-    return Scope(steps, readers=readers)
+        for source, number in map(source_of, step.inputs):
+            outputs[source] = max(outputs.get(source, 0), number + 1)
+    return Scope(steps, outputs=outputs)
 
 
 def source_of(text: str) -> tuple[str, int]:
@@ -279,9 +279,7 @@ def value_of(scope: Scope, text: str) -> str:
 
 def _output_count(scope: Scope, step: Operation) -> int:
     """Return the number of an operator's outputs, as far as any is read or declared."""
-    sources = [source_of(each) for by in scope.readers.get(step.name, ()) for each in by.inputs]
-    read = [number for name, number in sources if name == step.name]
-    return min(max(max(read, default=0) + 1, step.declared_outputs, 1), MOST_STEPS)
+    return min(max(scope.outputs.get(step.name, 1), step.declared_outputs), MOST_STEPS)
 
 
 def added_suffix(names: Iterable[str], root: str, variables: Iterable[str]) -> str:
