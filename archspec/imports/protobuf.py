@@ -122,16 +122,24 @@ class Reader:
 
     def _raw(self, at: int, stop: int) -> Iterator[tuple[int, int, int, int, int]]:
         """Yield number, wire type, place and, if it is one, the whole number of each field."""
+        data = self.data
         while at < stop:
             self._count()
-            key, at = self._varint(at, stop)
+            # Nearly all keys and lengths have one byte: no call for them.
+            key = data[at]
+            at += 1
+            if key > 127:
+                key, at = self._varint(at - 1, stop)
             number, wire = key >> 3, key & 7
             value = 0
             start = at
             if wire == 0:
                 value, at = self._varint(at, stop)
             elif wire == 2:
-                length, start = self._varint(at, stop)
+                if at < stop and (length := data[at]) < 128:
+                    start += 1
+                else:
+                    length, start = self._varint(at, stop)
                 at = start + length
             elif wire in (1, 5):
                 at += 8 if wire == 1 else 4
