@@ -52,6 +52,20 @@ def step_of(view: View, unit: Unit) -> Step:
     )
 
 
+def joins_of(units: Sequence[Unit]) -> tuple[dict[int, int], list[list[int]]]:
+    """Return the number of the unit that makes each node, and the numbers of each unit's readers.
+
+    A unit that reads another twice is among its readers twice.
+    """
+    unit_of = {unit.output: number for number, unit in enumerate(units)}
+    readers: list[list[int]] = [[] for _ in units]
+    for number, unit in enumerate(units):
+        for each in unit.inputs:
+            if each in unit_of:
+                readers[unit_of[each]].append(number)
+    return unit_of, readers
+
+
 def dominators_of_units(units: Sequence[Unit]) -> list[int]:
     """Return the node through which every way to each unit leads; -1 for none."""
     made = {unit.output for unit in units}
@@ -75,12 +89,7 @@ class Arrangement:
         self.view = view
         self.units = units
         self._defaults = defaults
-        self._unit_of = {unit.output: number for number, unit in enumerate(units)}
-        self._readers: list[list[int]] = [[] for _ in units]
-        for number, unit in enumerate(units):
-            for each in unit.inputs:
-                if each in self._unit_of:
-                    self._readers[self._unit_of[each]].append(number)
+        self._unit_of, self._readers = joins_of(units)
         self._ends = {self._unit_of[each] for each in view.ends if each in self._unit_of}
         self._left = 20 * len(units) + 100_000
 

@@ -12,7 +12,12 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import Any, Final, NamedTuple
 
-from archspec.decompile.arrangement import Arrangement, dominators_of_units, step_of
+from archspec.decompile.arrangement import (
+    Arrangement,
+    dominators_of_units,
+    joins_of,
+    step_of,
+)
 from archspec.decompile.factoring import (
     HEADER,
     LEAST_GAIN,
@@ -98,15 +103,9 @@ class Cells:
 
     def _index(self) -> None:
         """Look up who reads whom."""
-        units = self.units
-        self._unit_of = {unit.output: number for number, unit in enumerate(units)}
-        self._readers: list[list[int]] = [[] for _ in units]
-        for number, unit in enumerate(units):
-            for each in unit.inputs:
-                if each in self._unit_of:
-                    self._readers[self._unit_of[each]].append(number)
-        self._keys = [self._key(unit) for unit in units]
-        self._dominators = dominators_of_units(units)
+        self._unit_of, self._readers = joins_of(self.units)
+        self._keys = [self._key(unit) for unit in self.units]
+        self._dominators = dominators_of_units(self.units)
 
     def _key(self, unit: Unit) -> Hashable:
         """Return what steps must have in common to be the same step of a cell; None for none."""
