@@ -53,9 +53,14 @@ def depthwise_conv(layer: KerasLayer) -> Node:
 
 def separable_conv(layer: KerasLayer) -> Node:
     """Add SeparableConv1D or SeparableConv2D: a depthwise convolution, then one of 1x1."""
+    return separable(layer, window_arguments(layer))
+
+
+def separable(layer: KerasLayer, arguments: Mapping[str, Any]) -> Node:
+    """Add a separable convolution; `arguments` are those of its depthwise one, beside `bias`."""
     config, stored = layer.config, layer.stored
-    arguments = window_arguments(layer) | {"bias": False}
-    op = DepthwiseConvolution(multiplier=config.get("depth_multiplier", 1), **arguments)
+    multiplier = config.get("depth_multiplier", 1)
+    op = DepthwiseConvolution(multiplier=multiplier, **{**arguments, "bias": False})
     x = layer.add(op, part="depthwise", stored=None if stored is None else stored[:1])
     pointwise = Convolution(
         filters=config["filters"], kernel=1, bias=config.get("use_bias", True), **layer.trainable

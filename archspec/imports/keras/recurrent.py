@@ -226,6 +226,7 @@ def _windows(layer: KerasLayer) -> dict[str, Any]:
         "stride": (1, *per_axis(config.get("strides", 1), rank)),
         "dilation": (1, *per_axis(config.get("dilation_rate", 1), rank)),
         "padding": padding,
+        "bias": config.get("use_bias", True),
         **layer.trainable,
     }
 
@@ -235,7 +236,6 @@ def _conv(layer: KerasLayer) -> Node:
     op = Convolution(
         filters=config["filters"],
         groups=config.get("groups", 1),
-        bias=config.get("use_bias", True),
         **_windows(layer),
     )
     return activated(layer, layer.add(op))
@@ -245,31 +245,19 @@ def _depthwise(layer: KerasLayer) -> Node:
     config = layer.config
     op = DepthwiseConvolution(
         multiplier=config.get("depth_multiplier", 1),
-        bias=config.get("use_bias", True),
         **_windows(layer),
     )
     return activated(layer, layer.add(op))
 
 
 def _separable(layer: KerasLayer) -> Node:
-    config, stored = layer.config, layer.stored
-    multiplier = config.get("depth_multiplier", 1)
-    op = DepthwiseConvolution(multiplier=multiplier, bias=False, **_windows(layer))
-    x = layer.add(op, part="depthwise", stored=None if stored is None else stored[:1])
-    pointwise = Convolution(
-        filters=config["filters"], kernel=1, bias=config.get("use_bias", True), **layer.trainable
-    )
-    rest = None if stored is None else stored[1:]
-    return activated(layer, layer.add(pointwise, x, stored=rest))
+    return convolution.separable(layer, _windows(layer))
 
 
 def _transposed(layer: KerasLayer) -> Node:
-    config = layer.config
-    arguments = _windows(layer)
-    if config.get("output_padding") is not None:
+    if layer.config.get("output_padding") is not None:
         raise UnlikeError("it has an `output_padding`, which counts otherwise than torch's")
-    filters, bias = config["filters"], config.get("use_bias", True)
-    op = TransposedConvolution(filters=filters, bias=bias, **arguments)
+    op = TransposedConvolution(filters=layer.config["filters"], **_windows(layer))
     return activated(layer, layer.add(op))
 
 
