@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from archspec.declare.declaration import DeclarationError
 from archspec.errors import Problem, UsageError
@@ -92,17 +92,14 @@ def read_file(path: Path, given: Given = NOTHING_GIVEN) -> ImportedModel:
                 "Python code says which layers it has; export the model where that is "
                 "(`model.export(folder)`), and read the folder"
             )
-        version = str(config.get("keras_version", ""))
-        return _model(path, config, NoArrays(), version, form, given, has_weights=False)
+        return _model(_alone(path, config, form), given)
     with open_model(path) as file:
         if file.config is None:
             return _weights(file)
         if is_own_class(file.config):
             return _weights(file, class_of(file.config))
         form = ".keras" if file.by_place else "HDF5"
-        return _model(
-            path, file.config, arrays_of(file), file.version, form, given, has_weights=True
-        )
+        return _model(_Described(path, file.config, arrays_of(file), file.version, form), given)
 
 
 def _weights(file: ModelFile, kind: str = "") -> ImportedModel:
@@ -122,8 +119,12 @@ def read_saved(folder: Path, given: Given = NOTHING_GIVEN) -> ImportedModel | No
     config = saved_config(folder)
     if config is None:
         return None
-    version = str(config.get("keras_version", ""))
-    return _model(folder, config, NoArrays(), version, "SavedModel", given, has_weights=False)
+    return _model(_alone(folder, config, "SavedModel"), given)
+
+
+def _alone(path: Path, config: LayerConfig, form: str) -> _Described:
+    """Return what a configuration without weights says."""
+    return _Described(path, config, NoArrays(), str(config.get("keras_version", "")), form)
 
 
 def is_text(path: Path) -> bool:
@@ -132,21 +133,23 @@ def is_text(path: Path) -> bool:
     return b"\0" not in head and not head.startswith((ZIP, HDF5))
 
 
-def _model(
-    path: Path,
-    config: LayerConfig,
-    arrays: Arrays,
-    version: str,
-    form: str,
-    given: Given,
-    *,
-    has_weights: bool,
-) -> ImportedModel:
-    """Return the network that a configuration describes."""
+class _Described(NamedTuple):
+    """A file's description of a network."""
+
+    path: Path
+    config: LayerConfig
+    arrays: Arrays
+    version: str
+    """The version of Keras that wrote it; empty if the file does not tell."""
+    form: str
+    """The kind of file, such as `HDF5`."""
+
+
+def _model(described: _Described, given: Given) -> ImportedModel:
+    """Return the network that a file describes."""
+    path = described.path
     try:
-        config = modern(config)
-        reader = _Reader(path, config, arrays, version, form, given, has_weights=has_weights)
-        return reader.read()
+        return _Reader(described._replace(config=modern(described.config)), given).read()
     except UnfamiliarError as error:
         refuse(path, f"its configuration is not that of a network with layers ({error})")
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
@@ -156,20 +159,10 @@ def _model(
 class _Reader:
     """Makes the graph of a network from the calls of its layers."""
 
-    def __init__(
-        self,
-        path: Path,
-        config: LayerConfig,
-        arrays: Arrays,
-        version: str,
-        form: str,
-        given: Given,
-        *,
-        has_weights: bool,
-    ) -> None:
+    def __init__(self, described: _Described, given: Given) -> None:
+        path, config, arrays, version, form = described
         self.path = path
-        self.config = config
-        self.has_weights = has_weights
+        self.has_weights = not isinstance(arrays, NoArrays)
         self.shapes = input_shapes(config)
         self.keys: list[Hashable] = [("input", name) for name in self.shapes]
         self.outputs: Mapping[str, Hashable] = {}
