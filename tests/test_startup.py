@@ -23,6 +23,7 @@ READS_YAML = {"_yaml", "yaml"}
 ON_USE = {
     "archspec.cost.size",
     "archspec.graph.sizes",
+    "archspec.imports.inputs",
     "archspec.ops.extent",
     "archspec.render.formulas",
     "archspec.spec.json_text",

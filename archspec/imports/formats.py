@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from archspec.errors import ArchspecError, UsageError, listed
-from archspec.imports.inputs import Given, MultiplesError
 
 if TYPE_CHECKING:
     from archspec.imports.model import ImportedModel
@@ -157,9 +156,8 @@ def read(
             f"takes {listed(['input', *format_.options])}"
         )
     module = importlib.import_module(f"archspec.imports.{format_.module}")
-    given = Given.of(input)
     try:
-        return _read(module, Path(path), given, options)
+        return _read(module, Path(path), input, options)
     except ArchspecError:
         raise
     except Exception as error:  # whatever a file holds, its user gets a sentence
@@ -175,8 +173,11 @@ def refuse_unread(path: str | os.PathLike[str], format_: Format) -> None:
         raise UsageError(f"{os.fspath(path)} is {format_.name}: {format_.instead}")
 
 
-def _read(module: Any, path: Path, given: Given, options: Mapping[str, Any]) -> ImportedModel:
+def _read(module: Any, path: Path, shape: Any, options: Mapping[str, Any]) -> ImportedModel:
     """Return a file's model, its open extents multiples of what its joins of maps need."""
+    from archspec.imports.inputs import Given, MultiplesError  # noqa: PLC0415  (specs need neither)
+
+    given = Given.of(shape)
     for _ in range(MOST_READINGS):
         try:
             model: ImportedModel = module.read(path, given=given, **options)
