@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, TypeAlias
 
-from archspec.imports.onnx.source import MALFORMED, Constant
 from archspec.imports.protobuf import shortest
 from archspec.imports.tensorflow.graphs import Operation
 from archspec.imports.tensorflow.norms import NORM
-from archspec.imports.tensorflow.writing import Unwritable, Writer
+from archspec.imports.tensorflow.writing import NOT_KNOWN, Unwritable, Writer
 from archspec.ops.normalization import BatchNorm
 
 Rule: TypeAlias = Callable[[Writer, Operation], None]
@@ -53,29 +53,29 @@ def _padding(o: Operation) -> Any:
     return list(zip(amounts[::2], amounts[1::2], strict=True))[1:-1]
 
 
+def _window(o: Operation, places: Sequence[int]) -> dict[str, Any]:
+    """Return how a kernel of these spatial extents moves."""
+    return {
+        "places": places,
+        "strides": _spatial(o, "strides", len(places)),
+        "dilations": _spatial(o, "dilations", len(places)),
+        "padding": _padding(o),
+    }
+
+
 def convolution(w: Writer, o: Operation) -> None:
     """Write Conv2D or Conv3D, whose kernel is [places, channels of a group, filters]."""
     _check_layout(o)
     rank = 3 if o.kind == "Conv3D" else 2
     x, kernel = o.inputs
     dims = w.kernel(kernel, rank + 2)
-    channels = (w.dims.get(x) or w.dims.get(_map_of(w, x)) or (None,))[-1]
-    groups = channels // dims[-2] if isinstance(channels, int) else 1
     w.convolution(
         x,
         o.outputs[0],
         kernel=w.made("Transpose", kernel, perm=[rank + 1, rank, *range(rank)]),
-        places=dims[:rank],
-        strides=_spatial(o, "strides", rank),
-        dilations=_spatial(o, "dilations", rank),
-        padding=_padding(o),
-        groups=max(groups, 1),
+        groups=w.groups(x, *dims[rank:]),
+        **_window(o, dims[:rank]),
     )
-
-
-def _map_of(w: Writer, x: str) -> str:
-    """Return the map whose places went into the batch."""
-    return w.spreads[x].x if x in w.spreads else x
 
 
 def depthwise(w: Writer, o: Operation) -> None:
@@ -89,11 +89,8 @@ def depthwise(w: Writer, o: Operation) -> None:
         x,
         o.outputs[0],
         kernel=w.made("Reshape", turned, shape),
-        places=places,
-        strides=_spatial(o, "strides", 2),
-        dilations=_spatial(o, "dilations", 2),
-        padding=_padding(o),
         groups=channels,
+        **_window(o, places),
     )
 
 
@@ -107,10 +104,7 @@ def transposed(w: Writer, o: Operation) -> None:
         x,
         o.outputs[0],
         kernel=w.made("Transpose", kernel, perm=[rank + 1, rank, *range(rank)]),
-        places=dims[:rank],
-        strides=_spatial(o, "strides", rank),
-        dilations=_spatial(o, "dilations", rank),
-        padding=_padding(o),
+        **_window(o, dims[:rank]),
     )
 
 
@@ -311,14 +305,7 @@ def batch_to_space(w: Writer, o: Operation) -> None:
 
 def fill(w: Writer, o: Operation) -> None:
     dims, value = o.inputs
-    constant = w.constants.get(value)
-    if constant is None:
-        raise Unwritable("its value is computed as the network runs")
-    w.step("ConstantOfShape", [dims], o.outputs[:1], value=_as_vector(constant))
-
-
-def _as_vector(constant: Constant) -> Constant:
-    return Constant.of((1,), list(constant.values or (0,)), constant.kind)
+    w.fill(dims, value, o.outputs[0])
 
 
 OPERATORS: Final[Mapping[str, Rule]] = {
@@ -444,22 +431,14 @@ REASONS: Final[Mapping[str, str]] = {
 def write(w: Writer, o: Operation) -> None:
     """Write an operator; one that has no counterpart becomes an unknown layer."""
     rule = OPERATORS.get(o.kind)
-    before = len(w.steps)
-    reason = REASONS.get(o.kind, "archspec does not know this operator")
-    spread = next((w.spreads[each] for each in o.inputs if each in w.spreads), None)
-    if spread is not None and o.kind not in _ON_SPREAD:
-        rule, reason = None, "places stand in the batch of its input"
-    if rule is not None:
-        try:
-            rule(w, o)
-        except Unwritable as why:
-            reason = str(why)
-        except MALFORMED:
-            reason = "its inputs and arguments are not as TensorFlow writes them"
-        else:
-            return
-    del w.steps[before:]
-    w.unknown(o.kind, [_map_of(w, each) for each in o.inputs], o.outputs, reason)
+    w.attempt(
+        o.kind,
+        o.inputs,
+        o.outputs,
+        rule and partial(rule, w, o),
+        on_spread=o.kind in _ON_SPREAD,
+        reason=REASONS.get(o.kind, NOT_KNOWN),
+    )
 
 
 _ON_SPREAD: Final = {

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -21,7 +22,6 @@ from archspec.imports.model import ImportedModel
 from archspec.imports.onnx.reader import build
 from archspec.imports.onnx.source import (
     FIXED,
-    MALFORMED,
     MOST_VALUES,
     STORED,
     Constant,
@@ -226,22 +226,14 @@ class _Net(Writer):
             return
         self.scope, self.full_name = self.names_of(o, first=True)
         inputs, outputs = list(map(self.value, o.inputs)), list(map(self.value, o.outputs))
-        rule, before, reason = OPERATORS.get(o.kind), len(self.steps), ""
-        if o.kind not in _ON_SPREAD and any(each in self.spreads for each in inputs):
-            rule, reason = None, "places stand in the batch of its input"
-        if rule is None:
-            reason = reason or "archspec does not know this operator"
-        else:
-            try:
-                rule(self, o, inputs, outputs)
-            except Unwritable as why:
-                reason = str(why)
-            except MALFORMED:
-                reason = "its inputs and arguments are not as TFLite writes them"
-        if reason:
-            del self.steps[before:]
-            inputs = [self.spreads[each].x if each in self.spreads else each for each in inputs]
-            self.unknown(o.kind, inputs, outputs, reason)
+        rule = OPERATORS.get(o.kind)
+        self.attempt(
+            o.kind,
+            inputs,
+            outputs,
+            rule and partial(rule, self, o, inputs, outputs),
+            on_spread=o.kind in _ON_SPREAD,
+        )
 
     def names_of(self, o: Operator, *, first: bool) -> tuple[str, str]:
         """Return the name of an operator, that of its kernel or its output, and a longer one.
@@ -326,68 +318,67 @@ def _padding_of(options: Any) -> str:
     return _PADDINGS[number]
 
 
-def _window(options: Any, prefix: str = "Stride") -> list[int]:
-    return [getattr(options, f"{prefix}H")(), getattr(options, f"{prefix}W")()]
+def _strides(options: Any, rank: int = 2) -> list[int]:
+    return [getattr(options, f"Stride{axis}")() for axis in "DHW"[-rank:]]
+
+
+def _convolve(
+    net: _Net,
+    o: Operator,
+    inputs: list[str],
+    options: Any,
+    places: list[int],
+    *,
+    order: list[int],
+    groups: int = 1,
+) -> None:
+    """Write a convolution and its fused function.
+
+    Args:
+        net: Where it is written.
+        o: The operator.
+        inputs: What it reads: a map, the kernel, and the bias if there is one.
+        options: The operator's options.
+        places: The kernel's spatial extents.
+        order: The kernel's axes in ONNX's order.
+        groups: Number of groups.
+    """
+    function = options.FusedActivationFunction()
+    rank = len(places)
+    net.convolution(
+        inputs[0],
+        net.fused(o, function),
+        kernel=net.made("Transpose", inputs[1], perm=order),
+        places=places,
+        strides=_strides(options, rank),
+        dilations=[getattr(options, f"Dilation{axis}Factor")() for axis in "DHW"[-rank:]],
+        padding=_padding_of(options),
+        bias=net.bias(o, 2),
+        groups=groups,
+    )
+    net.activate(o, function)
 
 
 def conv_2d(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
     """Write a convolution, whose kernel is [filters, height, width, channels of a group]."""
     options = o.read("Conv2DOptions")
     filters, *places, depth = net.kernel(inputs[1], 4)
-    x = net.spreads[inputs[0]].x if inputs[0] in net.spreads else inputs[0]
-    channels = (net.dims.get(x) or (None,))[-1]
-    # The number of groups is nowhere but in the depth of the filters.
-    groups = channels // depth if isinstance(channels, int) and channels % depth == 0 else 1
-    function = options.FusedActivationFunction()
-    net.convolution(
-        inputs[0],
-        net.fused(o, function),
-        kernel=net.made("Transpose", inputs[1], perm=[0, 3, 1, 2]),
-        places=places,
-        strides=_window(options),
-        dilations=[options.DilationHFactor(), options.DilationWFactor()],
-        padding=_padding_of(options),
-        bias=net.bias(o, 2),
-        groups=groups if filters % groups == 0 else 1,
-    )
-    net.activate(o, function)
+    groups = net.groups(inputs[0], depth, filters)
+    _convolve(net, o, inputs, options, places, order=[0, 3, 1, 2], groups=groups)
 
 
 def depthwise_conv_2d(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
     """Write a depthwise convolution, whose kernel is [1, height, width, filters]."""
     options = o.read("DepthwiseConv2DOptions")
     _, *places, filters = net.kernel(inputs[1], 4)
-    function = options.FusedActivationFunction()
-    net.convolution(
-        inputs[0],
-        net.fused(o, function),
-        kernel=net.made("Transpose", inputs[1], perm=[3, 0, 1, 2]),
-        places=places,
-        strides=_window(options),
-        dilations=[options.DilationHFactor(), options.DilationWFactor()],
-        padding=_padding_of(options),
-        bias=net.bias(o, 2),
-        groups=filters // max(options.DepthMultiplier(), 1),
-    )
-    net.activate(o, function)
+    groups = filters // max(options.DepthMultiplier(), 1)
+    _convolve(net, o, inputs, options, places, order=[3, 0, 1, 2], groups=groups)
 
 
 def conv_3d(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
     """Write a convolution whose kernel is [places, channels, filters]."""
-    options = o.read("Conv3DOptions")
-    function = options.FusedActivationFunction()
-    dilations = [options.DilationDFactor(), options.DilationHFactor(), options.DilationWFactor()]
-    net.convolution(
-        inputs[0],
-        net.fused(o, function),
-        kernel=net.made("Transpose", inputs[1], perm=[4, 3, 0, 1, 2]),
-        places=net.kernel(inputs[1], 5)[:3],
-        strides=[options.StrideD(), *_window(options)],
-        dilations=dilations,
-        padding=_padding_of(options),
-        bias=net.bias(o, 2),
-    )
-    net.activate(o, function)
+    *places, _, _ = net.kernel(inputs[1], 5)
+    _convolve(net, o, inputs, o.read("Conv3DOptions"), places, order=[4, 3, 0, 1, 2])
 
 
 def transpose_conv(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
@@ -399,7 +390,7 @@ def transpose_conv(net: _Net, o: Operator, inputs: list[str], outputs: list[str]
         net.fused(o, function),
         kernel=net.made("Transpose", inputs[1], perm=[3, 0, 1, 2]),
         places=net.kernel(inputs[1], 4)[1:3],
-        strides=_window(options),
+        strides=_strides(options),
         padding=_padding_of(options),
         bias=net.bias(o, 3),
     )
@@ -425,7 +416,7 @@ def _pool(op: str) -> Rule:
         function = options.FusedActivationFunction()
         size = [options.FilterHeight(), options.FilterWidth()]
         padding = _padding_of(options)
-        net.pool(op, inputs[0], net.fused(o, function), size, _window(options), padding)
+        net.pool(op, inputs[0], net.fused(o, function), size, _strides(options), padding)
         net.activate(o, function)
 
     return write
@@ -621,11 +612,7 @@ def cast(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:
 
 
 def fill(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
-    value = net.constants.get(inputs[1])
-    if value is None or not value.values:
-        raise Unwritable("its value is computed as the network runs")
-    one = Constant.of((1,), list(value.values[:1]), value.kind)
-    net.step("ConstantOfShape", inputs[:1], outputs, value=one)
+    net.fill(inputs[0], inputs[1], outputs[0])
 
 
 OPERATORS: Final[Mapping[str, Rule]] = {

@@ -7,19 +7,23 @@ know their channels stand between two Transposes, which only relabel axes there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from archspec.imports.onnx.folding import CannotFold, folded
-from archspec.imports.onnx.source import FULL_NAME, REASON, SCOPE, Constant, Dims, Step
+from archspec.imports.onnx.source import FULL_NAME, MALFORMED, REASON, SCOPE, Constant, Dims, Step
 
 OPSET: Final = 20
 """Version of ONNX's operators in which TensorFlow's are written."""
 
 END: Final = 2**31 - 1
 """The place after the last along an axis of any extent."""
+
+
+NOT_KNOWN: Final = "archspec does not know this operator"
+"""Why an operator that has no rule is an unknown layer."""
 
 
 class Unwritable(Exception):  # noqa: N818  (no error: the operator is shown as unknown)
@@ -86,6 +90,41 @@ class Writer:
         """Add a step that nothing reads: it becomes an unknown layer."""
         self.step(f"archspec.{kind}", inputs, outputs, **{REASON: reason})
 
+    def attempt(
+        self,
+        kind: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        rule: Callable[[], None] | None,
+        *,
+        on_spread: bool,
+        reason: str = NOT_KNOWN,
+    ) -> None:
+        """Write an operator; one that has no counterpart becomes an unknown layer.
+
+        Args:
+            kind: Its name in the file.
+            inputs: What it reads.
+            outputs: Names of its outputs.
+            rule: Writes its steps; None where it has no counterpart.
+            on_spread: Whether it may read a map whose places stand in the batch.
+            reason: Why it has no counterpart.
+        """
+        before = len(self.steps)
+        if not on_spread and any(each in self.spreads for each in inputs):
+            rule, reason = None, "places stand in the batch of its input"
+        if rule is not None:
+            try:
+                rule()
+            except Unwritable as why:
+                reason = str(why)
+            except MALFORMED:
+                reason = "its inputs and arguments are not those of this operator"
+            else:
+                return
+        del self.steps[before:]
+        self.unknown(kind, list(map(self.map_of, inputs)), outputs, reason)
+
     def ints(self, values: Sequence[int]) -> str:
         """Return the name of a constant that is a list of whole numbers."""
         name = f"archspec constant {len(self.constants)}"
@@ -119,6 +158,16 @@ class Writer:
         if constant is None or len(constant.dims) != rank or min(constant.dims) < 1:
             raise Unwritable("its kernel is not known")
         return constant.dims
+
+    def map_of(self, x: str) -> str:
+        """Return the map whose places went into the batch; another value as it is."""
+        return self.spreads[x].x if x in self.spreads else x
+
+    def groups(self, x: str, depth: int, filters: int) -> int:
+        """Return a convolution's number of groups, which only the depth of its filters tells."""
+        channels = (self.dims.get(x) or self.dims.get(self.map_of(x)) or (None,))[-1]
+        groups = channels // depth if isinstance(channels, int) and channels % depth == 0 else 1
+        return groups if groups and filters % groups == 0 else 1
 
     def rank(self, name: str) -> int:
         """Return the number of axes of a value, the batch among them."""
@@ -222,14 +271,15 @@ class Writer:
                 n * s if padding == "same" else n * s + max(k - s, 0)
                 for (n, _), s, k in zip(extents, strides, reach, strict=True)
             ]
-            if usual != [n for _, n in extents]:
-                attributes["output_shape"] = [n for _, n in extents]
-                if padding != "same":
-                    attributes = {"pads": [0] * 2 * len(places)}
-                    attributes["output_padding"] = [
-                        m - (n - 1) * s - k
-                        for (n, m), s, k in zip(extents, strides, reach, strict=True)
-                    ]
+            wanted = [n for _, n in extents]
+            if usual != wanted and padding == "same":
+                attributes["output_shape"] = wanted
+            elif usual != wanted:
+                more = [
+                    m - (n - 1) * s - k
+                    for (n, m), s, k in zip(extents, strides, reach, strict=True)
+                ]
+                attributes = {"pads": [0] * 2 * len(places), "output_padding": more}
         self.with_channels(
             "ConvTranspose",
             [x, kernel, *([bias] if bias else [])],
@@ -434,6 +484,14 @@ class Writer:
             return self.made("Transpose", x, perm=[*range(rank - 2), rank - 1, rank - 2])
 
         self.step("MatMul", [turned(a) if turn_a else a, turned(b) if turn_b else b], [output])
+
+    def fill(self, dims: str, value: str, output: str) -> None:
+        """Repeat a constant number to extents."""
+        constant = self.constants.get(value)
+        if constant is None or not constant.values:
+            raise Unwritable("its value is computed as the network runs")
+        one = Constant.of((1,), constant.values[:1], constant.kind)
+        self.step("ConstantOfShape", [dims], [output], value=one)
 
     def squared(self, x: str, output: str) -> None:
         """Multiply a value by itself."""
