@@ -15,7 +15,7 @@ from archspec.eject.chains import without_loops
 from archspec.eject.keras_layers import tidied
 from archspec.eject.keras_training import training
 from archspec.eject.keras_writer import KerasWriter
-from archspec.eject.layout import WIDTH
+from archspec.eject.layout import WIDTH, escaped
 from archspec.eject.outline import Outline
 from archspec.eject.parameters import Parameters
 from archspec.eject.recording import Construction, constructions
@@ -180,8 +180,5 @@ def about_lines(graph: Graph, about: str) -> list[str]:
     params = sum(node.layer.params for node in graph.nodes)
     output = ", ".join(str(graph.nodes[index].shape) for index in graph.outputs.values())
     text = f"Input {graph.input_text}, output {output}; {params:,} parameters."
-    return [*textwrap.wrap(_escaped(about), WIDTH - 8), "", *textwrap.wrap(text, WIDTH - 8)]
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"""', "'''").strip() or "A network."
+    first = escaped(about.strip() or "A network.")
+    return [*textwrap.wrap(first, WIDTH - 8), "", *textwrap.wrap(text, WIDTH - 8)]

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from archspec.data.published import class_names
+from archspec.data.sources import SOURCES
 from archspec.data.task import TaskKind
-from archspec.eject.layout import INDENT, Brackets, Code, Joined, lines
+from archspec.eject.layout import INDENT, Brackets, Code, Joined, unindented
 from archspec.eject.parts import TRAINING, own_parts
 from archspec.eject.python import literal
 from archspec.eject.recording import Construction
@@ -49,9 +50,6 @@ CLASS_NAMES: Final[Mapping[str, str]] = {
 
 DECAYS: Final = frozenset({"adamw", "lamb", "lion", "muon", "schedulefreeadamw"})
 """Optimizers that decay weights where a recipe does not say how much."""
-
-ANY_LABELS: Final = ("arrays", "table")
-"""Sources whose labels may be sets or numbers."""
 
 BEST: Final = "best.weights.h5"
 """File of the weights of the best epoch."""
@@ -115,7 +113,7 @@ class _Script:
         main = self.graph.outputs.get(MAIN_OUTPUT, next(iter(self.graph.outputs.values())))
         preview = preview_of(self.recipe, shape)
         self.kind: TaskKind = "classification"
-        if self.recipe.data.source in ANY_LABELS:
+        if SOURCES[self.recipe.data.source].has_any_labels:
             ends = task_choice.endings(self.graph)
             if preview is not None:
                 source = str(self.recipe.data.path)
@@ -185,13 +183,13 @@ class _Script:
             options.append(f"jit_compile={recipe.jit}")
         if recipe.steps_per_execution != "auto":
             options.append(f"steps_per_execution={recipe.steps_per_execution}")
-        body += _inside(Brackets("model.compile(", options))
+        body += unindented(Brackets("model.compile(", options))
         fit: list[Code] = ["train", "epochs=EPOCHS"]
         if recipe.data.validation:
             fit.append("validation_data=validation")
         callbacks = Brackets("callbacks = [", self._callbacks(), "]", one_a_line=True)
-        body += ["", *_inside(callbacks)]
-        body += _inside(Brackets("model.fit(", [*fit, "callbacks=callbacks", "shuffle=False"]))
+        body += ["", *unindented(callbacks)]
+        body += unindented(Brackets("model.fit(", [*fit, "callbacks=callbacks", "shuffle=False"]))
         body.append(f"model.load_weights({literal(BEST)})")
         if recipe.data.test:
             body.append("print(model.evaluate(test, return_dict=True))")
@@ -240,7 +238,7 @@ class _Script:
         else:
             made = self._made(OPTIMIZERS, named)
         if named.arguments.get("weight_decay") or named.name in DECAYS:
-            result += _inside(Joined(["optimizer = ", made]))
+            result += unindented(Joined(["optimizer = ", made]))
             result += [
                 "spared = [",
                 f"{INDENT}each for each in model.weights "
@@ -254,7 +252,7 @@ class _Script:
             scaled = self._made(OPTIMIZERS, outer.model_copy(update={"arguments": arguments}))
             made = Brackets(scaled.before, [made, *scaled.items])
         if made.before != "optimizer":
-            result += _inside(Joined(["optimizer = ", made]))
+            result += unindented(Joined(["optimizer = ", made]))
         return result
 
     def _peak(self, named: Named) -> float | Brackets:
@@ -300,7 +298,7 @@ class _Script:
             made = Brackets("Warmup(", [made, steps])
         if not isinstance(made, Brackets):
             return []
-        result = _inside(Joined(["rate = ", made]))
+        result = unindented(Joined(["rate = ", made]))
         return [*(["steps = len(train)"] if any("* steps" in e for e in result) else []), *result]
 
     def _objective(self) -> list[Code]:
@@ -396,11 +394,6 @@ class _Script:
         for key, value in left_out.items():
             if value is not None:
                 self.notes.append(f"The script does nothing about `{key}`.")
-
-
-def _inside(code: Code) -> list[str]:
-    """Return code as the lines of a function, without their indentation."""
-    return [line.removeprefix(INDENT) for line in lines(code, 1)]
 
 
 def _likely(recipe: Recipe, ends: Mapping[str, task_choice.Ending]) -> TaskKind:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from archspec.eject.keras_layers import DEFAULTS, EITHER_PADDING
 from archspec.eject.keras_training import Training
 from archspec.eject.layer_sources import own_sources, short_form, table
-from archspec.eject.layout import INDENT, WIDTH, Brackets, Code, Joined, lines
+from archspec.eject.layout import INDENT, WIDTH, Brackets, Code, Joined, escaped, lines
 from archspec.eject.levels import equal, expression_of
 from archspec.eject.naming import RESERVED, identifier, name_symbols, name_tensors
 from archspec.eject.program import (
@@ -455,20 +456,14 @@ def _symbols(body: Sequence[Statement]) -> set[str]:
 
 def _remark(text: str) -> list[str]:
     """Return a sentence as an item of a list."""
-    import textwrap  # noqa: PLC0415
-
-    escaped = text.replace("\\", "\\\\").replace('"""', "'''")
-    return textwrap.wrap(f"- {escaped}", WIDTH - 8, subsequent_indent="  ")
+    return textwrap.wrap(f"- {escaped(text)}", WIDTH - 8, subsequent_indent="  ")
 
 
 def _quoted(*paragraphs: str) -> list[str]:
     """Return a text as the lines of a docstring."""
-    import textwrap  # noqa: PLC0415
-
     result: list[str] = []
     for text in filter(None, paragraphs):
-        escaped = text.replace("\\", "\\\\").replace('"""', "'''")
-        wrapped = textwrap.wrap(escaped, WIDTH - len(INDENT) - 3)
+        wrapped = textwrap.wrap(escaped(text), WIDTH - len(INDENT) - 3)
         result += ["", *wrapped] if result else wrapped
     if len(result) == 1 and len(result[0]) <= WIDTH - len(INDENT) - 6:
         return [f'"""{result[0]}"""']

@@ -43,6 +43,11 @@ class Joined:
     parts: list[Code]
 
 
+def escaped(text: str) -> str:
+    """Return a text as it stands in a docstring."""
+    return text.replace("\\", "\\\\").replace('"""', "'''")
+
+
 def flat(code: Code) -> str:
     """Return code on one line."""
     if isinstance(code, str):
@@ -88,3 +93,8 @@ def lines(code: Code, indent: int, *, end: str = "") -> list[str]:
         comma = "," if code.comma or len(code.items) > 1 else ""
         result += lines(item, indent + 1, end=comma)
     return [*result, *tail]
+
+
+def unindented(code: Code) -> list[str]:
+    """Return code as the lines of a function, without their indentation."""
+    return [line.removeprefix(INDENT) for line in lines(code, 1)]

@@ -26,10 +26,11 @@ from archspec.data.augment.mixing import CutMix, Mixup
 from archspec.data.augment.noise import GaussianNoise, RandomErasing
 from archspec.data.examples import Preview
 from archspec.data.names import PARTS, TEST, TRAIN, VALIDATION
-from archspec.data.preprocessing import CAFFE_MEAN, NEEDS_RANGE, TORCH
+from archspec.data.preprocessing import CAFFE_MEAN, MEASURED, NEEDS_RANGE, TORCH
+from archspec.data.sources import SOURCES
 from archspec.data.task import TaskKind
 from archspec.data.values import LEVELS
-from archspec.eject.layout import INDENT, Brackets, Code, lines
+from archspec.eject.layout import INDENT, Brackets, Code, lines, unindented
 from archspec.eject.python import literal
 from archspec.errors import ArchspecError, listed
 from archspec.ops.shape import Shape
@@ -40,9 +41,6 @@ FILLS: Final = {"zero": "constant", "reflect": "reflect", "edge": "edge"}
 
 KERAS_SETS: Final = ("mnist", "fashion_mnist", "cifar10", "cifar100")
 """Sources that Keras downloads."""
-
-RESIZED: Final = 2_000
-"""Resized images that mean and deviation are estimated from."""
 
 DATA_FILES: Final = {"arrays": "the .npz file", "folder": "the folder of images"}
 """Descriptions of what `DATA` names in a script, by source."""
@@ -276,7 +274,7 @@ class DataLines:
                 name if name in names else "_" for name in ("train", "validation", "test")
             )
         )
-        result = _inside(Brackets(f"{target} = split(", [strata, *shares, f"seed={data.seed}"]))
+        result = unindented(Brackets(f"{target} = split(", [strata, *shares, f"seed={data.seed}"]))
         first = "parts[0]" if not own else "train"
         if self.kind == "regression" and data.targets == "standardize":
             self.parts.add("measure")
@@ -293,7 +291,7 @@ class DataLines:
             f"({own[part]})" if part in own else f"(images[{name}], labels[{name}])"
             for part, name in ((TRAIN, "train"), (VALIDATION, "validation"), (TEST, "test"))
         ]
-        return [*result, *_inside(Brackets("return [", pairs, "]"))]
+        return [*result, *unindented(Brackets("return [", pairs, "]"))]
 
     def _one_hot(self, own: Mapping[int, str]) -> list[str]:
         names = ["labels", *(pair.split(", ")[1] for pair in own.values())]
@@ -356,10 +354,10 @@ class DataLines:
                 values = literal(white / 2), literal(white / 2)
             case "torch":
                 mean, deviation = ([round(each * white, 6) for each in part] for part in TORCH)
-                return _inside_all(f"mean = {mean}", f"deviation = {deviation}")
+                return [f"mean = {mean}", f"deviation = {deviation}"]
             case "caffe":
                 mean = [round(each * white / 255, 6) for each in CAFFE_MEAN]
-                return _inside_all(f"mean = {mean}", f"deviation = {literal(white / 255)}")
+                return [f"mean = {mean}", f"deviation = {literal(white / 255)}"]
             case "none":
                 values = "0.0", "1.0"
             case _:
@@ -373,11 +371,11 @@ class DataLines:
         sample = "x"
         result = []
         if self.source != "digits":
-            count = f"min(len(x), {RESIZED})"
+            count = f"min(len(x), {MEASURED})"
             result = [f"chosen = np.random.default_rng(0).choice(len(x), {count}, replace=False)"]
             sample = "x[np.sort(chosen)]"
         made = f"read_images({sample})" if self.is_folder else self._resized(sample)
-        return [*result, *_inside(Brackets("mean, deviation = measure(", [made], comma=False))]
+        return [*result, *unindented(Brackets("mean, deviation = measure(", [made], comma=False))]
 
     def _resized(self, images: str) -> str:
         self.parts.add("resize")
@@ -570,20 +568,9 @@ class DataLines:
 
 def preview_of(recipe: Recipe, shape: Shape) -> Preview | None:
     """Return the facts of a recipe's data; None where they are not here or cannot be read."""
-    from archspec.data.sources import SOURCES  # noqa: PLC0415
-
     if recipe.data.source == "tfds":  # it may ask a server
         return None
     try:
         return SOURCES[recipe.data.source].preview(recipe.data, shape)
     except ArchspecError:
         return None
-
-
-def _inside(code: Code) -> list[str]:
-    """Return code as the lines of a function, without their indentation."""
-    return [line.removeprefix(INDENT) for line in lines(code, 1)]
-
-
-def _inside_all(*codes: Code) -> list[str]:
-    return [line for code in codes for line in _inside(code)]
