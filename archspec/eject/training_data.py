@@ -228,13 +228,16 @@ class DataLines:
         return body
 
     def _folder(self) -> tuple[list[str], dict[int, str]]:
-        self.parts.add("read_folder")
-        root = Path(str(self.recipe.data.path))
-        found = (
-            sorted(each.name for each in root.iterdir() if each.is_dir()) if (root.is_dir()) else []
+        self.parts |= {"class_names", "read_folder"}
+        self.notes.append(
+            "Pillow alone reads the files: pixels differ where archspec decodes a large JPEG at a "
+            "smaller size, puts white behind transparent pixels, or reads more than 8 bits."
         )
+        root = Path(str(self.recipe.data.path))
+        inner = [each.name for each in root.iterdir() if each.is_dir()] if root.is_dir() else []
+        found = sorted(name for name in inner if name[0] != ".")
         parts = {PARTS[name.lower()]: name for name in found if name.lower() in PARTS}
-        classes = "classes = sorted(each.name for each in {}.iterdir() if each.is_dir())"
+        classes = "classes = class_names({})"
         if TRAIN not in parts or len(parts) < len(found):
             read = "images, labels = read_folder(folder, classes)"
             return ["folder = Path(DATA)", classes.format("folder"), read], {}
@@ -306,12 +309,15 @@ class DataLines:
         """Return the lines of the function that reads files of images."""
         height, width = self.shape.spatial
         self.imports |= {"from PIL import Image, ImageOps"}
-        size, how = f"({width}, {height})", "Image.Resampling.BILINEAR"
-        image = {
-            "stretch": f"image.resize({size}, {how})",
-            "crop": f"ImageOps.fit(image, {size}, {how})",
-            "pad": f"ImageOps.pad(image, {size}, {how})",
-        }[self.recipe.data.resize]
+        items: list[Code] = ["image", f"({width}, {height})", "Image.Resampling.BILINEAR"]
+        how = self.recipe.data.resize
+        if how == "stretch":
+            fitted = Brackets("image = image.resize(", items[1:])
+        elif how == "crop":
+            fitted = Brackets("image = ImageOps.fit(", items)
+        else:  # of an odd number of lines left over, archspec has one more behind the image
+            centering = "centering=(0.4999, 0.4999)"
+            fitted = Brackets("image = ImageOps.pad(", [*items, centering])
         is_grey = self.shape[-1] == 1
         mode = "L" if is_grey else "RGB"
         return [
@@ -321,7 +327,7 @@ class DataLines:
             f"{INDENT}for path in paths:",
             f"{INDENT * 2}with Image.open(path) as file:",
             f'{INDENT * 3}image = ImageOps.exif_transpose(file).convert("{mode}")',
-            f"{INDENT * 2}image = {image}",
+            *lines(fitted, 2),
             f"{INDENT * 2}images.append(np.asarray(image))",
             f"{INDENT}return np.stack(images)" + ("[..., None]" if is_grey else ""),
         ]

@@ -7,6 +7,7 @@ batches of `archspec fit`. Lines are as black lays them out, 88 characters at mo
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 
 import keras
@@ -182,6 +183,7 @@ def jitter_grey(
     images = images * np.float32(random.uniform(1 - brightness, 1 + brightness, each))
     mean = images.mean(axis=(1, 2, 3), keepdims=True)
     factors = np.float32(random.uniform(1 - contrast, 1 + contrast, each))
+    random.random((2, len(images)))  # saturation and hue, which grey images lack
     return np.clip(mean + (images - mean) * factors, 0, white)
 
 
@@ -298,15 +300,22 @@ def cutmix(
     return mixed, share * labels + (1 - share) * labels[order]
 
 
+def class_names(folder: Path) -> list[str]:
+    """Return the names of the folders in a folder, without hidden ones."""
+    names = [each.name for each in folder.iterdir() if each.is_dir()]
+    return sorted(name for name in names if name[0] != ".")
+
+
 def read_folder(folder: Path, classes: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the paths of images in a folder for each class, with the classes' numbers."""
-    found = [
-        (str(path), number)
-        for number, name in enumerate(classes)
-        for path in sorted((folder / name).iterdir())
-        if path.suffix.lower() in Image.registered_extensions()
-    ]
-    paths, numbers = zip(*found)
+    """Return paths of images below a folder for each class, with the classes' numbers."""
+    paths, numbers = [], []
+    for number, name in enumerate(classes):
+        for place, inner, files in os.walk(folder / name, followlinks=True):
+            inner[:] = sorted(each for each in inner if each[0] != ".")
+            for file in sorted(each for each in files if each[0] != "."):
+                if Path(file).suffix.lower() in Image.registered_extensions():
+                    paths.append(str(Path(place, file)))
+                    numbers.append(number)
     return np.array(paths), np.array(numbers)
 
 
