@@ -207,6 +207,20 @@ def test_a_script_reads_arrays_as_archspec_does(name, tmp_path, monkeypatch):
     assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-5)
 
 
+@pytest.mark.parametrize("cache", ["auto", "false"])
+def test_a_script_measures_the_images_that_archspec_measures(cache, tmp_path, monkeypatch):
+    images = np.random.default_rng(0).gamma(1, 30, (3_000, 4, 4)).clip(0, 255).astype("uint8")
+    np.savez(tmp_path / "a.npz", x=images, y=np.arange(3_000) % 10)
+    run = both(
+        small(f"{{data: {{source: arrays, path: a.npz, cache: {cache}}}}}"), tmp_path, monkeypatch
+    )
+    assert len(run.train.images) == 2_100
+    how = run.session.data.preprocessing
+    assert how.measured == (2_100 if cache == "auto" else 2_000)
+    np.testing.assert_allclose(run.train.mean, how.mean, rtol=1e-6)
+    np.testing.assert_allclose(run.train.deviation, how.deviation, rtol=1e-6)
+
+
 def test_each_head_of_a_network_gets_the_labels(tmp_path, monkeypatch):
     text = (
         small("{class_weights: balanced}")

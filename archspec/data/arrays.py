@@ -36,7 +36,9 @@ NAMES: Final = {"images": ("x", "images"), "labels": ("y", "labels")}
 """Names of the arrays unless the recipe gives others."""
 
 
-class _Header(NamedTuple):
+class Header(NamedTuple):
+    """The shape and the type of an array in a file."""
+
     shape: tuple[int, ...]
     dtype: Any
 
@@ -47,10 +49,10 @@ def preview(
     """Return what the labels may be, and the shape of an image, or those of several inputs."""
     path = Path(recipe.path or "")
     keys = keys_of(path, recipe, inputs)
-    header = _header(path, keys["images"])
+    header = header_of(path, keys["images"])
     shape = Shape(_with_channels(header.shape, input_shape)[1:])
     shapes: dict[str, Shape | None] = {
-        name: Shape(_with_channels(_header(path, name).shape, wanted)[1:])
+        name: Shape(_with_channels(header_of(path, name).shape, wanted)[1:])
         for name, wanted in (inputs or {}).items()
     }
     values = read(path, keys["labels"])
@@ -216,7 +218,7 @@ def _reading(path: Path) -> AbstractContextManager[None]:
     return reading(path, *damage, OverflowError, kind="a NumPy file")
 
 
-def _header(path: Path, key: str) -> _Header:
+def header_of(path: Path, key: str) -> Header:
     """Return the shape and the type of an array, without reading its values."""
     from numpy.lib import format as npy  # noqa: PLC0415
 
@@ -236,14 +238,14 @@ def _header(path: Path, key: str) -> _Header:
         )
     if not shape:
         raise UsageError(f"`{key}` in {path} is a single value, not one for each image")
-    return _Header(shape, dtype)
+    return Header(shape, dtype)
 
 
 def read(path: Path, key: str) -> NDArray[Any]:
     """Return an array: of an .npz file in memory, of a folder mapped from its .npy file."""
     import numpy as np  # noqa: PLC0415
 
-    header = _header(path, key)
+    header = header_of(path, key)
     if path.is_dir():
         with _reading(path / f"{key}.npy"):
             if 0 in header.shape:  # nothing to map

@@ -24,6 +24,7 @@ from archspec.data.augment.geometry import (
 )
 from archspec.data.augment.mixing import CutMix, Mixup
 from archspec.data.augment.noise import GaussianNoise, RandomErasing
+from archspec.data.dataset import SMALL_BYTES
 from archspec.data.examples import Preview
 from archspec.data.names import PARTS, TEST, TRAIN, VALIDATION
 from archspec.data.preprocessing import CAFFE_MEAN, MEASURED, NEEDS_RANGE, TORCH
@@ -39,8 +40,13 @@ from archspec.recipe.train import Recipe
 FILLS: Final = {"zero": "constant", "reflect": "reflect", "edge": "edge"}
 """NumPy's words for the content of places that an augmentation uncovers."""
 
-KERAS_SETS: Final = ("mnist", "fashion_mnist", "cifar10", "cifar100")
-"""Sources that Keras downloads."""
+KERAS_SETS: Final = {
+    "mnist": 70_000,
+    "fashion_mnist": 70_000,
+    "cifar10": 60_000,
+    "cifar100": 60_000,
+}
+"""Sources that Keras downloads, with the number of their images."""
 
 DATA_FILES: Final = {"arrays": "the .npz file", "folder": "the folder of images"}
 """Descriptions of what `DATA` names in a script, by source."""
@@ -372,16 +378,39 @@ class DataLines:
 
     def _measured(self) -> list[str]:
         self.parts.add("measure")
-        if not self.is_folder and not self._is_resized():
-            return ["mean, deviation = measure(x)"]
-        sample = "x"
-        result = []
-        if self.source != "digits":
+        sample, result = "x", list[str]()
+        if not self._measures_all():
             count = f"min(len(x), {MEASURED})"
             result = [f"chosen = np.random.default_rng(0).choice(len(x), {count}, replace=False)"]
             sample = "x[np.sort(chosen)]"
-        made = f"read_images({sample})" if self.is_folder else self._resized(sample)
-        return [*result, *unindented(Brackets("mean, deviation = measure(", [made], comma=False))]
+        if self.is_folder:
+            sample = f"read_images({sample})"
+        elif self._is_resized():
+            sample = self._resized(sample)
+        call = Brackets("mean, deviation = measure(", [sample], comma=False)
+        return [*result, *unindented(call)]
+
+    def _measures_all(self) -> bool:
+        """Return whether archspec holds all images in memory, as the network takes them."""
+        data = self.recipe.data
+        if self.is_folder:
+            return False
+        own = self.preview.shape if self.preview else None
+        if own == self.shape or (own is None and not self._is_resized()):
+            return True
+        if own is None:
+            self.notes.append(
+                f"Mean and deviation are those of {MEASURED:,} images, in archspec of all where "
+                "these are of the network's extent, or few."
+            )
+            return False
+        count, is_bytes = KERAS_SETS.get(self.source, 0), True  # digits are few
+        if self.source == "arrays":
+            path = Path(str(data.path))
+            header = arrays.header_of(path, arrays.keys_of(path, data)["images"])
+            count, is_bytes = header.shape[0], header.dtype == "uint8"
+        needed = count * self.shape.size * (1 if is_bytes else 4)
+        return count <= MEASURED or (data.cache is not False and needed <= SMALL_BYTES)
 
     def _resized(self, images: str) -> str:
         self.parts.add("resize")
