@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import archspec
+from archspec.imports.arrays import item_size, numbers_in
 
 onnx = pytest.importorskip("onnx")
 
@@ -138,3 +139,12 @@ def test_a_kernel_that_slides_along_the_channels_is_a_convolution(tmp_path):
     model = network(tmp_path / "net.onnx", [1, 4, 1, 1], nodes, arrays)
     assert not model.unknown
     assert archspec.report(model).totals.macs == 4 * 3
+
+
+@pytest.mark.parametrize(
+    ("dtype", "data"),
+    [("bfloat16", "803f 00c0"), ("float16", "003c 00c0"), ("float32", "0000803f 000000c0")],
+)
+def test_numbers_are_read_from_their_bytes_in_each_precision(dtype, data):
+    assert numbers_in(bytes.fromhex(data), dtype).tolist() == [1, -2]
+    assert len(bytes.fromhex(data)) == 2 * item_size(dtype)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from archspec.errors import UsageError
+from archspec.imports.arrays import numbers_in
 from archspec.imports.inputs import NOTHING_GIVEN, Given
 from archspec.imports.limits import check_members, fault, open_file, parse_json, refuse
 from archspec.imports.model import ImportedModel
@@ -395,9 +396,7 @@ def _read_array(p: _Program, stored: str, entry: Mapping[str, Any] | None, dims:
         raw = p.archive.read(member)
     except KeyError:
         refuse(p.path, f"it has no {member[:100]}")
-    array = np.frombuffer(raw, "<u2" if dtype == "bfloat16" else np.dtype(dtype).newbyteorder("<"))
-    if dtype == "bfloat16":
-        array = (array.astype("uint32") << 16).view("float32")
+    array = numbers_in(raw, dtype)
     strides = [each.get("as_int", 0) for each in meta.get("strides", [])]
     start = meta.get("storage_offset", {}).get("as_int", 0)
     last = start + sum((n - 1) * step for n, step in zip(dims, strides, strict=True))

@@ -15,6 +15,7 @@ from math import prod
 from typing import Any, Final, TypeAlias
 
 from archspec.errors import UsageError
+from archspec.imports.arrays import item_size, numbers_in
 from archspec.imports.limits import open_file, refuse
 from archspec.imports.onnx.proto import FLOATS, INTS, SCHEMAS
 from archspec.imports.protobuf import Reader
@@ -331,28 +332,30 @@ class _Graphs:
                 f"{self.path} has no weights in it: {name} is in another file, which archspec "
                 "does not open; save the model in one file for its weights"
             )
-        dtype = np.dtype({**FLOATS, **INTS}.get(type_, "V0").replace("bfloat16", "uint16"))
+        dtype = {**FLOATS, **INTS}.get(type_, "V0")
         pieces = message.get("raw_data")
         if pieces is None:
             for field_name, kind in _LISTS.items():
                 if field_name in message:
                     if kind == "int":
                         listed = list(self.reader.numbers(kind, message[field_name]))
-                        halves = np.array(listed).astype("uint16") if type_ in (10, 16) else None
-                        array = np.array(listed, dtype) if halves is None else halves.view(dtype)
+                        if type_ in (10, 16):  # the bits as whole numbers
+                            halves = np.array(listed).astype("<u2")
+                            array = numbers_in(halves.tobytes(), dtype)
+                        else:
+                            array = np.array(listed, dtype)
                     else:
                         raw = b"".join(self.reader.data[a:b] for a, b in message[field_name])
-                        array = np.frombuffer(raw, "<f4" if kind == "float" else "<f8")
+                        array = numbers_in(raw, "float32" if kind == "float" else "float64")
                     break
             else:
-                array = np.zeros(0, dtype)
+                array = np.zeros(0, dtype.replace("bfloat16", "float32"))
         else:
             raw = b"".join(self.reader.data[span.start : span.stop] for span in pieces)
-            if dtype.itemsize == 0 or len(raw) % dtype.itemsize:
+            size = item_size(dtype)
+            if size == 0 or len(raw) % size:
                 refuse(self.path, f"the array {name[:60]!r} is cut")
-            array = np.frombuffer(raw, dtype.newbyteorder("<"))
-        if type_ == 16:
-            array = (array.astype("uint32") << 16).view("float32")
+            array = numbers_in(raw, dtype)
         if array.size != prod(dims):
             refuse(
                 self.path, f"the array {name[:60]!r} has {array.size:,} of {prod(dims):,} values"

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from archspec.errors import UsageError
+from archspec.imports.arrays import item_size, numbers_in
 from archspec.imports.checksum import masked_crc
 from archspec.imports.limits import open_file, read_all, refuse
 from archspec.imports.protobuf import Reader, Schemas
+from archspec.imports.tensorflow.graphs import DTYPES
 
 MOST_INDEX: Final = 2**26
 """Bytes of an index; each array takes about a hundred."""
@@ -31,12 +33,6 @@ _MAGIC: Final = 0xDB4775248B80FB57
 
 _FOOTER: Final = 48
 """Bytes of a table's end."""
-
-_DTYPES: Final[Mapping[int, str]] = {
-    1: "<f4", 2: "<f8", 3: "<i4", 4: "u1", 5: "<i2", 6: "i1", 9: "<i8", 10: "?", 14: "bfloat16",
-    17: "<u2", 19: "<f2", 22: "<u4", 23: "<u8",
-}  # fmt: skip
-"""NumPy's name of each number type, by TensorFlow's number."""
 
 _SCHEMAS: Final[Schemas] = {
     "Header": {1: ("num_shards", "int"), 2: ("endianness", "int")},
@@ -103,7 +99,7 @@ class Checkpoint:
     def _entry(self, value: bytes) -> Entry:
         fields = Reader(value, _SCHEMAS, self.path).message("Entry")
         return Entry(
-            _DTYPES.get(fields.get("dtype", 0), ""),
+            DTYPES.get(fields.get("dtype", 0), ""),
             tuple(each.get("size", 0) for each in fields.get("shape", {}).get("dim", [])),
             fields.get("shard_id", 0),
             fields.get("offset", 0),
@@ -118,23 +114,18 @@ class Checkpoint:
         Raises:
             UsageError: There is none of this key, or its bytes are damaged.
         """
-        import numpy as np  # noqa: PLC0415
-
         entry = self.entries.get(key)
         if entry is None:
             refuse(self.path, f"it has no array `{key[:80]}`")
         if entry.is_sliced or not entry.dtype:
             raise UsageError(f"{self.path}: the array `{key[:80]}` is in pieces, or not of numbers")
-        dtype = np.dtype("<u2" if entry.dtype == "bfloat16" else entry.dtype)
-        if any(n < 0 for n in entry.shape) or prod(entry.shape) * dtype.itemsize != entry.size:
+        size = prod(entry.shape) * item_size(entry.dtype)
+        if any(n < 0 for n in entry.shape) or size != entry.size:
             refuse(self.path, f"the array `{key[:80]}` has another size than its shape")
         data = self._bytes(entry, key)
         if masked_crc(data) != entry.crc:
             refuse(self.path, f"the check sum of `{key[:80]}` is not that of its bytes")
-        array = np.frombuffer(data, dtype)
-        if entry.dtype == "bfloat16":
-            array = (array.astype("<u4") << 16).view("<f4")
-        return array.reshape(entry.shape)
+        return numbers_in(data, entry.dtype).reshape(entry.shape)
 
     def _bytes(self, entry: Entry, key: str) -> bytes:
         name = f"{self.prefix.name}.data-{entry.shard:05d}-of-{self.shards:05d}"

@@ -89,6 +89,12 @@ SCHEMAS: Final[Schemas] = {
 }
 """Every message that is read: the numbers are those of TensorFlow's definitions."""
 
+FLOATS: Final = {1: "float32", 2: "float64", 14: "bfloat16", 19: "float16"}
+INTEGERS: Final = {3: "int32", 4: "uint8", 5: "int16", 6: "int8", 9: "int64", 10: "bool",
+                   17: "uint16", 22: "uint32", 23: "uint64"}  # fmt: skip
+DTYPES: Final = {**FLOATS, **INTEGERS}
+"""NumPy's name of each type of numbers, by TensorFlow's number."""
+
 Dims: TypeAlias = "tuple[int | None, ...] | None"
 """A shape with the batch; None where it is not told, and for an open extent."""
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from archspec.errors import UsageError
+from archspec.imports.arrays import item_size, numbers_in
 from archspec.imports.inputs import NOTHING_GIVEN, Given
 from archspec.imports.keras.reader import read_saved
 from archspec.imports.limits import open_file, refuse
@@ -26,6 +27,9 @@ from archspec.imports.onnx.source import FIXED, FROZEN, MOST_VALUES, STORED, Con
 from archspec.imports.protobuf import Reader, shortest
 from archspec.imports.tensorflow.graphs import (
     CALLS,
+    DTYPES,
+    FLOATS,
+    INTEGERS,
     SCHEMAS,
     Dims,
     Operation,
@@ -42,11 +46,6 @@ from archspec.imports.tensorflow.norms import with_norms
 from archspec.imports.tensorflow.operators import write
 from archspec.imports.tensorflow.writing import OPSET, Writer
 from archspec.ops.fields import LARGEST
-
-_FLOATS: Final = {1: "<f4", 2: "<f8", 14: "bfloat16", 19: "<f2"}
-_INTEGERS: Final = {3: "<i4", 4: "u1", 5: "<i2", 6: "i1", 9: "<i8", 10: "?", 17: "<u2",
-                    22: "<u4", 23: "<u8"}  # fmt: skip
-"""NumPy's name of each number type, by TensorFlow's number."""
 
 
 def read(path: str | os.PathLike[str], *, given: Given = NOTHING_GIVEN) -> ImportedModel:
@@ -139,7 +138,7 @@ class _Net(Writer):
             inputs[name] = dims_of(end.get("tensor_shape", {"unknown_rank": 1}))
             self.main.values[source_of(end.get("name", ""))[0]] = [name]
             self.dims[name] = inputs[name] or ()
-            if end.get("dtype") in _INTEGERS:
+            if end.get("dtype") in INTEGERS:
                 whole.add(name)
         made = {}
         for entry in ends.get("outputs", []):
@@ -197,7 +196,7 @@ class _Net(Writer):
         def load() -> Any:
             return self._value(name, o.name, dims)
 
-        kind = "float" if o.dtype in _FLOATS else "int" if o.dtype in _INTEGERS else "other"
+        kind = "float" if o.dtype in FLOATS else "int" if o.dtype in INTEGERS else "other"
         return Constant(dims, kind, None, load, name, prod(dims), origin)
 
     def _value(self, name: str, handle: str, dims: tuple[int, ...]) -> Any:
@@ -224,7 +223,7 @@ class _Net(Writer):
         tensor = o.attributes.get("value", {}).get("tensor", {})
         dims = tuple(n or 0 for n in dims_of(tensor.get("tensor_shape", {})) or ())
         number = tensor.get("dtype", 0)
-        dtype = _FLOATS.get(number) or _INTEGERS.get(number)
+        dtype = DTYPES.get(number)
         size = prod(dims)
         written: list[Any] = next((tensor[name] for name in _LISTS if name in tensor), [])
         if dtype is None or any(n > LARGEST for n in dims):
@@ -234,35 +233,32 @@ class _Net(Writer):
         def load() -> Any:
             import numpy as np  # noqa: PLC0415
 
-            stored = np.dtype("<u2" if dtype == "bfloat16" else dtype)
-            if size * stored.itemsize > LARGEST:
+            if size * item_size(dtype) > LARGEST:
                 refuse(self.path, f"the constant `{o.name[:80]}` has {size:,} values")
             if tensor.get("tensor_content"):
                 start, stop = tensor["tensor_content"][-1]
                 data = reader.data[start:stop]
-                if len(data) != size * stored.itemsize:
+                if len(data) != size * item_size(dtype):
                     refuse(self.path, f"the constant `{o.name[:80]}` is cut")
-                array = np.frombuffer(data, stored)
+                array = numbers_in(data, dtype)
             else:
                 listed = written[:size]
-                if dtype in ("<f2", "bfloat16"):
-                    array = np.array(listed or [0], "<u2").view(stored)
+                if dtype in _HALVES:  # listed by their bits
+                    array = numbers_in(np.array(listed or [0], "<u2").tobytes(), dtype)
                 else:
-                    array = np.array(listed or [0], stored)
+                    array = np.array(listed or [0], dtype)
                 # Equal values at the end are written once.
                 array = np.pad(array, (0, max(size - array.size, 0)), "edge")[:size]
-            if dtype == "bfloat16":
-                array = (array.astype("<u4") << 16).view("<f4")
             return array.reshape(dims)
 
-        kind = "float" if number in _FLOATS else "int"
+        kind = "float" if number in FLOATS else "int"
         values = None
         if size <= MOST_VALUES:
-            if written and not tensor.get("tensor_content") and dtype not in ("<f2", "bfloat16"):
+            if written and not tensor.get("tensor_content") and dtype not in _HALVES:
                 values = [*written, *[written[-1]] * (size - len(written))][:size]
             else:
                 values = load().ravel().tolist()
-            if dtype == "<f4" and size <= MOST_SHORT:
+            if dtype == "float32" and size <= MOST_SHORT:
                 values = list(map(shortest, values))
         many = size > MOST_FACTORS and kind == "float"
         return Constant(
@@ -275,6 +271,9 @@ class _Net(Writer):
             STORED if many else FIXED,
         )
 
+
+_HALVES: Final = ("float16", "bfloat16")
+"""Types of 16 bits, whose lists have the bits as whole numbers."""
 
 MOST_FACTORS: Final = 4
 """Largest number of values of a constant that is part of the arithmetic, and no stored weight."""
