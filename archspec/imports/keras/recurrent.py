@@ -10,7 +10,7 @@ from archspec.graph.graph import Node
 from archspec.imports.keras import arrangement, convolution, merging, normalization
 from archspec.imports.keras.activation import LAYERS as ACTIVATIONS
 from archspec.imports.keras.activation import activated
-from archspec.imports.keras.config import Config
+from archspec.imports.keras.config import Config, class_of
 from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError, per_axis, sides
 from archspec.imports.keras.variables import variable_names
 from archspec.ops.arrangement import Crop, Pad, Reshape, Slice, Upsample
@@ -76,7 +76,7 @@ _JOINED: Final[Mapping[str, Any]] = {"sum": Add, "ave": Mean, "mul": Multiply}
 def bidirectional(layer: KerasLayer) -> Node | Mapping[int, Node]:
     """Add Bidirectional: a layer that joins both directions, taken apart for other merges."""
     inner = layer.config["layer"]
-    kind, config = str(inner["class_name"]).rpartition(">")[2], inner["config"]
+    kind, config = class_of(inner), inner["config"]
     if kind not in _OPS:
         raise UnlikeError(f"it reads both ways with a {kind}")
     mode = layer.config.get("merge_mode", "concat")
@@ -144,7 +144,7 @@ def spectral_normalization(layer: KerasLayer) -> Node:
     A `.keras` file stores the kernel twice: before the vector, and with the layer inside.
     """
     inner = layer.config["layer"]
-    kind, config = str(inner["class_name"]).rpartition(">")[2], inner["config"]
+    kind, config = class_of(inner), inner["config"]
     count = len(variable_names(kind, config))
     if layer.stored is not None:
         is_twice = len(layer.stored) == count + 2
@@ -176,7 +176,7 @@ _NORMALIZED: Final[Mapping[str, Function]] = {
 def time_distributed(layer: KerasLayer) -> Node:
     """Add TimeDistributed: the layer inside, on an input with one axis more."""
     inner = layer.config["layer"]
-    kind, config = str(inner["class_name"]).rpartition(">")[2], inner["config"]
+    kind, config = class_of(inner), inner["config"]
     if config.get("data_format") == "channels_first":
         raise UnlikeError("it has its channels first")
     if len(layer.inputs) > 1 and kind not in merging.LAYERS:
