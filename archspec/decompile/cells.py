@@ -21,14 +21,14 @@ from archspec.decompile.arrangement import (
 from archspec.decompile.factoring import (
     HEADER,
     LEAST_GAIN,
-    MOST_ARGUMENTS,
     OwnBlock,
+    argument_types,
     kind_of,
 )
 from archspec.decompile.naming import block_name, input_names, suited
 from archspec.decompile.recognition import Unit
 from archspec.decompile.rolling import Alike, Round, cost
-from archspec.decompile.steps import Call, Step, arguments_of, type_of
+from archspec.decompile.steps import Call, Step, arguments_of
 from archspec.decompile.view import View
 
 MOST_UNITS: Final = 64
@@ -279,8 +279,8 @@ class Cells:
         if body is None:
             return None
         values = alike.named(body)
-        types = {name: type_of(each) for name, each in values.items()}
-        if None in types.values() or len(types) > MOST_ARGUMENTS:
+        types = argument_types(values)
+        if types is None:
             return None
         gain = self._saved(pattern, places, len(values))
         if gain < LEAST_GAIN:
@@ -294,7 +294,7 @@ class Cells:
         )
         block = OwnBlock(
             name,
-            {name: each for name, each in types.items() if each},
+            types,
             body,
             entry,
             dict(zip([ports[each] for each in order], names, strict=True)),

@@ -335,8 +335,8 @@ class Factoring:
         if body is None or 2 * _options(body) > _options(body, of_all=True):
             return None
         values = alike.named(body)
-        types = {name: type_of(each) for name, each in values.items()}
-        if None in types.values() or len(types) > MOST_ARGUMENTS:
+        types = argument_types(values)
+        if types is None:
             return None
         saved = sum(_apart(group) * (sum(map(cost, self._steps(group[0]))) - 3) for group in groups)
         said = self._said(groups, places, values)
@@ -346,7 +346,7 @@ class Factoring:
         taken = {block.name for block in self.blocks}
         layers = [_layers(steps) for steps, _ in rounds]
         name = block_name(layers, taken, kinds=_kinds(body))
-        block = OwnBlock(name, {n: t for n, t in types.items() if t}, body, rounds[0].entry)
+        block = OwnBlock(name, types, body, rounds[0].entry)
         calls = [
             Step(
                 name,
@@ -459,6 +459,12 @@ def _options(steps: Iterable[Step], *, of_all: bool = False) -> int:
         total += counts and not step.inner
         total += sum(_options(inner, of_all=counts) for inner in step.inner)
     return total
+
+
+def argument_types(values: Mapping[str, Sequence[Any]]) -> dict[str, str] | None:
+    """Return the type of each argument from its values; None where no block may have them."""
+    types = {name: type_ for name, each in values.items() if (type_ := type_of(each))}
+    return types if len(types) == len(values) <= MOST_ARGUMENTS else None
 
 
 def kind_of(name: str, value: Any) -> str:
