@@ -529,6 +529,21 @@ def test_both_directions_are_merged_in_every_way_and_give_their_states(tmp_path,
 
 
 @pytest.mark.keras
+def test_only_the_state_after_an_open_length_is_unknown(tmp_path):
+    keras = load_keras()
+    x = keras.Input((None, 3))
+    y, state = keras.layers.GRU(4, name="gru", return_sequences=True, return_state=True)(x)
+    model = keras.Model(x, [y, state])
+    model.save(tmp_path / "net.keras")
+    read = archspec.load(tmp_path / "net.keras")
+    assert [(node.name, str(node.shape)) for node in read.graph.nodes[1:]] == [
+        ("gru", "length x 4"),
+        ("gru/output1", "?"),
+    ]
+    assert sum(node.layer.params for node in read.graph.nodes) == model.count_params()
+
+
+@pytest.mark.keras
 @pytest.mark.parametrize(
     ("kernel", "stride", "padding", "more"),
     [

@@ -258,12 +258,12 @@ def reduced(pool: Callable[..., Op], window_pool: Callable[..., Op]) -> Function
 
 def summed(layer: KerasLayer) -> Node:
     """Add a sum over some axes: the mean, as often as there are values."""
+    if layer.shape.is_open:
+        raise UnlikeError("it sums over axes whose extents are not known")
     mean = reduced(GlobalAvgPool, AvgPool)(
         replace(layer, name=f"{layer.name}/mean", declared=None, parts={})
     )
     assert isinstance(mean, Node)  # noqa: S101  (a mean has one output)
-    if layer.shape.is_open:
-        raise UnlikeError("it sums over axes whose extents are not known")
     return layer.add(Rescale(scale=float(layer.shape.size // mean.shape.size)), mean)
 
 

@@ -54,9 +54,10 @@ def _states(
     states: dict[int, Node] = {}
     if output in layer.used:
         states[output] = y
-        if y.shape.rank:
-            if y.shape.is_open:
-                raise UnlikeError("it returns the state at the end of an open length")
+        if y.shape.rank and y.shape.is_open:
+            reason = "it returns the state at the end of an open length"
+            states[output] = layer.unknown(reason, output)
+        elif y.shape.rank:
             length = y.shape[0]
             place = length - 1 if at else 0
             end = Slice(start=place, stop=place + 1, axis="length")
