@@ -529,6 +529,24 @@ def test_both_directions_are_merged_in_every_way_and_give_their_states(tmp_path,
 
 
 @pytest.mark.keras
+@pytest.mark.parametrize("is_inner_first", [True, False])
+def test_a_model_that_stands_at_two_depths_is_counted_once(tmp_path, is_inner_first):
+    """Its arrays are in the file once, in whichever place Keras writes first."""
+    keras = load_keras()
+    x = keras.Input((6,))
+    y = keras.layers.Dense(6, name="same")(x)
+    inner = keras.Model(x, keras.layers.LayerNormalization()(keras.layers.ReLU()(y)), name="inner")
+    middle = keras.Model(x, keras.layers.Dense(6, name="own")(inner(x)), name="middle")
+    y = middle(inner(x)) if is_inner_first else inner(middle(x))
+    model = keras.Model(x, keras.layers.Dense(2)(y))
+    model.save(tmp_path / "net.keras")
+    read = archspec.load(tmp_path / "net.keras")
+    assert read.params == model.count_params()
+    assert archspec.report(read).totals.params == model.count_params()
+    assert_computes_the_same(model, tmp_path / "net.keras")
+
+
+@pytest.mark.keras
 def test_only_the_state_after_an_open_length_is_unknown(tmp_path):
     keras = load_keras()
     x = keras.Input((None, 3))

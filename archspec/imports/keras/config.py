@@ -23,6 +23,9 @@ Extents: TypeAlias = tuple[int | None, ...]
 TIME_DISTRIBUTED: Final = "TimeDistributed"
 """Class of the layer that applies another at each time."""
 
+SHARED: Final = "shared_object_id"
+"""Key of the number that Keras 3 gives to an object in several places of a configuration."""
+
 TENSOR: Final = "__keras_tensor__"
 """Class that stands for a tensor in the configurations of Keras 3."""
 

@@ -25,7 +25,15 @@ from archspec.imports.keras import (
     pooling,
     recurrent,
 )
-from archspec.imports.keras.calls import Arrays, Call, NoArrays, Tensor, input_shapes, walk
+from archspec.imports.keras.calls import (
+    Arrays,
+    Call,
+    NoArrays,
+    Tensor,
+    input_shapes,
+    walk,
+    with_owners,
+)
 from archspec.imports.keras.config import (
     Config,
     Extents,
@@ -166,7 +174,7 @@ class _Reader:
         self.shapes = input_shapes(config)
         self.keys: list[Hashable] = [("input", name) for name in self.shapes]
         self.outputs: Mapping[str, Hashable] = {}
-        self.calls = list(self._walked(config, arrays))
+        self.calls = with_owners([*self._walked(config, arrays)])
         self.keras = _major(version, self.calls)
         self.layouts = Layouts(self.calls)
         self.layouts.first.update((key, self.layouts.wishes_first(key)) for key in self.keys)
@@ -216,11 +224,12 @@ class _Reader:
         for name, key in self.outputs.items():
             free = free_name(self._end_name(name, key), ends.__contains__)
             ends[free] = self._straight(self._node(key))
-        counts = [layer.stored for layer in self.layers.values()]
+        owners = [layer for layer in self.layers.values() if layer.first is None]
+        counts = [layer.stored for layer in owners]
         params = None
         if self.has_weights and all(stored is not None for stored in counts):
             params = sum(prod(shape) for stored in counts for shape, _ in stored or ())
-            params += sum(layer.extra for layer in self.layers.values())
+            params += sum(layer.extra for layer in owners)
         inputs = [(key, self.nodes[key]) for key in self.keys]
         outputs = zip(self.outputs.values(), ends.values(), strict=True)
         return self.model.finish(
@@ -337,7 +346,7 @@ class _Reader:
         if len(given) != 1 or class_of(call.layer) not in FOLLOWING:
             return False, None
         flattened = self.layouts.flattened.get(given[0].index)
-        before = self.layers.get(call.path)
+        before = self.layers.get(call.owner)
         if before is not None and before.flattened != flattened and before.parts:
             self.unfit.append(f"{call.place} reads vectors in different orders of their values")
         return True, flattened
@@ -379,7 +388,7 @@ class _Reader:
             wants_first=self.layouts.wishes_first(call.output()),
             flattened=flattened,
             made=None if kind_of_call(call) == "Dense" else flattened,
-            first=self.layers.get(call.path),
+            first=self.layers.get(call.owner),
             used=frozenset(self.used.get((call.path, call.numbers), (0,))),
         )
 
