@@ -76,9 +76,7 @@ _OTHER_MODELS: Final = {
 }
 """Models that are no networks, by their operators in the domain ai.onnx.ml."""
 
-_OF_NETWORKS: Final = re.compile(
-    r"(?:\w+\.)*(?:\w*Conv\w*|Q?Gemm|\w*MatMul\w*|LSTM|GRU|RNN|\w*Attention)"
-)
+_OF_NETWORKS: Final = r"(?:\w+\.)*(?:\w*Conv\w*|Q?Gemm|\w*MatMul\w*|LSTM|GRU|RNN|\w*Attention)"
 """Operators without which a graph of ai.onnx.ml is no network."""
 
 
@@ -90,10 +88,12 @@ def _check_is_network(path: Path, graph: Source) -> None:
     """
     domain = "ai.onnx.ml."
     others = [step.op.removeprefix(domain) for step in graph.steps if step.op.startswith(domain)]
+    if not others:
+        return
     models = [_OTHER_MODELS[op] for op in others if op in _OTHER_MODELS]
-    layers = {step.op for step in graph.steps if _OF_NETWORKS.fullmatch(step.op)}
+    layers = {step.op for step in graph.steps if re.fullmatch(_OF_NETWORKS, step.op)}
     # PCA before an ensemble of trees is a product, too.
-    if others and not layers - ({"MatMul"} if models else set()):
+    if not layers - ({"MatMul"} if models else set()):
         what = models[0] if models else f"{listed([*dict.fromkeys(others)])} without any layers"
         raise UsageError(
             f"{path} is a model of machine learning such as scikit-learn's ({what}), and no neural "

@@ -297,7 +297,7 @@ class _Graphs:
 
         if kind != "float":
             origin = FIXED
-        elif self.is_torch and origin == STORED and _FOLDED.fullmatch(name):
+        elif self.is_torch and origin == STORED and _is_folded(name):
             origin = COMPUTED
         return Constant(dims, kind, values, load, name, count, origin)
 
@@ -428,13 +428,25 @@ class Reference:
     name: str
 
 
-_FOLDED: Final = re.compile(
-    r"onnx::\w+|(?:val|_?lifted_tensor|_tensor_constant|add|cat|clone|concat|cos|div|exp|expand|"
-    r"flatten|full|index|index_select|linear|masked_fill|matmul|mm|mul|neg|ones|permute|pow|repeat|"
-    r"reshape|roll|select|sigmoid|sin|slice|softmax|split|squeeze|stack|sub|t|to|_to_copy|"
-    r"transpose|unflatten|unsqueeze|view|where|zeros)_?\d*"
-)
-"""Names that torch's exporters give to what they computed; weights have those of modules."""
+def _is_folded(name: str) -> bool:
+    """Whether torch's exporters give an array this name because they computed it.
+
+    Weights have the names of modules.
+    """
+    if name.startswith("onnx::"):
+        return "." not in name
+    return name.rstrip("0123456789").removesuffix("_") in _FOLDED
+
+
+_FOLDED: Final = {
+    "val", "lifted_tensor", "_lifted_tensor", "_tensor_constant", "add", "cat", "clone",
+    "concat", "cos", "div", "exp", "expand", "flatten", "full", "index", "index_select",
+    "linear", "masked_fill", "matmul", "mm", "mul", "neg", "ones", "permute", "pow", "repeat",
+    "reshape", "roll", "select", "sigmoid", "sin", "slice", "softmax", "split", "squeeze",
+    "stack", "sub", "t", "to", "_to_copy", "transpose", "unflatten", "unsqueeze", "view",
+    "where", "zeros",
+}  # fmt: skip
+"""Names of what torch's exporters computed, without their numbers."""
 
 _LETTERS: Final = {1: "f", 2: "B", 3: "b", 4: "H", 5: "h", 6: "i", 7: "q", 9: "?", 10: "e",
                    11: "d", 12: "I", 13: "Q"}  # fmt: skip
