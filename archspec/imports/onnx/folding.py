@@ -298,6 +298,12 @@ def squeezed_dims(dims: Sequence[Any], axes: Sequence[int] | None) -> tuple[Any,
     return tuple(n for at, n in enumerate(dims) if at not in places)
 
 
+def reduced_dims(dims: Sequence[Any], axes: Sequence[int], *, keep: bool) -> tuple[Any, ...]:
+    """Return extents with 1 along the axes, or without them unless they are kept."""
+    places = {axis % len(dims) for axis in axes}
+    return tuple(1 if at in places else n for at, n in enumerate(dims) if keep or at not in places)
+
+
 def _unsqueeze(step: Step, inputs: Sequence[Any]) -> list[Array]:
     x = inputs[0]
     return [Array(unsqueezed_dims(x.dims, axes_of(step, inputs) or []), x.items)]
@@ -430,12 +436,23 @@ def split_sizes(step: Step, given: Any, extent: int) -> list[int]:
     return [min(size, extent - size * at) for at in range(count)]
 
 
+def _limits(step: Step, given: Sequence[Any]) -> list[Any]:
+    """Return the least and the greatest value of a Clip; None for no limit.
+
+    Args:
+        step: The step, which has them as attributes in older files.
+        given: Those that it reads; None for one that is left out.
+    """
+    limits = [step.attributes.get("min"), step.attributes.get("max")]
+    for place, number in enumerate(given):
+        if number is not None:
+            limits[place] = number
+    return limits
+
+
 def _limited(step: Step, inputs: Sequence[Any]) -> list[Array]:
     x, *rest = inputs
-    limits = [step.attributes.get("min"), step.attributes.get("max")]
-    for place, given in enumerate(rest):
-        limits[place] = given.items[0] if given is not None else None
-    low, high = limits
+    low, high = _limits(step, [each and each.items[0] for each in rest])
     items = [n if low is None else max(n, low) for n in x.items]
     return [Array(x.dims, [n if high is None else min(n, high) for n in items])]
 
@@ -641,7 +658,7 @@ def _along(name: str) -> Large:
         x = inputs[0]
         rank, keep = len(x.dims), bool(step.get("keepdims", 1))
         axes = tuple(axis % rank for axis in axes_of(step, inputs) or range(rank))
-        dims = [1 if at in axes else n for at, n in enumerate(x.dims) if keep or at not in axes]
+        dims = reduced_dims(x.dims, axes, keep=keep)
         reduced = changed(x, dims, lambda array: getattr(array, name)(axes, keepdims=keep))
         is_mean = name == "mean" and x.origin != FIXED
         return [replace(reduced, gain=None, bare=None, is_standardized=is_mean)]
@@ -713,11 +730,8 @@ def _positive(step: Step, inputs: Sequence[Any]) -> list[Constant]:  # noqa: ARG
 
 
 def _clipped(step: Step, inputs: Sequence[Any]) -> list[Constant]:
-    limits = [step.attributes.get("min"), step.attributes.get("max")]
-    for place, given in enumerate(inputs[1:]):
-        if given is not None:
-            (limits[place],) = given.values
-    return [_kept_between(inputs[0], *limits)]
+    x, *rest = inputs
+    return [_kept_between(x, *_limits(step, [each and each.values[0] for each in rest]))]
 
 
 def _kept_between(x: Constant, low: Any, high: Any) -> Constant:

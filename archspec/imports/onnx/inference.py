@@ -13,6 +13,7 @@ from archspec.imports.onnx.folding import (
     axes_of,
     common_dims,
     cuts_of,
+    reduced_dims,
     reshaped_dims,
     squeezed_dims,
     unsqueezed_dims,
@@ -53,11 +54,8 @@ def _reduced(step: Step, dims: Sequence[Any], constants: Sequence[Any]) -> Seque
     axes = axes_of(step, constants)
     if axes is None and "axis" in step.attributes:  # ArgMax
         axes = [step.get("axis", 0)]
-    rank = len(dims[0])
-    places = range(rank) if axes is None else {axis % rank for axis in axes}
-    if step.get("keepdims", 1):
-        return [1 if at in places else n for at, n in enumerate(dims[0])]
-    return [n for at, n in enumerate(dims[0]) if at not in places]
+    places = range(len(dims[0])) if axes is None else axes
+    return reduced_dims(dims[0], places, keep=bool(step.get("keepdims", 1)))
 
 
 def _reshaped(step: Step, dims: Sequence[Any], constants: Sequence[Any]) -> Sequence[Any]:  # noqa: ARG001

@@ -327,9 +327,8 @@ def gather(t: Trace, step: Step) -> None:
 
 def without(x: Value | View, axis: int) -> Value | View:
     """Return a value without an axis of extent 1."""
-    if isinstance(x, View):
-        return replace(x, axes=x.axes[:axis] + x.axes[axis + 1 :])
-    return replace(x, axes=x.axes[:axis] + x.axes[axis + 1 :])
+    axes: Any = x.axes[:axis] + x.axes[axis + 1 :]
+    return replace(x, axes=axes)
 
 
 # Joints.
