@@ -207,6 +207,15 @@ def test_a_script_reads_arrays_as_archspec_does(name, tmp_path, monkeypatch):
     assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["uint8", "float32", "float64"])
+def test_a_script_makes_colours_grey_as_archspec_does(kind, tmp_path, monkeypatch):
+    images = np.random.default_rng(0).uniform(0, 1, (40, 8, 8, 3))
+    images = (255 * images if kind == "uint8" else images).astype(kind)
+    np.savez(tmp_path / "a.npz", x=images, y=np.arange(40) % 10)
+    run = both(small("{data: {source: arrays, path: a.npz}, batch: 9}"), tmp_path, monkeypatch)
+    assert_same(run.train[1], run.session.train.batch_at(1, 1))
+
+
 @pytest.mark.parametrize("cache", ["auto", "false"])
 def test_a_script_measures_the_images_that_archspec_measures(cache, tmp_path, monkeypatch):
     images = np.random.default_rng(0).gamma(1, 30, (3_000, 4, 4)).clip(0, 255).astype("uint8")

@@ -186,7 +186,7 @@ class DataLines:
             f'{INDENT}raise FileNotFoundError(f"there is no {{DATA}}: set DATA to {what}")',
         ]
 
-    def _channels(self, name: str, own: int) -> list[str]:
+    def _channels(self, name: str, own: int, *, is_bytes: bool = True) -> list[str]:
         """Return the lines that give images the channels of the network's input."""
         wanted = self.shape[-1]
         if own == wanted or not self.shape.rank:
@@ -194,7 +194,7 @@ class DataLines:
         if own == 1:
             return [f"{name} = np.repeat({name}, {wanted}, axis=-1)"]
         grey = f"{name} @ np.float32([[0.299], [0.587], [0.114]])"
-        return [f'{name} = np.rint({grey}).astype("uint8")']
+        return [f'{name} = np.rint({grey}).astype("uint8")' if is_bytes else f"{name} = {grey}"]
 
     def _arrays(self) -> list[str]:
         path = Path(str(self.recipe.data.path))
@@ -224,7 +224,8 @@ class DataLines:
             body += ["if images.ndim == 3:", f"{INDENT}images = images[..., None]"]
             own = self.preview.shape if self.preview else None
             if own is not None:
-                body += self._channels("images", own[-1])
+                is_bytes = self._stored().dtype == "uint8"
+                body += self._channels("images", own[-1], is_bytes=is_bytes)
         if self.kind != "classification":
             body.append('labels = labels.reshape(len(labels), -1).astype("float32")')
         elif form == "names":
@@ -232,6 +233,11 @@ class DataLines:
         else:
             body.append(f"labels = labels{form.removeprefix('[...]')}")
         return body
+
+    def _stored(self) -> arrays.Header:
+        """Return the shape and the type of a file's images."""
+        path = Path(str(self.recipe.data.path))
+        return arrays.header_of(path, arrays.keys_of(path, self.recipe.data)["images"])
 
     def _folder(self) -> tuple[list[str], dict[int, str]]:
         self.parts |= {"class_names", "read_folder"}
@@ -406,9 +412,8 @@ class DataLines:
             return False
         count, is_bytes = KERAS_SETS.get(self.source, 0), True  # digits are few
         if self.source == "arrays":
-            path = Path(str(data.path))
-            header = arrays.header_of(path, arrays.keys_of(path, data)["images"])
-            count, is_bytes = header.shape[0], header.dtype == "uint8"
+            stored = self._stored()
+            count, is_bytes = stored.shape[0], stored.dtype == "uint8"
         needed = count * self.shape.size * (1 if is_bytes else 4)
         return count <= MEASURED or (data.cache is not False and needed <= SMALL_BYTES)
 
