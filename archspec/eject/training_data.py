@@ -78,6 +78,7 @@ class DataLines:
         self.source = self.recipe.data.source
         self.is_folder = self.source == "folder"
         self.white = self._white()
+        self.mixes = any(each.mixes_labels for each in self.recipe.augment)
 
     @property
     def constants(self) -> list[str]:
@@ -200,7 +201,7 @@ class DataLines:
         path = Path(str(self.recipe.data.path))
         data = self.recipe.data
         images, labels = data.image_name or "x", data.label_name or "y"
-        form = "[...].ravel().astype(int)"
+        numbers = "labels.ravel().astype(int)"
         if self.preview is None:
             self.notes.append(
                 f"The file was not there: `load_data` reads `{images}` and `{labels}` of it, and "
@@ -211,9 +212,9 @@ class DataLines:
             images, labels = keys["images"], keys["labels"]
             values = arrays.read(path, labels)
             if values.dtype.kind in "SU":
-                form = "names"
+                numbers = "np.unique(labels, return_inverse=True)[1]"
             elif values.ndim == 2 and values.shape[1] > 1:
-                form = "[...].argmax(axis=1)"
+                numbers = "labels.argmax(axis=1)"
         read = f"file[{literal(labels)}]"
         body = [
             "with np.load(DATA) as file:",
@@ -227,12 +228,8 @@ class DataLines:
                 is_bytes = self._stored().dtype == "uint8"
                 body += self._channels("images", own[-1], is_bytes=is_bytes)
         if self.kind != "classification":
-            body.append('labels = labels.reshape(len(labels), -1).astype("float32")')
-        elif form == "names":
-            body.append("labels = np.unique(labels, return_inverse=True)[1]")
-        else:
-            body.append(f"labels = labels{form.removeprefix('[...]')}")
-        return body
+            numbers = 'labels.reshape(len(labels), -1).astype("float32")'
+        return [*body, f"labels = {numbers}"]
 
     def _stored(self) -> arrays.Header:
         """Return the shape and the type of a file's images."""
@@ -434,8 +431,11 @@ class DataLines:
         else:
             body.append(f"images, labels = {read}, self.labels[chosen]")
         if self.recipe.augment:
-            mixes = any(each.mixes_labels for each in self.recipe.augment)
-            call = "images, labels = augment(images, labels" if mixes else "images = augment(images"
+            call = (
+                "images, labels = augment(images, labels"
+                if self.mixes
+                else "images = augment(images"
+            )
             body += [
                 "if self.training:",
                 f"{INDENT}random = np.random.default_rng((SEED, self.epoch, 1, index))",
@@ -539,14 +539,13 @@ class DataLines:
 
     def _augment(self) -> list[str]:
         """Return the lines of the function that changes a batch at random."""
-        mixes = any(each.mixes_labels for each in self.recipe.augment)
-        given = ["images: np.ndarray", *(["labels: np.ndarray"] if mixes else [])]
+        given = ["images: np.ndarray", *(["labels: np.ndarray"] if self.mixes else [])]
         signature = Brackets("def augment(", [*given, "random: np.random.Generator"])
-        result = lines(signature, 0, end=f" -> {'Arrays' if mixes else 'np.ndarray'}:")
+        result = lines(signature, 0, end=f" -> {'Arrays' if self.mixes else 'np.ndarray'}:")
         result.append(f'{INDENT}"""Return a batch changed at random."""')
         for one in self.recipe.augment:
             result += [line for code in self._calls(one) for line in lines(code, 1)]
-        return [*result, f"{INDENT}return images{', labels' if mixes else ''}"]
+        return [*result, f"{INDENT}return images{', labels' if self.mixes else ''}"]
 
     def _calls(self, one: Augmentation) -> list[Code]:
         height, width = self.shape.spatial
