@@ -167,7 +167,7 @@ SPELLED_OUT = [
     ("fully_connected", 8 * 6 + 6),
     ("convolution", 3 * 6 * 4 + 4),
 ]
-"""Layers with parameters of the Keras model that is called so in make_saved_model.py."""
+"""Layers with parameters of the Keras model that is called so in networks.py."""
 
 
 def test_norms_attention_and_functions_are_told_from_their_arithmetic():
