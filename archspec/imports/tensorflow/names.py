@@ -7,19 +7,18 @@ from typing import Final
 _NAMELESS: Final = ("StatefulPartitionedCall", "PartitionedCall", "arith.constant")
 """Beginnings of names that say nothing."""
 
+_KERNEL: Final = (
+    "convolution|depthwise|separable_conv2d|conv_transpose|Conv[123]D|DepthwiseConv2dNative"
+    "|DepthwiseConv2D|MatMul"
+)
 _OPERATORS: Final = re.compile(
-    r"/(?:convolution|depthwise|separable_conv2d|conv_transpose|Conv[123]D|DepthwiseConv2dNative"
-    r"|DepthwiseConv2D|MatMul|BiasAdd|Relu6?|Elu|Selu|Sigmoid|Tanh|Softmax|LeakyRelu"
+    rf"/(?:{_KERNEL}|BiasAdd|Relu6?|Elu|Selu|Sigmoid|Tanh|Softmax|LeakyRelu"
     r"|(?:Max|Avg)Pool(?:[23]d|3D)?|Mean|Max|[Aa]dd|[Mm]ul|concat|Reshape|Squeeze|Pad|Sum"
     r"|FusedBatchNormV3|Tile|ExpandDims|convolution/\w+|batchnorm/\w+)_?\d*$"
 )
 """Ends of a tensor's name that say which operator made it."""
 
-
-_KERNELS: Final = re.compile(
-    r"/(?:convolution|depthwise|separable_conv2d|conv_transpose|Conv[123]D|DepthwiseConv2dNative"
-    r"|DepthwiseConv2D|MatMul)_?\d*$"
-)
+_KERNELS: Final = re.compile(rf"/(?:{_KERNEL})_?\d*$")
 """Ends of the names of operators with a kernel."""
 
 
