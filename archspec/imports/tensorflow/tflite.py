@@ -406,7 +406,7 @@ def fully_connected(net: _Net, o: Operator, inputs: list[str], outputs: list[str
     if not options.KeepNumDims() and net.rank(x) != 2:
         x = net.made("Reshape", x, net.ints([-1, depth]))
     bias = net.bias(o, 2)
-    net.step("Gemm", [x, kernel, *([bias] if bias else [])], [net.fused(o, function)], transB=1)
+    net.step("Gemm", [x, kernel, bias], [net.fused(o, function)], transB=1)
     net.activate(o, function)
 
 

@@ -64,7 +64,16 @@ class Writer:
     def step(
         self, op: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any
     ) -> None:
-        """Add a step; compute one that reads constants alone."""
+        """Add a step; compute one that reads constants alone.
+
+        Args:
+            op: ONNX's operator.
+            inputs: What it reads; "" for an optional input that is left out.
+            outputs: Names of its outputs.
+            attributes: The operator's attributes.
+        """
+        while inputs and not inputs[-1]:
+            inputs = inputs[:-1]
         attributes |= {SCOPE: self.scope, FULL_NAME: self.full_name}
         step = Step(op, "", tuple(inputs), tuple(outputs), attributes)
         if inputs and all(each in self.constants for each in inputs):
@@ -239,7 +248,7 @@ class Writer:
             return
         self.with_channels(
             "Conv",
-            [x, kernel, *([bias] if bias else [])],
+            [x, kernel, bias],
             output,
             len(places) + 2,
             strides=list(strides),
@@ -282,7 +291,7 @@ class Writer:
                 attributes = {"pads": [0] * 2 * len(places), "output_padding": more}
         self.with_channels(
             "ConvTranspose",
-            [x, kernel, *([bias] if bias else [])],
+            [x, kernel, bias],
             output,
             len(places) + 2,
             strides=list(strides),
@@ -349,7 +358,7 @@ class Writer:
         """Drop axes of extent 1; all of them if none is named."""
         spread = self.spreads.get(x)
         if spread is None:
-            self.step("Squeeze", [x, *([self.ints(axes)] if axes else [])], [output])
+            self.step("Squeeze", [x, self.ints(axes) if axes else ""], [output])
         elif spread.axis and [axis % (len(spread.block) + 2) for axis in axes] == [spread.axis]:
             self.spreads[output] = spread
         else:
@@ -450,7 +459,7 @@ class Writer:
         """Pad the ends of each axis."""
         numbers = self.wanted(amounts, "padding")
         pads = self.ints([*numbers[::2], *numbers[1::2]])
-        self.step("Pad", [x, pads, *([value] if value else [])], [output], mode=mode)
+        self.step("Pad", [x, pads, value], [output], mode=mode)
 
     def resize(self, x: str, output: str, size: str, mode: str, places: str) -> None:
         """Change the extents of a map's places.
