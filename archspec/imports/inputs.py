@@ -14,7 +14,7 @@ from math import lcm
 from typing import Any, Final
 
 from archspec.element import show
-from archspec.errors import UsageError
+from archspec.errors import Portable, UsageError
 from archspec.imports.model import Extents
 from archspec.ops.axes import AXES
 from archspec.ops.fields import LARGEST
@@ -22,7 +22,7 @@ from archspec.ops.merge import agreements
 from archspec.ops.shape import Shape
 
 
-class MultiplesError(Exception):
+class MultiplesError(Portable):
     """The network only takes inputs whose open extents are multiples: read the file with them."""
 
     def __init__(self, units: Mapping[str, int]) -> None:
