@@ -120,6 +120,23 @@ def test_the_order_of_summands_does_not_hide_a_block():
     assert spec_from(f"{unit}, activation: relu") == ["  - residual: 4"]
 
 
+def test_attention_in_steps_is_the_block():
+    """On a sequence, a fully connected layer needs no word that it works at each position."""
+    parts = [
+        "[slice: {axis: height, stop: 2}, {name: q, rescale: 0.5}, "
+        "{name: k, slice: {axis: height, start: 2, stop: 4}, from: heads}, "
+        "{name: scores, matmul: {transpose_b: true}, from: [q, k]}, softmax]",
+        "[slice: {axis: height, start: 4, stop: 6}]",
+    ]
+    layers = (
+        "layer_norm, fc: 24, reshape: [16, 6, 4], "
+        "{name: heads, permute: [width, height, channels]}, "
+        f"{{branches: [{', '.join(parts)}], merge: matmul}}, "
+        "permute: [width, height, channels], reshape: [16, 8], fc: 8"
+    )
+    assert spec_from(layers, "[16, 8]") == ["  - layer_norm", "  - attention: 2"]
+
+
 def test_equal_steps_become_a_loop():
     assert spec_from("conv: 8, conv: 8, conv: 8") == ["  - {conv: 8, repeat: 3}"]
 

@@ -9,7 +9,7 @@ from typing import Any
 from archspec.element import whole
 from archspec.graph.graph import Layer
 from archspec.ops.arrangement import Reshape
-from archspec.ops.convolution import TransposedConvolution
+from archspec.ops.convolution import FullyConnected, TransposedConvolution
 from archspec.ops.elementwise import Activate
 from archspec.ops.fields import per_axis, per_side
 from archspec.ops.functions import FUNCTIONS, Function
@@ -106,4 +106,6 @@ def meaning(op: Op, inputs: tuple[Shape, ...]) -> Hashable:
         values.pop("ceil", None)
     elif isinstance(op, Reshape):
         values["to"] = op.output_shape(inputs[0])
+    elif isinstance(op, FullyConnected) and inputs[0].rank < 2:
+        del values["each_place"]  # a vector is one place, and a sequence is read place by place
     return type(op), tuple(repr(whole(value)) for value in values.values()), inputs
