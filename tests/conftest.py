@@ -61,6 +61,20 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Fail a file that imports Keras where it is collected, if it is not marked so."""
+    before = "keras" in sys.modules
+    report = yield
+    marked = collector.get_closest_marker("keras") is not None
+    if not before and "keras" in sys.modules and not marked and report.passed:
+        report.outcome = "failed"
+        report.longrepr = "this file imports Keras: write `pytestmark = pytest.mark.keras`"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """Fail a test that is the first to import Keras, if it is not marked so."""
     before = "keras" in sys.modules

@@ -17,6 +17,8 @@ from archspec.eject.subclassed import TAKEN
 from archspec.recipe.families import CALLBACKS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES
 from archspec.recipe.objects import classes_of
 
+pytestmark = pytest.mark.keras
+
 
 def model_of(source: str) -> Any:
     scope: dict[str, Any] = {"__name__": "ejected"}
