@@ -15,8 +15,8 @@ def program(path, shapes, calls, output, parameters=()):
     Args:
         path: Where it is written.
         shapes: The extents of each tensor by its name; `x` is the input.
-        calls: For each node the operator, its arguments by name, and the output. Tensors are
-            called by their names.
+        calls: For each node the operator, its arguments by name, and the output, or all of
+            them. Tensors are called by their names.
         output: The name of the network's output.
         parameters: The tensors that are parameters, whose values the archive lacks.
     """
@@ -33,7 +33,10 @@ def program(path, shapes, calls, output, parameters=()):
         {
             "target": f"torch.ops.aten.{operator}",
             "inputs": [{"name": key, "arg": argument(value)} for key, value in given.items()],
-            "outputs": [{"as_tensor": {"name": result}}],
+            "outputs": [
+                {"as_tensor": {"name": each}}
+                for each in ([result] if isinstance(result, str) else result)
+            ],
             "metadata": {},
         }
         for operator, given, result in calls
@@ -214,3 +217,110 @@ def test_queries_keys_and_values_by_heads_are_the_layers_of_the_block_attention(
     own = graph_of("attention: {heads: 2}", "[5, 8]").nodes
     between = [node.op for node in own[2:-1]]  # its two layers say that they are for each place
     assert [node.op for node in model.graph.nodes[2:-1]] == between
+
+
+def recurrence(path, outputs, output, *, first="zeros", function="gru.input"):
+    """Return a model of 7 vectors of 4 and a recurrence of 3 units, with a state before it."""
+    shapes = {"x": (1, 7, 4), "zeros": (1, 1, 3), "given": (1, 1, 3), "y": (1, 7, 3)}
+    shapes |= {"h": (1, 1, 3), "k": (9, 4), "r": (9, 3), "b": (9,), "c": (9,)}
+    given = {"input": "x", "hx": first, "params": ["k", "r", "b", "c"], "has_biases": True}
+    given |= {"num_layers": 1, "bidirectional": False, "batch_first": True}
+    calls = [
+        ("zeros.default", {"size": [1, 1, 3]}, "zeros"),
+        ("slice.Tensor", {"self": "x", "dim": 1, "start": 0, "end": 1}, "given"),
+        (function, given, outputs),
+    ]
+    return program(path, shapes, calls, output, ("k", "r", "b", "c"))
+
+
+def test_a_recurrence_that_begins_with_a_state_other_than_zeros_is_unknown(tmp_path):
+    """It was shown, and written, as one that begins with zeros."""
+    assert not recurrence(tmp_path / "a.pt2", ("y", "h"), "y").unknown
+    model = recurrence(tmp_path / "b.pt2", ("y", "h"), "y", first="given")
+    assert [each.reason for each in model.unknown] == ["it begins with a state that it is given"]
+    assert model.params == 9 * (4 + 3 + 2)
+
+
+def test_the_last_state_of_a_recurrence_is_an_output(tmp_path):
+    model = recurrence(tmp_path / "net.pt2", ("y", "h"), "h")
+    assert not model.unknown
+    assert model.graph.nodes[1].op.output == "last"
+    assert tuple(model.graph.nodes[-1].shape) == (3,)
+
+
+def test_a_step_of_a_recurrence_is_two_products_and_its_gates(tmp_path):
+    """A GRU's cell has 3 products of the input, 3 of the state, and a bias each."""
+    shapes = {"x": (1, 4), "h": (1, 3), "w": (9, 4), "u": (9, 3), "b": (9,), "c": (9,)}
+    shapes |= {"y": (1, 3)}
+    calls = [
+        ("slice.Tensor", {"self": "x", "dim": 1, "start": 0, "end": 3}, "h"),
+        (
+            "gru_cell.default",
+            {"input": "x", "hx": "h", "w_ih": "w", "w_hh": "u", "b_ih": "b", "b_hh": "c"},
+            "y",
+        ),
+    ]
+    totals = archspec.report(
+        program(tmp_path / "net.pt2", shapes, calls, "y", ("w", "u", "b", "c"))
+    ).totals
+    assert totals.macs == 3 * (4 + 3) * 3
+    assert totals.params == 9 * (4 + 3 + 2)
+
+
+def test_a_matrix_product_is_scaled_as_the_program_says(tmp_path):
+    shapes = {"x": (1, 4), "w": (4, 3), "b": (3,), "y": (1, 3)}
+    given = {"self": "b", "mat1": "x", "mat2": "w", "beta": 0.5, "alpha": 2.0}
+    path = tmp_path / "net.pt2"
+    program(path, shapes, [("addmm.default", given, "y")], "y", ("w", "b"))
+    config = {"config": {}}
+    with zipfile.ZipFile(path, "a") as archive:
+        for name, dims in (("w", (4, 3)), ("b", (3,))):
+            strides = [{"as_int": n} for n in ((3, 1) if len(dims) == 2 else (1,))]
+            meta = {"dtype": 7, "strides": strides, "storage_offset": {"as_int": 0}}
+            config["config"][name] = {"path_name": name, "tensor_meta": meta}
+            archive.writestr(f"net/data/weights/{name}", np.ones(dims, "<f4").tobytes())
+        archive.writestr("net/data/weights/model_weights_config.json", json.dumps(config))
+    ((kernel, bias),) = archspec.load(path).weights().values()
+    assert set(kernel.flat) == {2.0}
+    assert set(bias.flat) == {0.5}
+
+
+def test_a_kernel_that_is_a_direction_at_a_length_is_a_kernel(tmp_path):
+    """Weight normalization; the table has what results, the file's count is torch's."""
+    shapes = {"x": (1, 3, 8, 8), "v": (6, 3, 3, 3), "g": (6, 1, 1, 1), "w": (6, 3, 3, 3)}
+    shapes |= {"y": (1, 6, 6, 6)}
+    calls = [
+        ("_weight_norm.default", {"v": "v", "g": "g", "dim": 0}, "w"),
+        ("conv2d.default", {"input": "x", "weight": "w"}, "y"),
+    ]
+    model = program(tmp_path / "net.pt2", shapes, calls, "y", ("v", "g"))
+    assert not model.unknown
+    assert model.graph.nodes[1].layer.macs == 6 * 6 * 6 * 3 * 3 * 3
+    assert model.params == 6 * 3 * 3 * 3 + 6
+
+
+def test_norms_without_factors_and_offsets_have_none(tmp_path):
+    maps = dict.fromkeys(("x", "g", "i", "y"), (1, 4, 6, 6))
+    calls = [
+        ("group_norm.default", {"input": "x", "num_groups": 2}, "g"),
+        ("instance_norm.default", {"input": "g"}, "i"),
+        ("_native_batch_norm_legit.no_stats", {"input": "i", "training": True}, "y"),
+    ]
+    model = program(tmp_path / "net.pt2", maps, calls, "y")
+    assert kinds(model) == ["group_norm", "instance_norm", "instance_norm"]
+    assert archspec.report(model).totals.params == 0
+
+
+def test_a_softmax_that_gives_zeros_where_all_is_masked_is_a_softmax(tmp_path):
+    """As torch writes attention out; no finite score is minus infinity."""
+    scores = dict.fromkeys(["x", "m", "n", "a", "o", "z", "s", "y"], (1, 2, 5, 5))
+    calls = [
+        ("softmax.int", {"self": "x", "dim": -1}, "s"),
+        ("eq.Scalar", {"self": "x", "other": float("-inf")}, "m"),
+        ("logical_not.default", {"self": "m"}, "n"),
+        ("any.dim", {"self": "n", "dim": -1}, "a"),
+        ("logical_not.default", {"self": "a"}, "o"),
+        ("full_like.default", {"self": "s", "fill_value": 0.0}, "z"),
+        ("where.self", {"condition": "o", "self": "z", "other": "s"}, "y"),
+    ]
+    assert kinds(program(tmp_path / "net.pt2", scores, calls, "y")) == ["softmax"]

@@ -27,6 +27,7 @@ from archspec.imports.onnx.reader import build
 from archspec.imports.onnx.source import (
     FIXED,
     MOST_VALUES,
+    REASON,
     SCOPE,
     STORED,
     Constant,
@@ -161,8 +162,10 @@ class _Program:
             for node in self.graph.get("nodes", [])
             for each in node.get("inputs", [])
             for name in _names(_argument(each.get("arg", {})))
-        }
-        """The values that a node reads."""
+        } | {_output_name(spec) for spec in self.signature.get("output_specs", [])}
+        """The values that a node reads, and the outputs."""
+        self.zeros: set[str] = set()
+        """The values that are zeros, as a recurrence's first state is."""
 
     def source(self) -> Source:
         """Return the graph."""
@@ -188,12 +191,8 @@ class _Program:
             self._node(node)
         for name in self.stacked:
             self.constants.pop(name, None)
-        outputs = []
-        for spec in self.signature.get("output_specs", []):
-            arg = spec.get("user_output", {}).get("arg", {})
-            if "as_tensor" in arg:
-                name = arg["as_tensor"]["name"]
-                outputs.append(self.current.get(name, name))
+        specs = self.signature.get("output_specs", [])
+        outputs = [self.current.get(name, name) for name in map(_output_name, specs) if name]
         return Source(
             self.name,
             self.steps,
@@ -251,13 +250,15 @@ class _Program:
         changed = _name(next(iter(arguments.values()), None)) if name.endswith("_") else ""
         if changed in self.slices:
             write = written_into  # what the slice was cut from changes with it
-        before = len(self.steps)
+        before, reason = len(self.steps), {}
         if write is not None:
             try:
                 write(self, arguments, outputs)
-            except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+            except (KeyError, IndexError, TypeError, ValueError, AttributeError) as why:
                 del self.steps[before:]
                 write = None
+                if isinstance(why, _Unwritten):
+                    reason[REASON] = str(why)
         if write is None:
             tensors = [name for value in arguments.values() for name in _names(value)]
             if changed in self.slices:
@@ -265,7 +266,7 @@ class _Program:
                 self.current[whole] = self.new(whole)
                 self.dims[self.current[whole]] = self.dims[whole]
                 tensors, outputs = [whole, *tensors], [self.current[whole], *outputs]
-            self.step(name or "operator", tensors, outputs)
+            self.step(name or "operator", tensors, outputs, **reason)
         elif changed and changed not in self.slices:
             self.current[changed] = outputs[0]
 
@@ -321,6 +322,10 @@ class _Program:
         ]
 
 
+class _Unwritten(ValueError):  # noqa: N818  (no error: the layer is shown as unknown)
+    """A clause that says why ONNX, or archspec, has no operator for one of ATen."""
+
+
 _STORED_NAMES: Final = (
     "parameter_name",
     "buffer_name",
@@ -335,6 +340,12 @@ class Tensor:
 
     def __init__(self, name: str) -> None:
         self.name = name
+
+
+def _output_name(spec: Mapping[str, Any]) -> str:
+    """Return the name of an output that is a tensor and the model's own; empty for another."""
+    arg = spec.get("user_output", {}).get("arg", {})
+    return str(arg.get("as_tensor", {}).get("name", ""))
 
 
 def _names(value: Any) -> list[str]:
@@ -486,7 +497,19 @@ def linear(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
 
 
 def addmm(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
-    p.step("Gemm", [a["mat1"].name, a["mat2"].name, a["self"].name], outputs)
+    factors = {name: float(a[name]) for name in ("alpha", "beta") if a.get(name) is not None}
+    p.step("Gemm", [a["mat1"].name, a["mat2"].name, a["self"].name], outputs, **factors)
+
+
+def add_products(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    """Write beta * self + alpha * (batch1 @ batch2)."""
+    product = _times(p, p.stepped("MatMul", [a["batch1"].name, a["batch2"].name]), a.get("alpha"))
+    p.step("Add", [product, _times(p, a["self"].name, a.get("beta"))], outputs)
+
+
+def _times(p: _Program, name: str, factor: float | None) -> str:
+    """Return a value times a number."""
+    return name if factor in (None, 1) else p.stepped("Mul", [name, p.number(float(factor or 0))])
 
 
 def matmul(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
@@ -495,6 +518,11 @@ def matmul(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
 
 def batch_norm(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
     names = ("input", "weight", "bias", "running_mean", "running_var")
+    if not _name(a.get("running_mean")):
+        if p.dims[a["input"].name][0] != 1:
+            raise _Unwritten("it normalises by the statistics of the batch alone")
+        instance_norm(p, a, outputs[:1])  # those of one example are the batch's
+        return
     p.step(
         "BatchNormalization",
         [_name(a.get(name)) for name in names],
@@ -522,6 +550,10 @@ def group_norm(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
         epsilon=float(a.get("eps", 1e-5)),
         num_groups=int(a["num_groups"]),
     )
+
+
+def native_group_norm(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    group_norm(p, {**a, "num_groups": a["group"]}, outputs)
 
 
 def instance_norm(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
@@ -566,7 +598,7 @@ def _adaptive(whole: str, window: str) -> Writer:
             p.step(whole, [x], outputs[:1])
             return
         if any(not isinstance(n, int) or n % m for n, m in zip(before, after, strict=True)):
-            raise ValueError  # windows of several sizes
+            raise _Unwritten("its windows are of several sizes")
         kernel = [n // m for n, m in zip(before, after, strict=True)]
         p.step(window, [x], outputs[:1], kernel_shape=kernel, strides=kernel)
 
@@ -601,6 +633,48 @@ def _shaped(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
     """Write what gives the same values other extents."""
     x = _first(a)
     p.step("Reshape", [x.name, p.ints(p.shape_of(outputs[0]))], outputs)
+
+
+def root(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    """Write x * rsqrt(mean(x^2) + epsilon), times a weight."""
+    names = [a["input"].name, _name(a.get("weight"))]
+    # Without an epsilon torch takes that of the type, here of float32.
+    epsilon = float(a["eps"]) if a.get("eps") is not None else 2.0**-23
+    axis = -len(a["normalized_shape"])
+    p.step("RMSNormalization", names, outputs[:1], epsilon=epsilon, axis=axis)
+
+
+def regrouped(p: _Program, x: str, output: str, dims: Sequence[Any], order: Sequence[int]) -> None:
+    """Write values whose axes are split, moved and joined again, as those of shuffles are."""
+    first = [0, *dims[1:]]
+    split = p.stepped("Reshape", [x, p.ints(first)])
+    moved = p.stepped("Transpose", [split], perm=list(order))
+    p.step("Reshape", [moved, p.ints(p.shape_of(output))], [output])
+
+
+def channel_shuffle(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    x, groups = a["self"].name, int(a["groups"])
+    batch, channels, *rest = p.dims[x]
+    order = [0, 2, 1, *range(3, len(rest) + 3)]
+    regrouped(p, x, outputs[0], [batch, groups, channels // groups, *rest], order)
+
+
+def pixel_unshuffle(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    x, by = a["self"].name, int(a["downscale_factor"])
+    batch, channels, height, width = p.dims[x]
+    regrouped(
+        p, x, outputs[0], [batch, channels, height // by, by, width // by, by], (0, 1, 3, 5, 2, 4)
+    )
+
+
+def weight_norm(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    """Write a direction at a length: g * v / |v|. (Salimans & Kingma 2016, equation 2)"""
+    direction, length = a["v"].name, a["g"].name
+    rank, kept = len(p.dims[direction]), int(a.get("dim") or 0)
+    axes = p.ints([axis for axis in range(rank) if axis != kept % rank])
+    squares = p.stepped("Mul", [direction, direction])
+    norm = p.stepped("Sqrt", [p.stepped("ReduceSum", [squares, axes], keepdims=1)])
+    p.step("Mul", [direction, p.stepped("Div", [length, norm])], outputs[:1])
 
 
 def expand(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
@@ -769,6 +843,19 @@ def gelu(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
     p.step("Gelu", [a["self"].name], outputs, approximate=a.get("approximate") or "none")
 
 
+def threshold(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    numbers = {"threshold": float(a["threshold"]), "value": float(a["value"])}
+    p.step("archspec.Threshold", [a["self"].name], outputs, **numbers)
+
+
+def randomized_relu(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    """Write the mean slope of a randomized ReLU, which it has when it does not train."""
+    if a.get("training"):
+        raise ValueError
+    slope = (float(a.get("lower", 1 / 8)) + float(a.get("upper", 1 / 3))) / 2
+    p.step("LeakyRelu", [a["self"].name], outputs, alpha=slope)
+
+
 def prelu(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
     p.step("PRelu", [a["self"].name, a["weight"].name], outputs)
 
@@ -777,7 +864,7 @@ def embedding(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
     p.step("Gather", [a["weight"].name, a["indices"].name], outputs, axis=0)
 
 
-def _resized(mode: str) -> Writer:
+def _resized(mode: str, places: str = "half_pixel") -> Writer:
     def write(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
         x = _first(a)
         sizes = [n if isinstance(n, int) else None for n in p.dims[outputs[0]]]
@@ -785,7 +872,7 @@ def _resized(mode: str) -> Writer:
         sizes[0] = first if isinstance(first, int) else 1
         if None in sizes:
             raise ValueError
-        corners = "align_corners" if a.get("align_corners") else "half_pixel"
+        corners = "align_corners" if a.get("align_corners") else places
         known = [n for n in sizes[2:] if n is not None]
         axes = list(range(2, len(sizes)))
         p.step(
@@ -826,11 +913,13 @@ def pixel_shuffle(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
 
 def attention(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
     """Write scaled dot-product attention: a product, a softmax, a product."""
-    if a.get("is_causal") or a.get("enable_gqa"):
-        raise ValueError
     q, k, v = (a[name].name for name in ("query", "key", "value"))
     rank = len(p.dims[q])
-    size = p.dims[q][-1]
+    size, places = p.dims[q][-1], p.dims[q][-2]
+    if a.get("is_causal") and p.dims[k][-2] != places:
+        raise ValueError
+    if a.get("enable_gqa"):
+        k, v = (_for_heads(p, each, p.dims[q][-3]) for each in (k, v))
     names = [p.new(outputs[0] + word) for word in ("key", "scale", "score", "share")]
     order = [*range(rank - 2), rank - 1, rank - 2]
     scope, scale = p.scope, a.get("scale") or size**-0.5
@@ -843,10 +932,35 @@ def attention(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
     if a.get("attn_mask") is not None:
         p.scope = f"{scope}.mask"
         scores = p.stepped("Add", [scores, a["attn_mask"].name])
+    if a.get("is_causal"):
+        p.scope = f"{scope}.mask"
+        scores = p.stepped("archspec.CausalMask", [scores])
     p.scope = f"{scope}.softmax"
     p.step("Softmax", [scores], names[3:4], axis=-1)
     p.scope = f"{scope}.values"
     p.step("MatMul", [names[3], v], outputs)
+
+
+def _for_heads(p: _Program, x: str, heads: Any) -> str:
+    """Return keys or values each of which several heads share, once for each head."""
+    dims = p.dims[x]
+    return _repeated(p, x, len(dims) - 3, heads // dims[-3])
+
+
+def _repeated(p: _Program, x: str, axis: int, count: int) -> str:
+    """Return a value whose places along an axis stand several times, one after the other."""
+    dims = [n if isinstance(n, int) else 0 if at == 0 else -1 for at, n in enumerate(p.dims[x])]
+    apart = p.stepped("Unsqueeze", [x, p.ints([axis + 1])])
+    ones = [1] * (len(dims) + 1)
+    ones[axis + 1] = count
+    wide = p.stepped("Expand", [apart, p.ints(ones)])
+    dims[axis] *= count
+    return p.stepped("Reshape", [wide, p.ints(dims)])
+
+
+def repeat_interleave(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    axis = int(a["dim"]) % p.rank(a["self"])
+    p.step("Identity", [_repeated(p, a["self"].name, axis, int(a["repeats"]))], outputs)
 
 
 def _filled(number: float | None) -> Writer:
@@ -855,10 +969,13 @@ def _filled(number: float | None) -> Writer:
     def write(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
         dims = p.dims[outputs[0]]
         value = float(a["fill_value"]) if number is None else number
+        if value == 0:
+            p.zeros.add(outputs[0])
         if any(not isinstance(n, int) for n in dims):
             raise ValueError
+        values = (value,) * prod(dims) if prod(dims) <= MOST_VALUES else None
         p.constants[outputs[0]] = Constant(
-            dims, "float", None, lambda: _full(dims, value), origin=FIXED
+            dims, "float", values, lambda: _full(dims, value), origin=FIXED
         )
 
     return write
@@ -878,6 +995,14 @@ def _compared(op: str, *, isnt: bool = False) -> Writer:
             p.step("Not", [p.stepped(op, [a["self"].name, name])], outputs)
         else:
             p.step(op, [a["self"].name, name], outputs)
+
+    return write
+
+
+def _triangle(upper: int) -> Writer:
+    def write(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+        diagonal = p.number(int(a.get("diagonal") or 0))
+        p.step("Trilu", [a["self"].name, diagonal], outputs, upper=upper)
 
     return write
 
@@ -908,6 +1033,10 @@ def power(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
     _arithmetic("Pow")(p, {"self": a["self"], "other": a["exponent"]}, outputs)
 
 
+def square(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    p.step("Pow", [a["self"].name, p.number(2.0)], outputs)
+
+
 def rsqrt(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
     p.step("Reciprocal", [p.stepped("Sqrt", [a["self"].name])], outputs)
 
@@ -918,7 +1047,32 @@ def masked_fill(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
     p.step("Where", [a["mask"].name, name, a["self"].name], outputs)
 
 
-def _recurrence(op: str, gates: Sequence[int], **attributes: int) -> Writer:
+def anywhere(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    p.step("any", [a["self"].name], outputs)
+
+
+def where(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+    """Write a choice; a softmax that gives zeros where all its scores are masked is one alone.
+
+    PyTorch writes it out as `where(not any(not (scores == -inf))), zeros, softmax(scores))`.
+    """
+    makers = {step.outputs[0]: step for step in p.steps if step.outputs}
+    name, tests = a["condition"].name, []
+    for op in ("Not", "any", "Not", "Equal"):
+        step = makers.get(name)
+        if step is None or step.op != op:
+            p.step("Where", [each.name for each in a.values()], outputs)
+            return
+        tests.append(step)
+        name = step.inputs[0]
+    chosen = makers.get(a["other"].name)
+    if chosen is None or chosen.op != "Softmax" or chosen.inputs[0] != name:
+        raise ValueError
+    p.steps[:] = [step for step in p.steps if step not in tests]
+    p.step("Identity", [a["other"].name], outputs)
+
+
+def _recurrence(op: str, gates: Sequence[int], **attributes: Any) -> Writer:
     """Return the function of a recurrence.
 
     Args:
@@ -932,8 +1086,13 @@ def _recurrence(op: str, gates: Sequence[int], **attributes: int) -> Writer:
         params = [p.constants[each.name] for each in a["params"]]
         ways, layers = 1 + bool(a.get("bidirectional")), int(a["num_layers"])
         each = 4 if a.get("has_biases") else 2
-        if len(params) != each * ways * layers or any(name in p.read_later for name in outputs[1:]):
-            raise ValueError
+        if any(name not in p.zeros for name in _names(a["hx"])):
+            raise _Unwritten("it begins with a state that it is given")
+        if any(name in p.read_later for name in outputs[2:]):
+            raise _Unwritten("its last cell is read")
+        if len(params) != each * ways * layers:
+            raise _Unwritten("its state is projected to fewer channels")
+        states: list[str] | None = [] if {*outputs[1:2]} & p.read_later else None
         turned = bool(a.get("batch_first"))
         if turned:
             x = p.stepped("Transpose", [x], perm=[1, 0, 2])
@@ -945,15 +1104,85 @@ def _recurrence(op: str, gates: Sequence[int], **attributes: int) -> Writer:
             if each == 4:
                 names.append(p.constant(_joined(arrays[2], arrays[3])))
             direction = "bidirectional" if ways == 2 else "forward"
-            y = p.stepped(op, [x, *names], direction=direction, **attributes)
+            y = p.new("archspec")
+            made = [y]
+            if states is not None:
+                states.append(p.new("archspec_state"))
+                made.append(states[-1])
+            p.step(op, [x, *names], made, direction=direction, **attributes)
+            if layer == layers - 1 and outputs[0] not in p.read_later:
+                continue
             y = p.stepped("Transpose", [y], perm=[0, 2, 1, 3])
             x = p.stepped("Reshape", [y, p.ints([0, 0, -1])])
-        if turned:
-            x = p.stepped("Transpose", [x], perm=[1, 0, 2])
-        p.step("Identity", [x], outputs[:1])
+        if outputs[0] in p.read_later:
+            axes = [1, 0, 2] if turned else [0, 1, 2]
+            p.step("Transpose", [x], outputs[:1], perm=axes)
+        if states is not None:
+            p.step("Concat", states, outputs[1:2], axis=0)
         p.stacked.update(each.name for each in a["params"])
 
     return write
+
+
+def _recurrent_cell(gates: Callable[..., None]) -> Writer:
+    """Return the function of one step of a recurrence: two products, and what `gates` does.
+
+    Args:
+        gates: Writes the rest, from the program, the products of input and state, the states
+            before and the outputs.
+    """
+
+    def write(p: _Program, a: Arguments, outputs: Sequence[str]) -> None:
+        states = _names(a["hx"])
+        scope, products = p.scope, []
+        for word, x in (("input", a["input"].name), ("state", states[0])):
+            p.scope = f"{scope}.{word}"
+            short = "ih" if word == "input" else "hh"
+            names = [x, a[f"w_{short}"].name, _name(a.get(f"b_{short}"))]
+            products.append(p.stepped("Gemm", [each for each in names if each], transB=1))
+        p.scope = scope
+        gates(p, products, states, outputs)
+
+    return write
+
+
+def _plain_cell(function: str) -> Writer:
+    def gates(
+        p: _Program, products: Sequence[str], states: Sequence[str], outputs: Sequence[str]
+    ) -> None:
+        del states  # the product has it
+        p.step(function, [p.stepped("Add", products)], outputs)
+
+    return _recurrent_cell(gates)
+
+
+def _apart(p: _Program, x: str, count: int) -> list[str]:
+    """Return equal parts of the channels."""
+    parts = [p.new(f"{x}_{at}") for at in range(count)]
+    p.step("Split", [x], parts, axis=-1, num_outputs=count)
+    return parts
+
+
+def _lstm_cell(
+    p: _Program, products: Sequence[str], states: Sequence[str], outputs: Sequence[str]
+) -> None:
+    enter, forget, new, out = _apart(p, p.stepped("Add", products), 4)
+    kept = p.stepped("Mul", [p.stepped("Sigmoid", [forget]), states[1]])
+    added = p.stepped("Mul", [p.stepped("Sigmoid", [enter]), p.stepped("Tanh", [new])])
+    p.step("Add", [kept, added], outputs[1:2])
+    p.step("Mul", [p.stepped("Sigmoid", [out]), p.stepped("Tanh", [outputs[1]])], outputs[:1])
+
+
+def _gru_cell(
+    p: _Program, products: Sequence[str], states: Sequence[str], outputs: Sequence[str]
+) -> None:
+    (reset, update, new), (reset_2, update_2, new_2) = (_apart(p, each, 3) for each in products)
+    gate = p.stepped("Sigmoid", [p.stepped("Add", [reset, reset_2])])
+    share = p.stepped("Sigmoid", [p.stepped("Add", [update, update_2])])
+    sum_ = p.stepped("Add", [new, p.stepped("Mul", [gate, new_2])])
+    new = p.stepped("Tanh", [sum_])
+    difference = p.stepped("Sub", [states[0], new])
+    p.step("Add", [new, p.stepped("Mul", [share, difference])], outputs)
 
 
 def _stacked(arrays: Sequence[Constant], gates: Sequence[int]) -> Constant:
@@ -993,19 +1222,27 @@ ATEN: Final[Mapping[str, Writer]] = {
     "convolution": convolution,
     "linear": linear,
     "addmm": addmm,
-    "mm": matmul,
-    "bmm": matmul,
+    **dict.fromkeys(("mm", "bmm", "mv", "dot", "vdot"), matmul),
+    "baddbmm": add_products,
     "matmul": matmul,
     "batch_norm": batch_norm,
-    "_native_batch_norm_legit_no_training": batch_norm,
+    **dict.fromkeys(
+        ("_native_batch_norm_legit", "_native_batch_norm_legit_functional",
+         "_native_batch_norm_legit_no_training", "native_batch_norm"),
+        batch_norm,
+    ),
     "layer_norm": layer_norm,
     "native_layer_norm": layer_norm,
     "group_norm": group_norm,
+    "native_group_norm": native_group_norm,
+    "rms_norm": root,
+    **dict.fromkeys(("_weight_norm", "_weight_norm_interface"), weight_norm),
     "instance_norm": instance_norm,
     **_by_rank("max_pool", pool),
     **{f"max_pool{rank}d_with_indices": pool for rank in (2, 3)},
     **_by_rank("avg_pool", avg_pool),
     **_by_rank("adaptive_avg_pool", _adaptive("GlobalAveragePool", "AveragePool")),
+    **_by_rank("_adaptive_avg_pool", _adaptive("GlobalAveragePool", "AveragePool")),
     **_by_rank("adaptive_max_pool", _adaptive("GlobalMaxPool", "MaxPool")),
     "mean": _reduced("ReduceMean"),
     "sum": _reduced("ReduceSum"),
@@ -1042,6 +1279,7 @@ ATEN: Final[Mapping[str, Writer]] = {
     "mul": _arithmetic("Mul"),
     "div": _arithmetic("Div"),
     "maximum": _arithmetic("Max"),
+    "minimum": _arithmetic("Min"),
     "rsub": rsub,
     "softmax": _softmax("Softmax"),
     "_softmax": _softmax("Softmax"),
@@ -1070,6 +1308,10 @@ ATEN: Final[Mapping[str, Writer]] = {
     "celu": _with("Celu", alpha=("alpha", 1.0)),
     "gelu": gelu,
     "prelu": prelu,
+    "hardshrink": _with("Shrink", lambd=("lambd", 0.5)),
+    "softshrink": _with("Shrink", lambd=("lambd", 0.5), bias=("lambd", 0.5)),
+    "threshold": threshold,
+    "rrelu": randomized_relu,
     "hardtanh": hardtanh,
     **dict.fromkeys(("clamp", "clip", "clamp_min", "clamp_max"), clamp),
     "embedding": embedding,
@@ -1081,27 +1323,42 @@ ATEN: Final[Mapping[str, Writer]] = {
     "lt": _compared("Less"),
     "gt": _compared("Greater"),
     "masked_fill": masked_fill,
+    "where": where,
+    "any": anywhere,
     **dict.fromkeys(("bitwise_not", "logical_not"), _plain("Not")),
     "pow": power,
+    "square": square,
     "sqrt": _plain("Sqrt"),
     "reciprocal": _plain("Reciprocal"),
     "rsqrt": rsqrt,
     "arange": arange,
     "repeat": repeat,
+    "repeat_interleave": repeat_interleave,
     "cumsum": cumsum,
+    "triu": _triangle(1),
+    "tril": _triangle(0),
     "sin": _plain("Sin"),
     "cos": _plain("Cos"),
     "lstm": _recurrence("LSTM", (0, 3, 1, 2)),
     "gru": _recurrence("GRU", (1, 0, 2), linear_before_reset=1),
-    "upsample_nearest1d": _resized("nearest"),
-    "upsample_nearest2d": _resized("nearest"),
+    "rnn_tanh": _recurrence("RNN", (0,), activations=["Tanh", "Tanh"]),
+    "lstm_cell": _recurrent_cell(_lstm_cell),
+    "gru_cell": _recurrent_cell(_gru_cell),
+    "rnn_tanh_cell": _plain_cell("Tanh"),
+    "rnn_relu_cell": _plain_cell("Relu"),
+    **_by_rank("upsample_nearest", _resized("nearest", "asymmetric")),
+    **_by_rank("_upsample_nearest_exact", _resized("nearest")),
+    "upsample_linear1d": _resized("linear"),
     "upsample_bilinear2d": _resized("linear"),
+    "upsample_trilinear3d": _resized("linear"),
     "upsample_bicubic2d": _resized("cubic"),
     "pad": _padded("constant"),
     "constant_pad_nd": _padded("constant"),
     **_by_rank("reflection_pad", _padded("reflect")),
     **_by_rank("replication_pad", _padded("replicate")),
     "pixel_shuffle": pixel_shuffle,
+    "pixel_unshuffle": pixel_unshuffle,
+    "channel_shuffle": channel_shuffle,
     "scaled_dot_product_attention": attention,
     **dict.fromkeys(
         ("contiguous", "clone", "detach", "alias", "to", "_to_copy", "lift_fresh_copy", "type_as"),
