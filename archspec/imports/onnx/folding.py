@@ -666,6 +666,14 @@ def _along(name: str) -> Large:
     return fold
 
 
+def _length(step: Step, inputs: Sequence[Any]) -> list[Constant]:
+    """Return the root of the sum of squares along some axes."""
+    (summed,) = _along("sum")(
+        step, [changed(inputs[0], inputs[0].dims, lambda x: x * x), *inputs[1:]]
+    )
+    return [changed(summed, summed.dims, lambda x: x**0.5)]
+
+
 def _reduced_to(name: str) -> Large:
     """Return the rule of an elementwise operation on any number of arrays."""
 
@@ -712,6 +720,8 @@ def _looked_up_at(step: Step, inputs: Sequence[Any]) -> list[Constant]:
 def _multiplied(step: Step, inputs: Sequence[Any]) -> list[Constant]:
     a, b, *rest = inputs
     turned = step.op == "Gemm" and bool(step.get("transB", 0))
+    if len(a.dims) == 1 or len(b.dims) == 1:
+        return _multiplied_by_vector(a, b)
     inner, outer = (b.dims[-1], b.dims[-2]) if turned else (b.dims[-2], b.dims[-1])
     unlike = len(a.dims) < 2 or len(b.dims) < 2 or a.dims[-1] != inner
     if unlike or {step.get("alpha", 1.0), step.get("beta", 1.0)} != {1.0} or step.get("transA", 0):
@@ -723,6 +733,32 @@ def _multiplied(step: Step, inputs: Sequence[Any]) -> list[Constant]:
         return product + rest[0].load() if rest and rest[0] is not None else product
 
     return [Constant(dims, "float", None, load)]
+
+
+def _multiplied_by_vector(a: Constant, b: Constant) -> list[Constant]:
+    """Return the product of two arrays of which one is a vector."""
+    one = len(b.dims) == 1
+    matrix, vector = (a, b) if one else (b, a)
+    inner = matrix.dims[-1] if one or len(matrix.dims) == 1 else matrix.dims[-2]
+    if not matrix.dims or not vector.dims or inner != vector.dims[0]:
+        raise CannotFold
+    rest = matrix.dims[:-1] if one else (*matrix.dims[:-2], *matrix.dims[-1:])
+    return [
+        Constant(rest if len(matrix.dims) > 1 else (), "float", None, lambda: a.load() @ b.load())
+    ]
+
+
+def _triangle(step: Step, inputs: Sequence[Any]) -> list[Constant]:
+    x, *rest = inputs
+    offset = rest[0].values[0] if rest and rest[0] is not None else 0
+    word = "triu" if step.get("upper", 1) else "tril"
+
+    def load() -> Any:
+        import numpy as np  # noqa: PLC0415
+
+        return getattr(np, word)(x.load(), offset)
+
+    return [changed(x, x.dims, lambda _: load())]
 
 
 def _positive(step: Step, inputs: Sequence[Any]) -> list[Constant]:  # noqa: ARG001
@@ -882,12 +918,14 @@ LARGE: Final[Mapping[str, Large]] = {
     "Gemm": _multiplied,
     "BatchNormalization": _standardized,
     "ReduceMean": _along("mean"),
+    "ReduceL2": _length,
     "ReduceSum": _along("sum"),
     "ReduceMax": _along("max"),
     "DequantizeLinear": _dequantized,
     "ConstantOfShape": _constant_of_shape,
     "Tile": _copied,
     "CumSum": _summed_up,
+    "Trilu": _triangle,
     "ScatterND": _scattered,
     "Equal": _truth("equal"),
     "Less": _truth("less"),

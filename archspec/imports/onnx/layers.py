@@ -6,13 +6,13 @@ keeps the value of its output; what archspec cannot say raises `Unsupported`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from math import prod
 from typing import Any, Final, TypeAlias
 
-from archspec.errors import Problem
+from archspec.errors import Problem, UsageError
 from archspec.graph.graph import Node
 from archspec.imports.building import one_or_each
 from archspec.imports.flattening import in_order
@@ -20,6 +20,8 @@ from archspec.imports.model import ABSENT, BATCH
 from archspec.imports.onnx.folding import axes_of
 from archspec.imports.onnx.source import FIXED, Constant, Step, is_one
 from archspec.imports.onnx.trace import Trace, Unsupported, Value, Weights
+from archspec.ops.arrangement import Slice
+from archspec.ops.attention import CausalMask
 from archspec.ops.convolution import (
     Convolution,
     DepthwiseConvolution,
@@ -29,6 +31,7 @@ from archspec.ops.convolution import (
 from archspec.ops.elementwise import Activate, Dropout, Glu, PRelu, Rescale, Scale, Softmax
 from archspec.ops.functions import Celu, Elu, Gelu, HardShrink, LeakyRelu, Relu, SoftShrink
 from archspec.ops.functions import Threshold as ThresholdFunction
+from archspec.ops.merge import Concat
 from archspec.ops.normalization import (
     BatchNorm,
     GroupNorm,
@@ -883,11 +886,17 @@ def layer_normalization(t: Trace, step: Step) -> None:
     axis = x.at(step.get("axis", -1))
     if axis != x.rank - 1:
         raise Unsupported("it normalises over more than the channels")
-    arrays = [t.weight(step, 1, "scale")]
-    if (bias := t.constant(step, 2)) is not None:
-        arrays.append(bias)
-    op = LayerNorm(epsilon=step.get("epsilon", 1e-5), center=len(arrays) > 1)
+    learned, arrays = _learned(t, step)
+    op = LayerNorm(epsilon=step.get("epsilon", 1e-5), **learned)
     normalized(t, step, x, op, arrays, axis)
+
+
+def _learned(t: Trace, step: Step) -> tuple[dict[str, bool], list[Constant]]:
+    """Return which of a norm's factors and offsets a step has, and these."""
+    names = (*step.inputs, "", "")[1:3]
+    learned = {what: bool(name) for what, name in zip(("scale", "center"), names, strict=True)}
+    given = zip((1, 2), ("scale", "offset"), names, strict=True)
+    return learned, [t.weight(step, place, what) for place, what, name in given if name]
 
 
 def rms_normalization(t: Trace, step: Step) -> None:
@@ -901,17 +910,17 @@ def rms_normalization(t: Trace, step: Step) -> None:
 
 def group_normalization(t: Trace, step: Step) -> None:
     x = t.value(step)
-    arrays = [t.weight(step, 1, "scale"), t.weight(step, 2, "offset")]
+    learned, arrays = _learned(t, step)
     groups, channel = step.get("num_groups", 0), x.at(step.get("archspec.channels", 1))
     if any(each.size != x.dims[channel] for each in arrays):
         raise Unsupported("it has a factor for each group, not for each channel")
-    op = GroupNorm(groups=groups, epsilon=step.get("epsilon", 1e-5))
+    op = GroupNorm(groups=groups, epsilon=step.get("epsilon", 1e-5), **learned)
     normalized(t, step, x, op, arrays, channel)
 
 
 def instance_normalization(t: Trace, step: Step) -> None:
-    arrays = [t.weight(step, 1, "scale"), t.weight(step, 2, "offset")]
-    op = InstanceNorm(epsilon=step.get("epsilon", 1e-5))
+    learned, arrays = _learned(t, step)
+    op = InstanceNorm(epsilon=step.get("epsilon", 1e-5), **learned)
     normalized(t, step, t.value(step), op, arrays)
 
 
@@ -960,40 +969,20 @@ def _recurrent(t: Trace, step: Step, kind: type[Any], gates: Sequence[int], bias
     whole, final = step.outputs[0], step.outputs[1] if len(step.outputs) > 1 else ""
     wants_all = bool(whole) and (whole in t.users or whole in t.source.outputs)
     wants_last = bool(final) and (final in t.users or final in t.source.outputs)
-    if wants_all and wants_last:
-        raise Unsupported("both its outputs and its last state are read")
-    if len(step.outputs) > 2 and step.outputs[2] in t.users:
+    if len(step.outputs) > 2 and {step.outputs[2]} & (t.users.keys() | {*t.source.outputs}):
         raise Unsupported("its last cell is read")
+    for place in (5, 6):
+        first = t.constant(step, place)
+        if step.inputs[place : place + 1] not in ((), ("",)) and not (first and _is_zeros(first)):
+            raise Unsupported("it begins with a state that it is given")
     node = t.aligned(step, x, (0, 2))
     op = kind(
         units=units,
         bias=bias is not None,
         bidirectional=ways == 2,
-        output="sequence" if wants_all else "last",
+        output="sequence" if wants_all or ways == 2 else "last",
     )
-    order = list(gates)
-
-    def gated(array: Any) -> Any:
-        import numpy as np  # noqa: PLC0415
-
-        parts = np.split(array, len(order), 0)
-        return np.concatenate([parts[gate] for gate in order], 0)
-
-    def reads_of(way: int) -> list[Callable[[], Any]]:
-        def offsets() -> Any:
-            import numpy as np  # noqa: PLC0415
-
-            assert bias is not None  # noqa: S101
-            both = [gated(half) for half in np.split(bias.load()[way], 2)]
-            return both[0] + both[1] if biases == 1 else np.stack(both)
-
-        return [
-            lambda: gated(kernel.load()[way]).T,
-            lambda: gated(inner.load()[way]).T,
-            *([offsets] if bias is not None else []),
-        ]
-
-    reads = [read for way in range(ways) for read in reads_of(way)]
+    reads = [r for way in range(ways) for r in _gates_of(way, kernel, inner, bias, gates, biases)]
     constants = [kernel, inner, *([bias] if bias is not None else [])]
     result = t.add(step, op, node, constants=constants, weights=reads)
     if bias is not None and biases == 1:
@@ -1003,10 +992,78 @@ def _recurrent(t: Trace, step: Step, kind: type[Any], gates: Sequence[int], bias
             t.values[whole] = _two_ways(t, step, result, units, x.batch)
         else:
             t.values[whole] = Value(result, (0, ABSENT, BATCH, 1), x.batch)
-    if wants_last or not wants_all:
-        if ways == 2:
-            raise Unsupported("the last states of both directions are read apart")
+    if ways == 2 or (wants_all and wants_last):
+        if wants_last:
+            t.values[final] = _last_states(t, step, result, units, x.batch)
+    else:
         t.values[final] = Value(result, (ABSENT, BATCH, 0), x.batch)
+
+
+def _gates_of(
+    way: int,
+    kernel: Constant,
+    inner: Constant,
+    bias: Constant | None,
+    gates: Sequence[int],
+    biases: int,
+) -> Iterator[Callable[[], Any]]:
+    """Yield what reads the weights of a direction, with the gates in Keras's order."""
+
+    def gated(array: Any) -> Any:
+        import numpy as np  # noqa: PLC0415
+
+        parts = np.split(array, len(gates), 0)
+        return np.concatenate([parts[gate] for gate in gates], 0)
+
+    yield lambda: gated(kernel.load()[way]).T
+    yield lambda: gated(inner.load()[way]).T
+    if bias is None:
+        return
+
+    def offsets() -> Any:
+        import numpy as np  # noqa: PLC0415
+
+        both = [gated(half) for half in np.split(bias.load()[way], 2)]
+        return both[0] + both[1] if biases == 1 else np.stack(both)
+
+    yield offsets
+
+
+def _is_zeros(constant: Constant) -> bool:
+    """Whether an array is zeros, as the first state of a recurrence is by default."""
+    if constant.values is not None:
+        return bool(constant.number == 0)
+    try:
+        return not bool(constant.load().any())
+    except UsageError:  # in another file
+        return False
+
+
+def _last_states(t: Trace, step: Step, node: Node, units: int, batch: Any) -> Value:
+    """Return the last state of each direction, [directions, batch, units].
+
+    That of the direction which reads the sequence backwards stands at the first position.
+    """
+    end = node.shape[0]
+    ways = node.shape[-1] // units
+    states = []
+    for way, place in enumerate((end - 1, 0)[:ways]):
+        suffix = ("-last", "-first")[way] if ways == 2 else "-last"
+        at = t.add(
+            step,
+            Slice(axis="length", start=place, stop=place + 1),
+            node,
+            suffix=suffix,
+            checked=False,
+        )
+        if ways == 2:
+            part = Slice(start=way * units, stop=(way + 1) * units)
+            at = t.add(step, part, at, suffix=f"{suffix}-state", checked=False)
+        states.append(at)
+    joined = states[0]
+    if ways == 2:
+        joined = t.add(step, Concat(axis="length"), *states, suffix="-states", checked=False)
+    return Value(joined, (0, BATCH, 1), batch)
 
 
 def _two_ways(t: Trace, step: Step, node: Node, units: int, batch: Any) -> Value:
@@ -1029,6 +1086,15 @@ def rnn(t: Trace, step: Step) -> None:
     if step.get("activations", ["Tanh"])[0].lower() != "tanh":
         raise Unsupported("archspec's plain recurrence has tanh alone")
     _recurrent(t, step, Rnn, (0,), 1)
+
+
+def causal_mask(t: Trace, step: Step) -> None:
+    """Add the mask of later keys, on scores of [heads, queries, keys]."""
+    x = t.value(step)
+    axes = [a for a in range(x.rank) if x.axes[a] != BATCH]
+    node = t.add(step, CausalMask(), t.aligned(step, x, axes), checked=False)
+    where = tuple(axes.index(a) if a in axes else BATCH for a in range(x.rank))
+    t.values[step.outputs[0]] = Value(node, where, x.batch)
 
 
 def embedding(t: Trace, step: Step) -> None:
@@ -1073,6 +1139,12 @@ LAYERS: Final[dict[str, Handler]] = {
     "archspec.HardSigmoid": _activation("hard_sigmoid"),
     "archspec.Mish": _activation("mish"),
     "archspec.Glu": glu,
+    "archspec.CausalMask": causal_mask,
+    "archspec.Threshold": _function(
+        lambda step: ThresholdFunction(
+            threshold=step.get("threshold", 0.0), value=step.get("value", 0.0)
+        )
+    ),
     "archspec.LogSigmoid": _activation("log_sigmoid"),
     "archspec.Gelu": _function(lambda step: Gelu(approximate=bool(step.get("tanh", 0)))),
     "Gelu": _function(lambda step: Gelu(approximate=step.get("approximate", "none") == "tanh")),

@@ -489,6 +489,10 @@ class _Made:
         """Follow a step, and return the name of its output."""
         self._count += 1
         output = f"{self._step.outputs[0]}/{self._count}"
+        if "shape" in attributes:
+            to = attributes.pop("shape")
+            self._t.constants[f"{output}/shape"] = Constant.of((len(to),), to)
+            inputs = (*inputs, f"{output}/shape")
         step = replace(
             self._step,
             op=op,
@@ -555,6 +559,16 @@ def divide(t: Trace, step: Step) -> None:
             elementwise(t, step, Rescale(scale=1 / float(number)))
         return
     apply_array(t, step, x, constant, "multiply", inverse=True)
+
+
+def power(t: Trace, step: Step) -> None:
+    """Add a power of 1, 2 or 3, as a product of the input with itself."""
+    exponent = t.weight(step, 1, "exponent").number
+    if exponent not in (1, 2, 3):
+        raise Unsupported("archspec has squares and cubes alone")
+    x = t.value(step)
+    node = x.node if exponent == 1 else t.add(step, Multiply(), *[x.node] * int(exponent))
+    t.keep(step, replace(x, node=node))
 
 
 def negate(t: Trace, step: Step) -> None:
@@ -843,15 +857,27 @@ def resize(t: Trace, step: Step) -> None:
         key=lambda a: x.axes[a] if x.axes[a] >= 0 else a,
     )
     node = t.aligned(step, x, (*places, channel))
-    if step.get("coordinate_transformation_mode", "half_pixel") == "align_corners":
-        t.note("corners")
     extents = [(x.dims[a], new[a]) for a in places]
     op = _resize_op(extents, mode)
+    if _lies_otherwise(t, step, op):
+        t.note("corners")
     axes_ = tuple(
         places.index(a) if a in places else len(places) if a == channel else x.axes[a]
         for a in range(x.rank)
     )
     t.values[step.outputs[0]] = Value(t.add(step, op, node), axes_, x.batch)
+
+
+def _lies_otherwise(t: Trace, step: Step, op: Op) -> bool:
+    """Whether a step reads other places of its input than archspec's op, at centres of pixels.
+
+    Whole factors of the nearest pixels are the same however places are counted, but from corners.
+    """
+    old = "asymmetric" if step.op == "Upsample" or t.opset < 11 else "half_pixel"
+    counted = step.get("coordinate_transformation_mode", old)
+    if counted == "asymmetric":
+        return not isinstance(op, Upsample) or op.method != "nearest"
+    return counted in ("align_corners", "tf_crop_and_resize")
 
 
 def _resize_op(extents: Sequence[tuple[Any, Any]], mode: str) -> Op:
@@ -914,6 +940,7 @@ MOVING: Final[dict[str, Handler]] = {
     "Mean": _merge(Mean),
     "Div": divide,
     "Neg": negate,
+    "Pow": power,
     "Pad": pad,
     "Resize": resize,
     "Upsample": resize,

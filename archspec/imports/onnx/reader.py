@@ -461,6 +461,7 @@ def _other(t: Trace, step: Step) -> None:  # noqa: ARG001  (as every handler is 
 REASONS: Final = {
     "Loop": "it repeats a part of the network as often as that says itself",
     "Scan": "it repeats a part of the network for each position",
+    "rnn_relu": "archspec's plain recurrence has tanh alone",
     "NonMaxSuppression": "the number of its outputs depends on their values",
 }
 """A clause for operators of which more can be said."""
@@ -611,7 +612,10 @@ def notes(t: Trace, writer: str, unread: int, sources: int) -> Iterator[str]:
         what = number("pool of one place", "pool", "pools")
         yield f"{what} over a single place changes nothing and is left out."
     if "corners" in counts:
-        yield "A resize aligns the centres of corner pixels (align_corners); archspec's does not."
+        yield (
+            "A resize counts places from corner pixels or from the first one (align_corners, "
+            "asymmetric), archspec's from the borders of the image: its outputs differ a little."
+        )
     if "flattened" in counts:
         yield (
             "The file flattens its maps with the channels first, archspec with the channels last; "
