@@ -37,7 +37,7 @@ from typing import IO, Any
 
 from archspec.keras_model.starting import SETTINGS
 
-LONG = 600
+LONG = 1800
 """Seconds after which a test has failed; nothing takes as long where all is well."""
 
 BACKEND = os.environ.get("KERAS_BACKEND") or "tensorflow"

@@ -19,7 +19,7 @@ from support.commands import Forked, start
 if TYPE_CHECKING:
     import httpx
 
-LONG: Final = 60.0
+LONG: Final = 600.0
 """Seconds after which a test has failed; nothing takes as long where all is well."""
 
 
