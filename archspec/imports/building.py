@@ -9,6 +9,7 @@ from archspec.errors import Problem, UsageError
 from archspec.graph.builder import Builder
 from archspec.graph.graph import MAIN_OUTPUT, Node
 from archspec.imports.inputs import NOTHING_GIVEN, Given, MultiplesError, joinable
+from archspec.imports.limits import DamagedModelError
 from archspec.imports.model import Arrays, Extents, ImportedModel
 from archspec.ops.fields import LARGEST
 from archspec.ops.merge import Concat, Merge
@@ -134,6 +135,7 @@ class ModelBuilder:
 
         Raises:
             MultiplesError: It joins maps that are of one size at some sizes of the input alone.
+            DamagedModelError: The network goes over a limit.
         """
         if any(isinstance(node.shape, UnknownShape) for node in inputs):
             reason = "the shape of its input is not known"
@@ -150,7 +152,7 @@ class ModelBuilder:
         try:
             node = self._builder.place(op, unique, inputs)
         except Problem as problem:
-            if self._builder.full:
+            if problem.code == "limit":
                 raise self._refused(problem) from None
             if (
                 isinstance(op, Merge)
@@ -195,7 +197,7 @@ class ModelBuilder:
         try:
             copies = self._builder.share(unique, path, first.index, first.index + 1, sources)
         except Problem as problem:
-            if self._builder.full:
+            if problem.code == "limit":
                 raise self._refused(problem) from None
             return self._unknown(unique, type_name, problem.message, inputs, declared, ())
         node = copies[first.index]
@@ -348,8 +350,8 @@ class ModelBuilder:
             self._renamed.append(unique)
         return unique
 
-    def _refused(self, problem: Problem) -> UsageError:
-        return UsageError(f"{self.path} cannot be shown: {problem.message}")
+    def _refused(self, problem: Problem) -> DamagedModelError:
+        return DamagedModelError(f"{self.path} cannot be shown: {problem.message}")
 
 
 def one_or_each(numbers: Sequence[Any]) -> Any:

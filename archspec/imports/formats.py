@@ -12,7 +12,6 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -23,10 +22,6 @@ if TYPE_CHECKING:
 
 HEAD: Final = 2**16
 """Bytes of a file that are looked at."""
-
-
-MOST_READINGS: Final = 10
-"""Times that a file is read to learn which sizes its network takes."""
 
 
 class Format(NamedTuple):
@@ -175,18 +170,12 @@ def refuse_unread(path: str | os.PathLike[str], format_: Format) -> None:
 
 def _read(module: Any, path: Path, shape: Any, options: Mapping[str, Any]) -> ImportedModel:
     """Return a file's model, its open extents multiples of what its joins of maps need."""
-    from archspec.imports.inputs import Given, MultiplesError  # noqa: PLC0415  (specs need neither)
+    from archspec.imports.inputs import Given, read_at_multiples  # noqa: PLC0415  (not for specs)
 
-    given = Given.of(shape)
-    for _ in range(MOST_READINGS):
-        try:
-            model: ImportedModel = module.read(path, given=given, **options)
-        except MultiplesError as error:
-            given = given.with_units(error.units)
-        else:
-            return model
-    last: ImportedModel = module.read(path, given=replace(given, is_last=True), **options)
-    return last
+    model: ImportedModel = read_at_multiples(
+        lambda given: module.read(path, given=given, **options), Given.of(shape)
+    )
+    return model
 
 
 def _format_of_folder(path: Path) -> Format | None:

@@ -8,18 +8,24 @@ again, `joinable` tells which: the file is read again with extents that are mult
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import lcm
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from archspec.element import show
 from archspec.errors import Portable, UsageError
+from archspec.imports.limits import refuse
 from archspec.imports.model import Extents
 from archspec.ops.axes import AXES
 from archspec.ops.fields import LARGEST
 from archspec.ops.merge import agreements
 from archspec.ops.shape import Shape
+
+Read = TypeVar("Read")
+
+MOST_READINGS: Final = 10
+"""Times that a file is read to learn which sizes its network takes."""
 
 
 class MultiplesError(Portable):
@@ -92,7 +98,11 @@ class Given:
 
         Raises:
             UsageError: The given shape is not one that the file leaves open.
+            DamagedModelError: An extent is over the limit.
         """
+        for name, shape in declared.items():
+            if any(n is not None and n > LARGEST for n in shape):
+                refuse(path, f"its input {name} is {_text(shape)}, with an extent over {LARGEST:,}")
         wanted = dict(declared)
         if self.shape is not None:
             fits = [name for name, shape in wanted.items() if _takes(shape, self.shape)]
@@ -173,3 +183,13 @@ def joinable(shapes: Sequence[Shape]) -> dict[str, int]:
                 return {}
             units[axis] = lcm(units.get(axis, 1), multiple)
     return units
+
+
+def read_at_multiples(read: Callable[[Given], Read], given: Given = NOTHING_GIVEN) -> Read:
+    """Return what `read` makes of a file, with open extents that its joins of maps take."""
+    for _ in range(MOST_READINGS):
+        try:
+            return read(given)
+        except MultiplesError as error:
+            given = given.with_units(error.units)
+    return read(replace(given, is_last=True))

@@ -17,7 +17,6 @@ from archspec.imports.keras.config import (
     Extents,
     numbers_in,
 )
-from archspec.keras_model.kerasconfig import size_of
 from archspec.keras_model.matching import (
     INPUT,
     Constant,
@@ -38,6 +37,11 @@ SCALING: Final = CONSTANTS | {SCALED_SUM}
 
 REORDERING: Final = frozenset({"Permute"})
 """Layers that matter to what follows though they have one input and no weights."""
+
+
+def size_of(shape: Extents) -> int | None:
+    """Return the number of values of a shape; None if an extent is open."""
+    return None if None in shape else prod(n for n in shape if n is not None)
 
 
 class LayerArray(NamedTuple):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 
 from archspec.errors import UsageError
-from archspec.imports.keras.calls import Arrays, Call, Tensor, input_shapes, walk
+from archspec.imports.inputs import read_at_multiples
+from archspec.imports.keras.calls import Arrays, Tensor, input_shapes
 from archspec.imports.keras.config import Extents, LayerConfig, UnfamiliarError, layers_of
+from archspec.imports.keras.reader import CallRead, read_calls
 from archspec.imports.keras.variables import kind_of, variable_names
 from archspec.imports.limits import refuse
-from archspec.keras_model.assembly import Assembly, LayerArray, LayerCall, assembly, unknown
-from archspec.keras_model.kerasconfig import kernel_shape, output_shape
+from archspec.keras_model.assembly import LayerArray, LayerCall, assembly, unknown
 from archspec.keras_model.matching import LayerGraph
 
 
@@ -25,7 +26,7 @@ def described(
         images: Extents of each input, for those that the configuration leaves open.
 
     Raises:
-        UsageError: It is another kind of model.
+        UsageError: It is another kind of model, or its weights are not those of its layers.
         UnfamiliarError: A layer is of an unknown class.
 
     """
@@ -41,18 +42,18 @@ def described(
                 else shape
                 for (name, shape), image in zip(shapes.items(), images, strict=True)
             }
+        calls, ends = read_at_multiples(lambda given: read_calls(model, arrays, shapes, given))
+        for call, layer, _ in calls:
+            if layer is not None and layer.misfit:
+                refuse(name, f"of layer `{call.place}` {layer.misfit}")
         keys: dict[Hashable, tuple[str, Extents]] = {
             ("input", name): (name if len(shapes) > 1 else "input", shape)
             for name, shape in shapes.items()
         }
         joined = assembly(name, keys)
-        calls = walk(model, arrays, list(keys))
-        while True:
-            try:
-                call = next(calls)
-            except StopIteration as end:
-                return joined.finish(end.value)
-            joined.add(_layer_call(call, joined))
+        for each in calls:
+            joined.add(_layer_call(each))
+        return joined.finish(ends)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise UnfamiliarError(f"a configuration that is not as Keras writes it ({error})") from None
 
@@ -63,18 +64,13 @@ def _known(shape: Extents | None, model: str) -> Extents:
     return shape
 
 
-def _layer_call(call: Call, assembly: Assembly) -> LayerCall:
+def _layer_call(read: CallRead) -> LayerCall:
+    call, layer, shape = read
     kind, config = kind_of(call.layer), call.layer["config"]
+    if layer is not None and layer.reason:
+        raise UnfamiliarError(f"{kind} (`{call.place}`): {layer.reason}")
     names, stored = variable_names(kind, config), call.stored or ()
     if len(names) != len(stored) or any(isinstance(t, Tensor) and t.output for t in call.inputs):
         raise UnfamiliarError(f"{kind} with {len(stored)} arrays of weights")
     weights = [LayerArray(name, *array) for name, array in zip(names, stored, strict=True)]
-    shapes = [assembly.maker(each, call.place).shape for each in call.inputs]
-    kernel = kernel_shape(kind, config, shapes[0]) if stored else None
-    if kernel is not None and None not in kernel and kernel != stored[0][0]:
-        refuse(
-            assembly.model,
-            f"`{call.place}` declares a kernel of {list(kernel)} and stores {list(stored[0][0])}",
-        )
-    shape = output_shape(kind, config, shapes)
     return LayerCall(call.place, kind, config, weights, call.inputs, [call.output()], shape)

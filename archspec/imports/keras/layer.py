@@ -94,6 +94,8 @@ class KerasLayer:
     """Parameters that Keras counts beside the arrays in the file."""
     reason: str = ""
     """Why archspec does not know the layer; empty if it does."""
+    misfit: str = ""
+    """Clause about arrays of the file that are not those of the ops; empty if they all are."""
     parts: dict[str, Node] = field(default_factory=dict)
     """Nodes that the call became, by their names within the layer."""
     makes_first: bool = False
@@ -196,9 +198,9 @@ class KerasLayer:
             self.unfit.append(f"the file has other arrays for {node.name} than archspec computes")
             theirs = ", ".join("x".join(map(str, source.shape)) for source in sources)
             ours = ", ".join(f"{w.name} {'x'.join(map(str, w.shape))}" for w in wanted)
+            self.misfit = f"the file has arrays of {theirs}, and archspec computes {ours}"
             self.model.note(
-                f"Layer {node.name} has other weights than its configuration says: the file has "
-                f"arrays of {theirs}, and archspec computes {ours}."
+                f"Layer {node.name} has other weights than its configuration says: {self.misfit}."
             )
 
     def _is_of_theano(self, node: Node) -> bool:

@@ -43,6 +43,7 @@ from archspec.imports.keras.config import (
     class_of,
     function_name,
     is_own_class,
+    name_of,
     operator_of,
     shape_without_batch,
 )
@@ -63,6 +64,7 @@ from archspec.imports.keras.weightfile import read_arrays, read_weights
 from archspec.imports.limits import fault, read_head, refuse
 from archspec.imports.model import BATCH, ImportedModel
 from archspec.imports.model import Arrays as ArraysByNode
+from archspec.ops.fields import LARGEST
 from archspec.text import free_name
 
 TABLE: Final[Mapping[str, Function]] = {
@@ -135,6 +137,40 @@ def _alone(path: Path, config: LayerConfig, form: str) -> _Described:
     return _Described(path, config, NoArrays(), str(config.get("keras_version", "")), form)
 
 
+class CallRead(NamedTuple):
+    """A call of a layer, and what it became."""
+
+    call: Call
+    layer: KerasLayer | None
+    """None if it only pads the input of the next layer, which does so itself."""
+    shape: Extents
+    """Shape of its first output, channels last without the batch; () if it is not known."""
+
+
+def read_calls(
+    config: LayerConfig, arrays: Arrays, shapes: Mapping[str, Extents], given: Given
+) -> tuple[list[CallRead], Mapping[str, Hashable]]:
+    """Return the calls of a model's layers, and the tensors that are its outputs, by their names.
+
+    Args:
+        config: Its configuration, of any version of Keras.
+        arrays: Its weights.
+        shapes: The shape of each of its inputs, by the name of the layer.
+        given: What is known of the inputs beside that.
+
+    Raises:
+        UnfamiliarError: The configuration is not as Keras writes it.
+        MultiplesError: It joins maps that are of one size at some sizes of the input alone.
+    """
+    described = _Described(Path(name_of(config)), modern(config), arrays, "", "")
+    reader = _Reader(described, given, shapes)
+    read: list[CallRead] = []
+    for call in reader.calls:
+        layer = reader.add(call)
+        read.append(CallRead(call, layer, reader.nodes[call.output()].shape.known))
+    return read, reader.outputs
+
+
 def is_text(path: Path) -> bool:
     """Return whether a file is a configuration as text."""
     head = read_head(path, 4096)
@@ -167,11 +203,17 @@ def _model(described: _Described, given: Given) -> ImportedModel:
 class _Reader:
     """Makes the graph of a network from the calls of its layers."""
 
-    def __init__(self, described: _Described, given: Given) -> None:
+    def __init__(
+        self,
+        described: _Described,
+        given: Given,
+        shapes: Mapping[str, Extents] | None = None,
+    ) -> None:
+        """Follow the calls; `shapes` are those of the inputs, if not the file's."""
         path, config, arrays, version, form = described
         self.path = path
         self.has_weights = not isinstance(arrays, NoArrays)
-        self.shapes = input_shapes(config)
+        self.shapes: Mapping[str, Extents | None] = shapes or input_shapes(config)
         self.keys: list[Hashable] = [("input", name) for name in self.shapes]
         self.outputs: Mapping[str, Hashable] = {}
         self.calls = with_owners([*self._walked(config, arrays)])
@@ -219,7 +261,7 @@ class _Reader:
     def read(self) -> ImportedModel:
         """Return the model."""
         for call in self.calls:
-            self._add(call)
+            self.add(call)
         ends: dict[str, Node] = {}
         for name, key in self.outputs.items():
             free = free_name(self._end_name(name, key), ends.__contains__)
@@ -300,13 +342,14 @@ class _Reader:
             self.nodes[key] = layer.unknown(reason, key.output)
         return self.nodes[key]
 
-    def _add(self, call: Call) -> None:
+    def add(self, call: Call) -> KerasLayer | None:
+        """Add what a call becomes, and return it; None if it only pads for the next layer."""
         padding = self._padding_for_next(call)
         if padding is not None:
             self.paddings[call.output()] = padding
             self.nodes[call.output()] = self._node(call.inputs[0])
             self.layouts.first[call.output()] = self.layouts.first.get(call.inputs[0], False)
-            return
+            return None
         layer = self._layer(call)
         if len(call.inputs) == 1:
             layer.padding = self.paddings.get(call.inputs[0])
@@ -318,6 +361,8 @@ class _Reader:
         except UnlikeError as error:
             made = layer.unknown(str(error))
         except (DeclarationError, Problem) as error:
+            if isinstance(error, DeclarationError):
+                self._refuse_beyond(layer.name, error)
             made = layer.unknown(f"archspec has no such layer: {_sentence(error)}")
         except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
             if layer.kind in activation.LAYERS:
@@ -329,6 +374,14 @@ class _Reader:
             if layer.made is not None:
                 self.layouts.flattened[node.index] = layer.made
         self.layers.setdefault(call.path, layer)
+        return layer
+
+    def _refuse_beyond(self, name: str, error: DeclarationError) -> None:
+        """Refuse the file if a number in it is larger than any that archspec takes."""
+        for each in error.errors:
+            if each["type"] == "less_than_equal" and each["ctx"].get("le") == LARGEST:
+                number = f"{each['input']:,}"
+                refuse(self.path, f"layer {name} has a number over {LARGEST:,}: {number:.100}")
 
     def _padding_for_next(self, call: Call) -> Padding | None:
         """Return the padding that a layer adds for the next one, where that is all that it does."""
