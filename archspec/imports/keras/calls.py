@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from archspec.imports.keras.config import (
-    SHARED,
     TIME_DISTRIBUTED,
     Arguments,
     Extents,
@@ -214,40 +213,6 @@ def _at_each_time(calls: Walk) -> Walk:
             return outputs
         config = {"name": name_of(call.layer), "layer": call.layer}
         yield replace(call, layer={"class_name": TIME_DISTRIBUTED, "config": config})
-
-
-def with_owners(calls: Sequence[Call]) -> list[Call]:
-    """Return calls that know where their layer stands first, if it stands in several models.
-
-    Keras 3 stores the arrays of such a layer in one place, and gives an id to its other places.
-    The place that it writes first may lack the id: there the name and the arguments tell it.
-    """
-    names = {name_of(call.layer) for call in calls if SHARED in call.layer}
-    alike: dict[Hashable, dict[tuple[str, ...], Call]] = {}
-    for call in calls if names else ():
-        if (name := name_of(call.layer)) in names:
-            key = name, class_of(call.layer), repr(_without_ids(call.layer["config"]))
-            alike.setdefault(key, {}).setdefault(call.path, call)
-    known: dict[tuple[str, ...], tuple[tuple[str, ...], Any]] = {}
-    for places in alike.values():
-        ids = [call.layer.get(SHARED) for call in places.values()]
-        stored = [call.stored for call in places.values() if call.stored is not None]
-        if len({*ids} - {None}) == 1 and ids.count(None) < 2 and sum(map(bool, stored)) < 2:
-            arrays = max(stored, key=len, default=None)
-            known |= dict.fromkeys(places, (next(iter(places)), arrays))
-    return [
-        replace(call, first=known[call.path][0], stored=known[call.path][1])
-        if call.path in known
-        else call
-        for call in calls
-    ]
-
-
-def _without_ids(value: Any) -> Any:
-    """Return a part of a configuration without the ids of what is in several places."""
-    if isinstance(value, Mapping):
-        return {name: _without_ids(each) for name, each in value.items() if name != SHARED}
-    return [*map(_without_ids, value)] if isinstance(value, list) else value
 
 
 class _Outputs(Sequence[Hashable]):

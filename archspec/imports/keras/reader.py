@@ -32,7 +32,6 @@ from archspec.imports.keras.calls import (
     Tensor,
     input_shapes,
     walk,
-    with_owners,
 )
 from archspec.imports.keras.config import (
     Config,
@@ -58,6 +57,7 @@ from archspec.imports.keras.layout import (
 from archspec.imports.keras.metadata import saved_config
 from archspec.imports.keras.modelfile import ModelFile, open_model
 from archspec.imports.keras.older import modern
+from archspec.imports.keras.owners import with_owners
 from archspec.imports.keras.stored import arrays_of
 from archspec.imports.keras.variables import variable_names
 from archspec.imports.keras.weightfile import read_arrays, read_weights
