@@ -529,6 +529,62 @@ def test_both_directions_are_merged_in_every_way_and_give_their_states(tmp_path,
 
 
 @pytest.mark.keras
+def test_recurrences_with_other_functions_and_gates_compute_the_same(tmp_path):
+    keras = load_keras()
+    layers = keras.layers
+    x = start = keras.Input((6, 3))
+    for make in (layers.LSTM, layers.GRU, layers.SimpleRNN):
+        x = make(4, activation="relu", return_sequences=True)(x)
+    x = layers.LSTM(4, recurrent_activation="hard_sigmoid", return_sequences=True)(x)
+    x = layers.GRU(4, reset_after=False, use_bias=False, return_sequences=True)(x)
+    x = layers.Bidirectional(layers.GRU(4, reset_after=False))(x)
+    assert_computes_the_same(keras.Model(start, x), tmp_path / "net.keras")
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize("form", ["keras", "h5"])
+@pytest.mark.parametrize("is_model", [True, False])
+@pytest.mark.parametrize("elsewhere", ["at each time", "once", "in a model"])
+def test_a_layer_in_two_places_is_counted_once(tmp_path, form, is_model, elsewhere):
+    """HDF5 has its arrays in both places, and nothing but their values says that they are one."""
+    keras = load_keras()
+    layers = keras.layers
+    inside = keras.Input((4, 4, 2))
+    tower = layers.Conv2D(2, 3, padding="same", name="shared")
+    if is_model:
+        tower = keras.Model(inside, layers.BatchNormalization(name="norm")(tower(inside)))
+    film, image = keras.Input((3, 4, 4, 2)), keras.Input((4, 4, 2))
+    at_each_time = layers.TimeDistributed(tower)(film)
+    if elsewhere == "at each time":
+        model = keras.Model(film, [at_each_time, layers.TimeDistributed(tower)(film[:, 1:])])
+    elif elsewhere == "once":
+        model = keras.Model([film, image], [at_each_time, tower(image)])
+    else:
+        outer = keras.Model(inside, layers.ReLU()(tower(inside)), name="outer")
+        model = keras.Model(image, [outer(image), tower(image)])
+    read = assert_computes_the_same(model, tmp_path / f"net.{form}")
+    assert archspec.report(read).totals.params == model.count_params()
+
+
+@pytest.mark.keras
+def test_layers_that_only_look_alike_are_counted_each(tmp_path):
+    """Two towers made by one function: equal names and arguments, and values of their own."""
+    keras = load_keras()
+    layers = keras.layers
+
+    def tower(name: str) -> Any:
+        x = keras.Input((4,))
+        y = layers.BatchNormalization(name="norm")(layers.Dense(4, name="dense")(x))
+        return keras.Model(x, y, name=name)
+
+    x = keras.Input((4,))
+    model = keras.Model(x, layers.Add()([tower("one")(x), tower("two")(x)]))
+    model.save(tmp_path / "net.h5")
+    read = archspec.load(tmp_path / "net.h5")
+    assert read.params == model.count_params() == 2 * (20 + 16)
+
+
+@pytest.mark.keras
 @pytest.mark.parametrize("is_inner_first", [True, False])
 def test_a_model_that_stands_at_two_depths_is_counted_once(tmp_path, is_inner_first):
     """Its arrays are in the file once, in whichever place Keras writes first."""
@@ -571,6 +627,7 @@ def test_only_the_state_after_an_open_length_is_unknown(tmp_path):
         (1, 2, "same", 1),
         (3, 2, "valid", 1),
         (2, 3, "valid", 1),
+        (2, 3, "same", 1),
     ],
 )
 def test_the_output_padding_of_a_transposed_convolution_is_keras_own(

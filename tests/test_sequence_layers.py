@@ -12,6 +12,7 @@ from archspec.keras_model.verify import verify
 from archspec.ops.arrangement import Slice
 from archspec.ops.convolution import FullyConnected
 from archspec.ops.elementwise import Softmax
+from archspec.ops.functions import HardSigmoid
 from archspec.ops.merge import Concat, MatMul
 from archspec.ops.recurrence import Gru, Lstm, Rnn
 from archspec.ops.resizing import Resize
@@ -287,6 +288,40 @@ def test_a_gru_resets_after_the_product():
         h = z * h + (1 - z) * np.tanh(g + r * hg)
     y = emitted(Gru(units=4, output="last"), x, kernel, recurrent, bias)
     np.testing.assert_allclose(y, h, atol=1e-5)
+
+
+def test_a_gru_of_the_paper_resets_before_the_product():
+    x, kernel, recurrent, bias = random(2, 5, 3), random(3, 12), random(4, 12), random(12)
+    h = np.zeros((2, 4))
+    for step in range(5):
+        z, r, g = np.split(x[:, step] @ kernel + bias, 3, axis=-1)
+        z, r = (sigmoid(a + h @ b) for a, b in ((z, recurrent[:, :4]), (r, recurrent[:, 4:8])))
+        h = z * h + (1 - z) * np.tanh(g + (r * h) @ recurrent[:, 8:])
+    gru = Gru(units=4, output="last", reset_after=False)
+    np.testing.assert_allclose(emitted(gru, x, kernel, recurrent, bias), h, atol=1e-5)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_an_lstm_may_have_other_functions(bidirectional):
+    x, kernel, recurrent, bias = random(2, 5, 3), random(3, 16), random(4, 16), random(16)
+    ends = []
+    for sequence in (x, x[:, ::-1])[: 1 + bidirectional]:
+        h = c = np.zeros((2, 4))
+        for step in range(5):
+            i, f, g, o = np.split(sequence[:, step] @ kernel + h @ recurrent + bias, 4, axis=-1)
+            i, f, o = (np.clip(0.2 * each + 0.5, 0, 1) for each in (i, f, o))
+            c = f * c + i * np.maximum(g, 0)
+            h = o * np.maximum(c, 0)
+        ends.append(h)
+    lstm = Lstm(
+        units=4,
+        output="last",
+        bidirectional=bidirectional,
+        activation="relu",
+        recurrent_activation=HardSigmoid(slope=0.2),
+    )
+    y = emitted(lstm, x, *[kernel, recurrent, bias] * len(ends))
+    np.testing.assert_allclose(y, np.concatenate(ends, axis=-1), atol=1e-5)
 
 
 def test_the_second_direction_reads_backwards_and_stands_beside_the_first():

@@ -478,6 +478,7 @@ def _activation(place: Place) -> Construction:
         "threshold": lambda: call("nn.Threshold", f.threshold, f.value),
         "scaled_tanh": lambda: call("scaled_tanh", f.amplitude, f.slope),
         "squareplus": lambda: call("squareplus", f.b),
+        "hard_sigmoid": lambda: call("hard_sigmoid", f.slope),
     }.get(word)
     if made is None:
         raise CannotWriteError(f"torch.nn has no `{word}`")
@@ -727,10 +728,12 @@ def _recurrent(place: Place) -> Construction:
     op = place.op
     if op.dropout:
         raise CannotWriteError("PyTorch's recurrent layers drop no inputs")
-    if isinstance(op, recurrence.Rnn):
-        name = "Rnn"
-    else:
-        name = "Lstm" if isinstance(op, recurrence.Lstm) else "Gru"
+    name = type(op).__name__
+    usual = type(op)(units=op.units)
+    for argument in ("activation", "recurrent_activation", "reset_after"):
+        value = getattr(op, argument, None)
+        if value != getattr(usual, argument, None):
+            raise CannotWriteError(f"PyTorch's nn.{name.upper()} has no `{argument}: {value}`")
     return call(
         name,
         place.x.channels,

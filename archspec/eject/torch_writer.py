@@ -69,7 +69,7 @@ FUNCTIONS: Final = frozenset(
         "add", "subtract", "multiply", "mean_of", "maximum", "difference", "cat", "matmul",
         "matmul_transposed", "slice", "permute", "reshape", "mean", "amax", "resize",
         "resize_like", "pad_channels", "crop_like", "roll", "rescale", "scaled_tanh",
-        "squareplus", "torch.exp", "torch.abs", "F.normalize",
+        "squareplus", "hard_sigmoid", "torch.exp", "torch.abs", "F.normalize",
     }
 )  # fmt: skip
 """Constructions that are no modules, but are written where they are computed."""
@@ -628,6 +628,8 @@ class TorchWriter(KerasWriter):
             return before + self._rescaled(x, arguments)
         if name == "scaled_tanh":
             return f"{before}{flat(positional[0])} * torch.tanh({flat(positional[1])} * {x})"
+        if name == "hard_sigmoid":
+            return f"{before}({flat(positional[0])} * {x} + 0.5).clamp(0, 1)"
         if name == "squareplus":
             return f"{before}({x} + torch.sqrt({x}.square() + {flat(positional[0])})) / 2"
         if name == "crop_like":

@@ -547,7 +547,12 @@ class Function(OwnLayer):
         self.given = dict(given)
 
     def call(self, x: Any) -> Any:
-        own = {"scaled_tanh": _scaled_tanh, "squash": _squash, "abs": ops.abs}
+        own = {
+            "abs": ops.abs,
+            "hard_sigmoid": _hard_sigmoid,
+            "scaled_tanh": _scaled_tanh,
+            "squash": _squash,
+        }
         function = own.get(self.function) or getattr(keras.activations, self.function)
         return function(x, **self.given)
 
@@ -558,6 +563,10 @@ class Function(OwnLayer):
 
 def _scaled_tanh(x: Any, amplitude: float, slope: float) -> Any:
     return amplitude * ops.tanh(slope * x)
+
+
+def _hard_sigmoid(x: Any, slope: float) -> Any:
+    return ops.clip(slope * x + 0.5, 0, 1)
 
 
 def _squash(x: Any, axis: int) -> Any:

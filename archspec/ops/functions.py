@@ -37,6 +37,10 @@ class Plain(NamedTuple):
             return layers.Function(self.kind, {}, name=name)
         return layers.Activation(self.kind, name=name)
 
+    def argument(self, layers: Any) -> Any:
+        """Return the function as an argument of a Keras layer: its name, or a layer."""
+        return self.kind if self.in_keras else self.emit(layers, self.kind)
+
 
 PLAIN: Final = {
     each.kind: each
@@ -52,7 +56,6 @@ PLAIN: Final = {
         Plain("mish", "x * tanh(softplus(x)). (Misra 2019)", saved=Saved(input=True)),
         Plain("tanh", "The hyperbolic tangent."),
         Plain("sigmoid", "1 / (1 + exp(-x))."),
-        Plain("hard_sigmoid", "x / 6 + 1/2, cut at 0 and 1. (Howard et al. 2019)"),
         Plain(
             "hard_swish",
             "x * hard_sigmoid(x). (Howard et al. 2019, MobileNetV3)",
@@ -100,6 +103,11 @@ class Function(Element):
         if self.in_keras and self == type(self)():
             return layers.Activation(self.kind, name=name)
         return self.layer(layers, name)
+
+    def argument(self, layers: Any) -> Any:
+        """Return the function as an argument of a Keras layer: its name, or a layer."""
+        plain = self.in_keras and self == type(self)()
+        return self.kind if plain else self.layer(layers, self.kind)
 
     def layer(self, layers: Any, name: str) -> Any:
         """Return the Keras layer that computes the function with its arguments."""
@@ -152,6 +160,13 @@ class Gelu(Function, word="gelu", main="approximate"):
 
     approximate: bool = False
     """Whether the share is computed by a tanh, as in GPT-2, instead of exactly."""
+
+
+class HardSigmoid(Function, word="hard_sigmoid", main="slope"):
+    """slope * x + 1/2, cut at 0 and 1. (Howard et al. 2019)"""
+
+    slope: Positive = 1 / 6
+    """Slope at 0: a sixth as in Keras 3 and torch; Keras 2, Theano and ONNX have 0.2."""
 
 
 class ScaledTanh(Function, word="scaled_tanh"):
@@ -209,6 +224,7 @@ _WITH_ARGUMENTS = (
     Elu,
     Celu,
     Gelu,
+    HardSigmoid,
     ScaledTanh,
     Squareplus,
     SoftShrink,

@@ -4,6 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from archspec.errors import Problem
 from archspec.ops.fields import Count, Rate
+from archspec.ops.functions import ElementwiseFunction, function
 from archspec.ops.op import Reach, Saved, Weight, Weighted, Work
 from archspec.ops.shape import Shape
 
@@ -15,10 +16,10 @@ class _Recurrent(Weighted):
 
     gates: ClassVar[int]
     """Number of vectors that a step computes from its input and from the state."""
-    biases: ClassVar[int] = 1
-    """Rows of the bias."""
-    own_ops: ClassVar[int]
-    """Operations of a step on each unit, beside the two products and the biases."""
+    sums: ClassVar[int]
+    """Sums and products of a step for each unit, beside the two matrix products and the biases."""
+    functions: ClassVar[int]
+    """Times that `activation` is computed in a step for each unit; all other gates have theirs."""
     inside: ClassVar[int]
     """Vectors of each step that training keeps, beside input and output."""
     layer: ClassVar[str]
@@ -34,6 +35,18 @@ class _Recurrent(Weighted):
     """Whether there are learned offsets."""
     dropout: Rate = 0.0
     """Share of the input values dropped in training, the same ones at each position."""
+    activation: ElementwiseFunction = "tanh"
+    """Function of the new values; in an LSTM of its cell, too."""
+
+    @property
+    def biases(self) -> int:
+        """Rows of the bias."""
+        return 1
+
+    @property
+    def function_ops(self) -> int:
+        """Operations of a step's functions for each unit."""
+        return self.functions * function(self.activation).cost
 
     @property
     def ways(self) -> int:
@@ -65,7 +78,8 @@ class _Recurrent(Weighted):
         steps = x[0] * self.ways
         macs = (x.channels + self.units) * self.gates * self.units
         biases = self.gates * self.biases if self.bias else 0
-        return Work(steps * macs, steps * self.units * (self.own_ops + biases))
+        own = self.sums + self.function_ops + biases
+        return Work(steps * macs, steps * self.units * own)
 
     def saved_for_backward(self) -> Saved:
         return Saved(input=self.trainable, output=self.output == "sequence")
@@ -85,6 +99,7 @@ class _Recurrent(Weighted):
     def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
         layer = getattr(layers, self.layer)(
             self.units,
+            **self.functions_for(layers),
             use_bias=self.bias,
             dropout=self.dropout,
             return_sequences=self.output == "sequence",
@@ -93,12 +108,40 @@ class _Recurrent(Weighted):
         )
         return layers.Bidirectional(layer, name=name) if self.bidirectional else layer
 
+    def functions_for(self, layers: Any) -> dict[str, Any]:
+        """Return the functions as arguments of Keras's layer, where they are not its defaults."""
+        return _given(layers, "activation", self.activation, "tanh")
+
     def loop_options(self) -> dict[str, Any]:
         """Return arguments of Keras's layer that say which of its loops is used."""
         return {}
 
 
-class Lstm(_Recurrent, kind="lstm", main="units"):
+def _given(
+    layers: Any, name: str, value: ElementwiseFunction, default: str
+) -> dict[str, ElementwiseFunction]:
+    return {} if value == default else {name: function(value).argument(layers)}
+
+
+class _Gated(_Recurrent):
+    """A family: recurrences whose gates say what of the state is kept."""
+
+    family = "recurrence"
+
+    recurrent_activation: ElementwiseFunction = "sigmoid"
+    """Function of the gates."""
+
+    @property
+    def function_ops(self) -> int:
+        others = self.gates - 1
+        return super().function_ops + others * function(self.recurrent_activation).cost
+
+    def functions_for(self, layers: Any) -> dict[str, Any]:
+        gates = _given(layers, "recurrent_activation", self.recurrent_activation, "sigmoid")
+        return super().functions_for(layers) | gates
+
+
+class Lstm(_Gated, kind="lstm", main="units"):
     """Long short-term memory, with a forget gate.
 
     (Hochreiter & Schmidhuber 1997; Gers et al. 2000, "Learning to forget")
@@ -108,37 +151,44 @@ class Lstm(_Recurrent, kind="lstm", main="units"):
     """
 
     gates = 4
-    # The sum of the two products, gates; tanh of the cell; three products and a sum of states.
-    own_ops = 4 + 4 + 1 + 3 + 1
+    sums = 4 + 3 + 1  # of the two products; three products and a sum of states
+    functions = 2  # of the candidate and of the cell
     inside = 5  # four gates and the cell
     layer = "LSTM"
 
 
-class Gru(_Recurrent, kind="gru", main="units"):
+class Gru(_Gated, kind="gru", main="units"):
     """Gated recurrent unit. (Cho et al. 2014, arXiv:1406.1078)
 
-    The reset gate acts after the product with the recurrent kernel, as in Keras and cuDNN
-    (`reset_after`), so the bias has two rows. The kernel has shape (channels, 3 x units): update
-    gate, reset gate, candidate.
+    The kernel has shape (channels, 3 x units): update gate, reset gate, candidate.
     """
 
     gates = 3
-    biases = 2
-    # The sum of the two products, gates; the reset gate's product; the mix of state and candidate.
-    own_ops = 3 + 3 + 1 + 4
-    inside = 4  # three gates, and the candidate's recurrent part
+    sums = 3 + 1 + 4  # of the two products; the reset gate's; the mix of state and candidate
+    functions = 1
+    inside = 4  # three gates, and the candidate's recurrent part or the state that was reset
     layer = "GRU"
+
+    reset_after: bool = True
+    """Whether the reset gate acts after the product with the recurrent kernel, as in Keras and
+    cuDNN, so that the bias has two rows; else before, as in the paper, with one row."""
+
+    @property
+    def biases(self) -> int:
+        return 2 if self.reset_after else 1
 
     def loop_options(self) -> dict[str, Any]:
         # On JAX the faster loop of Keras 3.15 has a float32 bias where there is none, and so fails
         # in mixed precision.
-        return {} if self.bias else {"use_cudnn": False}
+        cudnn = {} if self.bias else {"use_cudnn": False}
+        return cudnn if self.reset_after else cudnn | {"reset_after": False}
 
 
 class Rnn(_Recurrent, kind="rnn", main="units"):
     """The simplest recurrence: tanh of the products with the input and the state. (Elman 1990)"""
 
     gates = 1
-    own_ops = 1 + 1  # the sum of the two products, tanh
+    sums = 1  # of the two products
+    functions = 1
     inside = 0
     layer = "SimpleRNN"

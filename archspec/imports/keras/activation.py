@@ -49,6 +49,16 @@ def _function_name(given: Any) -> Any:
     return given
 
 
+def function(given: Any, layer: KerasLayer) -> Any:
+    """Return the elementwise function that an argument of a layer names."""
+    op = (
+        Activate(function="linear") if (word := _function_name(given)) in NONE else _op(word, layer)
+    )
+    if not isinstance(op, Activate):
+        raise UnlikeError(f"its activation is {word!r}")
+    return op.function
+
+
 def _op(given: Any, layer: KerasLayer) -> Op:
     if isinstance(given, Mapping):
         function = _OPS.get(str(given.get("class_name")).rpartition(">")[2])
@@ -69,10 +79,7 @@ def named(word: str, layer: KerasLayer) -> Op:
     if word not in FUNCTIONS:
         raise UnlikeError(f"its activation is {word!r}")
     if word == "hard_sigmoid" and layer.keras < 3:
-        layer.model.note(
-            "The file's hard_sigmoid is that of Keras 2, x / 5 + 1/2 between 0 and 1; archspec has "
-            "that of Keras 3, x / 6 + 1/2."
-        )
+        return Activate(function=functions.HardSigmoid(slope=0.2))
     return Activate(function=word)
 
 

@@ -104,7 +104,7 @@ def _ends(config: Config, rank: int) -> dict[str, Any]:
     spans = [(size - 1) * dilation + 1 for size, dilation in zip(sizes, dilations, strict=True)]
     if padding == "same":
         cuts = [n - n % 2 - margin for n, margin in zip(spans, margins, strict=True)]
-        usual = [max(n - stride, 0) for n, stride in zip(spans, strides, strict=True)]
+        usual = [n - stride for n, stride in zip(spans, strides, strict=True)]
     else:
         cuts = [-margin for margin in margins]
         usual = [min(n - stride, 0) for n, stride in zip(spans, strides, strict=True)]

@@ -9,7 +9,7 @@ from typing import Any, Final
 from archspec.graph.graph import Node
 from archspec.imports.keras import arrangement, convolution, merging, normalization
 from archspec.imports.keras.activation import LAYERS as ACTIVATIONS
-from archspec.imports.keras.activation import activated
+from archspec.imports.keras.activation import activated, function
 from archspec.imports.keras.config import Config, class_of
 from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError, per_axis, sides
 from archspec.imports.keras.variables import variable_names
@@ -23,7 +23,6 @@ from archspec.ops.merge import Add, Mean, Multiply
 from archspec.ops.pooling import AvgPool, MaxPool
 from archspec.ops.recurrence import Gru, Lstm, Rnn
 
-_GATES: Final = {"LSTM": ("tanh", "sigmoid"), "GRU": ("tanh", "sigmoid"), "SimpleRNN": ("tanh",)}
 _OPS: Final[Mapping[str, Any]] = {"LSTM": Lstm, "GRU": Gru, "SimpleRNN": Rnn}
 
 
@@ -117,13 +116,14 @@ def bidirectional(layer: KerasLayer) -> Node | Mapping[int, Node]:
 def _arguments(layer: KerasLayer, kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     if len(layer.inputs) > 1:
         raise UnlikeError("it begins with a state that is given to it")
-    names = ("activation", "recurrent_activation")
-    for name, usual in zip(names, _GATES[kind], strict=False):
-        if config.get(name, usual) != usual:
-            raise UnlikeError(f"its {name} is {config[name]!r}")
-    # Before Keras 2.1 and 3 the default differs; a file without the argument has one row of biases.
-    if kind == "GRU" and not config.get("reset_after", layer.keras > 2):
-        raise UnlikeError("its reset gate acts before the product (`reset_after: false`)")
+    functions = {
+        name: function(config[name], layer)
+        for name in ("activation", "recurrent_activation")
+        if name in config and (name == "activation" or kind != "SimpleRNN")
+    }
+    if kind == "GRU":
+        # Before Keras 3 the default differs; a file without the argument has one row of biases.
+        functions["reset_after"] = bool(config.get("reset_after", layer.keras > 2))
     if config.get("recurrent_dropout"):
         layer.model.note(
             f"{layer.name} drops {config['recurrent_dropout']:g} of its state in training "
@@ -134,6 +134,7 @@ def _arguments(layer: KerasLayer, kind: str, config: Mapping[str, Any]) -> dict[
         "units": config["units"],
         "output": "sequence" if config.get("return_sequences") else "last",
         "bias": config.get("use_bias", True),
+        **functions,
         **dropout,
         **layer.trainable,
     }
@@ -151,8 +152,8 @@ def spectral_normalization(layer: KerasLayer) -> Node:
         is_twice = len(layer.stored) == count + 2
         own = layer.stored[2:] if is_twice else layer.stored[:-1]
         layer.stored = [*own, layer.stored[1 if is_twice else -1]]
-    function = _NORMALIZED.get(kind)
-    if function is None:
+    add = _NORMALIZED.get(kind)
+    if add is None:
         raise UnlikeError(f"it normalizes the kernel of a {kind}")
     stored = None if layer.stored is None else layer.stored[:-1]
     within = replace(layer, kind=kind, config=config, stored=stored)
@@ -161,7 +162,7 @@ def spectral_normalization(layer: KerasLayer) -> Node:
         "of its own, which Keras counts as a parameter (`SpectralNormalization`); shown is the "
         f"{kind}."
     )
-    node = function(within)
+    node = add(within)
     assert isinstance(node, Node)  # noqa: S101  (none of these has several outputs)
     return node
 
@@ -175,7 +176,27 @@ _NORMALIZED: Final[Mapping[str, Function]] = {
 
 
 def time_distributed(layer: KerasLayer) -> Node:
-    """Add TimeDistributed: the layer inside, on an input with one axis more."""
+    """Add TimeDistributed: the layer inside, on an input with one axis more.
+
+    A layer that is applied at each time elsewhere has `once` here, and its input lacks that axis.
+    """
+    if layer.config.get("once"):
+        return _at_one_time(layer)
+    return _at_each_time(layer)
+
+
+def _at_one_time(layer: KerasLayer) -> Node:
+    if any(x.shape.is_open for x in layer.inputs):
+        raise UnlikeError("it is applied at each time elsewhere, and its input here is open")
+    longer = [
+        layer.add(Reshape(to=(1, *x.shape)), x, part=f"once{place}")
+        for place, x in enumerate(layer.inputs)
+    ]
+    y = _at_each_time(replace(layer, inputs=longer, declared=None))
+    return layer.add(Reshape(to=y.shape[1:]), y, part="output")
+
+
+def _at_each_time(layer: KerasLayer) -> Node:
     inner = layer.config["layer"]
     kind, config = class_of(inner), inner["config"]
     if config.get("data_format") == "channels_first":

@@ -29,7 +29,16 @@ from archspec.ops.convolution import (
     TransposedConvolution,
 )
 from archspec.ops.elementwise import Activate, Dropout, Glu, PRelu, Rescale, Scale, Softmax
-from archspec.ops.functions import Celu, Elu, Gelu, HardShrink, LeakyRelu, Relu, SoftShrink
+from archspec.ops.functions import (
+    Celu,
+    Elu,
+    Gelu,
+    HardShrink,
+    HardSigmoid,
+    LeakyRelu,
+    Relu,
+    SoftShrink,
+)
 from archspec.ops.functions import Threshold as ThresholdFunction
 from archspec.ops.merge import Concat
 from archspec.ops.normalization import (
@@ -732,10 +741,14 @@ def clip(t: Trace, step: Step) -> None:
 
 
 def hard_sigmoid(t: Trace, step: Step) -> None:
-    slope = step.get("alpha", 0.2)
-    if abs(slope - 1 / 6) > 1e-3 or abs(step.get("beta", 0.5) - 0.5) > 1e-6:
-        raise Unsupported(f"archspec's hard sigmoid has the slope 1/6, not {slope:g}")
-    elementwise(t, step, Activate(function="hard_sigmoid"))
+    elementwise(t, step, Activate(function=_sloped(step.get("alpha", 0.2), step.get("beta", 0.5))))
+
+
+def _sloped(slope: float, offset: float) -> Any:
+    """Return the hard sigmoid with a slope."""
+    if abs(offset - 0.5) > 1e-6 or slope <= 0:
+        raise Unsupported(f"archspec's hard sigmoid is 0.5 at 0, not {offset:g}")
+    return "hard_sigmoid" if abs(slope - 1 / 6) < 1e-3 else HardSigmoid(slope=slope)
 
 
 def shrink(t: Trace, step: Step) -> None:
@@ -948,7 +961,9 @@ def lp_normalization(t: Trace, step: Step) -> None:
 # Sequences.
 
 
-def _recurrent(t: Trace, step: Step, kind: type[Any], gates: Sequence[int], biases: int) -> None:
+def _recurrent(
+    t: Trace, step: Step, kind: type[Any], gates: Sequence[int], **arguments: Any
+) -> None:
     """Add a recurrence. ONNX's tensors are [positions, batch, channels]."""
     x = t.value(step)
     kernel, inner = t.weight(step, 1, "kernel"), t.weight(step, 2, "recurrent kernel")
@@ -981,7 +996,10 @@ def _recurrent(t: Trace, step: Step, kind: type[Any], gates: Sequence[int], bias
         bias=bias is not None,
         bidirectional=ways == 2,
         output="sequence" if wants_all or ways == 2 else "last",
+        **arguments,
+        **_functions(step, kind, ways),
     )
+    biases = op.biases
     reads = [r for way in range(ways) for r in _gates_of(way, kernel, inner, bias, gates, biases)]
     constants = [kernel, inner, *([bias] if bias is not None else [])]
     result = t.add(step, op, node, constants=constants, weights=reads)
@@ -1066,6 +1084,39 @@ def _last_states(t: Trace, step: Step, node: Node, units: int, batch: Any) -> Va
     return Value(joined, (0, BATCH, 1), batch)
 
 
+def _functions(step: Step, kind: type[Any], ways: int) -> dict[str, Any]:
+    """Return the functions of a recurrence as arguments: in ONNX first that of the gates."""
+    gated = "recurrent_activation" in kind.model_fields
+    given = step.get("activations", ["Sigmoid", "Tanh"][not gated :] * ways)
+    count = len(given) // ways
+    if not count:
+        raise Unsupported("it has no functions")
+    if step.get("clip", 0) or step.get("input_forget", 0):
+        raise Unsupported("it clips its sums, or couples its gates")
+    if any(given[:count] != given[i : i + count] for i in range(0, len(given), count)):
+        raise Unsupported("its two directions have different functions")
+    first, *others = (_in_recurrence(step, str(each)) for each in given[:count])
+    if any(each != others[0] for each in others[1:]):
+        raise Unsupported("its cell has another function than its candidate")
+    if not gated:
+        return {"activation": first}
+    return {"recurrent_activation": first, "activation": others[0] if others else "tanh"}
+
+
+def _in_recurrence(step: Step, name: str) -> Any:
+    """Return a function among a recurrence's `activations`."""
+    plain = {"sigmoid", "tanh", "relu", "softsign", "softplus"}
+    if name.lower() in plain:
+        return name.lower()
+    if name.lower() == "hardsigmoid":
+        # Only functions with arguments have theirs in the two lists.
+        return _sloped(
+            next(iter(step.get("activation_alpha", ())), 0.2),
+            next(iter(step.get("activation_beta", ())), 0.5),
+        )
+    raise Unsupported(f"its function is {name}")
+
+
 def _two_ways(t: Trace, step: Step, node: Node, units: int, batch: Any) -> Value:
     """Return the outputs of both directions, [positions, directions, batch, units]."""
     split = t.reshape(step, node, (node.shape[0], 2, units))
@@ -1073,19 +1124,16 @@ def _two_ways(t: Trace, step: Step, node: Node, units: int, batch: Any) -> Value
 
 
 def lstm(t: Trace, step: Step) -> None:
-    _recurrent(t, step, Lstm, (0, 2, 3, 1), 1)  # ONNX: input, output, forget, candidate
+    _recurrent(t, step, Lstm, (0, 2, 3, 1))  # ONNX: input, output, forget, candidate
 
 
 def gru(t: Trace, step: Step) -> None:
-    if not step.get("linear_before_reset", 0):
-        raise Unsupported("its reset gate acts before the product, in archspec after it")
-    _recurrent(t, step, Gru, (0, 1, 2), 2)  # update, reset, candidate in both
+    after = bool(step.get("linear_before_reset", 0))
+    _recurrent(t, step, Gru, (0, 1, 2), reset_after=after)  # update, reset, candidate in both
 
 
 def rnn(t: Trace, step: Step) -> None:
-    if step.get("activations", ["Tanh"])[0].lower() != "tanh":
-        raise Unsupported("archspec's plain recurrence has tanh alone")
-    _recurrent(t, step, Rnn, (0,), 1)
+    _recurrent(t, step, Rnn, (0,))
 
 
 def causal_mask(t: Trace, step: Step) -> None:

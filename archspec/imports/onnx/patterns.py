@@ -262,7 +262,7 @@ def _hard_sigmoid(f: Finder, step: Step) -> Match | None:
 
 
 def _clipped_line(f: Finder, step: Step) -> Match | None:
-    """Match min(max(x / 6 + 1/2, 0), 1)."""
+    """Match min(max(slope * x + 1/2, 0), 1)."""
     limits = [step.attributes.get("min"), step.attributes.get("max")]
     for place in (1, 2):
         if len(step.inputs) > place and step.inputs[place]:
@@ -273,9 +273,10 @@ def _clipped_line(f: Finder, step: Step) -> Match | None:
     if add is None or mul is None or limits != [0, 1]:
         return None
     product = f.product(mul)
-    if len(product.factors) != 1 or not isclose(product.constant, 1 / 6, rel_tol=TOLERANCE):
+    if len(product.factors) != 1 or product.constant <= 0:
         return None
-    return Match("archspec.HardSigmoid", (product.factors[0],), [add, *product.steps])
+    slope = {"alpha": product.constant}
+    return Match("HardSigmoid", (product.factors[0],), [add, *product.steps], slope)
 
 
 def _layer_norm(f: Finder, step: Step) -> Match | None:
