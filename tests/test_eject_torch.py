@@ -81,6 +81,55 @@ def test_random_networks_are_written_or_the_step_is_named(data):
     compile(source, "ejected.py", "exec")
 
 
+PARAMETERS = {
+    "resnet50": {"classes": 1000, "units": (3, 4, 6, 3)},
+    "vgg16": {"classes": 1000, "depth": (2, 2, 3, 3, 3)},
+    "densenet121": {"classes": 1000, "growth": 32, "bottleneck": 4},
+    "mlp_mixer": {"classes": 1000, "channels": 512, "depth": 8},
+    "digits_net": {"width": 16, "depth": 2},
+    "siamese": {},
+}
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_variables_of_a_spec_are_parameters_of_its_module(name):
+    assert parameters_of(source_of(name)) == PARAMETERS[name]
+
+
+def parameters_of(source):
+    """The parameters of a network's module, with their defaults."""
+    classes = [each for each in ast.parse(source).body if isinstance(each, ast.ClassDef)]
+    init = next(each for each in classes[-1].body if isinstance(each, ast.FunctionDef))
+    names = [each.arg for each in init.args.args[1:]]
+    return dict(zip(names, map(ast.literal_eval, init.args.defaults), strict=True))
+
+
+def test_what_is_no_parameter_of_a_module_is_a_constant_that_its_docstring_names():
+    source = source_of("resnet50")
+    assert (
+        """
+    Other variables of its spec are constants here: style="bottleneck", keras=False.
+"""
+        in source
+    )
+    assert "self.fc1 = nn.Linear(2048, classes)" in source
+
+
+def test_channels_grow_with_a_parameter_by_a_line_that_all_of_its_values_are_on():
+    text = """
+    name: net
+    input: [8, 8, 3]
+    vars: {growth: 4}
+    layers:
+      - {name: stem, conv: {filters: 6, padding: same}}
+      - {name: more, conv: {filters: =growth, padding: same}}
+      - {name: both, concat: [stem, more]}
+      - global_avg_pool
+      - fc: 2
+    """
+    assert "self.fc1 = nn.Linear(6 + growth, 2)" in source_of(spec_of(text))
+
+
 def test_a_block_is_a_module_and_its_decisions_are_made_once():
     assert """\
     def __init__(
@@ -242,6 +291,37 @@ def module_of(graph):
     made = state(program, writer, layouts, arrays)
     module.load_state_dict({name: torch.from_numpy(each) for name, each in made.items()})
     return module.eval(), arrays
+
+
+UNSEEN = {
+    "resnet50": {"classes": 5, "units": (2, 1, 3, 2)},
+    "vgg16": {"classes": 7, "depth": (1, 3, 2, 1, 2)},
+    "densenet121": {"classes": 3, "growth": 20, "bottleneck": 3},
+    "mlp_mixer": {"channels": 136, "depth": 5},
+    "digits_net": {"width": 24, "depth": 3},
+    "vit_s_16": {"classes": 9, "depth": 5},
+}
+"""Values of variables at which the ejector does not look, those of a network together."""
+
+
+@pytest.mark.parametrize("name", UNSEEN)
+@pytest.mark.slow
+def test_a_module_of_other_values_is_that_of_the_spec_at_these(name):
+    torch = pytest.importorskip("torch")
+    values = UNSEEN[name]
+    graph = expand(load(name, **values))
+    wanted, _ = module_of(graph)
+    scope = {"__name__": "ejected"}
+    source = source_of(name)
+    exec(compile(source, "ejected.py", "exec"), scope)  # noqa: S102
+    title = [each.name for each in ast.parse(source).body if isinstance(each, ast.ClassDef)][-1]
+    module = scope[title](**values).eval()
+    weights = [*wanted.state_dict().values()]  # a loop of one round may have another name
+    module.load_state_dict(dict(zip(module.state_dict(), weights, strict=True)))
+    shape = graph.nodes[graph.inputs["input"]].shape
+    images = torch.rand(2, shape[-1], *shape[:-1])
+    with torch.no_grad():
+        assert torch.equal(module(images), wanted(images))
 
 
 def tree_to_numpy(value):

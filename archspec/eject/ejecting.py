@@ -59,8 +59,8 @@ def eject(
     Returns:
         For Keras a module with a function `build_model`, whose parameters are those variables of
         the spec on which the source can depend, and one for each kind of block; with `train`, also
-        `load_data` and `train_model`. For PyTorch a module with a class for each,
-        and a function `load_weights` for what `torch_weights` gives.
+        `load_data` and `train_model`. For PyTorch a module with a class for each, that of the
+        network with such parameters, and a function `load_weights` for what `torch_weights` gives.
 
     Raises:
         SpecError: The spec has mistakes.
@@ -97,7 +97,7 @@ def ejected(
             raise UsageError(
                 f"{what} is for Keras; source of PyTorch has the network alone, in one style"
             )
-        return Ejected(written(graph, about_lines(graph, about)).source, [])
+        return Ejected(written(graph, about_lines(graph, about), known).source, [])
     if train and known is None:
         raise UsageError("a graph has no recipe to train with; give the spec")
     recipe = Recipe.resolve(known.train) if train and known else None

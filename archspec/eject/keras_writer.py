@@ -171,11 +171,16 @@ class KerasWriter(PythonWriter):
         """Return the first lines of the function that builds the model."""
         signature = Brackets("def build_model(", self.options(), one_a_line=True)
         head = lines(signature, 0, end=" -> keras.Model:")
+        return [
+            *head,
+            *(f"{INDENT}{line}" if line else "" for line in quoted(about, self.constants())),
+        ]
+
+    def constants(self) -> str:
+        """Return the sentence about variables that are no parameters; "" if there are none."""
         given = ", ".join(f"{k}={literal(v)}" for k, v in self.program.constants.items())
         other = "Other variables" if self.program.parameters else "Variables"
-        constants = f"{other} of its spec are constants here: {given}." if given else ""
-        quoted = _quoted(about, constants)
-        return [*head, *(f"{INDENT}{line}" if line else "" for line in quoted)]
+        return f"{other} of its spec are constants here: {given}." if given else ""
 
     def options(self) -> list[Code]:
         """Return the declarations of the program's parameters, which all have a default."""
@@ -240,7 +245,7 @@ class KerasWriter(PythonWriter):
         about = re.sub(r"\s+", " ", (type(element).__doc__ or "").strip().split("\n\n")[0])
         about = about.split("`", maxsplit=1)[0] if len(about) > 200 else about
         text = about or f"Return `{function.kind}` of a tensor."
-        return [f"{INDENT}{line}" if line else "" for line in _quoted(text)]
+        return [f"{INDENT}{line}" if line else "" for line in quoted(text)]
 
     def annotation(self, symbol: Symbol) -> str:
         """Return the type of a parameter."""
@@ -459,7 +464,7 @@ def _remark(text: str) -> list[str]:
     return textwrap.wrap(f"- {escaped(text)}", WIDTH - 8, subsequent_indent="  ")
 
 
-def _quoted(*paragraphs: str) -> list[str]:
+def quoted(*paragraphs: str) -> list[str]:
     """Return a text as the lines of a docstring."""
     result: list[str] = []
     for text in filter(None, paragraphs):

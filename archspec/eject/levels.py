@@ -650,6 +650,25 @@ class MainLevel(Level):
             yield symbol, symbol.values
         yield from self.formulas
 
+    def progression(self, values: Sequence[Any], hint: str) -> Expression | None:  # noqa: ARG002
+        """Return numbers that grow with a parameter, from a number on: `64 + 6 * growth`."""
+        if HOLE in values:
+            return None
+        for symbol in self.parameters:
+            given = symbol.values
+            if {*map(type, given)} != {int} or len({*given}) < 2:
+                continue
+            at = next(k for k, each in enumerate(given) if each != given[0])
+            factor, rest = divmod(values[at] - values[0], given[at] - given[0])
+            start = values[0] - factor * given[0]
+            if rest or factor < 1 or start < 0:
+                continue
+            if all(v == start + factor * g for v, g in zip(values, given, strict=True)):
+                times = Constant(factor)
+                grown = symbol if factor == 1 else Arithmetic("*", times, symbol)
+                return Arithmetic("+", Constant(start), grown)
+        return None
+
     def made_up(self, values: Sequence[Any], hint: str) -> Any:  # noqa: ARG002
         if self.size > 1:
             raise NotAlikeError

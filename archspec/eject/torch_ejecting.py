@@ -9,10 +9,12 @@ from typing import NamedTuple
 from archspec.eject.abstracting import Member, Refusals, program_of
 from archspec.eject.chains import without_loops
 from archspec.eject.outline import Outline
+from archspec.eject.parameters import Parameters
 from archspec.eject.program import Program
 from archspec.eject.torch_layers import Torch
 from archspec.eject.torch_writer import TorchWriter
 from archspec.graph.graph import Graph
+from archspec.spec.document import Spec
 
 
 class Written(NamedTuple):
@@ -24,22 +26,28 @@ class Written(NamedTuple):
     source: str
 
 
-def written(graph: Graph, about: Sequence[str]) -> Written:
+def written(graph: Graph, about: Sequence[str], spec: Spec | None = None) -> Written:
     """Return a network as PyTorch's source.
 
     Args:
         graph: The network.
         about: Lines for the docstring.
+        spec: The network's spec, whose variables become parameters; without it there are none.
 
     Raises:
         UsageError: A step has no counterpart that this writer knows; the message names it.
     """
     torch = Torch(graph)
     outline = Outline(graph, torch.layers_of)
+    parameters = None
+    if spec is not None:
+        parameters = Parameters(spec, outline, lambda other: Torch(other).layers_of)
 
     def write(unrolled: AbstractSet[str]) -> Written:
         refusals = Refusals({*unrolled})
         program = program_of(Member(outline), refusals, shapes=False)
+        if parameters is not None:
+            program = parameters.program(program, refusals, shapes=False)
         writer = TorchWriter(program, graph, torch)
         return Written(program, writer, torch, writer.module_source(about))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
 from os import PathLike
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from archspec.compile.expand import expand
 from archspec.eject.chains import is_chain
@@ -43,8 +43,9 @@ def torch_weights(spec: Spec | Graph | str | PathLike[str], weights: Any) -> dic
         >>> sorted(archspec.torch_weights("lenet5", archspec.build("lenet5")))[0]
         'c1.convolution.bias'
     """
-    graph = spec if isinstance(spec, Graph) else expand(spec_for("`archspec.torch_weights`", spec))
-    program, writer, torch, _ = written(graph, ("",))
+    known = None if isinstance(spec, Graph) else spec_for("`archspec.torch_weights`", spec)
+    graph = spec if isinstance(spec, Graph) else expand(cast("Spec", known))
+    program, writer, torch, _ = written(graph, ("",), known)
     nodes = [node for node in graph.nodes if not node.is_input and not node.layer.owner]
     if isinstance(weights, (str, PathLike)):
         model = load(weights)

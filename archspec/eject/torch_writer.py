@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from archspec.eject.chains import UnrollError, is_chain
-from archspec.eject.keras_writer import KerasWriter, given, is_value
+from archspec.eject.keras_writer import KerasWriter, given, is_value, quoted
 from archspec.eject.layout import INDENT, WIDTH, Brackets, Code, Joined, flat, lines
 from archspec.eject.naming import name_classes
 from archspec.eject.parts import TORCH, own_parts, part_names
@@ -22,6 +22,7 @@ from archspec.eject.program import (
     Constant,
     Expression,
     For,
+    Formula,
     Function,
     If,
     Made,
@@ -179,6 +180,7 @@ class TorchWriter(KerasWriter):
             function.name,
             self.docstring(function),
             function.parameters,
+            self.declared(function.parameters),
             function.paths,
             function.body,
             [value.name for value in function.inputs],
@@ -194,10 +196,12 @@ class TorchWriter(KerasWriter):
             node = self.graph.nodes[index]
             last = node.shape.rank and self.torch.layouts[index] != FIRST
             returned.append(f".permute({to_first(node.shape.rank)})" if last else "")
+        about = quoted("The network; images and maps are channels first.", self.constants())
         return self.module(
             self.title,
-            [f'{INDENT}"""The network; images and maps are channels first."""'],
-            [],
+            [f"{INDENT}{line}" if line else "" for line in about],
+            program.parameters,
+            self.options(),
             ("",),
             program.body,
             [value.name for value, _ in program.inputs.values()],
@@ -210,6 +214,7 @@ class TorchWriter(KerasWriter):
         name: str,
         docstring: list[str],
         parameters: Sequence[Symbol],
+        declared: list[Code],
         paths: tuple[str, ...],
         body: list[Statement],
         inputs: list[str],
@@ -223,7 +228,7 @@ class TorchWriter(KerasWriter):
         here.tensors = {*inputs, *_tensor_names(body)}
         for each in statements(body):
             if isinstance(each, For):  # a list of a loop's round has its attribute's name
-                here.taken |= {symbol.name for symbol in each.variables}
+                here.taken |= {symbol.name for symbol in (*parameters, *each.variables)}
         self._name_attributes(body, in_loop=False)
         self.forward_pass = True
         forward = self.forward(body, 2)
@@ -243,7 +248,7 @@ class TorchWriter(KerasWriter):
             if len(values) > 1:
                 kind = f"tuple[{', '.join([kind] * len(values))}]"
             last = [f"{INDENT * 2}return {result}"]
-        signature = Brackets("def __init__(", ["self", *self.declared(parameters)])
+        signature = Brackets("def __init__(", ["self", *declared])
         kept = [f"{INDENT * 2}self.{self._keeper(each)} = {each.name}" for each in here.kept]
         head = lines(signature, 1, end=" -> None:")
         call: list[Code] = ["self", *(f"{each}: torch.Tensor" for each in inputs)]
@@ -459,16 +464,24 @@ class TorchWriter(KerasWriter):
         text, level = super()._text(expression)
         if isinstance(expression, Symbol):
             self.read.add(expression)
-            here = self.here
-            if self.forward_pass and expression in here.parameters:
-                here.kept[expression] = None
-                return f"self.{self._keeper(expression)}", level
+            return self._at_hand(expression), level
+        if isinstance(expression, Formula):
+            for symbol in expression.symbols:
+                text = re.sub(rf"\b{symbol.name}\b", self._at_hand(symbol), text)
         return text, level
+
+    def _at_hand(self, symbol: Symbol) -> str:
+        """Return what gives a symbol's value: `forward` reads a parameter from the module."""
+        if self.forward_pass and symbol in self.here.parameters:
+            self.here.kept[symbol] = None
+            return f"self.{self._keeper(symbol)}"
+        return symbol.name
 
     def _keeper(self, symbol: Symbol) -> str:
         """Return the attribute in which a parameter is kept for `forward`."""
         name = symbol.name
-        return f"given_{name}" if name in self.here.taken else name
+        taken = name in TAKEN or name in self.here.attributes.values()
+        return f"given_{name}" if taken else name
 
     # What is computed.
 
