@@ -41,7 +41,7 @@ KERAS: Final = Format("Keras", "keras")
 ONNX: Final = Format("ONNX", "onnx")
 TFLITE: Final = Format("TFLite", "tensorflow.tflite")
 SAVED_MODEL: Final = Format("SavedModel", "tensorflow.saved_model")
-EXPORTED: Final = Format("PyTorch .pt2", "exported")
+EXPORTED: Final = Format("PyTorch .pt2", "pytorch")
 DARKNET: Final = Format("Darknet configuration", "darknet", options=("weights",))
 CAFFE: Final = Format("Caffe prototxt", "caffe", options=("weights",))
 

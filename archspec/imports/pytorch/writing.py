@@ -1,0 +1,150 @@
+"""The steps of ONNX that a program becomes, and what the functions of its operators share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from archspec.imports.onnx.source import SCOPE, Constant, Dims, Step
+
+
+class Unwritten(ValueError):  # noqa: N818  (no error: the layer is shown as unknown)
+    """A clause that says why ONNX, or archspec, has no operator for one of ATen."""
+
+
+class Tensor:
+    """An argument that is a tensor."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class Program:
+    """A program's steps in ONNX's operators. Values go by names, constants among them."""
+
+    def __init__(self, dims: dict[str, Dims], read_later: set[str]) -> None:
+        """Begin with the shape of each value, and the names of those that are read."""
+        self.dims = dims
+        self.read_later = read_later
+        self.steps: list[Step] = []
+        self.constants: dict[str, Constant] = {}
+        self.scope = ""
+        """Name of the step at hand."""
+        self.slices: dict[str, tuple[str, int, slice | int]] = {}
+        """The value that each slice was cut from, the axis and the places."""
+        self.current: dict[str, str] = {}
+        """The value that stands for each that was changed in place."""
+        self.copies: dict[str, str] = {}
+        """The value that each copy is one of."""
+        self.stacked: set[str] = set()
+        """Parameters of recurrences, which are stacked as ONNX has them."""
+        self.zeros: set[str] = set()
+        """The values that are zeros, as a recurrence's first state is."""
+
+    def whole(self, name: str) -> str:
+        """Return the value of which another is a slice, or a slice of a slice."""
+        while name in self.slices:
+            name = self.slices[name][0]
+        return name
+
+    def step(
+        self, op: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any
+    ) -> None:
+        """Add a step."""
+        attributes[SCOPE] = self.scope
+        self.steps.append(Step(op, "", tuple(inputs), tuple(outputs), attributes))
+
+    def stepped(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
+        """Add a step and return the name of its output."""
+        output = self.new("archspec")
+        self.step(op, inputs, [output], **attributes)
+        return output
+
+    def constant(self, constant: Constant) -> str:
+        """Return the name of a constant."""
+        name = f"archspec_constant_{len(self.constants)}"
+        self.constants[name] = constant
+        return name
+
+    def number(self, value: float) -> str:
+        """Return the name of a constant with one value."""
+        return self.constant(
+            Constant.of((), [value], "float" if isinstance(value, float) else "int")
+        )
+
+    def ints(self, values: Sequence[int]) -> str:
+        """Return the name of a constant that is a list of whole numbers."""
+        return self.constant(Constant.of((len(values),), list(values)))
+
+    def new(self, like: str) -> str:
+        """Return the name of a value between two steps."""
+        return f"{like}_archspec_{len(self.steps)}"
+
+    def rank(self, tensor: Tensor) -> int:
+        """Return the number of a tensor's axes."""
+        return len(self.dims[tensor.name])
+
+    def shape_of(self, output: str) -> list[int]:
+        """Return the extents of a value for Reshape: 0 for an open first one, -1 for another."""
+        return [
+            n if isinstance(n, int) else 0 if at == 0 else -1
+            for at, n in enumerate(self.dims[output])
+        ]
+
+
+Arguments: TypeAlias = Mapping[str, Any]
+"""Arguments of an operator by ATen's names for them."""
+
+Operator: TypeAlias = Callable[[Program, Arguments, Sequence[str]], None]
+"""Writes an operator of ATen with its arguments and the names of its outputs.
+
+One that it cannot write raises `ValueError`, `LookupError`, `TypeError` or `AttributeError`.
+"""
+
+
+def tensor_name(value: Any) -> str:
+    return value.name if isinstance(value, Tensor) else ""
+
+
+def tensor_names(value: Any) -> list[str]:
+    """Return the names of the tensors in an argument."""
+    listed = value if isinstance(value, list) else [value]
+    return [each.name for each in listed if isinstance(each, Tensor)]
+
+
+def first_tensor(a: Arguments) -> Tensor:
+    """Return the first argument that is a tensor."""
+    return next(value for value in a.values() if isinstance(value, Tensor))
+
+
+def each_axis(value: Any, count: int) -> list[int]:
+    """Return one number for each axis; ATen repeats a single one."""
+    numbers = list(value) if isinstance(value, list) else [value]
+    return [int(n) for n in (numbers * count if len(numbers) == 1 else numbers)]
+
+
+def plain(op: str, **attributes: Any) -> Operator:
+    """Return the function of an operator on one tensor."""
+
+    def write(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
+        p.step(op, [tensor_name(next(iter(a.values())))], outputs[:1], **attributes)
+
+    return write
+
+
+def with_numbers(op: str, **names: tuple[str, float]) -> Operator:
+    """Return the function of an operator with numbers: ONNX's name, ATen's, and the default."""
+
+    def write(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
+        numbers = {
+            ours: float(a[theirs] if a.get(theirs) is not None else default)
+            for ours, (theirs, default) in names.items()
+        }
+        p.step(op, [tensor_name(next(iter(a.values())))], outputs[:1], **numbers)
+
+    return write
+
+
+def by_rank(name: str, write: Operator) -> dict[str, Operator]:
+    """Return a function under the names that ATen has for one to three spatial axes."""
+    return {f"{name}{rank}d": write for rank in (1, 2, 3)}
