@@ -194,6 +194,95 @@ def test_a_slice_has_a_part_for_each_top(read):
     ]  # fmt: skip
 
 
+def test_ssds_heads_are_flattened_in_caffes_order_without_moving_anything(read):
+    """Permute puts the channels last, as they are here; so values keep their order."""
+    text = layer("Convolution", "conf", more="convolution_param { num_output: 6 kernel_size: 3 }")
+    text += layer("Permute", "last", "conf", "permute_param { order: [0, 2, 3, 1] }")
+    text += layer("Flatten", "flat", "last") + layer("PriorBox", "priors", "conf data")
+    text += layer("Concat", "all", "flat flat") + layer("Concat", "boxes", "priors priors")
+    text += layer("Reshape", "rows", "all", "reshape_param { shape { dim: [0, -1, 3] } }")
+    text += layer("Softmax", "share", "rows", "softmax_param { axis: 2 }")
+    text += layer("Flatten", "classes", "share", "flatten_param { axis: 1 }")
+    model = read(text + layer("DetectionOutput", "out", "all classes boxes"))
+    assert list(shapes(model).items())[2:] == [
+        ("flat", "600"),
+        ("all", "1200"),
+        ("rows", "400x3"),
+        ("share", "400x3"),
+        ("classes", "1200"),
+    ]
+    assert {node.op.kind for node in model.graph.nodes} & {"permute", "unknown"} == set()
+    nodes = model.graph.nodes
+    assert [nodes[index].name for index in model.graph.outputs.values()] == ["classes", "all"]
+
+
+def test_maps_that_are_reshaped_stand_in_caffes_order_first(read):
+    """As the scores of a region proposal network, whose softmax takes two of them."""
+    text = layer("Reshape", "pairs", more="reshape_param { shape { dim: [0, -1, 6, 0] } }")
+    text += layer("Softmax", "share", "pairs", "softmax_param { axis: 1 }")
+    text += layer("Reshape", "back", "share", "reshape_param { shape { dim: [0, 3, 12, 12] } }")
+    model = read(
+        text
+        + layer("Convolution", "c", "back", "convolution_param { num_output: 4 }").replace(
+            "num_output: 4", "num_output: 4 kernel_size: 1"
+        )
+    )
+    assert list(shapes(model).items())[1:] == [
+        ("pairs_permute", "3x12x12"),
+        ("pairs", "6x6x12"),
+        ("share", "6x6x12"),
+        ("back", "3x12x12"),
+        ("c_permute", "12x12x3"),
+        ("c", "12x12x4"),
+    ]
+    assert ops(model)["share"].axis == "height"
+
+
+def test_a_norm_of_ssd_is_a_length_of_1_and_learned_factors(read):
+    each = "norm_param { across_spatial: false channel_shared: false }"
+    assert [op.kind for op in ops(read(layer("Normalize", more=each))).values()][1:] == [
+        "unit_norm",
+        "scale",
+    ]
+    shared = read(layer("Normalize", more="norm_param { across_spatial: false }"))
+    assert (shared.params, len(shared.unknown)) == (1, 1)
+
+
+def test_values_go_back_to_where_segnets_pool_found_them(read):
+    pool = layer("Pooling", "p", more="top: 'mask' pooling_param { kernel_size: 2 stride: 2 }")
+    model = read(pool + layer("Upsample", "u", "p mask", "upsample_param { scale: 2 }"))
+    assert ops(model)["u"].kind == "max_unpool"
+    assert shapes(model)["u"] == "12x12x3"
+    larger = read(pool.replace("size: 2", "size: 5") + layer("Upsample", "u", "p mask"))
+    assert [each.name for each in larger.unknown] == ["u"]
+    assert shapes(larger)["u"] == "12x12x3"  # as large as what was pooled
+
+
+def test_what_follows_a_pool_of_regions_is_known(read):
+    """As the classifier of Faster R-CNN, after Python code that proposes the regions."""
+    text = layer("Python", "rois", "data") + layer(
+        "ROIPooling", "pool", "data rois", "roi_pooling_param { pooled_w: 7 pooled_h: 7 }"
+    )
+    model = read(text + layer("InnerProduct", "f", "pool", "inner_product_param { num_output: 5 }"))
+    assert [each.type for each in model.unknown] == ["Python", "ROIPooling"]
+    assert model.graph.nodes[-1].layer.params == 7 * 7 * 3 * 5 + 5
+
+
+@pytest.mark.parametrize(
+    ("argument", "shape"),
+    [("height: 24 width: 36", "24x36x3"), ("zoom_factor: 8", "89x89x3"),
+     ("shrink_factor: 2", "6x6x3")],
+)  # fmt: skip
+def test_interp_counts_the_gaps_between_places(read, argument, shape):
+    model = read(layer("Interp", more=f"interp_param {{ {argument} }}"))
+    assert shapes(model)["a"] == shape
+
+
+def test_a_pyramid_of_pools_has_1_4_and_16_places_at_any_size(read):
+    model = read(layer("SPP", more="spp_param { pyramid_height: 3 }"))
+    assert shapes(model)["a"] == str(3 * (1 + 4 + 16))
+
+
 def test_weights_of_one_name_are_shared(read):
     """As in a siamese network: the second convolution has the first one's kernel and bias."""
     more = (

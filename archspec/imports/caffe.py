@@ -11,19 +11,21 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import prod
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from archspec.declare.declaration import DeclarationError
 from archspec.element import Element
 from archspec.errors import Problem, UsageError
 from archspec.graph.graph import Node
-from archspec.imports.building import ModelBuilder
+from archspec.imports.building import ModelBuilder, one_or_each
 from archspec.imports.caffemodel import Weighted, read_weights
 from archspec.imports.inputs import NOTHING_GIVEN, Given
 from archspec.imports.model import ImportedModel
 from archspec.imports.modeltext import ModelText, TextProblem, parse_op, read_text
 from archspec.imports.prototext import Message, parse
 from archspec.ops.arrangement import Crop, Flatten, Reshape, Slice
+from archspec.ops.arrangement import Upsample as UpsampleOp
 from archspec.ops.axes import names_of_axes
 from archspec.ops.convolution import (
     Convolution,
@@ -34,11 +36,13 @@ from archspec.ops.convolution import (
 from archspec.ops.elementwise import Activate, Dropout, PRelu, Rescale, Scale
 from archspec.ops.elementwise import Softmax as SoftmaxOp
 from archspec.ops.merge import Add, Concat, Max, Multiply, Subtract
-from archspec.ops.normalization import BatchNorm, InstanceNorm, LocalResponseNorm
+from archspec.ops.normalization import BatchNorm, InstanceNorm, LocalResponseNorm, UnitNorm
 from archspec.ops.op import Elementwise, Op, Weight
-from archspec.ops.pooling import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
+from archspec.ops.pooling import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool, MaxUnpool
+from archspec.ops.resizing import Resize
 from archspec.ops.shape import Shape
-from archspec.ops.shuffles import ChannelShuffle
+from archspec.ops.shuffles import ChannelShuffle, Permute
+from archspec.ops.tokens import Embedding
 from archspec.ops.unknown import Unknown
 
 TRAIN: Final = "TRAIN"
@@ -89,7 +93,10 @@ _V1_TYPES: Final = {
 
 _OLDER_NAMES: Final = {"SoftmaxLoss": "SoftmaxWithLoss"}
 
-_LEARNED: Final = {"Convolution", "Deconvolution", "InnerProduct", "Scale", "PReLU", "Bias"}
+_LEARNED: Final = {
+    "BN", "Bias", "Convolution", "Deconvolution", "Embed", "InnerProduct", "Normalize", "PReLU",
+    "Scale",
+}  # fmt: skip
 """Types whose `param` says whether training changes the weights, and who shares them."""
 
 _DATA: Final = {
@@ -104,8 +111,21 @@ _LOSSES: Final = {"SoftmaxWithLoss": "softmax", "SigmoidCrossEntropyLoss": "sigm
 _ENDS: Final = {
     "Accuracy", "Silence", "HDF5Output", "ContrastiveLoss", "EuclideanLoss", "HingeLoss",
     "InfogainLoss", "MultinomialLogisticLoss", "SmoothL1Loss", "MultiBoxLoss", "DetectionEvaluate",
+    "DetectionOutput",
 }  # fmt: skip
-"""Types of layers after the network: losses that only compare, and scores."""
+"""Types of layers after the network: losses that only compare, scores, and what makes boxes."""
+
+_BOXES: Final = {"DetectionOutput": 2, "MultiBoxLoss": 2}
+"""Number of a layer's inputs that are the network's outputs: places and classes of boxes."""
+
+_PRIORS: Final = "PriorBox"
+"""The type of a layer that makes boxes of extents alone, which are no part of the network."""
+
+_KEEPS_PLACES: Final = {
+    "AbsVal", "BNLL", "Dropout", "ELU", "Exp", "Power", "ReLU", "ReLU6", "Sigmoid", "Split",
+    "Swish", "TanH",
+}  # fmt: skip
+"""Types of layers to which every value is alike, wherever it stands."""
 
 
 class Layer(NamedTuple):
@@ -180,8 +200,37 @@ def read(
         raise text.error(problem) from None
 
 
-Made: TypeAlias = "Node | Sequence[Node] | None"
-"""The nodes of a layer's tops: one for all, one each, or None for a layer after the network."""
+class Laid(NamedTuple):
+    """A blob: a node, and the place in its shape of each of Caffe's axes after the batch."""
+
+    node: Node
+    order: tuple[int, ...]
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether the channels come first in Caffe, and last here."""
+        return self.order == _usual(self.node.shape)
+
+    @property
+    def is_straight(self) -> bool:
+        """Whether Caffe's axes are in the order that they have here."""
+        return self.order == tuple(range(len(self.node.shape)))
+
+    def name_of(self, axis: int) -> str | None:
+        """Return the name of one of Caffe's axes; None for the batch, or an axis there is not."""
+        axis += len(self.order) + 1 if axis < 0 else 0
+        if not 0 < axis <= len(self.order):
+            return None
+        return names_of_axes(self.node.shape)[self.order[axis - 1]]
+
+
+def _usual(x: Shape) -> tuple[int, ...]:
+    """Return the order of Caffe's axes where the channels come first."""
+    return (len(x) - 1, *range(len(x) - 1)) if x else ()
+
+
+Made: TypeAlias = "Node | Laid | Sequence[Node | Laid]"
+"""The nodes of a layer's tops: one for all, or one each."""
 
 
 @dataclass
@@ -192,7 +241,7 @@ class _Net:
     message: Message
     given: Given
     weights: str | os.PathLike[str] | None
-    blobs: dict[str, Node] = field(default_factory=dict)
+    blobs: dict[str, Laid] = field(default_factory=dict)
     folded: dict[int, Layer] = field(default_factory=dict)
     """The Scale layer that belongs to a BatchNorm layer, by the line of the latter."""
     builder: ModelBuilder = field(init=False)
@@ -202,6 +251,12 @@ class _Net:
     """All nodes so far, by their numbers."""
     weighted: list[Weighted] = field(default_factory=list)
     """The nodes with weights, and their layers."""
+    priors: set[str] = field(default_factory=set)
+    """Blobs that are boxes made of extents alone."""
+    pooled: dict[str, Node] = field(default_factory=dict)
+    """The input of each pool, by the blob of the places of its maxima."""
+    straight: set[int] = field(default_factory=set)
+    """Numbers of the nodes that are vectors of maps in Caffe's own order."""
     unfit: list[str] = field(default_factory=list)
     """Names of nodes whose weights are in no known order."""
     averages: int = 0
@@ -230,7 +285,7 @@ class _Net:
         )
         for sentence in assumed:
             self.builder.note(sentence)
-        self.blobs.update(self.builder.inputs)
+        self.blobs.update((name, _laid(node)) for name, node in self.builder.inputs.items())
         self.nodes.update((node.index, node) for node in self.builder.inputs.values())
         self.folded = _scales(layers)
         scales = {layer.line for layer in self.folded.values()}
@@ -242,19 +297,23 @@ class _Net:
                 continue
             sources = self._sources(layer)
             read.update(layer.bottoms)
+            if layer.type == _PRIORS or (layer.bottoms and not sources and layer.type not in _ENDS):
+                self.priors.update(layer.tops)
+                continue
             if layer.line in scales and len(sources) == 1:
                 made: Made = sources[0]
             elif layer.type in _ENDS:
-                if layer.type.endswith("Loss"):
-                    ends.update(zip(layer.bottoms[:1], sources[:1], strict=True))
+                ends.update((blob, self.blobs[blob].node) for blob in self._ends(layer))
                 continue
             else:
                 made = self._made(layer, sources)
-            nodes = [made] * len(layer.tops) if isinstance(made, Node) else list(made or ())
-            for top, node in zip(layer.tops, nodes, strict=False):
-                self.blobs[top] = node
+            nodes = [made] * len(layer.tops) if isinstance(made, Node | Laid) else made
+            for top, each in zip(layer.tops, nodes, strict=False):
+                if top in self.pooled and top in layer.tops[1:]:
+                    continue
+                laid = self.blobs[top] = each if isinstance(each, Laid) else _laid(each)
                 outputs.pop(top, None)
-                outputs[top] = node
+                outputs[top] = laid.node
                 if top not in layer.bottoms:
                     read.discard(top)
         found = {top: node for top, node in outputs.items() if top not in read}
@@ -271,33 +330,71 @@ class _Net:
             dict(reversed(found.items())), params=self.params, weights=reader
         )
 
-    def _sources(self, layer: Layer) -> list[Node]:
-        """Return the nodes of a layer's bottoms, but for labels."""
-        nodes = []
+    def _ends(self, layer: Layer) -> Sequence[str]:
+        """Return the blobs that are outputs of the network, of those that a last layer reads."""
+        if layer.type == "DetectionOutput":
+            self.builder.note(
+                "What a DetectionOutput layer reads is an output; that it makes boxes of it costs "
+                "nothing here."
+            )
+        if layer.type in _BOXES or layer.type.endswith("Loss"):
+            return layer.bottoms[: _BOXES.get(layer.type, 1)]
+        return ()
+
+    def _sources(self, layer: Layer) -> list[Laid]:
+        """Return a layer's bottoms, but for labels, boxes and places of maxima."""
+        sources = []
         for number, bottom in enumerate(layer.bottoms):
             if bottom in self.blobs:
-                nodes.append(self.blobs[bottom])
+                sources.append(self.blobs[bottom])
+            elif bottom in self.priors or bottom in self.pooled:
+                continue
             elif number == 0 or layer.type not in _ENDS | _LOSSES.keys():
                 raise TextProblem(
                     layer.line,
                     f"layer `{layer.name}` reads `{bottom}`, which no layer before it makes",
                 )
-        return nodes
+        return sources
 
-    def _made(self, layer: Layer, sources: list[Node]) -> Made:
+    def _made(self, layer: Layer, sources: list[Laid]) -> Made:
         """Return the nodes of a layer's tops."""
+        if layer.type in MOVING:
+            self._check_count(layer, sources, range(1, 2))
+            return MOVING[layer.type](self, layer, sources[0])
+        orders = {each.order for each in sources}
         if layer.type in MERGES:
             merge, counts = MERGES[layer.type]
             self._check_count(layer, sources, counts)
-            return merge(self, layer, sources)
+            if layer.type in ("Concat", "Eltwise") and len(orders) == 1:
+                made = merge(self, layer, sources)
+                return Laid(made, sources[0].order) if isinstance(made, Node) else made
+            return merge(self, layer, [self.usual(layer, each) for each in sources])
         rule = LAYERS.get(layer.type)
         if rule is None:
-            return self.unknown(layer, *sources)
+            return self.unknown(layer, *(each.node for each in sources))
         self._check_count(layer, sources, range(1, 2))
-        return rule(self, layer, sources[0])
+        if layer.type in _KEEPS_PLACES:
+            made = rule(self, layer, sources[0].node)
+            return Laid(made, sources[0].order) if isinstance(made, Node) else made
+        return rule(self, layer, self.usual(layer, sources[0]).node)
+
+    def usual(self, layer: Layer, x: Laid) -> Laid:
+        """Return a blob with its channels last, and first in Caffe."""
+        return x if x.is_usual else self._in_order(layer, x, (*range(1, len(x.order)), 0))
+
+    def straightened(self, layer: Layer, x: Laid) -> Laid:
+        """Return a blob with its axes in Caffe's order."""
+        return x if x.is_straight else self._in_order(layer, x, tuple(range(len(x.order))))
+
+    def _in_order(self, layer: Layer, x: Laid, axes: Sequence[int]) -> Laid:
+        """Return a blob whose node has the given axes of Caffe's, counted after the batch."""
+        names = names_of_axes(x.node.shape)
+        to = tuple(names[x.order[axis]] for axis in axes)
+        node = self.add(layer, Permute, x.node, part="permute", to=to)
+        return Laid(node, tuple(axes.index(axis) for axis in range(len(axes))))
 
     @staticmethod
-    def _check_count(layer: Layer, sources: list[Node], counts: range) -> None:
+    def _check_count(layer: Layer, sources: Sequence[Laid], counts: range) -> None:
         if len(sources) not in counts:
             found = f"{len(sources)} {'bottom' if len(sources) == 1 else 'bottoms'}"
             message = f"layer `{layer.name}` ({layer.type}) cannot have {found}"
@@ -319,7 +416,7 @@ class _Net:
         if isinstance(node.op, Unknown) or self.params is None:
             self.params = None
         else:
-            self.params += node.layer.params + isinstance(op, BatchNorm)
+            self.params += node.layer.params + (isinstance(op, BatchNorm) and layer.type != "BN")
         self.nodes[node.index] = node
         if node.layer.weights and not isinstance(node.op, Unknown):
             self._keep(layer, node, inputs[0])
@@ -339,6 +436,8 @@ class _Net:
         """Return whether the order of a vector's values is known, and the maps that it holds."""
         while not x.shape.rank and x.inputs and all(each in self.nodes for each in x.inputs):
             before = [self.nodes[index] for index in x.inputs]
+            if x.index in self.straight:
+                return True, None
             if isinstance(x.op, Flatten):
                 maps = before[0].shape
                 wide = sum(extent > 1 for extent in maps) > 1
@@ -360,7 +459,10 @@ class _Net:
         arrays: tuple[Weight, ...] | None = None,
     ) -> Node:
         """Add a layer that archspec does not know."""
-        self.params = None if arrays is None else self.params
+        if arrays is None or self.params is None:
+            self.params = None
+        else:
+            self.params += sum(prod(weight.shape) for weight in arrays)
         return self.builder.unknown(
             layer.type,
             *inputs,
@@ -372,7 +474,13 @@ class _Net:
 
 
 Rule: TypeAlias = Callable[[_Net, Layer, Node], Made]
-Merge: TypeAlias = Callable[[_Net, Layer, "list[Node]"], Made]
+Move: TypeAlias = Callable[[_Net, Layer, Laid], Made]
+Merge: TypeAlias = Callable[[_Net, Layer, "list[Laid]"], Made]
+
+
+def _laid(node: Node) -> Laid:
+    """Return a blob of a node with the channels last, which are first in Caffe."""
+    return Laid(node, _usual(node.shape))
 
 
 def _axes(param: Message, name: str, default: int) -> int | tuple[int, ...]:
@@ -434,17 +542,32 @@ def deconvolution(net: _Net, layer: Layer, x: Node) -> Node:
     )
 
 
-def inner_product(net: _Net, layer: Layer, x: Node) -> Node:
+def inner_product(net: _Net, layer: Layer, x: Laid) -> Made:
     param = layer.param("inner_product")
     arguments: dict[str, Any] = {"units": param.integer("num_output")} | _trainable(layer)
     if not param.flag("bias_term", default=True):
         arguments["bias"] = False
-    if param.integer("axis", 1) not in {1, -len(x.shape)}:
+    axis, rank = param.integer("axis", 1), len(x.order)
+    if rank > 1 and axis in {rank, -1}:
+        straight = net.straightened(layer, x)
+        node = net.add(layer, FullyConnected, straight.node, each_place=True, **arguments)
+        return Laid(node, straight.order)
+    if axis not in {1, -rank}:
         reason = "it is applied along an axis that holds places"
-        return net.unknown(layer, x, reason=reason)
-    if len(x.shape) > 1:
-        x = net.add(layer, Flatten, x, part="flatten")
-    return net.add(layer, FullyConnected, x, **arguments)
+        return net.unknown(layer, x.node, reason=reason)
+    return net.add(layer, FullyConnected, _vector(net, layer, x, "flatten").node, **arguments)
+
+
+def _vector(net: _Net, layer: Layer, x: Laid, part: str = "") -> Laid:
+    """Return all values as a vector: those of maps in archspec's order, others in Caffe's."""
+    if len(x.order) < 2:
+        return x
+    if not x.is_usual:
+        x = net.straightened(layer, x)
+    node = net.add(layer, Flatten, x.node, part=part)
+    if x.is_straight:
+        net.straight.add(node.index)
+    return _laid(node)
 
 
 _POOLS: Final[Mapping[str, tuple[type[Op], type[Op]]]] = {
@@ -460,6 +583,7 @@ def pooling(net: _Net, layer: Layer, x: Node) -> Node:
     if method not in _POOLS:
         return net.unknown(layer, x, reason=f"archspec has no pool of the kind {method}", arrays=())
     window, whole = _POOLS[method]
+    net.pooled.update(dict.fromkeys(layer.tops[1:], x))
     if param.flag("global_pooling", default=False):
         return net.add(layer, whole, x, keep_axes=True)
     arguments: dict[str, Any] = {
@@ -520,13 +644,14 @@ def exponential(net: _Net, layer: Layer, x: Node) -> Node:
     return net.add(layer, Activate, x, function="exponential")
 
 
-def softmax(net: _Net, layer: Layer, x: Node) -> Node:
-    axis = _axis(layer.param("softmax").integer("axis", 1), x.shape)
+def softmax(net: _Net, layer: Layer, x: Laid) -> Made:
+    axis, node = x.name_of(layer.param("softmax").integer("axis", 1)), x.node
     if axis is None:
-        return net.unknown(
-            layer, x, reason="its axis is that of the batch", shape=x.shape, arrays=()
-        )
-    return net.add(layer, SoftmaxOp, x, **_along(axis))
+        reason = "its axis is that of the batch"
+        made = net.unknown(layer, node, reason=reason, shape=node.shape, arrays=())
+    else:
+        made = net.add(layer, SoftmaxOp, node, **_along(axis))
+    return Laid(made, x.order)
 
 
 def lrn(net: _Net, layer: Layer, x: Node) -> Node:
@@ -566,24 +691,59 @@ def dropout(net: _Net, layer: Layer, x: Node) -> Node:
     return net.add(layer, Dropout, x, rate=layer.param("dropout").real("dropout_ratio", 0.5))
 
 
-def flatten(net: _Net, layer: Layer, x: Node) -> Node:
-    param = layer.param("flatten")
-    if (param.integer("axis", 1), param.integer("end_axis", -1)) not in {
-        (1, -1),
-        (1, len(x.shape)),
-    }:
-        return net.unknown(layer, x, reason="it keeps some of the axes", arrays=())
-    return net.add(layer, Flatten, x)
+def flatten(net: _Net, layer: Layer, x: Laid) -> Made:
+    param, rank = layer.param("flatten"), len(x.order)
+    first, last = (
+        axis + (rank + 1 if axis < 0 else 0)
+        for axis in (param.integer("axis", 1), param.integer("end_axis", -1))
+    )
+    if (first, last) == (1, rank):
+        return _vector(net, layer, x)
+    if not 1 <= first <= last <= rank:
+        return net.unknown(layer, x.node, reason="it joins the batch with other axes", arrays=())
+    extents = [x.node.shape[axis] for axis in x.order]
+    joined = [*extents[: first - 1], prod(extents[first - 1 : last]), *extents[last:]]
+    return _reshaped(net, layer, x, joined)
 
 
-def reshape(net: _Net, layer: Layer, x: Node) -> Node:
+def reshape(net: _Net, layer: Layer, x: Laid) -> Made:
     param = layer.param("reshape")
     dims = param.message("shape").integers("dim")
-    if len(dims) == 2 and "axis" not in param and dims[1] in {-1, x.shape.size}:
-        return net.add(layer, Flatten, x)
-    return net.unknown(
-        layer, x, reason="its values move as Caffe's channels-first order has them", arrays=()
-    )
+    own = [0, *(x.node.shape[axis] for axis in x.order)]  # 0 for the batch
+    start, count = param.integer("axis"), param.integer("num_axes", -1)
+    start += len(own) + 1 if start < 0 else 0
+    end = len(own) if count < 0 else start + count
+    given = [
+        own[start + at] if n == 0 and start + at < len(own) else n for at, n in enumerate(dims)
+    ]
+    batch, *extents = [*own[:start], *given, *own[end:]] or [0]
+    known = prod(n for n in extents if n != -1)
+    size = x.node.shape.size
+    if extents.count(-1) == 1 and known and size % known == 0 and batch in {0, 1}:
+        extents = [size // known if n == -1 else n for n in extents]
+    if batch not in {0, 1, -1} or not extents or -1 in extents or prod(extents) != size:
+        return net.unknown(layer, x.node, reason="it joins the batch with other axes", arrays=())
+    return _reshaped(net, layer, x, extents)
+
+
+def _reshaped(net: _Net, layer: Layer, x: Laid, extents: Sequence[int]) -> Laid:
+    """Return a blob with other extents: its values in Caffe's order."""
+    if len(extents) == 1:
+        return _vector(net, layer, x)
+    if list(extents) == [x.node.shape[axis] for axis in x.order]:
+        return x
+    straight = net.straightened(layer, x)
+    node = net.add(layer, Reshape, straight.node, to=tuple(extents))
+    return Laid(node, tuple(range(len(extents))))
+
+
+def permute(net: _Net, layer: Layer, x: Laid) -> Made:
+    """Give Caffe's axes another order: nothing moves until a layer needs it."""
+    given = layer.param("permute").integers("order")
+    order = [*given, *(axis for axis in range(len(x.order) + 1) if axis not in given)]
+    if order[0] != 0 or sorted(order) != list(range(len(x.order) + 1)):
+        return net.unknown(layer, x.node, reason="it moves the batch", arrays=())
+    return Laid(x.node, tuple(x.order[axis - 1] for axis in order[1:]))
 
 
 def mvn(net: _Net, layer: Layer, x: Node) -> Node:
@@ -600,9 +760,9 @@ def split(net: _Net, layer: Layer, x: Node) -> Node:  # noqa: ARG001
     return x
 
 
-def slice_(net: _Net, layer: Layer, x: Node) -> Made:
-    param = layer.param("slice")
-    axis = _axis(param.integer("axis", param.integer("slice_dim", 1)), x.shape)
+def slice_(net: _Net, layer: Layer, laid: Laid) -> Made:
+    param, x = layer.param("slice"), laid.node
+    axis = laid.name_of(param.integer("axis", param.integer("slice_dim", 1)))
     if axis is None:
         return [net.unknown(layer, x, reason="it divides the batch")] * len(layer.tops)
     extent = x.shape[names_of_axes(x.shape).index(axis)]
@@ -616,7 +776,10 @@ def slice_(net: _Net, layer: Layer, x: Node) -> Made:
     ends = [0, *points, extent]
     parts = range(tops)
     return [
-        net.add(layer, Slice, x, part=str(n + 1), start=ends[n], stop=ends[n + 1], axis=axis)
+        Laid(
+            net.add(layer, Slice, x, part=str(n + 1), start=ends[n], stop=ends[n + 1], axis=axis),
+            laid.order,
+        )
         for n in parts
     ]
 
@@ -627,21 +790,145 @@ def shuffle_channel(net: _Net, layer: Layer, x: Node) -> Node:
     )
 
 
-def softmax_with_loss(net: _Net, layer: Layer, inputs: list[Node]) -> Node:
+def normalize(net: _Net, layer: Layer, x: Node) -> Node:
+    """Add SSD's norm: the channels of a place at length 1, times a learned factor."""
+    param = layer.param("norm")
+    if param.flag("across_spatial", default=True):
+        reason = "it normalises over all places"
+        return net.unknown(layer, x, reason=reason, shape=x.shape)
+    if param.flag("channel_shared", default=True):
+        reason = "one factor is learned for all channels"
+        return net.unknown(layer, x, reason=reason, shape=x.shape, arrays=(Weight("scale", (1,)),))
+    y = net.add(layer, UnitNorm, x, part="norm")
+    return net.add(layer, Scale, y, bias=False, **_trainable(layer))
+
+
+def interp(net: _Net, layer: Layer, x: Node) -> Node:
+    """Add the bilinear resize of DeepLab and PSPNet, whose corners stay where they are."""
+    param = layer.param("interp")
+    cut = [param.integer(name) for name in ("pad_beg", "pad_end")]
+    if any(cut) or not x.shape.rank or x.shape.is_open:
+        return net.unknown(layer, x, reason="it cuts the maps, or their size is open", arrays=())
+    shrink, zoom = param.integer("shrink_factor", 1), param.integer("zoom_factor", 1)
+    sizes = [
+        param.integer(name) or _zoomed((extent - 1) // max(shrink, 1) + 1, zoom)
+        for name, extent in zip(("height", "width"), x.shape.spatial, strict=True)
+    ]
+    net.builder.note(
+        "An Interp layer keeps the centres of corner pixels where they are; archspec's resize "
+        "does not."
+    )
+    return net.add(layer, Resize, x, to=one_or_each(sizes), method="bilinear")
+
+
+def _zoomed(extent: int, factor: int) -> int:
+    """Return an extent of which every gap between two places becomes as many as the factor."""
+    return extent + (extent - 1) * (factor - 1)
+
+
+def upsample(net: _Net, layer: Layer, x: Node) -> Node:
+    """Repeat values; with the places of maxima, put them back there (SegNet)."""
+    param = layer.param("upsample")
+    factor = param.integer("scale", 2)
+    before = next((net.pooled[each] for each in layer.bottoms if each in net.pooled), None)
+    if before is None:
+        return net.add(layer, UpsampleOp, x, factor=factor)
+    if any(n != factor * m for n, m in zip(before.shape.spatial, x.shape.spatial, strict=True)):
+        reason = "its maps are no whole multiple of what was pooled"
+        shape = (*before.shape.spatial, x.shape.channels)
+        return net.unknown(layer, x, reason=reason, shape=shape, arrays=())
+    return net.add(layer, MaxUnpool, x, before, size=factor)
+
+
+def pyramid(net: _Net, layer: Layer, x: Node) -> Node:
+    """Add pools to 1, 2, 4 places an axis and so on, joined as a vector. (He et al. 2014)"""
+    param = layer.param("spp")
+    height = param.integer("pyramid_height")
+    method = param.word("pool", "MAX")
+    if method not in _POOLS or not 0 < height < 10 or x.shape.is_open:
+        return net.unknown(layer, x, reason="archspec has no pyramid of this kind", arrays=())
+    parts = []
+    for level in range(height):
+        windows = [-(-extent // 2**level) for extent in x.shape.spatial]
+        pads = [
+            (window * 2**level - extent + 1) // 2
+            for window, extent in zip(windows, x.shape.spatial, strict=True)
+        ]
+        arguments: dict[str, Any] = {
+            "size": one_or_each(windows),
+            "stride": one_or_each(windows),
+            "padding": one_or_each(pads) or "valid",
+        }
+        if _hangs_over(x, arguments):
+            arguments["ceil"] = True
+        if _POOLS[method][0] is AvgPool and any(pads):
+            arguments["count_padding"] = True
+        pool = net.add(layer, _POOLS[method][0], x, part=f"pool{2**level}", **arguments)
+        parts.append(net.add(layer, Flatten, pool, part=f"flatten{2**level}"))
+    return parts[0] if len(parts) == 1 else net.add(layer, Concat, *parts)
+
+
+def batch_norm_with_factors(net: _Net, layer: Layer, x: Node) -> Node:
+    """Add the norm of Caffe's variants that keeps factors, offsets and statistics in one layer.
+
+    For inference SegNet's has the statistics in its factors.
+    """
+    param = layer.param("bn")
+    if param.word("bn_mode") in {"INFERENCE", "1"}:
+        return net.add(layer, Scale, x, **_trainable(layer))
+    epsilon = param.real("eps", 1e-5)
+    return net.add(layer, BatchNorm, x, epsilon=epsilon, **_trainable(layer))
+
+
+def embed(net: _Net, layer: Layer, x: Node) -> Node:
+    param = layer.param("embed")
+    words, filters = param.integer("input_dim"), param.integer("num_output")
+    if param.flag("bias_term", default=True):
+        arrays = Weight("kernel", (words, filters)), Weight("bias", (filters,))
+        return net.unknown(layer, x, reason="it adds a bias to the vectors", arrays=arrays)
+    return net.add(layer, Embedding, x, words=words, filters=filters)
+
+
+def offset(net: _Net, layer: Layer, x: Node) -> Node:
+    arrays = (Weight("bias", (x.shape.channels if x.shape else 0,)),)
+    reason = "archspec has no offsets without factors"
+    return net.unknown(layer, x, reason=reason, shape=x.shape, arrays=arrays)
+
+
+def regions(net: _Net, layer: Layer, inputs: list[Laid]) -> Node:
+    """Keep the pools of regions as a layer of known shape, for one region. (Girshick 2015)"""
+    param = layer.param({"PSROIPooling": "psroi_pooling"}.get(layer.type, _snake(layer.type)))
+    channels = param.integer("output_dim") or inputs[0].node.shape.channels
+    extents = [
+        param.integer(name) or param.integer("group_size") for name in ("pooled_h", "pooled_w")
+    ]
+    net.builder.note(f"What comes after a {layer.type} layer is counted for one region.")
+    reason = "its regions depend on values"
+    nodes = [each.node for each in inputs]
+    shape = (*extents, channels) if all(extents) else None
+    return net.unknown(layer, *nodes, reason=reason, shape=shape, arrays=())
+
+
+def _snake(word: str) -> str:
+    """Return a type as its arguments call it: `roi_pooling` for ROIPooling."""
+    return word.replace("ROI", "roi_").replace("P", "p").replace("A", "a")
+
+
+def softmax_with_loss(net: _Net, layer: Layer, inputs: list[Laid]) -> Node:
     """Add the last function of the network, which Caffe computes together with the loss."""
     net.builder.note(
         f"A {layer.type} layer is read as the {_LOSSES[layer.type]} in it; the loss is no part of "
         "the network."
     )
-    return net.add(layer, Activate, inputs[0], function=_LOSSES[layer.type])
+    return net.add(layer, Activate, inputs[0].node, function=_LOSSES[layer.type])
 
 
-def scale(net: _Net, layer: Layer, inputs: list[Node]) -> Node:
+def scale(net: _Net, layer: Layer, inputs: list[Laid]) -> Node:
     """Add a learned factor for each channel; with a second input, a product with that."""
     param = layer.param("scale")
-    x = inputs[0]
+    x = inputs[0].node
     if len(inputs) > 1:
-        return _times(net, layer, x, inputs[1])
+        return _times(net, layer, x, inputs[1].node)
     if param.integer("axis", 1) != 1 or param.integer("num_axes", 1) != 1:
         return net.unknown(layer, x, reason="it has a factor for each place", shape=x.shape)
     bias = param.flag("bias_term", default=False)
@@ -656,14 +943,14 @@ def _times(net: _Net, layer: Layer, x: Node, gate: Node, part: str = "") -> Node
     return net.add(layer, Multiply, x, gate, part=part)
 
 
-def axpy(net: _Net, layer: Layer, inputs: list[Node]) -> Node:
+def axpy(net: _Net, layer: Layer, inputs: list[Laid]) -> Node:
     """Add gate * x + y, as SENet's own layer computes it."""
-    gate, x, y = inputs
+    gate, x, y = (each.node for each in inputs)
     return net.add(layer, Add, _times(net, layer, x, gate, "multiply"), y)
 
 
-def eltwise(net: _Net, layer: Layer, inputs: list[Node]) -> Node:
-    param = layer.param("eltwise")
+def eltwise(net: _Net, layer: Layer, laid: list[Laid]) -> Node:
+    param, inputs = layer.param("eltwise"), [each.node for each in laid]
     method = {"PROD": "0", "SUM": "1", "MAX": "2"}.get(param.word("operation", "SUM"))
     method = method or param.word("operation")
     factors = param.reals("coeff")
@@ -680,29 +967,22 @@ def eltwise(net: _Net, layer: Layer, inputs: list[Node]) -> Node:
     return net.add(layer, kinds[method], *inputs)
 
 
-def concat(net: _Net, layer: Layer, inputs: list[Node]) -> Node:
-    param = layer.param("concat")
-    axis = _axis(param.integer("axis", param.integer("concat_dim", 1)), inputs[0].shape)
+def concat(net: _Net, layer: Layer, laid: list[Laid]) -> Node:
+    param, inputs = layer.param("concat"), [each.node for each in laid]
+    axis = laid[0].name_of(param.integer("axis", param.integer("concat_dim", 1)))
     if axis is None:
         return net.unknown(layer, *inputs, reason="it joins batches", arrays=())
     return net.add(layer, Concat, *inputs, **_along(axis))
 
 
-def crop(net: _Net, layer: Layer, inputs: list[Node]) -> Node:
+def crop(net: _Net, layer: Layer, inputs: list[Laid]) -> Node:
     param = layer.param("crop")
-    x, like = inputs
+    x, like = (each.node for each in inputs)
     offsets = param.integers("offset") or [0]
     if param.integer("axis", 2) != 2:
         return net.unknown(layer, x, like, reason="it cuts channels", arrays=())
     offset = offsets[0] if len(offsets) == 1 else offsets
     return net.add(layer, Crop, x, like, offset=offset)
-
-
-def _axis(axis: int, x: Shape) -> str | None:
-    """Return the name of one of Caffe's axes, which are the batch, the channels, the places."""
-    axis += len(x) + 1 if axis < 0 else 0
-    names = ("", "channels", *names_of_axes(x)[:-1])
-    return names[axis] or None if 0 <= axis < len(names) else None
 
 
 def _along(axis: str) -> dict[str, str]:
@@ -716,40 +996,55 @@ def _activation(function: str) -> Rule:
 
 LAYERS: Final[Mapping[str, Rule]] = {
     "AbsVal": _activation("abs"),
+    "BN": batch_norm_with_factors,
     "BNLL": _activation("softplus"),
     "BatchNorm": batch_norm,
+    "Bias": offset,
     "Convolution": convolution,
     "ConvolutionDepthwise": convolution,
     "Deconvolution": deconvolution,
     "DepthwiseConvolution": convolution,
     "Dropout": dropout,
     "ELU": elu,
+    "Embed": embed,
     "Exp": exponential,
-    "Flatten": flatten,
-    "InnerProduct": inner_product,
+    "Interp": interp,
     "LRN": lrn,
     "MVN": mvn,
+    "Normalize": normalize,
     "PReLU": prelu,
     "Pooling": pooling,
     "Power": power,
     "ReLU": relu,
     "ReLU6": _activation("relu6"),
-    "Reshape": reshape,
+    "SPP": pyramid,
     "ShuffleChannel": shuffle_channel,
     "Sigmoid": _activation("sigmoid"),
-    "Slice": slice_,
-    "Softmax": softmax,
     "Split": split,
     "Swish": _activation("swish"),
     "TanH": _activation("tanh"),
+    "Upsample": upsample,
 }
 """The layers of one input, by their types."""
+
+MOVING: Final[Mapping[str, Move]] = {
+    "Flatten": flatten,
+    "InnerProduct": inner_product,
+    "Permute": permute,
+    "Reshape": reshape,
+    "Slice": slice_,
+    "Softmax": softmax,
+}
+"""The layers of one input to which the order of Caffe's axes matters, by their types."""
 
 MERGES: Final[Mapping[str, tuple[Merge, range]]] = {
     "Axpy": (axpy, range(3, 4)),
     "Concat": (concat, range(1, MOST_INPUTS)),
     "Crop": (crop, range(2, 3)),
     "Eltwise": (eltwise, range(2, MOST_INPUTS)),
+    "PSROIPooling": (regions, range(2, 3)),
+    "ROIAlign": (regions, range(2, 3)),
+    "ROIPooling": (regions, range(2, 3)),
     "Scale": (scale, range(1, 3)),
     "SigmoidCrossEntropyLoss": (softmax_with_loss, range(1, 4)),
     "SoftmaxWithLoss": (softmax_with_loss, range(1, 4)),
@@ -875,8 +1170,9 @@ def _data_shape(layer: Layer, number: int, assumed: list[str]) -> tuple[int | No
     own = {"ImageData": "image_data", "WindowData": "window_data"}.get(layer.type, "data")
     transform, data = layer.param("transform"), layer.param(own)
     crop = transform.integer("crop_size") or data.integer("crop_size")
-    height = crop or data.integer("new_height")
-    width = crop or data.integer("new_width")
+    resized = transform.message("resize_param")
+    height = crop or data.integer("new_height") or resized.integer("height")
+    width = crop or data.integer("new_width") or resized.integer("width")
     if not height or not width:
         assumed.append(
             f"The file does not say how large the images of layer {layer.name} are: set `input`, "

@@ -133,7 +133,7 @@ def _arrays(
     own, *others = ([_values(data, path, each) for each in blobs.get(name, ())]
                     for name in weighted.layers)  # fmt: skip
     made = own
-    if isinstance(node.op, BatchNorm):
+    if isinstance(node.op, BatchNorm) and len(own) < 4:  # else the layer has its factors itself
         made = [*(each for scale in others for each in scale), *_averages(own)]
     elif own:
         turned = next((rule for kind, rule in _KERNELS.items() if isinstance(node.op, kind)), None)
