@@ -147,20 +147,39 @@ GATED = """{{branches: [[], [global_avg_pool, {{reshape: [1, 1, {width}]}},
 """A gate as keras.applications writes it, which is no kind of archspec's."""
 
 
-def test_steps_that_stand_apart_become_a_block_with_arguments():
+def test_numbers_of_a_block_follow_from_what_its_steps_read():
     first, second, third = (GATED.format(width=n, narrow=n // 4) for n in (8, 12, 16))
     layers = (
         f"conv: 8, {first}, max_pool: 2, conv: 12, {second}, conv: 16, activation: relu, {third}"
     )
     text = decompiled(graph_of(layers, "[32, 32, 4]")).text
+    block, _, rest = text.partition("blocks:\n  module:\n")[2].partition("\nlayers:\n")
+    assert [line.strip(" -") for line in block.splitlines()] == [
+        "layers:",
+        "branches:",
+        "[]",
+        "global_avg_pool",
+        "reshape: [1, 1, =in.channels]",
+        "conv: {filters: =in.channels // 4, kernel: 1}",
+        "conv: {filters: =input.channels, kernel: 1}",
+        "merge: multiply",
+    ]
+    assert rest.count("  - module\n") == 3
+
+
+def test_steps_that_stand_apart_become_a_block_with_arguments():
+    first, second, third = (GATED.format(width=n, narrow=m) for n, m in ((8, 3), (12, 5), (16, 5)))
+    layers = (
+        f"conv: 8, {first}, max_pool: 2, conv: 12, {second}, conv: 16, activation: relu, {third}"
+    )
+    text = decompiled(graph_of(layers, "[32, 32, 4]")).text
     blocks, _, rest = text.partition("layers:\n  - conv: ")
-    assert "blocks:\n  module:\n    args: {to: int}\n" in blocks
-    assert "reshape: [1, 1, =to]" in blocks
-    assert "{filters: =to // 4, kernel: 1}" in blocks
+    assert "blocks:\n  module:\n    args: {filters: int}\n" in blocks
+    assert "{filters: =filters, kernel: 1}" in blocks
     assert [line for line in rest.splitlines() if "module" in line] == [
-        "  - module: 8",
-        "  - module: 12",
-        "  - module: 16",
+        "  - module: 3",
+        "  - module: 5",
+        "  - module: 5",
     ]
 
 
@@ -256,11 +275,11 @@ def test_cells_that_take_the_two_before_them_become_a_block_of_two_inputs():
 
 
 def test_what_most_uses_of_a_block_have_is_the_default_of_its_argument():
-    block = """{{branches: [[], [conv: {{filters: 4, kernel: {kernel}, padding: same}}, softmax,
-        conv: {{filters: {width}, kernel: 1}}, activation: tanh]], merge: add}}"""
+    block = """{{branches: [[], [conv: {{filters: {inner}, kernel: {kernel}, padding: same}},
+        softmax, conv: {{filters: {width}, kernel: 1}}, activation: tanh]], merge: add}}"""
     first, second, third, fourth = (
-        block.format(width=width, kernel=kernel)
-        for width, kernel in ((8, 3), (12, 5), (16, 3), (24, 3))
+        block.format(width=width, inner=inner, kernel=kernel)
+        for width, inner, kernel in ((8, 5, 3), (12, 7, 5), (16, 9, 3), (24, 11, 3))
     )
     text = decompiled(
         graph_of(
@@ -271,7 +290,7 @@ def test_what_most_uses_of_a_block_have_is_the_default_of_its_argument():
     ).text
     assert "args: {filters: int, kernel: 3}" in text
     calls = re.findall(r"\n  - add_block: (.*)", text)
-    assert calls == ["8", "{filters: 12, kernel: 5}", "16", "24"]
+    assert calls == ["5", "{filters: 7, kernel: 5}", "9", "11"]
 
 
 def test_what_a_step_reads_stands_right_before_it():

@@ -84,10 +84,27 @@ class Arrangement:
     """The sequence of a graph's steps."""
 
     def __init__(
-        self, view: View, units: Sequence[Unit], defaults: Mapping[str, Mapping[str, Any]]
+        self,
+        view: View,
+        units: Sequence[Unit],
+        defaults: Mapping[str, Mapping[str, Any]],
+        ports: Mapping[int, int] | None = None,
+        *,
+        has_shapes: bool = True,
     ) -> None:
+        """Take the units.
+
+        Args:
+            view: The network.
+            units: The units, in order.
+            defaults: Values of arguments that the spec says once, by kind and name.
+            ports: The node that each number is that is none: an input of a cell.
+            has_shapes: Whether steps know the shape that they read, so that numbers follow from it.
+        """
         self.view = view
         self.units = units
+        self._ports = ports or {}
+        self._has_shapes = has_shapes
         self._defaults = defaults
         self._unit_of, self._readers = joins_of(units)
         self._ends = {self._unit_of[each] for each in view.ends if each in self._unit_of}
@@ -135,6 +152,8 @@ class Arrangement:
             else:
                 step = self._step(unit)
                 reads = unit.inputs
+            if self._has_shapes and len(reads) == 1:
+                step.shape = self.view.places[self._ports.get(reads[0], reads[0])].shape
             step.sources = tuple(PREVIOUS if each == previous else each for each in reads)
             if step.sources[1:] == (PREVIOUS,) and is_commutative(unit.element):
                 step.sources = step.sources[::-1]

@@ -65,9 +65,15 @@ class Cells:
     """Replaces units by cells."""
 
     def __init__(
-        self, view: View, units: Sequence[Unit], defaults: Mapping[str, Mapping[str, Any]]
+        self,
+        view: View,
+        units: Sequence[Unit],
+        defaults: Mapping[str, Mapping[str, Any]],
+        *,
+        has_shapes: bool = True,
     ) -> None:
         self.view = view
+        self._has_shapes = has_shapes
         self.units = [*units]
         self.blocks: list[OwnBlock] = []
         self._defaults = defaults
@@ -328,5 +334,8 @@ class Cells:
             inputs = tuple(outputs[each] if each >= 0 else ports[-each - 1] for each in reads)
             inner.append(self.units[number]._replace(inputs=inputs))
         inner.reverse()
-        arrangement = Arrangement(self.view, inner, self._defaults)
+        nodes = dict(zip(ports, place.inputs, strict=True))
+        arrangement = Arrangement(
+            self.view, inner, self._defaults, nodes, has_shapes=self._has_shapes
+        )
         return arrangement.sequence(range(len(inner)), entry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -65,15 +66,29 @@ def decompiled(graph: Graph, name: str = "", comment: Sequence[str] = ()) -> Dec
             continue
         if best is not None and effort < LOOPS:
             break
-        draft = _Draft(view, name or graph.name, comment, effort, *recognised(effort > STEPS))
-        made = _proved(graph, draft, failures)
-        if made is not None and (best is None or made.length < best.length):
-            best = made
-        if effort >= BLOCKS and not draft.blocks and best is not None:
+        for has_shapes in (True, False):
+            draft = _Draft(
+                view,
+                name or graph.name,
+                comment,
+                effort,
+                *recognised(effort > STEPS),
+                has_shapes=has_shapes,
+            )
+            made = _proved(graph, draft, failures)
+            if made is not None and (best is None or made.length < best.length):
+                best = made
+            if made is not None and not _ASKS.search(made.text):
+                break
+        if effort >= BLOCKS and best is not None and not (draft and draft.blocks):
             break
     if best is None:
         raise UsageError(f"this model cannot be written as a spec: {failures[-1]}")
     return best
+
+
+_ASKS = re.compile(r"=in(put)?\.")
+"""A number of a text that follows from a shape."""
 
 
 def _proved(graph: Graph, draft: _Draft, failures: list[str]) -> Decompiled | None:
@@ -133,8 +148,12 @@ class _Draft:
         effort: int,
         defaults: Mapping[str, Mapping[str, Any]],
         units: Sequence[Unit],
+        *,
+        has_shapes: bool,
     ) -> None:
         self.view = view
+        self.has_shapes = has_shapes
+        """Whether numbers may follow from the shape that a step reads."""
         self.defaults = defaults
         self.units = units
         self.name = name
@@ -148,10 +167,10 @@ class _Draft:
     def text(self) -> tuple[str, list[int]]:
         """Return the text, and the node that each node of its graph is."""
         view, units = self.view, self.units
-        cells = Cells(view, units, self.defaults)
+        cells = Cells(view, units, self.defaults, has_shapes=self.has_shapes)
         if self.effort >= BLOCKS:
             units = cells.run()
-        arrangement = Arrangement(view, units, self.defaults)
+        arrangement = Arrangement(view, units, self.defaults, has_shapes=self.has_shapes)
         main, heads = self._parts(units)
         entry = next(iter(view.graph.inputs.values()))
         steps = arrangement.sequence(main, entry)

@@ -356,6 +356,7 @@ class Factoring:
                 sources=self._sources(places[number]),
                 layer=steps[-1].layer,
                 main=next(iter(values), ""),
+                shape=steps[0].shape,
             )
             for number, (steps, _) in enumerate(rounds)
         ]

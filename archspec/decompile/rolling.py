@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby
+from itertools import accumulate, groupby, pairwise
 from typing import Any, Final, NamedTuple
 
+from archspec.decompile.extents import ways_from_shapes
 from archspec.decompile.naming import common_name
 from archspec.decompile.steps import (
     PREVIOUS,
@@ -15,11 +16,12 @@ from archspec.decompile.steps import (
     First,
     Step,
     computes,
-    default_of,
-    plain,
     type_name,
     type_of,
+    usual,
 )
+from archspec.ops.axes import AXES
+from archspec.ops.shape import Shape
 from archspec.spec.document import name_problem
 from archspec.text import free_name
 
@@ -148,24 +150,35 @@ class _Rolling:
         }
         rounds = (first.output, *(others.rounds or (others.output,)))
         return replace(
-            first, arguments=arguments, repeat=times + 1, rounds=rounds, output=others.output
+            first,
+            arguments=arguments,
+            repeat=times + 1,
+            rounds=rounds,
+            output=others.output,
+            shape=None,
         )
 
     def _loops(self, steps: list[Step], *, exact: bool) -> list[Step]:
         """Return steps with the loops that shorten the text most."""
         best: tuple[float, int, int, Step] | None = None
         keys = [_exact_key(step) if exact else _skeleton(step) for step in steps]
+        costs = [*accumulate(map(cost, steps), initial=0.0)]
         longest = 1 if exact else LONGEST_PERIOD
         for period in range(1, min(longest, len(steps) // 2) + 1):
             for start, rounds in _runs(keys, period):
                 if self.left < 0:
                     break
+                stop = start + period * rounds
+                before = costs[stop] - costs[start]
+                edges = range(start, stop + 1, period)
+                one = max(costs[end] - costs[begin] for begin, end in pairwise(edges))
+                if best is not None and before - one <= best[0]:  # a round at least remains
+                    continue
                 self.left -= period * rounds
-                span = steps[start : start + period * rounds]
+                span = steps[start:stop]
                 made = self._loop(span, period, self._entry(steps, start), exact=exact)
                 if made is None:
                     continue
-                before = sum(map(cost, span))
                 gain = before - cost(made)
                 least = max(3, before / 4) if made.loop else 0
                 if gain > least and (best is None or gain > best[0]):
@@ -188,6 +201,8 @@ class _Rolling:
             rounds.append(Round(span[i : i + period], entry))
             entry = span[i + period - 1].output
         if len(rounds) > MOST_ROUNDS or not self._is_closed(rounds):
+            return None
+        if any(map(_asks_group, span)):
             return None
         alike = Alike(rounds)
         body = alike.steps([each.steps for each in rounds])
@@ -255,7 +270,7 @@ def cost(step: Step) -> float:
     """Return about how much there is to read in a step."""
     total = 3.0 + 2 * (step.repeat is not None) + (step.when is not None) + len(step.sources) - 1
     for name, value in step.arguments.items():
-        if step.element is None or step.branches or value != plain(default_of(step.element, name)):
+        if step.element is None or step.branches or value != usual(step, name):
             total += 2 if isinstance(value, First) else 1
     total += sum(2 + 0.4 * _size(values) for values in step.loop.values())
     return total + sum(map(cost, (each for sequence in step.inner for each in sequence)))
@@ -321,11 +336,16 @@ class Alike:
             return None
         else:
             rows = [*zip(*columns, strict=True)]
+        starts = {
+            number: column[0].shape
+            for number, column in zip(numbers, columns, strict=True)
+            if column and column[0].sources == (PREVIOUS,)
+        }
         made: list[Step] = []
         for row in rows:
             having = [pair for pair in zip(numbers, row, strict=True) if pair[1] is not None]
             places = tuple(number for number, _ in having)
-            step = self.step([step for _, step in having if step], places)
+            step = self.step([step for _, step in having if step], places, starts)
             if step is None:
                 return None
             if len(places) < len(numbers):
@@ -333,9 +353,24 @@ class Alike:
             made.append(step)
         return made
 
-    def step(self, alike: Sequence[Step], numbers: tuple[int, ...] = ()) -> Step | None:
-        """Return one step for those at the same place of each round."""
+    def step(
+        self,
+        alike: Sequence[Step],
+        numbers: tuple[int, ...] = (),
+        starts: Mapping[int, Shape | None] | None = None,
+    ) -> Step | None:
+        """Return one step for those at the same place of each round.
+
+        Args:
+            alike: The steps.
+            numbers: The numbers of their rounds; all rounds by default.
+            starts: The shape that the group around the step takes, in each round where it is known.
+        """
         numbers = numbers or self._every
+        shapes = _Shapes(
+            [None if step.repeat is not None else step.shape for step in alike],
+            [(starts or {}).get(number) for number in numbers],
+        )
         first = alike[0]
         if not all(
             self._is_same([step.sources[i] for step in alike], numbers)
@@ -346,12 +381,13 @@ class Alike:
             return None
         arguments = {}
         for name in first.arguments:
-            value = self.value(name, [step.arguments[name] for step in alike], numbers)
+            value = self.value(name, [step.arguments[name] for step in alike], numbers, shapes)
             if value is None and any(step.arguments[name] is not None for step in alike):
                 return None
             arguments[name] = value
         sources = tuple(self._as_written(source, numbers[0]) for source in first.sources)
-        made = replace(first, arguments=arguments, sources=sources)
+        shape = first.shape if len({step.shape for step in alike}) == 1 else None
+        made = replace(first, arguments=arguments, sources=sources, shape=shape)
         if self._are_apart:
             made.layer = common_name([step.layer for step in alike])
         if any(step.repeat is not None for step in alike):
@@ -396,8 +432,21 @@ class Alike:
         places = {self._places[n].get(each) for n, each in zip(numbers, sources, strict=True)}
         return len(places) == 1 and None not in places
 
-    def value(self, name: str, values: Sequence[Any], numbers: tuple[int, ...]) -> Any:
-        """Return the value in these rounds, or a variable; None where none can be written."""
+    def value(
+        self,
+        name: str,
+        values: Sequence[Any],
+        numbers: tuple[int, ...],
+        shapes: _Shapes | None = None,
+    ) -> Any:
+        """Return the value in these rounds, or a variable; None where none can be written.
+
+        Args:
+            name: The argument that it is.
+            values: The value in each round.
+            numbers: The numbers of the rounds.
+            shapes: Shapes from which it may follow.
+        """
         if self._are_apart:
             values = _spread(values)
             if any(isinstance(value, Expression) for value in values):
@@ -415,12 +464,30 @@ class Alike:
             return None
         if all(isinstance(value, list) and len(value) == len(values[0]) for value in values):
             columns = [*zip(*values, strict=True)]
-            differ = [at for at, each in enumerate(columns) if any(v != each[0] for v in each)]
+            one: list[Any] = [*values[0]]
+            differ = []
+            for at, each in enumerate(columns):
+                if any(v != each[0] for v in each):
+                    axis = AXES.get(len(columns) - 1, ())[at : at + 1] or ("channels",)
+                    follows = shapes and shapes.give(axis[0], each)
+                    one[at] = follows
+                    differ += [] if follows else [at]
+            if not differ:
+                return one
             if len(differ) == 1 and all(type(v) is int for v in columns[differ[0]]):
-                one: list[Any] = [*values[0]]
                 one[differ[0]] = self.value(name, columns[differ[0]], numbers)
                 return one
+        if self._are_apart and shapes is not None and not self._is_listed(values, numbers):
+            follows = shapes.give(name, values)
+            if follows is not None:
+                return follows
         return self._listed(name, values, numbers)
+
+    def _is_listed(self, values: Sequence[Any], numbers: tuple[int, ...]) -> bool:
+        """Return whether values are those of a variable so far, or a multiple of it."""
+        by_number = dict(zip(numbers, values, strict=True))
+        mine = [by_number.get(number, LACKING) for number in self._every]
+        return any(_multiple(name, others, mine) for name, others in self.lists.items())
 
     def _listed(self, name: str, values: Sequence[Any], numbers: tuple[int, ...]) -> Expression:
         """Return the variable that has these values in these rounds."""
@@ -510,6 +577,23 @@ class Alike:
         return Expression(name, "bool")
 
 
+class _Shapes(NamedTuple):
+    """Shapes from which the values of a step may follow, one for each round."""
+
+    of_step: Sequence[Shape | None]
+    """Shapes that the step reads."""
+    of_group: Sequence[Shape | None]
+    """Shapes that the group around it reads."""
+
+    def give(self, name: str, values: Sequence[Any]) -> Expression | None:
+        """Return how values follow from the shapes; None where they do not."""
+        ways = [
+            *ways_from_shapes(name, values, self.of_step, "in"),
+            *ways_from_shapes(name, values, self.of_group, "input", equal=True),
+        ]
+        return Expression(min(ways)[1]) if ways else None
+
+
 def aligned(
     columns: Sequence[Sequence[Step]], key: Callable[[Step], Hashable]
 ) -> list[list[Step | None]]:
@@ -570,12 +654,26 @@ def _group(steps: list[Step]) -> None:
         _group(inner)
     for when, run in groupby(steps, key=lambda step: step.when):
         these = [*run]
-        if when is None or len(these) < 2 or any(each.sources != (PREVIOUS,) for each in these):
+        if (
+            when is None
+            or len(these) < 2
+            or any(each.sources != (PREVIOUS,) for each in these)
+            or any(map(_asks_group, these))
+        ):
             made += these
             continue
         body = [replace(each, when=None) for each in these]
         made.append(Step("layers", these[-1].output, body=body, when=when))
     steps[:] = made
+
+
+def _asks_group(step: Step) -> bool:
+    """Return whether an argument follows from what the group around a step reads."""
+    return any(
+        isinstance(each, Expression) and each.startswith("input.")
+        for value in step.arguments.values()
+        for each in (value if isinstance(value, list) else [value])
+    )
 
 
 def _spread(values: Sequence[Any]) -> Sequence[Any]:

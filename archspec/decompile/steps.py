@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final, NamedTuple, Self
 
 from archspec.element import Element, whole
 from archspec.ops.merge import Merge
+from archspec.ops.shape import Shape
 
 PREVIOUS: Final = -1
 """Source of a step that reads the step before it."""
@@ -99,6 +101,8 @@ class Step:
     """Variables of a loop, each with its value in every round."""
     rounds: tuple[int, ...] = ()
     """The output of each round of a loop."""
+    shape: Shape | None = None
+    """The shape of its only input; None where it has several, or they differ between rounds."""
     body: list[Step] = field(default_factory=list)
     branches: list[list[Step]] = field(default_factory=list)
     main: str = ""
@@ -161,7 +165,12 @@ def given_arguments(element: Element) -> dict[str, Any]:
 
 def usual(step: Step, name: str) -> Any:
     """Return the default of a step's argument, as a spec has it."""
-    return object() if step.element is None else plain(default_of(step.element, name))
+    return object() if step.element is None else _usual(step.element, name)
+
+
+@cache
+def _usual(cls: type[Element], name: str) -> Any:
+    return plain(default_of(cls, name))
 
 
 def arguments_of(element: Element | Call) -> dict[str, Any]:
