@@ -14,6 +14,7 @@ from typing import Any, Final
 from archspec.graph.graph import Node
 from archspec.imports.building import one_or_each
 from archspec.imports.model import ABSENT, BATCH
+from archspec.imports.onnx.activation import elementwise
 from archspec.imports.onnx.folding import (
     Cut,
     axes_of,
@@ -26,11 +27,12 @@ from archspec.imports.onnx.folding import (
     squeezed_dims,
     unsqueezed_dims,
 )
-from archspec.imports.onnx.layers import Handler, elementwise, embedding, last, mat_mul, placed
 from archspec.imports.onnx.positions import is_mask, relative_bias
+from archspec.imports.onnx.products import embedding, mat_mul
 from archspec.imports.onnx.source import FIXED, Constant, Step
-from archspec.imports.onnx.trace import MOST_AXES, Trace, Unsupported, Value
+from archspec.imports.onnx.trace import MOST_AXES, Handler, Trace, Unsupported, Value
 from archspec.imports.onnx.view import View
+from archspec.imports.onnx.windows import last, placed
 from archspec.ops.arrangement import Crop, Pad, PadChannels, Reshape, Slice, Upsample
 from archspec.ops.axes import Axis
 from archspec.ops.convolution import (

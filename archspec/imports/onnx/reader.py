@@ -12,8 +12,15 @@ from archspec.errors import Problem, UsageError, listed
 from archspec.imports.building import ModelBuilder
 from archspec.imports.inputs import NOTHING_GIVEN, Given
 from archspec.imports.model import ABSENT, BATCH, ImportedModel
+from archspec.imports.onnx import (
+    activation,
+    convolution,
+    normalization,
+    pooling,
+    products,
+    recurrent,
+)
 from archspec.imports.onnx.folding import CannotFold, folded
-from archspec.imports.onnx.layers import LAYERS
 from archspec.imports.onnx.moving import MOVING
 from archspec.imports.onnx.patterns import Finder, put_together
 from archspec.imports.onnx.quantized import floated
@@ -29,9 +36,18 @@ from archspec.imports.onnx.source import (
     Step,
     read_source,
 )
-from archspec.imports.onnx.trace import Trace, Unsupported, Value
+from archspec.imports.onnx.trace import Handler, Trace, Unsupported, Value
 
-HANDLERS: Final = {**LAYERS, **MOVING}
+HANDLERS: Final[Mapping[str, Handler]] = {
+    **activation.LAYERS,
+    **convolution.LAYERS,
+    **normalization.LAYERS,
+    **pooling.LAYERS,
+    **products.LAYERS,
+    **recurrent.LAYERS,
+    **MOVING,
+}
+"""The function for each operator; those of `archspec.` stand for several steps, see `patterns`."""
 
 MOST_STEPS: Final = 200_000
 """Largest number of steps, those of the file's own operators written out."""

@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from archspec.errors import Problem, UsageError
 from archspec.graph.graph import Node
@@ -870,3 +870,10 @@ def grouped(old: Sequence[Any], new: Sequence[Any]) -> list[tuple[list[int], lis
     except (IndexError, Problem, TypeError):
         return None
     return groups if i == len(old) and j == len(new) else None
+
+
+Handler: TypeAlias = Callable[[Trace, Step], None]
+"""Reads the inputs of a step, adds archspec's op, and keeps the value of its output.
+
+Raises `Unsupported` where archspec has no such op.
+"""

@@ -1,0 +1,165 @@
+"""Fully connected layers, products of two values, lookups of vectors, masks of scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from archspec.imports.flattening import in_order
+from archspec.imports.model import ABSENT, BATCH
+from archspec.imports.onnx.convolution import added_after
+from archspec.imports.onnx.source import Constant, Step
+from archspec.imports.onnx.trace import Handler, Trace, Unsupported, Value
+from archspec.ops.attention import CausalMask
+from archspec.ops.convolution import (
+    FullyConnected,
+)
+from archspec.ops.tokens import Embedding
+
+
+def gemm(t: Trace, step: Step) -> None:
+    kernel = t.weight(step, 1, "kernel")
+    alpha, beta = step.get("alpha", 1.0), step.get("beta", 1.0)
+    if step.get("transA", 0) or len(kernel.dims) != 2:
+        raise Unsupported("its input is transposed")
+    turned = bool(step.get("transB", 0))
+    bias = t.constant(step, 2)
+    if len(step.inputs) > 2 and step.inputs[2] and bias is None:
+        raise Unsupported("its bias is computed as the network runs")
+    units = kernel.dims[0] if turned else kernel.dims[1]
+    if len(step.inputs) < 3:
+        bias = added_after(t, step, units, t.value(step).rank - 1, t.value(step).rank)
+    if bias is not None and bias.size != units:
+        raise Unsupported("its bias has not one number for each unit")
+
+    def matrix() -> Any:
+        array = kernel.load()
+        return (
+            alpha * (array.T if turned else array) if alpha != 1 else (array.T if turned else array)
+        )
+
+    def offsets() -> Any:
+        array = bias.load().reshape(-1) if bias is not None else None
+        return array if beta == 1 else beta * array
+
+    fully_connected(t, step, kernel, matrix, units, bias, offsets)
+
+
+def mat_mul(t: Trace, step: Step) -> None:
+    kernel = t.constant(step, 1)
+    if kernel is None:
+        _product(t, step)
+        return
+    dims = kernel.dims
+    while len(dims) > 2 and dims[0] == 1:
+        dims = dims[1:]
+    if len(dims) != 2:
+        raise Unsupported("it multiplies by several matrices")
+    rank = t.value(step).rank
+    bias = added_after(t, step, dims[1], rank - 1, rank)
+
+    def matrix() -> Any:
+        return kernel.load().reshape(dims)
+
+    def offsets() -> Any:
+        return bias.load().reshape(-1) if bias is not None else None
+
+    fully_connected(t, step, kernel, matrix, dims[1], bias, offsets)
+
+
+def fully_connected(
+    t: Trace,
+    step: Step,
+    kernel: Constant,
+    matrix: Callable[[], Any],
+    units: int,
+    bias: Constant | None,
+    offsets: Callable[[], Any],
+) -> None:
+    """Add a fully connected layer on the last axis; a flattened map's rows are put in order."""
+    x = t.value(step)
+    if x.rank < 1 or x.axes[-1] == BATCH:
+        raise Unsupported("its input is no vector")
+    inner = kernel.size // units if units else 0
+    if x.dims[-1] != inner:
+        raise Unsupported(f"its kernel is for {inner} values, its input has {x.dims[-1]}")
+    maps, order = x.maps, x.order
+    if x.is_mixed:
+        node = x.node
+    else:
+        places = sorted((a for a in range(x.rank - 1) if x.axes[a] >= 0), key=lambda a: x.axes[a])
+        node = t.aligned(step, x, (*places, x.rank - 1))
+
+    def rows() -> Any:
+        array = matrix()
+        return in_order(array, maps, order) if order else array
+
+    each_place = {"each_place": True} if node.shape.rank > 1 else {}
+    op = FullyConnected(units=units, bias=bias is not None, **each_place)
+    constants = [kernel] if bias is None else [kernel, bias]
+    reads = [rows] if bias is None else [rows, offsets]
+    result = t.add(step, op, node, constants=constants, weights=reads)
+    axes = x.axes
+    if not x.is_mixed:
+        places = sorted((a for a in range(x.rank - 1) if x.axes[a] >= 0), key=lambda a: x.axes[a])
+        axes = tuple(
+            places.index(a) if a in places else len(places) if a == x.rank - 1 else x.axes[a]
+            for a in range(x.rank)
+        )
+    t.values[step.outputs[0]] = Value(result, axes, x.batch, joined=x.joined)
+
+
+def _product(t: Trace, step: Step) -> None:
+    """Add the product of two values."""
+    from archspec.ops.merge import MatMul  # noqa: PLC0415
+
+    a, b = t.value(step, 0), t.value(step, 1)
+    if a.rank != b.rank or a.rank < 2:
+        raise Unsupported("its inputs have different numbers of axes")
+
+    def order(x: Value, *, swapped: bool) -> tuple[int, ...]:
+        outer = [axis for axis in range(x.rank - 2) if x.axes[axis] != BATCH]
+        if len(outer) > 2:  # more than a head and a window: axes of extent 1 may go
+            outer = [axis for axis in outer if x.axes[axis] != ABSENT]
+        inner = [x.rank - 1, x.rank - 2] if swapped else [x.rank - 2, x.rank - 1]
+        return (*outer, *inner)
+
+    def fits(x: Value, axes: Sequence[int]) -> bool:
+        return [x.axes[axis] for axis in axes] == list(range(len(x.node.shape)))
+
+    left = t.aligned(step, a, order(a, swapped=False))
+    turned = not fits(b, order(b, swapped=False)) and fits(b, order(b, swapped=True))
+    right = t.aligned(step, b, order(b, swapped=turned))
+    op = MatMul(transpose_b=turned)
+    axes = order(a, swapped=False)
+    result = tuple(axes.index(axis) if axis in axes else a.axes[axis] for axis in range(a.rank))
+    t.values[step.outputs[0]] = Value(t.add(step, op, left, right), result, a.batch)
+
+
+def causal_mask(t: Trace, step: Step) -> None:
+    """Add the mask of later keys, on scores of [heads, queries, keys]."""
+    x = t.value(step)
+    axes = [a for a in range(x.rank) if x.axes[a] != BATCH]
+    node = t.add(step, CausalMask(), t.aligned(step, x, axes), checked=False)
+    where = tuple(axes.index(a) if a in axes else BATCH for a in range(x.rank))
+    t.values[step.outputs[0]] = Value(node, where, x.batch)
+
+
+def embedding(t: Trace, step: Step) -> None:
+    """Add the lookup of vectors by numbers: Gather from an array."""
+    table, x = t.weight(step, 0, "table"), t.value(step, 1)
+    if len(table.dims) != 2 or step.get("axis", 0):
+        raise Unsupported("it looks up other than vectors")
+    node = t.aligned(step, x, [a for a in range(x.rank) if x.axes[a] != BATCH])
+    op = Embedding(words=table.dims[0], filters=table.dims[1])
+    result = t.add(step, op, node, constants=[table], weights=[table.load])
+    axes = (*x.axes, len(result.shape) - 1)
+    t.values[step.outputs[0]] = Value(result, axes, x.batch)
+
+
+LAYERS: Final[dict[str, Handler]] = {
+    "Gemm": gemm,
+    "MatMul": mat_mul,
+    "archspec.CausalMask": causal_mask,
+}
+"""The function for each operator."""
