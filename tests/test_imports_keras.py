@@ -543,6 +543,63 @@ def test_recurrences_with_other_functions_and_gates_compute_the_same(tmp_path):
 
 @pytest.mark.keras
 @pytest.mark.parametrize("form", ["keras", "h5"])
+def test_recurrences_of_cells_are_one_after_another(tmp_path, form):
+    """A `.keras` file has the arrays of the cells in the order of their classes."""
+    keras = load_keras()
+    layers = keras.layers
+    x = start = keras.Input((6, 3))
+    x = layers.RNN([layers.LSTMCell(5), layers.GRUCell(4)], return_sequences=True)(x)
+    x = layers.RNN(layers.StackedRNNCells([layers.SimpleRNNCell(2), layers.LSTMCell(4)]))(x)
+    assert_computes_the_same(keras.Model(start, x), tmp_path / f"net.{form}")
+
+
+@pytest.mark.keras
+def test_masks_of_keras_3_are_left_out_with_a_note(tmp_path):
+    """Operators that compute nothing else go with them; one that another layer reads stays."""
+    keras = load_keras()
+    layers = keras.layers
+    words, values = keras.Input((6,)), keras.Input((6, 3))
+    x = layers.Embedding(9, 4, mask_zero=True)(words)
+    x = layers.LSTM(4, name="lstm", return_sequences=True)(x)
+    y = layers.GRU(4, name="gru")(layers.Masking(name="masking")(values))
+    model = keras.Model([words, values], [layers.GlobalAveragePooling1D(name="mean")(x), y])
+    read = assert_computes_the_same(model, tmp_path / "net.keras")  # no word is 0, and no value
+    kinds = {node.op.kind for node in read.graph.nodes[2:]}
+    assert kinds == {"embedding", "activation", "gru", "lstm", "global_avg_pool"}
+    notes = " ".join(read.notes)
+    assert "3 layers leave out places that a mask names" in notes
+    assert all(name in notes for name in ("lstm", "gru", "mean", "masking marks places"))
+
+
+@pytest.mark.keras
+def test_a_mask_that_is_an_input_makes_a_layer_unknown(tmp_path):
+    keras = load_keras()
+    x, mask = keras.Input((6, 3)), keras.Input((6,), dtype="bool")
+    model = keras.Model([x, mask], keras.layers.LSTM(4, name="lstm")(x, mask=mask))
+    model.save(tmp_path / "net.keras")
+    (layer,) = archspec.load(tmp_path / "net.keras").unknown
+    assert (layer.name, layer.reason) == ("lstm", "a mask says which places it leaves out")
+
+
+@pytest.mark.keras
+def test_vectors_of_an_open_number_of_images_are_read(tmp_path):
+    keras = load_keras()
+    layers = keras.layers
+    x = film = keras.Input((None, 4, 1))
+    for each in (layers.Conv1D(3, 2), layers.MaxPooling1D(2), layers.Flatten()):
+        x = layers.TimeDistributed(each)(x)
+    y = layers.TimeDistributed(layers.GlobalAveragePooling1D())(film)
+    model = keras.Model(film, [layers.LSTM(2, name="lstm")(x), layers.LSTM(2, name="means")(y)])
+    model.save(tmp_path / "net.keras")
+    read = archspec.load(tmp_path / "net.keras")
+    assert read.unknown == ()
+    (lstm,) = (node for node in read.graph.nodes if node.name == "lstm")
+    assert str(lstm.layer.macs) == f"{(3 + 2) * 4 * 2}*height"
+    assert sum(node.layer.params for node in read.graph.nodes) == model.count_params()
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize("form", ["keras", "h5"])
 @pytest.mark.parametrize("is_model", [True, False])
 @pytest.mark.parametrize("elsewhere", ["at each time", "once", "in a model"])
 def test_a_layer_in_two_places_is_counted_once(tmp_path, form, is_model, elsewhere):

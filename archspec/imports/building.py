@@ -281,7 +281,7 @@ class ModelBuilder:
         dropped = [node.name for node in self._builder.nodes if node.name not in told]
         if dropped:
             self.note(
-                _about(
+                about(
                     dropped,
                     "leads to no output and is left out",
                     "lead to no output and are left out",
@@ -289,7 +289,7 @@ class ModelBuilder:
             )
         if self._renamed:
             self.note(
-                _about(
+                about(
                     self._renamed,
                     "is called otherwise here: its name in the file is "
                     "empty, too long, or used twice",
@@ -381,7 +381,7 @@ def _clean(name: Any) -> str:
     return text[:LONGEST_NAME].strip()
 
 
-def _about(names: Sequence[str], one: str, many: str) -> str:
+def about(names: Sequence[str], one: str, many: str) -> str:
     """Return a sentence about one layer or several, of which the first are named."""
     if len(names) == 1:
         return f"Layer {names[0]} {one}."

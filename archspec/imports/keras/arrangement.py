@@ -167,8 +167,19 @@ def identity(layer: KerasLayer) -> Node:
     return layer.add(Activate(function="linear"))
 
 
+def masking(layer: KerasLayer) -> Node:
+    """Add Masking, as the identity that it is for other places than those it marks."""
+    value = layer.config.get("mask_value", 0.0)
+    makes = " and makes them 0" if value else ""
+    layer.model.note(
+        f"{layer.name} marks places whose values are all {value:g}{makes}, and the file's "
+        "recurrent layers leave them out (`Masking`); here all places are taken."
+    )
+    return layer.add(Activate(function="linear"))
+
+
 _IDENTITIES: Final = """
-    Identity ActivityRegularization GaussianDropout GaussianNoise AlphaDropout Masking
+    Identity ActivityRegularization GaussianDropout GaussianNoise AlphaDropout
     RandomFlip RandomRotation RandomTranslation RandomZoom RandomContrast RandomBrightness
     RandomShear RandomColorJitter RandomColorDegeneration RandomGrayscale RandomHue
     RandomSaturation RandomSharpness RandomPosterization RandomPerspective RandomErasing
@@ -177,6 +188,7 @@ _IDENTITIES: Final = """
 
 LAYERS: Final[Mapping[str, Function]] = {
     "Flatten": flatten,
+    "Masking": masking,
     "Reshape": reshape,
     "Permute": permute,
     "RepeatVector": repeat_vector,

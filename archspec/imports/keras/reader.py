@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from archspec.declare.declaration import DeclarationError
 from archspec.errors import Problem, UsageError
 from archspec.graph.graph import Node
-from archspec.imports.building import ModelBuilder
+from archspec.imports.building import ModelBuilder, about
 from archspec.imports.formats import HDF5, ZIP
 from archspec.imports.inputs import NOTHING_GIVEN, Given
 from archspec.imports.keras import (
@@ -54,6 +54,7 @@ from archspec.imports.keras.layout import (
     file_axes,
     kind_of_call,
 )
+from archspec.imports.keras.masks import masked, without_masks
 from archspec.imports.keras.metadata import saved_config
 from archspec.imports.keras.modelfile import ModelFile, open_model
 from archspec.imports.keras.older import modern
@@ -216,7 +217,9 @@ class _Reader:
         self.shapes: Mapping[str, Extents | None] = shapes or input_shapes(config)
         self.keys: list[Hashable] = [("input", name) for name in self.shapes]
         self.outputs: Mapping[str, Hashable] = {}
-        self.calls = with_owners([*self._walked(config, arrays)])
+        walked = [*self._walked(config, arrays)]
+        plain = without_masks(walked, self.outputs.values())
+        self.calls = with_owners(plain)
         self.keras = _major(version, self.calls)
         self.layouts = Layouts(self.calls)
         self.layouts.first.update((key, self.layouts.wishes_first(key)) for key in self.keys)
@@ -245,6 +248,9 @@ class _Reader:
             format_name=f"Keras {version or self.keras} {form}",
             given=given,
         )
+        if names := masked(walked, plain):
+            reads = "places that a mask names (`mask_zero`, Masking); here all are taken"
+            self.model.note(about(names, f"leaves out {reads}", f"leave out {reads}"))
         if self.layouts.any_first:
             self.model.note(
                 "The file's layers have their channels first; shapes are shown channels last."

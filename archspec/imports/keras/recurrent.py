@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate, pairwise
+from math import prod
 from typing import Any, Final
 
 from archspec.graph.graph import Node
 from archspec.imports.keras import arrangement, convolution, merging, normalization
 from archspec.imports.keras.activation import LAYERS as ACTIVATIONS
 from archspec.imports.keras.activation import activated, function
+from archspec.imports.keras.calls import ShapedArray
 from archspec.imports.keras.config import Config, class_of
 from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError, per_axis, sides
-from archspec.imports.keras.variables import variable_names
+from archspec.imports.keras.variables import snake, variable_names
 from archspec.ops.arrangement import Crop, Pad, Reshape, Slice, Upsample
 from archspec.ops.convolution import (
     Convolution,
@@ -28,13 +31,72 @@ _OPS: Final[Mapping[str, Any]] = {"LSTM": Lstm, "GRU": Gru, "SimpleRNN": Rnn}
 
 def recurrent(layer: KerasLayer) -> Node | Mapping[int, Node]:
     """Add LSTM, GRU or SimpleRNN."""
-    if layer.config.get("go_backwards"):
-        raise UnlikeError("it reads its sequence backwards alone")
+    _declare(layer, layer.config["units"])
+    _check(layer)
     y = layer.add(_OPS[layer.kind](**_arguments(layer, layer.kind, layer.config)))
     if not layer.config.get("return_state"):
         return y
     states = _states(layer, layer.kind, y, "state", 1, at=-1)
     return {0: y, **states}
+
+
+def cells(layer: KerasLayer) -> Node:
+    """Add RNN: a recurrence for each of its cells, one after another."""
+    given = layer.config["cell"]
+    listed = given["config"].get("cells") if class_of(given) == "StackedRNNCells" else None
+    kinds = [(class_of(cell).removesuffix("Cell"), cell["config"]) for cell in listed or [given]]
+    if not kinds or any(kind not in _OPS for kind, _ in kinds):
+        names = ", ".join(f"{kind}Cell" for kind, _ in kinds)
+        raise UnlikeError(f"its cells are {names}")
+    _declare(layer, kinds[-1][1]["units"])
+    _check(layer)
+    if layer.config.get("return_state"):
+        raise UnlikeError("it returns the states of its cells")
+    counts = [3 if config.get("use_bias", True) else 2 for _, config in kinds]
+    if layer.stored is not None and len(layer.stored) != sum(counts):
+        raise UnlikeError(f"it has {len(layer.stored)} arrays")
+    arrays = _arrays_of_cells(layer, kinds, counts)
+    x = layer.x
+    for number, (kind, config) in enumerate(kinds):
+        is_last = number == len(kinds) - 1
+        sequences = layer.config.get("return_sequences") if is_last else True
+        arguments = _arguments(layer, kind, {**config, "return_sequences": sequences})
+        part = "" if is_last else f"cell{number}"
+        x = layer.add(_OPS[kind](**arguments), x, part=part, stored=arrays[number])
+    return x
+
+
+def _arrays_of_cells(
+    layer: KerasLayer, kinds: Sequence[tuple[str, Config]], counts: Sequence[int]
+) -> Sequence[Sequence[ShapedArray] | None]:
+    """Return the arrays of each cell: `.keras` files have the cells of a class side by side."""
+    stored = layer.stored
+    if stored is None:
+        return [None] * len(kinds)
+    in_order = range(len(kinds))
+    arrays: dict[int, Sequence[ShapedArray]] = {}
+    for order in (in_order, sorted(in_order, key=lambda number: snake(kinds[number][0]))):
+        ends = [*accumulate((counts[number] for number in order), initial=0)]
+        arrays = {
+            number: stored[start:end]
+            for number, (start, end) in zip(order, pairwise(ends), strict=True)
+        }
+        if all(arrays[number][1][0][:1] == (kinds[number][1]["units"],) for number in in_order):
+            break
+    return [arrays[number] for number in in_order]
+
+
+def _declare(layer: KerasLayer, units: int) -> None:
+    """Take the shape that a recurrence gives for that of the output, where the file has none."""
+    if layer.declared is None and layer.shape.rank == 1:
+        length = layer.shape[0] if isinstance(layer.shape[0], int) else None
+        sequences = layer.config.get("return_sequences")
+        layer.declared = (length, units) if sequences else (units,)
+
+
+def _check(layer: KerasLayer) -> None:
+    if layer.config.get("go_backwards"):
+        raise UnlikeError("it reads its sequence backwards alone")
 
 
 def _states(
@@ -231,10 +293,12 @@ def _later(axes: Any) -> Any:
 
 def _flatten(layer: KerasLayer) -> Node:
     length, *rest = layer.shape
-    size = 1
-    for extent in rest:
-        size = size * extent
-    return layer.add(Reshape(to=(length, size)))
+    return layer.add(_reshaped(length, prod(rest)))
+
+
+def _reshaped(*extents: Any) -> Reshape:
+    """Return a reshape, of which one extent may be open."""
+    return Reshape(to=tuple(n if isinstance(n, int) and n > 0 else None for n in extents))
 
 
 def _windows(layer: KerasLayer) -> dict[str, Any]:
@@ -305,11 +369,11 @@ def _pool(op: Any) -> Function:
 def _global(op: Any) -> Function:
     def pool(layer: KerasLayer) -> Node:
         length, *spatial, channels = layer.shape
-        if not spatial or layer.shape.is_open:
+        if not spatial or not all(isinstance(n, int) for n in spatial):
             raise UnlikeError("it pools all of an input whose size is not known")
         keep = layer.config.get("keepdims")
         x = layer.add(op(size=(1, *spatial)), part="" if keep else "pool")
-        return x if keep else layer.add(Reshape(to=(length, channels)), x)
+        return x if keep else layer.add(_reshaped(length, channels), x)
 
     return pool
 
@@ -325,7 +389,7 @@ def _crop(layer: KerasLayer) -> Node:
 
 
 def _reshape(layer: KerasLayer) -> Node:
-    return layer.add(Reshape(to=(layer.shape[0], *layer.config["target_shape"])))
+    return layer.add(_reshaped(layer.shape[0], *layer.config["target_shape"]))
 
 
 _MERGES: Final = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")
@@ -368,6 +432,7 @@ LAYERS: Final[Mapping[str, Function]] = {
     "LSTM": recurrent,
     "GRU": recurrent,
     "SimpleRNN": recurrent,
+    "RNN": cells,
     "Bidirectional": bidirectional,
     "SpectralNormalization": spectral_normalization,
     "TimeDistributed": time_distributed,
