@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -205,6 +206,90 @@ def test_a_script_reads_arrays_as_archspec_does(name, tmp_path, monkeypatch):
     )
     assert ours.keys() == theirs.keys()
     assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-5)
+
+
+CELLS = {
+    "names": (["low", "mid", "high"], "{fc: 3}, softmax", "labels: quality"),
+    "numbers of classes": (["3", "10", "4"], "{fc: 3}, softmax", "labels: quality"),
+    "numbers with a point": (["3.0", "10.0", "4.0"], "{fc: 3}, softmax", "labels: quality"),
+    "prices": (["1.5", "2.25", "0.5"], "fc: 1", "labels: quality, targets: standardize"),
+}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_script_reads_the_features_of_a_table_as_archspec_does(name, tmp_path, monkeypatch):
+    words, end, more = CELLS[name]
+    random = np.random.default_rng(0)
+    rows = [
+        f"{random.normal():.4f}; {random.choice(['True', 'false'])};{words[n % 3]};{n}"
+        for n in range(60)
+    ]
+    (tmp_path / "a.csv").write_text("\n".join(["acid;strong;quality;age", *rows, ""]))
+    end = f"{{{end}}}" if end.startswith("fc") else end
+    run = both(
+        f"name: small\ninput: [3]\nlayers: [fc: 4, {end}]\n"
+        f"train: {{data: {{source: table, path: a.csv, {more}}}, batch: 9}}",
+        tmp_path,
+        monkeypatch,
+    )
+    assert_same(run.train[1], run.session.train.batch_at(1, 1))
+    assert_same(run.given["validation_data"][0], run.session.validation.batch_at(1, 0))
+
+
+def test_a_script_reads_a_table_of_sets_of_labels_as_archspec_does(tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    rows = [",".join(map(str, [n, *random.integers(0, 2, 2)])) for n in range(60)]
+    (tmp_path / "a.csv").write_text("\n".join(["age,sweet,sour", *rows]))
+    run = both(
+        "name: small\ninput: [1]\nlayers: [fc: {units: 2, activation: sigmoid}]\n"
+        "train: {data: {source: table, path: a.csv, labels: [sweet, sour]}, batch: 9}",
+        tmp_path,
+        monkeypatch,
+    )
+    assert_same(run.train[1], run.session.train.batch_at(1, 1))
+
+
+@pytest.mark.parametrize("is_split", [False, True])
+def test_a_script_reads_the_images_of_a_table_as_archspec_does(is_split, tmp_path, monkeypatch):
+    pictures(tmp_path / "data" / "images")
+    words = ["train", "Training", "val", "test"] if is_split else ["a", "b"]
+    rows = [
+        f"{name}/{n},{name if n else ''},{words[n % len(words)]}"
+        for n in range(12)
+        for name in ("cat", "dog")
+    ]
+    (tmp_path / "data" / "a.csv").write_text("\n".join(["id,class,split", *rows[2:]]))
+    recipe = "{data: data/a.csv, batch: 5}"
+    run = both(small(recipe, "{fc: 2}, softmax", "[8, 8, 3]"), tmp_path, monkeypatch)
+    assert_same(run.train[1], run.session.train.batch_at(1, 1))
+    assert_same(run.given["validation_data"][0], run.session.validation.batch_at(1, 0))
+
+
+def write_idx(path: Path, values: np.ndarray) -> None:
+    head = bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">u4").tobytes()
+    content = head + values.astype("uint8").tobytes()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_script_reads_idx_files_as_archspec_does(first, tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    for prefix, count, end in (("train", 60, ""), ("t10k", 20, ".gz")):
+        images = random.integers(0, 256, (count, 8, 8))
+        write_idx(tmp_path / f"{prefix}-images-idx3-ubyte{end}", images)
+        write_idx(tmp_path / f"{prefix}-labels-idx1-ubyte{end}", np.arange(count) % 5 + first)
+    recipe = f"{{data: {{source: idx, path: '{tmp_path}'}}, batch: 9}}"
+    run = both(small(recipe, "{fc: 5}, softmax", "[8, 8, 1]"), tmp_path, monkeypatch)
+    assert_same(run.train[1], run.session.train.batch_at(1, 1))
+    assert len(run.train.images) == len(run.session.data.train)
+
+
+def test_a_script_says_why_a_table_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").write_text("acid,sugar\n1,2\n")
+    text = "name: small\ninput: [1]\nlayers: [fc: 2]\ntrain: {data: a.csv}"
+    (note, *_) = ejected(spec_of(text), train=True).notes
+    assert "as the table was not read: a.csv: which column holds the labels is not" in note
 
 
 @pytest.mark.parametrize("kind", ["uint8", "float32", "float64"])

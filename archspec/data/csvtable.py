@@ -34,10 +34,10 @@ class CsvTable:
                 f"{path} has {size / 2**30:,.1f} GiB, more than {MOST_BYTES / 2**30:g}: "
                 "save it as Parquet, or only its columns of paths and labels"
             )
-        self._encoding = _encoding(path)
+        self.encoding = _encoding(path)
         with self._reading() as file:
             line = file.readline(2**20)
-        self._delimiter = max(DELIMITERS, key=line.count)
+        self.delimiter = max(DELIMITERS, key=line.count)
         self.columns = tuple(next((fields for _, fields in self._lines()), ()))
         self._check_header()
         self.texts = self.columns
@@ -81,13 +81,13 @@ class CsvTable:
             if len(fields) != width:
                 raise UsageError(
                     f"{self.place(row)} has {len(fields)} fields, but the header has {width}: "
-                    f"add what is missing, or put fields that contain {self._delimiter!r} in quotes"
+                    f"add what is missing, or put fields that contain {self.delimiter!r} in quotes"
                 )
             yield row, fields
 
     def _lines(self) -> Iterator[tuple[int, list[str]]]:
         with self._reading() as file:
-            reader = csv.reader(file, delimiter=self._delimiter)
+            reader = csv.reader(file, delimiter=self.delimiter)
             try:
                 for fields in reader:
                     if any(map(str.strip, fields)):
@@ -102,7 +102,7 @@ class CsvTable:
         try:
             with (
                 reading(self.path),
-                self.path.open(encoding=self._encoding, newline="") as file,
+                self.path.open(encoding=self.encoding, newline="") as file,
             ):
                 yield file
         except UnicodeDecodeError:

@@ -37,7 +37,9 @@ MOST_AXES: Final = 8
 _IMAGES: Final = re.compile(r"(.*)images([-.])idx(\d)-ubyte(\.gz)?", re.IGNORECASE)
 
 
-class _Pair(NamedTuple):
+class Pair(NamedTuple):
+    """Files of images and of their labels, for one part of the data."""
+
     images: Path
     labels: Path
     part: int
@@ -57,8 +59,8 @@ def preview_files(path: Path, class_names: tuple[str, ...] | None, name: str = "
     """Return the classes, by default those that occur, and the shape of an image."""
     if class_names is not None and (file := _npz(path, name)):
         return Preview(class_names, Shape((*arrays.read(file, "x_test").shape[1:], 1)))
-    pairs = _pairs(path)
-    names = class_names or _occurring([_read(pair.labels) for pair in pairs], path)
+    pairs = pairs_in(path)
+    names = class_names or _occurring([read_values(pair.labels) for pair in pairs], path)
     return Preview(names, _image_shape(pairs))
 
 
@@ -71,11 +73,11 @@ def load_files(path: Path, class_names: tuple[str, ...] | None, name: str) -> La
         images = [arrays.read(file, key)[..., np.newaxis] for key in ("x_train", "x_test")]
         labels = [arrays.read(file, key) for key in ("y_train", "y_test")]
     else:
-        pairs = _pairs(path)
+        pairs = pairs_in(path)
         shape = _image_shape(pairs)
         parts = [pair.part for pair in pairs]
-        images = [_read(pair.images).reshape(-1, *shape) for pair in pairs]
-        labels = [_read(pair.labels) for pair in pairs]
+        images = [read_values(pair.images).reshape(-1, *shape) for pair in pairs]
+        labels = [read_values(pair.labels) for pair in pairs]
     for its_images, its_labels in zip(images, labels, strict=True):
         if len(its_images) != len(its_labels):
             raise UsageError(
@@ -112,13 +114,13 @@ def _npz(path: Path, name: str) -> Path | None:
     return file if file.suffix == ".npz" and file.is_file() else None
 
 
-def _pairs(path: Path) -> list[_Pair]:
+def pairs_in(path: Path) -> list[Pair]:
     """Return the files of images in a folder, each with its labels."""
     if not path.is_dir():
         raise UsageError(f"{path} is not a folder of files such as train-images-idx3-ubyte")
     with reading(f"the folder {path}"):
         names = sorted(file.name for file in path.iterdir() if not file.name.startswith("."))
-    pairs: dict[str, _Pair] = {}
+    pairs: dict[str, Pair] = {}
     for name in names:
         match = _IMAGES.fullmatch(name)
         if match is None or match[1] in pairs:  # unpacked already, beside its .gz
@@ -127,7 +129,7 @@ def _pairs(path: Path) -> list[_Pair]:
         labels = next((each for each in names if each.lower() in {stem, f"{stem}.gz"}), None)
         if labels is None:
             raise UsageError(f"{path} has {name}, but no {stem}(.gz)")
-        pairs[match[1]] = _Pair(path / name, path / labels, _part(path, match[1]))
+        pairs[match[1]] = Pair(path / name, path / labels, _part(path, match[1]))
     if not pairs:
         raise UsageError(
             f"{path} has no images in IDX files: train-images-idx3-ubyte, t10k-images-idx3-ubyte "
@@ -155,7 +157,7 @@ def _part(path: Path, prefix: str) -> int:
     return cast("int", parts.pop()) if parts else TRAIN
 
 
-def _image_shape(pairs: Sequence[_Pair]) -> Shape:
+def _image_shape(pairs: Sequence[Pair]) -> Shape:
     """Return the shape of an image, with its channel."""
     files = {}
     for pair in pairs:
@@ -173,7 +175,7 @@ def _image_shape(pairs: Sequence[_Pair]) -> Shape:
     return next(iter(files))
 
 
-def _read(path: Path) -> NDArray[Any]:
+def read_values(path: Path) -> NDArray[Any]:
     """Return all values of a file."""
     import numpy as np  # noqa: PLC0415
 

@@ -80,6 +80,30 @@ class _Example(NamedTuple):
         return self.place + text
 
 
+class Reading(NamedTuple):
+    """What a program has to know that reads a table of text for a network of one input."""
+
+    delimiter: str
+    encoding: str
+    image: str | None
+    """The column of images; None for features."""
+    folder: Path
+    """The folder in which images are."""
+    suffix: str
+    """The suffix that paths of images lack."""
+    features: tuple[str, ...]
+    has_words: bool
+    """Whether some features are the words true and false."""
+    labels: tuple[str, ...]
+    split: str | None
+    parts: Mapping[str, int]
+    """TRAIN, VALIDATION or TEST by each word in the column of parts, in lower case."""
+    cells: tuple[str, ...]
+    """The cells of the first column of labels, without empty ones."""
+    has_gaps: bool
+    """Whether rows lack a label."""
+
+
 class _Tables:
     """All tables of a source, read as one."""
 
@@ -199,6 +223,42 @@ class _Tables:
         """Whether the tables say for each image which part it is in."""
         return self._has_split or self._shards[0].part is not None
 
+    def reading(self) -> Reading | None:
+        """Return how the only table is read; None if that is not said by its columns."""
+        table, *others = self._tables
+        if others or not isinstance(table, CsvTable) or self._columns.group:
+            return None
+        image, split = self.images.get(""), self._columns.split if self._has_split else None
+        first = self._label_columns[0]
+        cells: list[str | None] = []
+        parts: dict[str, int] = {}
+        finder: _ImageFinder | None = None
+        features = self.features.get("", ())
+        has_words = False
+        wanted = [first, image or first, split or first, *features]
+        for row, (label, text, word, *numbers) in table.rows(wanted):
+            has_words = has_words or any(str(each).lower() in TRUTH for each in numbers)
+            cells.append(None if label is None else str(label))
+            if split:
+                parts[str(word).lower()] = _part(word, table.place(row), split)
+            if image and finder is None:
+                finder = _ImageFinder(table.path, str(text))
+                finder.find(str(text))
+        return Reading(
+            table.delimiter,
+            table.encoding,
+            image,
+            finder.folder if finder else table.path.parent,
+            finder.suffix if finder else "",
+            features,
+            has_words,
+            self._label_columns,
+            split,
+            parts,
+            tuple(each for each in cells if each is not None),
+            None in cells,
+        )
+
     def describe(self) -> str:
         """Return which columns are read, since some of them are guessed."""
         first, *more = self._label_columns
@@ -249,6 +309,11 @@ def _described(chosen: ChosenColumns) -> str:
         ends = more.join(f"`{each}`" for each in dict.fromkeys((columns_[0], columns_[-1])))
         read.append(f"{name or 'features'} from {ends}")
     return ", ".join(read)
+
+
+def reading_of(recipe: DataRecipe, input_shape: Shape) -> Reading | None:
+    """Return how a table is read; None for several files, for Parquet and for groups."""
+    return _Tables(recipe, {"": input_shape}).reading()
 
 
 def preview(
@@ -531,7 +596,8 @@ class _ImageFinder:
     def __init__(self, table: Path, first: str) -> None:
         """`first` is the first path in `table`: it shows in which folder the images are."""
         self._table = table
-        self._suffix = ""  # that of the last file whose path lacked it
+        self.suffix = ""
+        """Suffix of the last file whose path lacked it."""
         self.folder = table.parent
         """The folder that paths are relative to."""
         if self.find(first) is None:
@@ -548,10 +614,10 @@ class _ImageFinder:
         if _is_file(path):
             return path
         suffixes = filetypes.SUFFIXES
-        for suffix in (self._suffix, *suffixes, *map(str.upper, suffixes)):
+        for suffix in (self.suffix, *suffixes, *map(str.upper, suffixes)):
             longer = path.with_name(path.name + suffix) if path.name else path
             if suffix and _is_file(longer):
-                self._suffix = suffix
+                self.suffix = suffix
                 return longer
         return None
 

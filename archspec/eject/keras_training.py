@@ -111,7 +111,7 @@ class _Script:
     def __post_init__(self) -> None:
         shape = self.graph.nodes[next(iter(self.graph.inputs.values()))].shape
         main = self.graph.outputs.get(MAIN_OUTPUT, next(iter(self.graph.outputs.values())))
-        preview = preview_of(self.recipe, shape)
+        preview, absence = preview_of(self.recipe, shape)
         self.kind: TaskKind = "classification"
         if SOURCES[self.recipe.data.source].has_any_labels:
             ends = task_choice.endings(self.graph)
@@ -134,6 +134,7 @@ class _Script:
             self.one_hot,
             int(self.graph.nodes[main].shape[-1]),
             preview,
+            absence,
         )
         self.parts = self.data.parts
 

@@ -6,12 +6,13 @@ changed by NumPy's generators, seeded in the same way (`training.feeding`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from archspec.data import arrays
+from archspec.data import arrays, idx
 from archspec.data.augment import Augmentation
 from archspec.data.augment.colour import ColorJitter
 from archspec.data.augment.geometry import (
@@ -33,6 +34,7 @@ from archspec.data.task import TaskKind
 from archspec.data.values import LEVELS
 from archspec.eject.layout import INDENT, Brackets, Code, lines, unindented
 from archspec.eject.python import literal
+from archspec.eject.training_sources import Reading, read_idx, read_table
 from archspec.errors import ArchspecError, listed
 from archspec.ops.shape import Shape
 from archspec.recipe.train import Recipe
@@ -48,8 +50,20 @@ KERAS_SETS: Final = {
 }
 """Sources that Keras downloads, with the number of their images."""
 
-DATA_FILES: Final = {"arrays": "the .npz file", "folder": "the folder of images"}
+DATA_FILES: Final = {
+    "arrays": "the .npz file",
+    "folder": "the folder of images",
+    "idx": "the folder of IDX files",
+    "table": "the table",
+}
 """Descriptions of what `DATA` names in a script, by source."""
+
+
+PILLOW: Final = (
+    "Pillow alone reads the files: pixels differ where archspec decodes a large JPEG at a "
+    "smaller size, puts white behind transparent pixels, or reads more than 8 bits."
+)
+"""What a script says that reads files of images."""
 
 
 @dataclass
@@ -68,6 +82,8 @@ class DataLines:
     """Values of the main output."""
     preview: Preview | None
     """The data's facts; None where the data are not here."""
+    absence: str = ""
+    """Why there are no facts."""
     parts: set[str] = field(default_factory=set)
     """Names of definitions in `training_parts.py` that the lines use."""
     imports: set[str] = field(default_factory=lambda: {"import math", "import numpy as np"})
@@ -76,7 +92,7 @@ class DataLines:
 
     def __post_init__(self) -> None:
         self.source = self.recipe.data.source
-        self.is_folder = self.source == "folder"
+        self.is_files = self.source == "folder"
         self.white = self._white()
         self.mixes = any(each.mixes_labels for each in self.recipe.augment)
 
@@ -89,11 +105,17 @@ class DataLines:
     def lines(self) -> list[str]:
         """Return the lines of all functions and classes of data."""
         result = ["Arrays = tuple[np.ndarray, np.ndarray]", "", "", *self._load()]
-        if self.is_folder:
+        if self.is_files:
             result += ["", "", *self._read_images()]
         if self.recipe.augment:
             result += ["", "", *self._augment()]
-        return [*result, "", "", *self._batches()]
+        return self._worded([*result, "", "", *self._batches()])
+
+    def _worded(self, lines: list[str]) -> list[str]:
+        """Return lines with another word for examples that are no images."""
+        if self.source != "table" or self.shape.rank:
+            return lines
+        return [re.sub(r"\bimages\b", "rows", line) for line in lines]
 
     def prepared(self) -> list[str]:
         """Return the lines that make batches, in the function that trains."""
@@ -141,10 +163,18 @@ class DataLines:
             about = "Return the images of a file with their labels."
             head = self._missing()
             body = self._arrays()
-        elif self.is_folder:
+        elif self.source == "folder":
             about = "Return the files of images in a folder for each class."
             head = self._missing()
             body, own = self._folder()
+        elif (reading := self._reading()) is not None:
+            about, body, own = reading.about, reading.lines, reading.own
+            self.parts |= reading.parts
+            head = self._missing()
+            if self.source == "idx" and self.shape.rank:
+                shape = self.preview.shape if self.preview else None
+                for pair in ("images, labels", *own.values()):
+                    body += self._channels(pair.split(", ")[0], shape[-1] if shape else 1)
         else:
             return self._unwritten()
         return [
@@ -156,10 +186,27 @@ class DataLines:
             *(INDENT + line if line else "" for line in [*head, *body, *self._split(own)]),
         ]
 
+    def _reading(self) -> Reading | None:
+        """Return the lines that read a table or IDX files; None where they cannot be written."""
+        data = self.recipe.data
+        if self.source == "idx":
+            if self.preview is None:
+                self.notes.append("The folder was not there: `load_data` reads MNIST's files.")
+            return read_idx(data, self.preview)
+        if self.source != "table" or self.preview is None:
+            return None
+        reading = read_table(data, self.shape, self.kind, self.preview)
+        self.is_files = reading is not None and reading.is_files
+        if self.is_files:
+            self.notes.append(PILLOW)
+        return reading
+
     def _unwritten(self) -> list[str]:
         self.notes.append(
             f"Data of the source `{self.source}` are read by archspec alone: `load_data` is to be "
             "written."
+            if self.source != "table" or self.preview
+            else f"`load_data` is to be written, as the table was not read: {self.absence}."
         )
         rows = {
             "classification": (
@@ -238,10 +285,7 @@ class DataLines:
 
     def _folder(self) -> tuple[list[str], dict[int, str]]:
         self.parts |= {"class_names", "read_folder"}
-        self.notes.append(
-            "Pillow alone reads the files: pixels differ where archspec decodes a large JPEG at a "
-            "smaller size, puts white behind transparent pixels, or reads more than 8 bits."
-        )
+        self.notes.append(PILLOW)
         root = Path(str(self.recipe.data.path))
         inner = [each.name for each in root.iterdir() if each.is_dir()] if root.is_dir() else []
         found = sorted(name for name in inner if name[0] != ".")
@@ -345,11 +389,11 @@ class DataLines:
 
     def _is_resized(self) -> bool:
         """Whether images of arrays may have another extent than the network's input."""
-        if self.is_folder or self.shape.rank != 2:
+        if self.is_files or self.shape.rank != 2:
             return False
         own = self.preview.shape if self.preview else None
         if own is None:
-            return self.source == "arrays"
+            return self.source in ("arrays", "idx")
         if own.spatial == self.shape.spatial:
             return False
         if self.recipe.data.resize != "stretch" and (
@@ -386,7 +430,7 @@ class DataLines:
             count = f"min(len(x), {MEASURED})"
             result = [f"chosen = np.random.default_rng(0).choice(len(x), {count}, replace=False)"]
             sample = "x[np.sort(chosen)]"
-        if self.is_folder:
+        if self.is_files:
             sample = f"read_images({sample})"
         elif self._is_resized():
             sample = self._resized(sample)
@@ -396,7 +440,7 @@ class DataLines:
     def _measures_all(self) -> bool:
         """Return whether archspec holds all images in memory, as the network takes them."""
         data = self.recipe.data
-        if self.is_folder:
+        if self.is_files:
             return False
         own = self.preview.shape if self.preview else None
         if own == self.shape or (own is None and not self._is_resized()):
@@ -411,6 +455,9 @@ class DataLines:
         if self.source == "arrays":
             stored = self._stored()
             count, is_bytes = stored.shape[0], stored.dtype == "uint8"
+        if self.source == "idx":
+            pairs = idx.pairs_in(Path(str(data.path)))
+            count = sum(len(idx.read_values(pair.labels)) for pair in pairs)
         needed = count * self.shape.size * (1 if is_bytes else 4)
         return count <= MEASURED or (data.cache is not False and needed <= SMALL_BYTES)
 
@@ -423,10 +470,10 @@ class DataLines:
         """Return the lines of the class that makes batches."""
         weights = self._weights()
         body = ["chosen = self.order[index * BATCH : (index + 1) * BATCH]"]
-        read = "read_images(self.images[chosen])" if self.is_folder else "self.images[chosen]"
+        read = "read_images(self.images[chosen])" if self.is_files else "self.images[chosen]"
         if self._is_resized():
             body += [f"images = {self._resized(read)}", "labels = self.labels[chosen]"]
-        elif self.is_folder:
+        elif self.is_files:
             body += [f"images = {read}", "labels = self.labels[chosen]"]
         else:
             body.append(f"images, labels = {read}, self.labels[chosen]")
@@ -460,7 +507,7 @@ class DataLines:
                 Brackets("outputs = (", [literal(name) for name in self.outputs], is_tuple=True), 1
             )
             outputs.append("")
-        first = "paths of images" if self.is_folder else "images"
+        first = "paths of images" if self.is_files else "images"
         return [
             "class Batches(keras.utils.PyDataset):",
             f'{INDENT}"""Batches of {first}, with their labels.',
@@ -600,16 +647,17 @@ class DataLines:
         if self.source == "digits":
             return int(LEVELS.white)
         needs = data.normalize in NEEDS_RANGE or any(e.needs_range for e in self.recipe.augment)
-        if needs and self.source not in (*KERAS_SETS, "folder"):
+        is_known = self.source in (*KERAS_SETS, "folder", "idx")
+        if needs and not (is_known or (self.source == "table" and self.shape.rank)):
             self.notes.append("White is taken for 255, and black for 0.")
         return 255
 
 
-def preview_of(recipe: Recipe, shape: Shape) -> Preview | None:
-    """Return the facts of a recipe's data; None where they are not here or cannot be read."""
+def preview_of(recipe: Recipe, shape: Shape) -> tuple[Preview | None, str]:
+    """Return the facts of a recipe's data; None, and why, where they are not here or not clear."""
     if recipe.data.source == "tfds":  # it may ask a server
-        return None
+        return None, ""
     try:
-        return SOURCES[recipe.data.source].preview(recipe.data, shape)
-    except ArchspecError:
-        return None
+        return SOURCES[recipe.data.source].preview(recipe.data, shape), ""
+    except ArchspecError as error:
+        return None, str(error).partition("\n")[0]

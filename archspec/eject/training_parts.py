@@ -6,6 +6,8 @@ batches of `archspec fit`. Lines are as black lays them out, 88 characters at mo
 
 from __future__ import annotations
 
+import csv
+import gzip
 import math
 import os
 from pathlib import Path
@@ -317,6 +319,30 @@ def read_folder(folder: Path, classes: list[str]) -> tuple[np.ndarray, np.ndarra
                     paths.append(str(Path(place, file)))
                     numbers.append(number)
     return np.array(paths), np.array(numbers)
+
+
+def read_table(path: Path, delimiter: str, encoding: str) -> list[dict[str, str]]:
+    """Return the rows of a table, each by the names of its columns."""
+    with path.open(encoding=encoding, newline="") as file:
+        lines = csv.reader(file, delimiter=delimiter)
+        rows = [[cell.strip() for cell in row] for row in lines]
+    header, *rows = [row for row in rows if any(row)]
+    return [dict(zip(header, row)) for row in rows]
+
+
+def number(text: str) -> float:
+    """Return a number; 1 and 0 for the words true and false."""
+    words = {"true": 1.0, "false": 0.0}
+    return words[text.lower()] if text.lower() in words else float(text)
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """Return the values of a file in MNIST's format, perhaps gzipped."""
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        _, _, kind, rank = file.read(4)
+        shape = np.frombuffer(file.read(4 * rank), ">i4")
+        dtype = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}[kind]
+        return np.frombuffer(file.read(), dtype).reshape(shape)
 
 
 @keras.saving.register_keras_serializable()
