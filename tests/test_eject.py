@@ -337,6 +337,8 @@ def training(recipe: str) -> tuple[str, list[str]]:
     [
         ("{batch: 7}", "BATCH = 7"),
         ("{data: {source: cifar10, normalize: unit}}", "keras.datasets.cifar10.load_data()"),
+        ("{data: {source: tfds, name: pets}}", 'read_examples(splits["train"])'),
+        ("{data: {source: idx, path: kmnist}}", 'read_idx(folder / "train-images-idx3-ubyte")'),
         ("{data: {source: folder, path: pets}}", "read_folder(folder, classes)"),
         ("{data: {source: arrays, path: a.npz}}", 'images, labels = file["x"], file["y"]'),
         ("{augment: [horizontal_flip]}", "flip(images, random, axis=2, probability=0.5)"),
@@ -364,7 +366,8 @@ def test_a_key_of_the_recipe_is_a_line_of_plain_keras(recipe, line):
     [
         ("{augment: [pca_lighting]}", "The augmentation `pca_lighting` is left out."),
         ("{deterministic: true}", "The script does nothing about `deterministic`."),
-        ("{data: {source: tfds, name: pets}}", "`load_data` is to be written."),
+        ("{data: {source: tfds, name: pets}}", "`load_data` reads the splits train and test."),
+        ("{data: {source: webdataset, path: a.tar}}", "`load_data` is to be written."),
         (
             "{data: {source: digits, per_class: 5}}",
             "The script does nothing about `data.per_class`",

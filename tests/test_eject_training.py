@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import black
@@ -284,6 +286,27 @@ def test_a_script_reads_idx_files_as_archspec_does(first, tmp_path, monkeypatch)
     assert len(run.train.images) == len(run.session.data.train)
 
 
+def test_a_script_reads_encoded_images_of_tensorflow_datasets(tmp_path, monkeypatch):
+    splits = {}
+    for split in ("train", "test"):
+        files = sorted(pictures(tmp_path / split).rglob("*.png"))
+        splits[split] = [
+            {"image": each.read_bytes(), "label": int(each.parent.name == "dog")} for each in files
+        ]
+    library = ModuleType("tensorflow_datasets")
+    library.decode = SimpleNamespace(SkipDecoding=object)  # type: ignore[attr-defined]
+    image = SimpleNamespace(shape=(None, None, 3), encoding_format="png")
+    features = {"image": image, "label": SimpleNamespace(names=["cat", "dog"])}
+    info = SimpleNamespace(info=SimpleNamespace(features=features))
+    library.builder = lambda _: info  # type: ignore[attr-defined]
+    library.data_source = lambda *_, **__: splits  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", library)
+    recipe = "{data: {source: tfds, name: pets}, batch: 5, augment: [horizontal_flip]}"
+    run = both(small(recipe, "{fc: 2}, softmax", "[8, 8, 3]"), tmp_path, monkeypatch)
+    assert_same(run.train[1], run.session.train.batch_at(1, 1))
+    assert len(run.train.images) == len(run.session.data.train)
+
+
 def test_a_script_says_why_a_table_is_not_read(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.csv").write_text("acid,sugar\n1,2\n")
@@ -427,6 +450,18 @@ def test_a_script_of_any_recipe_is_in_blacks_layout(text):
 def test_a_script_trains_to_the_figures_of_fit(recipe, end, tmp_path, monkeypatch):
     settings = "batch: 200, " if "epochs" in recipe else "batch: 200, epochs: 3, "
     text = small(recipe.replace("{", "{" + settings, 1), end)
+    assert_trains_alike(text, tmp_path, monkeypatch)
+
+
+@pytest.mark.slow
+def test_a_script_trains_on_a_table_to_the_figures_of_fit(tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    rows = [
+        f"{x:.4f},{y:.4f},{'high' if x > y else 'low'}" for x, y in random.normal(size=(300, 2))
+    ]
+    (tmp_path / "a.csv").write_text("\n".join(["acid,sugar,class", *rows]))
+    text = "name: small\ninput: [2]\nlayers: [fc: 8, fc: 2, softmax]\ntrain: {data: a.csv}"
+    text = text.replace("a.csv", "a.csv, epochs: 4")
     assert_trains_alike(text, tmp_path, monkeypatch)
 
 

@@ -81,7 +81,7 @@ class _Example(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What a program has to know that reads a table of text for a network of one input."""
+    """Facts by which a program reads a table of text for a network of one input."""
 
     delimiter: str
     encoding: str

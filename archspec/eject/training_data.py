@@ -34,7 +34,7 @@ from archspec.data.task import TaskKind
 from archspec.data.values import LEVELS
 from archspec.eject.layout import INDENT, Brackets, Code, lines, unindented
 from archspec.eject.python import literal
-from archspec.eject.training_sources import Reading, read_idx, read_table
+from archspec.eject.training_sources import Reading, read_idx, read_table, read_tfds
 from archspec.errors import ArchspecError, listed
 from archspec.ops.shape import Shape
 from archspec.recipe.train import Recipe
@@ -63,7 +63,7 @@ PILLOW: Final = (
     "Pillow alone reads the files: pixels differ where archspec decodes a large JPEG at a "
     "smaller size, puts white behind transparent pixels, or reads more than 8 bits."
 )
-"""What a script says that reads files of images."""
+"""Note of a script that reads files of images."""
 
 
 @dataclass
@@ -99,8 +99,10 @@ class DataLines:
     @property
     def constants(self) -> list[str]:
         """Lines of the module's constants."""
-        path = self.recipe.data.path
-        return [f"DATA = {literal(path)}"] if self.source in DATA_FILES else []
+        data = self.recipe.data
+        if self.source == "tfds":
+            return [f"DATA = {literal(data.name)}"]
+        return [f"DATA = {literal(data.path)}"] if self.source in DATA_FILES else []
 
     def lines(self) -> list[str]:
         """Return the lines of all functions and classes of data."""
@@ -170,7 +172,7 @@ class DataLines:
         elif (reading := self._reading()) is not None:
             about, body, own = reading.about, reading.lines, reading.own
             self.parts |= reading.parts
-            head = self._missing()
+            head = self._missing() if self.source in DATA_FILES else []
             if self.source == "idx" and self.shape.rank:
                 shape = self.preview.shape if self.preview else None
                 for pair in ("images, labels", *own.values()):
@@ -187,12 +189,17 @@ class DataLines:
         ]
 
     def _reading(self) -> Reading | None:
-        """Return the lines that read a table or IDX files; None where they cannot be written."""
+        """Return the lines that read tables, IDX files or data sets of TensorFlow; or None."""
         data = self.recipe.data
         if self.source == "idx":
             if self.preview is None:
                 self.notes.append("The folder was not there: `load_data` reads MNIST's files.")
             return read_idx(data, self.preview)
+        if self.source == "tfds":
+            self.imports |= {"import io", "import tensorflow_datasets as tfds"}
+            self.notes += [PILLOW, "`load_data` reads the splits train and test."]
+            self.is_files = True
+            return read_tfds()
         if self.source != "table" or self.preview is None:
             return None
         reading = read_table(data, self.shape, self.kind, self.preview)
@@ -373,12 +380,14 @@ class DataLines:
             fitted = Brackets("image = ImageOps.pad(", [*items, centering])
         is_grey = self.shape[-1] == 1
         mode = "L" if is_grey else "RGB"
+        what, each = ("paths", "path") if self.source != "tfds" else ("contents", "content")
+        opened = each if self.source != "tfds" else f"io.BytesIO({each})"
         return [
-            "def read_images(paths: np.ndarray) -> np.ndarray:",
+            f"def read_images({what}: np.ndarray) -> np.ndarray:",
             f'{INDENT}"""Return images of files as the network takes them, from 0 to 255."""',
             f"{INDENT}images = []",
-            f"{INDENT}for path in paths:",
-            f"{INDENT * 2}with Image.open(path) as file:",
+            f"{INDENT}for {each} in {what}:",
+            f"{INDENT * 2}with Image.open({opened}) as file:",
             f'{INDENT * 3}image = ImageOps.exif_transpose(file).convert("{mode}")',
             *lines(fitted, 2),
             f"{INDENT * 2}images.append(np.asarray(image))",
@@ -507,7 +516,9 @@ class DataLines:
                 Brackets("outputs = (", [literal(name) for name in self.outputs], is_tuple=True), 1
             )
             outputs.append("")
-        first = "paths of images" if self.is_files else "images"
+        first = "images"
+        if self.is_files:
+            first = "encoded images" if self.source == "tfds" else "paths of images"
         return [
             "class Batches(keras.utils.PyDataset):",
             f'{INDENT}"""Batches of {first}, with their labels.',
@@ -647,7 +658,7 @@ class DataLines:
         if self.source == "digits":
             return int(LEVELS.white)
         needs = data.normalize in NEEDS_RANGE or any(e.needs_range for e in self.recipe.augment)
-        is_known = self.source in (*KERAS_SETS, "folder", "idx")
+        is_known = self.source in (*KERAS_SETS, "folder", "idx", "tfds")
         if needs and not (is_known or (self.source == "table" and self.shape.rank)):
             self.notes.append("White is taken for 255, and black for 0.")
         return 255

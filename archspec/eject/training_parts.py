@@ -10,6 +10,7 @@ import csv
 import gzip
 import math
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import keras
@@ -343,6 +344,13 @@ def read_idx(path: Path) -> np.ndarray:
         shape = np.frombuffer(file.read(4 * rank), ">i4")
         dtype = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}[kind]
         return np.frombuffer(file.read(), dtype).reshape(shape)
+
+
+def read_examples(source: Iterable[dict[str, object]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the encoded images of a split, with the numbers of their classes."""
+    examples = [(each["image"], int(each["label"])) for each in source]
+    images, labels = zip(*examples)
+    return np.array(images, dtype=object), np.array(labels)
 
 
 @keras.saving.register_keras_serializable()

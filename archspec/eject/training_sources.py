@@ -167,3 +167,15 @@ def read_idx(data: DataRecipe, preview: Preview | None) -> Reading:
     return Reading(
         "Return the images and labels of a folder of IDX files.", result, own, {"read_idx"}
     )
+
+
+def read_tfds() -> Reading:
+    """Return the lines that read a data set of TensorFlow Datasets."""
+    call = Brackets("tfds.data_source(", ["DATA", 'decoders={"image": tfds.decode.SkipDecoding()}'])
+    result = [
+        *unindented(Joined(["splits = ", call])),
+        'images, labels = read_examples(splits["train"])',
+        'x_test, y_test = read_examples(splits["test"])',
+    ]
+    about = "Return the encoded images of a data set with their classes."
+    return Reading(about, result, {TEST: OWN[TEST]}, {"read_examples"}, is_files=True)
