@@ -126,6 +126,19 @@ def test_a_shortcut_of_fewer_channels_gets_zeros(read):
     assert [node.op.kind for node in model.graph.nodes[-2:]] == ["pad_channels", "add"]
 
 
+def test_a_shortcut_of_larger_maps_takes_every_second_place(read):
+    """As where the stages of Darknet's ResNets meet, which project nothing."""
+    text = "[convolutional]\nfilters=3\n[convolutional]\nfilters=8\nsize=3\nstride=2\npad=1\n"
+    model = read(text + "[shortcut]\nfrom=-2\nactivation=leaky\n")
+    assert not model.unknown
+    assert list(shapes(model).items())[-4:] == [
+        ("shortcut2_from1_places", "6x6x3"),
+        ("shortcut2_from1", "6x6x8"),
+        ("shortcut2", "6x6x8"),
+        ("shortcut2_activation", "6x6x8"),
+    ]
+
+
 def test_a_convolution_without_an_activation_has_darknets_default(read):
     model = read("[convolutional]\nfilters=4\n")
     assert model.graph.nodes[-1].op.function == "sigmoid"
@@ -144,6 +157,31 @@ def test_a_crop_that_cuts_nothing_is_no_layer(read):
         "input",
         "avg1",
     ]
+
+
+def test_a_crop_cuts_the_middle_out(read):
+    assert shapes(read("[crop]\ncrop_height=10\ncrop_width=9\n"))["crop0"] == "10x9x3"
+
+
+def test_a_layer_that_is_not_known_has_its_shape_and_its_weights(read):
+    """Darknet says both, whatever the values are: only what a step of it costs is unknown."""
+    maps = (
+        "[convolutional]\nfilters=8\nbatch_normalize=1\nsize=3\nstride=2\npad=1\nantialiasing=1\n"
+    )
+    blurred = read(maps).graph.nodes[1]
+    assert (str(blurred.shape), blurred.layer.params) == ("6x6x8", 27 * 8 + 4 * 8)
+    for section, shape, params in (
+        ("[gru]\noutput=8\n", "8", 3 * ((5 + 8) * 8 + 2 * 8)),
+        ("[lstm]\noutput=8\nbatch_normalize=1\n", "8", 4 * ((5 + 8) * 8 + 2 * 4 * 8)),
+        ("[rnn]\noutput=8\nhidden=4\n", "8", 5 * 4 + 4 * 4 + 4 * 8 + 4 + 4 + 8),
+    ):
+        node = read(section, "[net]\ninputs=5\n").graph.nodes[1]
+        assert (str(node.shape), node.layer.params) == (shape, params)
+    node = read("[crnn]\noutput=8\nhidden=4\n").graph.nodes[1]
+    assert (str(node.shape), node.layer.params) == (
+        "12x12x8",
+        9 * (3 * 4 + 4 * 4 + 4 * 8) + 4 + 4 + 8,
+    )
 
 
 def test_a_local_layer_with_pad_has_a_padding_of_one(read):
@@ -188,9 +226,9 @@ def test_a_mistake_is_shown_at_its_line(read, text, message, line):
 
 
 def test_a_section_archspec_does_not_know_is_named(read):
-    model = read("[convolutional]\nfilters=4\n[crnn]\noutput=4\n[maxpool]\n")
+    model = read("[convolutional]\nfilters=4\n[implicit_add]\noutput=4\n[maxpool]\n")
     assert [(each.name, each.type) for each in model.unknown] == [
-        ("crnn1", "crnn"),
+        ("implicit_add1", "implicit_add"),
         ("max2", "maxpool"),
     ]
 

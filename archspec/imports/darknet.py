@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from math import prod
@@ -22,7 +22,7 @@ from archspec.imports.inputs import NOTHING_GIVEN, Given
 from archspec.imports.limits import open_file
 from archspec.imports.model import Arrays, Extents, ImportedModel
 from archspec.imports.modeltext import ModelText, TextProblem, parse_op, read_text
-from archspec.ops.arrangement import Crop, Flatten, PadChannels, Slice, Upsample
+from archspec.ops.arrangement import Crop, Flatten, PadChannels, Reshape, Slice, Upsample
 from archspec.ops.convolution import (
     Convolution,
     DepthwiseConvolution,
@@ -51,12 +51,15 @@ _ACTIVATIONS: Final[Mapping[str, Any]] = {
     "elu": "elu",
     "gelu": {"gelu": {"approximate": True}},
     "hard_mish": None,
+    "hardtan": "hard_tanh",
     "leaky": {"leaky_relu": LEAKY},
     "linear": "linear",
     "logistic": "sigmoid",
     "mish": "mish",
     "relu": "relu",
+    "relie": {"leaky_relu": 0.01},
     "relu6": "relu6",
+    "revleaky": {"leaky_relu": LEAKY},
     "selu": "selu",
     "swish": "swish",
     "tanh": "tanh",
@@ -348,8 +351,9 @@ def convolutional(net: _Net, section: Section, x: Node) -> Node:
     filters, size = section.integer("filters", 1), section.integer("size", 1)
     groups, dilation = section.integer("groups", 1), section.integer("dilation", 1)
     has_norm = bool(section.integer("batch_normalize"))
+    x = _as_maps(net, section, x)
     if section.integer("antialiasing"):
-        return net.unknown(section, x, reason="it blurs its output before the stride")
+        return _blurred(net, section, x)
     if "share_index" in section:
         reason = "it uses the weights of another section"
         return net.unknown(section, x, reason=reason, arrays=())
@@ -369,6 +373,43 @@ def convolutional(net: _Net, section: Section, x: Node) -> Node:
     normed = net.normalized(section, y)
     net.keep(y, normed, (filters, max(channels // max(groups, 1), 1), size, size))
     return net.activated(section, normed, "logistic")
+
+
+def _as_maps(net: _Net, section: Section, x: Node) -> Node:
+    """Return a vector as a map of one place, which it is in Darknet."""
+    if x.shape and not x.shape.rank:
+        return net.add(section, Reshape, x, part="reshape", to=(1, 1, x.shape.channels))
+    return x
+
+
+def _blurred(net: _Net, section: Section, x: Node) -> Node:
+    """Add a convolution whose output is blurred where it is made smaller: a shape, and weights."""
+    filters, size = section.integer("filters", 1), section.integer("size", 1)
+    depth = (x.shape.channels if x.shape else 0) // max(section.integer("groups", 1), 1)
+    arrays = [Weight("kernel", (size, size, depth, filters)), *_offsets(section, "", filters)]
+    shape = None
+    if x.shape.rank == 2:
+        strides = _strides(section)
+        steps = (strides, strides) if isinstance(strides, int) else strides
+        padding = 2 * _padding(section, size, section.integer("dilation", 1))
+        reach = (size - 1) * section.integer("dilation", 1) + 1
+        places = zip(x.shape.spatial, steps, strict=True)
+        spatial = [(n + padding - reach) // max(step, 1) + 1 for n, step in places]
+        shape = Shape((*spatial, filters))
+    reason = "it blurs its output before the stride"
+    net.unreadable = net.unreadable or "a convolution that blurs its output"
+    y = net.unknown(section, x, reason=reason, shape=shape, arrays=tuple(arrays))
+    return net.activated(section, y, "logistic")
+
+
+def _offsets(section: Section, part: str, filters: int) -> Iterator[Weight]:
+    """Yield the bias of a layer, or the arrays of its batch norm."""
+    prefix = f"{part}_" if part else ""
+    yield Weight(f"{prefix}bias", (filters,))
+    if section.integer("batch_normalize"):
+        yield Weight(f"{prefix}scale", (filters,))
+        yield Weight(f"{prefix}moving_mean", (filters,), False)
+        yield Weight(f"{prefix}moving_variance", (filters,), False)
 
 
 def deconvolutional(net: _Net, section: Section, x: Node) -> Node:
@@ -393,11 +434,25 @@ def local(net: _Net, section: Section, x: Node) -> Node:
     # With `pad` the output is as large as if windows of any size had a padding of 1.
     padding = 1 if section.integer("pad") else "valid"
     if padding == 1 and size != 3:
-        reason = "its windows lie over the edge"
-        return net.unknown(section, x, reason=reason)
+        return _local_over_the_edge(net, section, x, size)
     filters, stride = section.integer("filters", 1), section.integer("stride", 1)
     y = net.add(section, LocalConv, x, filters=filters, kernel=size, stride=stride, padding=padding)
     net.unreadable = net.unreadable or "a [local] section"
+    return net.activated(section, y, "logistic")
+
+
+def _local_over_the_edge(net: _Net, section: Section, x: Node, size: int) -> Node:
+    """Add a layer of windows whose places are those of a padding of 1, whatever their size."""
+    filters, step = section.integer("filters", 1), max(section.integer("stride", 1), 1)
+    shape, arrays = None, None
+    if x.shape.rank == 2:
+        spatial = [(extent - 1) // step + 1 for extent in x.shape.spatial]
+        shape = Shape((*spatial, filters))
+        kernel = Weight("kernel", (*spatial, size * size * x.shape.channels, filters))
+        arrays = (kernel, Weight("bias", tuple(shape)))
+    reason = "its windows lie over the edge"
+    net.unreadable = net.unreadable or "a [local] section"
+    y = net.unknown(section, x, reason=reason, shape=shape, arrays=arrays)
     return net.activated(section, y, "logistic")
 
 
@@ -423,15 +478,20 @@ def local_avgpool(net: _Net, section: Section, x: Node) -> Node:
 
 def _pooled(net: _Net, section: Section, x: Node, kind: type[Element]) -> Node:
     """Add a pool. Its padding is the sum of both sides, and one less than its size if not given."""
-    if section.integer("maxpool_depth"):
-        return net.unknown(section, x, reason="it pools over channels", arrays=())
-    if section.integer("antialiasing"):
-        reason = "it blurs its output before the stride"
-        return net.unknown(section, x, reason=reason, arrays=())
     strides = _strides(section)
     size = section.integer("size", strides if isinstance(strides, int) else strides[0])
     padding = section.integer("padding", size - 1)
     steps = (strides, strides) if isinstance(strides, int) else strides
+    reason, channels = "", x.shape.channels if x.shape else 0
+    if section.integer("maxpool_depth"):
+        reason, channels = "it pools over channels", section.integer("out_channels", 1)
+    elif section.integer("antialiasing"):
+        reason = "it blurs its output before the stride"
+    if reason:
+        places = zip(x.shape.spatial, steps, strict=False)
+        spatial = [(extent + padding - size) // max(step, 1) + 1 for extent, step in places]
+        shape = Shape((*spatial, channels)) if len(spatial) == 2 else None
+        return net.unknown(section, x, reason=reason, shape=shape, arrays=())
     sides: Any = "valid"
     if len(x.shape) == 3 and padding > 0 and size > 0 and min(steps) > 0:
         sides = _sides(x.shape.spatial, size, steps, padding)
@@ -522,18 +582,41 @@ def shortcut(net: _Net, section: Section, x: Node) -> Node:
     numbers = section.integers("from")
     if not numbers:
         raise TextProblem(section.line, "[shortcut] needs `from`", help="as `from=-3`")
-    if section.word("weights_type", "none") != "none":
-        return net.unknown(section, x, reason="it learns a factor for each input", shape=x.shape)
     others = [net.source(section, number) for number in numbers]
+    if (kind := section.word("weights_type", "none")) != "none":
+        each = x.shape.channels if kind == "per_channel" and x.shape else 1
+        y = net.unknown(
+            section,
+            x,
+            *others,
+            reason="it learns a factor for each input",
+            shape=x.shape,
+            arrays=(Weight("factors", (len(numbers) + 1, each)),),
+        )
+        net.unreadable = net.unreadable or "a [shortcut] with weights"
+        return net.activated(section, y, "linear")
     fitted = [_fitted(net, section, other, x, n + 1) for n, other in enumerate(others)]
     return net.activated(section, net.add(section, Add, x, *fitted), "linear")
 
 
 def _fitted(net: _Net, section: Section, other: Node, x: Node, number: int) -> Node:
-    """Return a shortcut's input with as many channels as its other: cut, or with zeros after."""
-    if other.shape.spatial != x.shape.spatial or not x.shape or other.shape[-1] == x.shape[-1]:
+    """Return a shortcut's input with the shape of its other.
+
+    Of larger maps every second place is taken, or third and so on; channels are cut, or have zeros
+    after them.
+    """
+    if other.shape.rank != x.shape.rank or not x.shape:
         return other
     part = f"from{number}"
+    factors = [n // m for n, m in zip(other.shape.spatial, x.shape.spatial, strict=True)]
+    if any(n != m for n, m in zip(other.shape.spatial, x.shape.spatial, strict=True)):
+        wanted = [m * factor for m, factor in zip(x.shape.spatial, factors, strict=True)]
+        if wanted != list(other.shape.spatial) or len({*factors}) > 1:
+            return other
+        stride = factors[0]
+        other = net.add(section, MaxPool, other, part=f"{part}_places", size=1, stride=stride)
+    if other.shape[-1] == x.shape[-1]:
+        return other
     if other.shape[-1] > x.shape[-1]:
         return net.add(section, Slice, other, part=part, stop=x.shape[-1])
     return net.add(section, PadChannels, other, part=part, to=x.shape[-1])
@@ -552,15 +635,20 @@ def sam(net: _Net, section: Section, x: Node) -> Node:
 def upsample(net: _Net, section: Section, x: Node) -> Node:
     stride = section.integer("stride", 2)
     if stride < 0 or section.real("scale", 1.0) != 1:
-        return net.unknown(
-            section, x, reason="it makes the maps smaller, or scales them", arrays=()
-        )
+        spatial = [n * stride if stride > 0 else n // -stride for n in x.shape.spatial]
+        shape = Shape((*spatial, x.shape.channels)) if x.shape and stride else None
+        reason = "it makes the maps smaller, or scales them"
+        return net.unknown(section, x, reason=reason, shape=shape, arrays=())
     return net.add(section, Upsample, x, factor=stride)
 
 
 def reorg(net: _Net, section: Section, x: Node) -> Node:
     if section.integer("reverse"):
-        return net.unknown(section, x, reason="it is reversed", arrays=())
+        by = max(section.integer("stride", 1), 1)
+        shape = None
+        if x.shape.rank == 2 and x.shape.channels % by**2 == 0:
+            shape = Shape((*(n * by for n in x.shape.spatial), x.shape.channels // by**2))
+        return net.unknown(section, x, reason="it is reversed", shape=shape, arrays=())
     net.builder.note(
         "A [reorg] section is a space_to_depth here; Darknet's order of values differs."
     )
@@ -579,7 +667,7 @@ def crop(net: _Net, section: Section, x: Node) -> Node:
         amounts.append((excess // 2, excess - excess // 2))
     if not any(map(any, amounts)):
         return x
-    return net.add(section, Crop, x, amount=amounts)
+    return net.add(section, Crop, x, amount=tuple(amounts))
 
 
 def cost(net: _Net, section: Section, x: Node) -> Node:
@@ -596,10 +684,41 @@ def head(net: _Net, section: Section, x: Node) -> Node:
     return x
 
 
+def empty(net: _Net, section: Section, x: Node) -> Node:  # noqa: ARG001
+    return x
+
+
+_GATES: Final = {"gru": "zrh", "lstm": "ifog", "conv_lstm": "ifog"}
+"""The gates of a recurrent section: a layer of the input and one of the state for each."""
+
+
 def recurrent(net: _Net, section: Section, x: Node) -> Node:
+    """Add a step of a recurrence: its shape and its weights, each layer with a bias or norm."""
     reason = "archspec reads none of Darknet's recurrent layers"
     net.unreadable = net.unreadable or f"a [{section.kind}] section"
-    return net.unknown(section, x, reason=reason, shape=Shape((section.integer("output", 1),)))
+    units, has_maps = section.integer("output", 1), section.kind in {"crnn", "conv_lstm"}
+    size = section.integer("size", 3)
+    window = (size, size) if has_maps else ()
+    inner = (x.shape.channels if has_maps else x.shape.size) if x.shape else 0
+    layers: list[tuple[str, int, int]] = []
+    if section.kind in _GATES:
+        for gate in _GATES[section.kind]:
+            layers += [(f"w{gate}", inner, units), (f"u{gate}", units, units)]
+        if section.integer("peephole") and has_maps:
+            layers += [(f"v{gate}", units, units) for gate in "ifo"]
+    else:
+        hidden = section.integer("hidden", 1)
+        layers = [("input", inner, hidden), ("self", hidden, hidden), ("output", hidden, units)]
+    arrays = [
+        each
+        for part, before, after in layers
+        for each in (
+            Weight(f"{part}_kernel", (*window, before, after)),
+            *_offsets(section, part, after),
+        )
+    ]
+    shape = Shape((*x.shape.spatial, units) if has_maps else (units,))
+    return net.unknown(section, x, reason=reason, shape=shape, arrays=tuple(arrays))
 
 
 SECTIONS: Final[Mapping[str, Rule]] = {
@@ -607,12 +726,16 @@ SECTIONS: Final[Mapping[str, Rule]] = {
     "avgpool": avgpool,
     "batchnorm": batchnorm,
     "connected": connected,
+    "contrastive": cost,
+    "conv_lstm": recurrent,
     "convolutional": convolutional,
     "cost": cost,
+    "crnn": recurrent,
     "crop": crop,
     "deconvolutional": deconvolutional,
     "detection": head,
     "dropout": dropout,
+    "empty": empty,
     "gaussian_yolo": head,
     "gru": recurrent,
     "l2norm": l2norm,
