@@ -324,3 +324,26 @@ def test_a_softmax_that_gives_zeros_where_all_is_masked_is_a_softmax(tmp_path):
         ("where.self", {"condition": "o", "self": "z", "other": "s"}, "y"),
     ]
     assert kinds(program(tmp_path / "net.pt2", scores, calls, "y")) == ["softmax"]
+
+
+def test_a_convolution_of_a_learned_array_is_counted(tmp_path):
+    """As the encodings of positions of XCiT and EdgeNeXt, which the network computes each time."""
+    shapes = {"x": (1, 8, 6, 6), "p": (1, 4, 6, 6), "w": (8, 4, 1, 1), "c": (1, 8, 6, 6)}
+    shapes |= {"y": (1, 8, 6, 6)}
+    calls = [
+        ("conv2d.default", {"input": "p", "weight": "w"}, "c"),
+        ("add.Tensor", {"self": "x", "other": "c"}, "y"),
+    ]
+    model = program(tmp_path / "net.pt2", shapes, calls, "y", ("p", "w"))
+    totals = archspec.report(model).totals
+    assert kinds(model)[:2] == ["parameter", "convolution"]
+    assert (totals.macs, totals.trainable) == (8 * 4 * 6 * 6, 8 * 4 + 4 * 6 * 6)
+
+
+def test_a_matrix_times_the_input_is_a_product(tmp_path):
+    """The mixing of places by a learned matrix that stands on the left."""
+    shapes = {"x": (1, 5, 4), "w": (3, 5), "y": (1, 3, 4)}
+    calls = [("matmul.default", {"self": "w", "other": "x"}, "y")]
+    model = program(tmp_path / "net.pt2", shapes, calls, "y", ("w",))
+    assert kinds(model) == ["parameter", "matmul"]
+    assert archspec.report(model).totals.macs == 3 * 5 * 4

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from archspec.imports.flattening import in_order
 from archspec.imports.model import ABSENT, BATCH
 from archspec.imports.onnx.convolution import added_after
-from archspec.imports.onnx.source import Constant, Step
+from archspec.imports.onnx.source import Constant, Step, is_one
 from archspec.imports.onnx.trace import Handler, Trace, Unsupported, Value
 from archspec.ops.attention import CausalMask
 from archspec.ops.convolution import (
@@ -114,11 +115,16 @@ def _product(t: Trace, step: Step) -> None:
     from archspec.ops.merge import MatMul  # noqa: PLC0415
 
     a, b = t.value(step, 0), t.value(step, 1)
-    if a.rank != b.rank or a.rank < 2:
+    if min(a.rank, b.rank) < 2:
         raise Unsupported("its inputs have different numbers of axes")
+    rank = max(a.rank, b.rank)
+    a, b = (replace(x, axes=(ABSENT,) * (rank - x.rank) + x.axes) for x in (a, b))
+    batch = {at for at in range(rank) if BATCH in (a.axes[at], b.axes[at])}
+    if any(x.axes[at] >= 0 and not is_one(x.dims[at]) for x in (a, b) for at in batch):
+        raise Unsupported("the batch of its inputs is another axis")
 
     def order(x: Value, *, swapped: bool) -> tuple[int, ...]:
-        outer = [axis for axis in range(x.rank - 2) if x.axes[axis] != BATCH]
+        outer = [axis for axis in range(x.rank - 2) if axis not in batch]
         if len(outer) > 2:  # more than a head and a window: axes of extent 1 may go
             outer = [axis for axis in outer if x.axes[axis] != ABSENT]
         inner = [x.rank - 1, x.rank - 2] if swapped else [x.rank - 2, x.rank - 1]
@@ -132,8 +138,11 @@ def _product(t: Trace, step: Step) -> None:
     right = t.aligned(step, b, order(b, swapped=turned))
     op = MatMul(transpose_b=turned)
     axes = order(a, swapped=False)
-    result = tuple(axes.index(axis) if axis in axes else a.axes[axis] for axis in range(a.rank))
-    t.values[step.outputs[0]] = Value(t.add(step, op, left, right), result, a.batch)
+    result = tuple(
+        BATCH if at in batch else axes.index(at) if at in axes else a.axes[at] for at in range(rank)
+    )
+    more = a if BATCH in a.axes else b
+    t.values[step.outputs[0]] = Value(t.add(step, op, left, right), result, more.batch)
 
 
 def causal_mask(t: Trace, step: Step) -> None:

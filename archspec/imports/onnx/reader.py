@@ -36,7 +36,7 @@ from archspec.imports.onnx.source import (
     Step,
     read_source,
 )
-from archspec.imports.onnx.trace import Handler, Trace, Unsupported, Value
+from archspec.imports.onnx.trace import CHANNELS_SECOND, Handler, Trace, Unsupported, Value
 
 HANDLERS: Final[Mapping[str, Handler]] = {
     **activation.LAYERS,
@@ -232,21 +232,6 @@ def layout(graph: Source, name: str, dims: Dims | None) -> tuple[Dims, tuple[int
     return dims, (*places, channels)
 
 
-_CHANNELS_SECOND: Final = {
-    "Conv",
-    "ConvTranspose",
-    "MaxPool",
-    "AveragePool",
-    "GlobalAveragePool",
-    "GlobalMaxPool",
-    "BatchNormalization",
-    "InstanceNormalization",
-    "LRN",
-    "DepthToSpace",
-    "SpaceToDepth",
-}
-"""Operators whose channels are the second axis."""
-
 _RECURRENT: Final = {"LSTM", "GRU", "RNN"}
 """Operators on [positions, batch, channels]."""
 
@@ -291,7 +276,7 @@ def _batch_and_channels(graph: Source, name: str, rank: int) -> tuple[int, int] 
             continue
         seen.add(value)
         for step in users.get(value, ()):
-            if step.op in _CHANNELS_SECOND and step.inputs[0] == value and len(axes) > 1:
+            if step.op in CHANNELS_SECOND and step.inputs[0] == value and len(axes) > 1:
                 return axes[0], axes[1]
             if step.op in _RECURRENT and step.inputs[0] == value and len(axes) == 3:
                 return axes[1], axes[2]
@@ -592,7 +577,8 @@ def notes(t: Trace, writer: str, unread: int, sources: int) -> Iterator[str]:
         yield (
             f"{number(COMPUTED, 'layer has', 'layers have')} {counts[f'{COMPUTED} numbers']:,} "
             "numbers that were computed before the network runs, from weights or from nothing, as "
-            f"tables of positions are: they count as not trainable, and the model {instead}."
+            f"tables of positions are: they count as not trainable, and the model {instead}. What "
+            "computes them is not counted."
         )
     if "positions" in counts:
         what = number("positions", "table of relative positions is", "tables of positions are")

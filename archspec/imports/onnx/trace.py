@@ -50,11 +50,27 @@ from archspec.ops.normalization import BatchNorm
 from archspec.ops.op import Op, Weight, Weighted
 from archspec.ops.shape import Shape, UnknownShape
 from archspec.ops.shuffles import Permute
-from archspec.ops.tokens import Embedding
+from archspec.ops.tokens import Embedding, Parameter
 from archspec.ops.unknown import Unknown
 
 MOST_AXES: Final = 4
 """Largest number of axes of archspec's shapes, without the batch."""
+
+
+CHANNELS_SECOND: Final = {
+    "Conv",
+    "ConvTranspose",
+    "MaxPool",
+    "AveragePool",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "BatchNormalization",
+    "InstanceNormalization",
+    "LRN",
+    "DepthToSpace",
+    "SpaceToDepth",
+}
+"""Operators whose channels are the second axis."""
 
 
 class Unsupported(Exception):  # noqa: N818  (no error: the layer is shown as unknown)
@@ -184,11 +200,13 @@ class Trace:
     # What a step reads.
 
     def value(self, step: Step, place: int = 0) -> Value:
-        """Return an input that is no constant and has a known shape."""
+        """Return an input that has a known shape; a constant becomes a layer that gives it."""
+        self._give(step, place)
         return self._known(self.optional(step, place))
 
     def seen(self, step: Step, place: int = 0) -> Value | View:
         """Return an input as `value` does, or the view that it is."""
+        self._give(step, place)
         name = step.inputs[place] if place < len(step.inputs) else ""
         value = self.values.get(name)
         return value if isinstance(value, View) else self._known(value)
@@ -198,10 +216,45 @@ class Trace:
         x = self.seen(step)
         return x if isinstance(x, View) else self.value(step)
 
+    def _give(self, step: Step, place: int) -> None:
+        """Add the layer that gives a constant for each example, if an input is one.
+
+        A step reads it where a file computes something of arrays alone, as the positions of XCiT
+        are, or of a learned array with its input.
+        """
+        name = step.inputs[place] if place < len(step.inputs) else ""
+        constant = self.constants.get(name) if name and name not in self.values else None
+        if constant is None:
+            return
+        dims = constant.dims
+        is_batch = bool(dims) and dims[0] == 1 and len(dims) > 1
+        order = list(range(is_batch, len(dims)))
+        if step.op in CHANNELS_SECOND and order:
+            order = [*order[1:], order[0]]
+        fits = constant.kind == "float" and constant.size > 1 and 1 <= len(order) <= MOST_AXES
+        if not fits or (step.op in CHANNELS_SECOND and not is_batch):
+            raise Unsupported("its input is a constant")
+        shape = tuple(dims[axis] for axis in order)
+
+        def read() -> Any:
+            return constant.load().transpose((*range(is_batch), *order)).reshape(shape)
+
+        node = self.add(
+            step,
+            Parameter(shape=shape, use="alone"),
+            next(iter(self.b.inputs.values())),
+            constants=[constant],
+            weights=[read],
+            suffix="-constant",
+            checked=False,
+        )
+        axes = tuple(order.index(axis) if axis in order else BATCH for axis in range(len(dims)))
+        self.values[name] = Value(node, axes)
+
     @staticmethod
     def _known(value: Value | None) -> Value:
         if value is None:
-            raise Unsupported("its input is a constant, or comes from a layer that is not known")
+            raise Unsupported("its input comes from a layer that is not known")
         if not value.known:
             raise Unsupported("the shape of its input is not known")
         return value
