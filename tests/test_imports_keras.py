@@ -710,6 +710,59 @@ def test_slopes_and_norms_at_each_time_compute_the_same(tmp_path):
 
 
 @pytest.mark.keras
+def test_pools_exchanged_axes_and_places_apart_compute_the_same(tmp_path):
+    keras = load_keras()
+    ops = keras.ops
+    image = keras.Input((7, 6, 4))
+    x = ops.average_pool(image, (2, 3), strides=2, padding="valid")
+    y = ops.swapaxes(ops.max_pool(image, 2, padding="same"), 1, -1)
+    first, _, last = ops.unstack(ops.swapaxes(x, 1, 2)[:, :, :3], axis=2)
+    assert_computes_the_same(keras.Model(image, [y, first * last]), tmp_path / "net.keras")
+
+
+@pytest.mark.keras
+def test_the_shapes_of_reductions_and_comparisons_are_known(tmp_path):
+    """A `.keras` file has no shape for the last operators."""
+    keras = load_keras()
+    ops = keras.ops
+    x = keras.Input((5, 4))
+    outputs = [ops.var(x, axis=1), ops.std(x, axis=(-1,), keepdims=True), ops.argmax(x, axis=-1)]
+    outputs += [x > 0.5, ops.where(x > 0.5, x, 2 * x), ops.norm(x, axis=2), ops.min(x, axis=(1, 2))]
+    model = keras.Model(x, outputs)
+    model.save(tmp_path / "net.keras")
+    read = archspec.load(tmp_path / "net.keras")
+    shapes = [read.graph.nodes[index].shape.known for index in read.graph.outputs.values()]
+    assert shapes == [y.shape[1:] for y in outputs]
+
+
+@pytest.mark.keras
+def test_unknown_recurrences_have_their_shape(tmp_path):
+    """What comes after them is known; `.h5` files of Keras 2 have no shape for it."""
+    keras = load_keras()
+    layers = keras.layers
+    film, pages = keras.Input((5, 8, 8, 3)), keras.Input((4, 6))
+    x = layers.ConvLSTM2D(2, 3, strides=2, padding="same", return_sequences=True)(film)
+    x = layers.ConvLSTM2D(4, 3, dilation_rate=1)(x)
+    vectors = layers.TimeDistributed(layers.Embedding(9, 7, name="words"))(pages)
+    y = layers.TimeDistributed(layers.Bidirectional(layers.GRU(3, return_sequences=True)))(vectors)
+    model = keras.Model([film, pages], [x, y, layers.LSTM(2, go_backwards=True)(vectors[:, 0])])
+    model.save(tmp_path / "net.keras")
+    read = archspec.load(tmp_path / "net.keras")
+    shapes = [read.graph.nodes[index].shape.known for index in read.graph.outputs.values()]
+    assert shapes == [y.shape[1:] for y in model.outputs] == [(2, 2, 4), (4, 6, 6), (2,)]
+    assert len(read.unknown) == 4
+    assert archspec.report(read).totals.params == model.count_params()
+
+
+@pytest.mark.keras
+def test_words_at_each_time_compute_the_same(tmp_path):
+    keras = load_keras()
+    pages = keras.Input((4, 6))
+    words = keras.layers.TimeDistributed(keras.layers.Embedding(9, 7))(pages)
+    assert_computes_the_same(keras.Model(pages, words), tmp_path / "net.keras")
+
+
+@pytest.mark.keras
 def test_sums_squares_stacks_and_channels_in_the_other_order_compute_the_same(tmp_path):
     keras = load_keras()
     ops = keras.ops

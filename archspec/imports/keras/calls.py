@@ -85,6 +85,8 @@ class Call:
     """The tensor that each reference in `arguments` means."""
     first: tuple[str, ...] = ()
     """Path of the layer where it stands first; empty for its own."""
+    in_timed: bool = False
+    """Whether it is in a model that is applied at each time: the file's shapes lack the time."""
 
     @property
     def owner(self) -> tuple[str, ...]:
@@ -212,7 +214,8 @@ def _at_each_time(calls: Walk) -> Walk:
             outputs: dict[str, Hashable] = end.value
             return outputs
         config = {"name": name_of(call.layer), "layer": call.layer}
-        yield replace(call, layer={"class_name": TIME_DISTRIBUTED, "config": config})
+        layer = {"class_name": TIME_DISTRIBUTED, "config": config}
+        yield replace(call, layer=layer, in_timed=True)
 
 
 class _Outputs(Sequence[Hashable]):

@@ -501,6 +501,66 @@ def stack(layer: KerasLayer) -> Node:
     return merged(layer, Concat() if name == "channels" else Concat(axis=name), *parts)
 
 
+def unstack(layer: KerasLayer) -> Mapping[int, Node]:
+    """Add what picks each place of an axis that is used, without the axis."""
+    given = argument(layer, 2, "axis", default=0)
+    x, place = layer.shape, layer.axis(given)
+    if x.is_open or len(x) < 2 or layer.channels_first:
+        raise UnlikeError(f"it takes {x} apart along the axis {given}")
+    name = layer.axis_name(given)
+    axis = {} if name == "channels" else {"axis": name}
+    to = tuple(n for i, n in enumerate(x) if i != place)
+    parts = {
+        i: layer.add(Slice(start=i, stop=i + 1, **axis), layer.x, part=f"place{i}")
+        for i in layer.used
+        if i < x[place]
+    }
+    return {i: layer.add(Reshape(to=to), node, part=f"part{i}") for i, node in parts.items()}
+
+
+def swapaxes(layer: KerasLayer) -> Node:
+    """Add a permutation that exchanges two axes."""
+    axes = [*range(len(layer.shape) + 1)]
+    one, other = (int(argument(layer, at, f"axis{at}")) % len(axes) for at in (1, 2))
+    if not one or not other:
+        raise UnlikeError("it moves the batch")
+    axes[one], axes[other] = axes[other], axes[one]
+    return permuted(layer, axes[1:])
+
+
+def squared_difference(layer: KerasLayer) -> Node:
+    """Add the square of a difference."""
+    within = replace(layer, name=f"{layer.name}/difference", declared=None, parts={})
+    node = LAYERS["subtract"](within)
+    assert isinstance(node, Node)  # noqa: S101  (a difference has one output)
+    return layer.add(Multiply(), node, node)
+
+
+def _pooled(pool: Callable[..., Op]) -> Function:
+    """Return the function of a pool, whose window and steps TensorFlow may give for all axes."""
+
+    def function(layer: KerasLayer) -> Node:
+        rank = layer.shape.rank
+        size = _spatial(argument(layer, 1, "pool_size", "ksize"), rank)
+        strides = argument(layer, 2, "strides")
+        stride = size if strides is None else _spatial(strides, rank)
+        padding = str(argument(layer, 3, "padding", default="valid")).lower()
+        if layer.channels_first or padding not in ("valid", "same"):
+            raise UnlikeError("it pools other axes, or pads otherwise")
+        return layer.add(pool(size=size, stride=stride, padding=padding))
+
+    return function
+
+
+def _spatial(value: Any, rank: int) -> Any:
+    """Return the extents along the spatial axes."""
+    if isinstance(value, list) and len(value) == rank + 2:
+        if (value[0], value[-1]) != (1, 1):
+            raise UnlikeError("it pools the batch or the channels")
+        value = value[1:-1]
+    return window(value, rank)
+
+
 def unchanged(layer: KerasLayer) -> Node:
     """Add an operator that changes no value of its input."""
     return layer.add(Activate(function="linear"))
@@ -519,6 +579,43 @@ _SAME_SHAPE = """
 """
 SAME_SHAPE: Final = frozenset(_SAME_SHAPE.split())
 """Operators that archspec does not have, but whose output has the shape of their first input."""
+
+_COMPARISONS = """
+    greater less greater_equal less_equal equal not_equal logical_and logical_or logical_xor where
+    arctan2 floormod zeros_like ones_like
+"""
+COMPARISONS: Final = frozenset(_COMPARISONS.split())
+"""Operators whose output has the shape of their inputs, where these have one."""
+
+_REDUCTIONS = """
+    min reduce_min var std reduce_variance reduce_std norm argmax argmin arg_max arg_min any all
+    prod logsumexp reduce_any reduce_all reduce_prod reduce_logsumexp median
+"""
+REDUCTIONS: Final = frozenset(_REDUCTIONS.split())
+"""Operators whose output lacks axes of their input, or has them with an extent of 1."""
+
+
+def declare(layer: KerasLayer) -> None:
+    """Say the shape of an operator that archspec does not have, where it follows from its name."""
+    shapes = {x.shape.known for x in layer.inputs}
+    is_choice = layer.kind != "where" or argument(layer, 2, "x2", "y") is not None
+    if layer.kind in SAME_SHAPE or (layer.kind in COMPARISONS and len(shapes) == 1 and is_choice):
+        layer.declare_input()
+    if layer.kind not in REDUCTIONS or layer.declared is not None or layer.channels_first:
+        return
+    axes = argument(layer, len(layer.args), "axis")
+    shape = layer.x.shape.known
+    if axes is None or not shape:
+        return
+    listed = axes if isinstance(axes, list) else [axes]
+    places = {axis + len(shape) if axis < 0 else axis - 1 for axis in listed}
+    keep = argument(layer, len(layer.args), "keepdims", "keep_dims")
+    if -1 not in places:
+        left = tuple(
+            1 if i in places else n for i, n in enumerate(shape) if keep or i not in places
+        )
+        layer.declared = left or None
+
 
 LAYERS: Final[Mapping[str, Function]] = {
     "add": _arithmetic(Add(), _plus),
@@ -556,6 +653,11 @@ LAYERS: Final[Mapping[str, Function]] = {
     "depth_to_space": depth_to_space,
     "space_to_depth": space_to_depth,
     "split": split,
+    "unstack": unstack,
+    "swapaxes": swapaxes,
+    "squared_difference": squared_difference,
+    **dict.fromkeys(("average_pool", "avg_pool", "avg_pool2d"), _pooled(AvgPool)),
+    **dict.fromkeys(("max_pool", "max_pool2d"), _pooled(MaxPool)),
     "get_item": get_item,
     **dict.fromkeys(("cast", "stop_gradient", "identity", "convert_to_tensor"), unchanged),
 }

@@ -324,6 +324,8 @@ class _Reader:
         """Return the shape that the file has for each tensor, where it has one."""
         declared: dict[Hashable, Extents] = {}
         for call in self.calls:
+            if call.in_timed:
+                continue
             for reference, key in call.tensors.items():
                 if reference.shape is not None:
                     declared.setdefault(key, reference.shape)
@@ -461,8 +463,7 @@ def _function_of(config: LayerConfig, layer: KerasLayer) -> Function:
             layer.stored = []
         if layer.kind in operators.LAYERS:
             return operators.LAYERS[layer.kind]
-        if layer.kind in operators.SAME_SHAPE:
-            layer.declare_input()
+        operators.declare(layer)
         layer.kind = function
         return _unknown("archspec has no op for this operator")
     package = _package(config)

@@ -25,6 +25,7 @@ from archspec.ops.convolution import (
 from archspec.ops.merge import Add, Mean, Multiply
 from archspec.ops.pooling import AvgPool, MaxPool
 from archspec.ops.recurrence import Gru, Lstm, Rnn
+from archspec.ops.shape import Shape
 
 _OPS: Final[Mapping[str, Any]] = {"LSTM": Lstm, "GRU": Gru, "SimpleRNN": Rnn}
 
@@ -84,6 +85,25 @@ def _arrays_of_cells(
         if all(arrays[number][1][0][:1] == (kinds[number][1]["units"],) for number in in_order):
             break
     return [arrays[number] for number in in_order]
+
+
+def convolutional(layer: KerasLayer) -> Node:
+    """Say the shape of ConvLSTM1D, 2D or 3D, of which archspec has no op."""
+    config, x = layer.config, layer.shape
+    if layer.declared is None and not layer.channels_first:
+        images = Shape(x[1:])
+        op = Convolution(
+            filters=config["filters"],
+            kernel=per_axis(config["kernel_size"], images.rank),
+            stride=per_axis(config.get("strides", 1), images.rank),
+            dilation=per_axis(config.get("dilation_rate", 1), images.rank),
+            padding=config.get("padding", "valid"),
+        )
+        known = op.output_shape(images).known
+        length = x[0] if isinstance(x[0], int) else None
+        if known is not None:
+            layer.declared = (length, *known) if config.get("return_sequences") else known
+    raise UnlikeError("archspec has no recurrence of convolutions")
 
 
 def _declare(layer: KerasLayer, units: int) -> None:
@@ -266,6 +286,7 @@ def _at_each_time(layer: KerasLayer) -> Node:
     if len(layer.inputs) > 1 and kind not in merging.LAYERS:
         raise UnlikeError("it has several inputs")
     within = replace(layer, kind=kind, config=_moved(config))
+    _declare_sequences(layer, kind, config)
     if kind in _AT_EACH_PLACE:
         node = _AT_EACH_PLACE[kind](within)
     elif kind in _WITH_ONE_AXIS_MORE:
@@ -274,6 +295,18 @@ def _at_each_time(layer: KerasLayer) -> Node:
         raise UnlikeError(f"it applies a {kind} at each time")
     assert isinstance(node, Node)  # noqa: S101  (none of these has several outputs)
     return node
+
+
+def _declare_sequences(layer: KerasLayer, kind: str, config: Config) -> None:
+    """Take the shape that a recurrence at each time gives, where the file has none."""
+    ways = 1
+    if kind == "Bidirectional":
+        ways = 2 if config.get("merge_mode", "concat") == "concat" else 1
+        kind, config = class_of(config["layer"]), config["layer"]["config"]
+    if kind in _OPS and layer.declared is None and layer.shape.rank == 2:
+        length, positions, _ = (n if isinstance(n, int) else None for n in layer.shape)
+        sequence = (positions,) if config.get("return_sequences") else ()
+        layer.declared = (length, *sequence, ways * config["units"])
 
 
 def _moved(config: Config) -> Config:
@@ -294,6 +327,15 @@ def _later(axes: Any) -> Any:
 def _flatten(layer: KerasLayer) -> Node:
     length, *rest = layer.shape
     return layer.add(_reshaped(length, prod(rest)))
+
+
+def _embedding(layer: KerasLayer) -> Node:
+    x = layer.shape
+    if x.is_open or len(x) != 2:
+        raise UnlikeError(f"it looks up vectors at each time of {x}")
+    words = layer.add(Reshape(to=(x.size,)), part="words")
+    vectors = convolution.embedding(replace(layer, inputs=[words], declared=None))
+    return layer.add(Reshape(to=(*x, vectors.shape.channels)), vectors, part="output")
 
 
 def _reshaped(*extents: Any) -> Reshape:
@@ -410,6 +452,7 @@ _AT_EACH_PLACE: Final[Mapping[str, Function]] = {
 """Layers that compute the same with one axis more."""
 
 _WITH_ONE_AXIS_MORE: Final[Mapping[str, Function]] = {
+    "Embedding": _embedding,
     "Flatten": _flatten,
     "Reshape": _reshape,
     "Concatenate": merging.concatenate,
@@ -433,6 +476,7 @@ LAYERS: Final[Mapping[str, Function]] = {
     "GRU": recurrent,
     "SimpleRNN": recurrent,
     "RNN": cells,
+    **{f"ConvLSTM{rank}D": convolutional for rank in (1, 2, 3)},
     "Bidirectional": bidirectional,
     "SpectralNormalization": spectral_normalization,
     "TimeDistributed": time_distributed,
