@@ -755,6 +755,28 @@ def test_unknown_recurrences_have_their_shape(tmp_path):
 
 
 @pytest.mark.keras
+def test_all_layers_with_low_rank_adaptations_are_counted_as_keras_does(tmp_path):
+    keras = load_keras()
+    layers = keras.layers
+    x = words = keras.Input((6,))
+    adapted = [
+        layers.Embedding(9, 8),
+        layers.Dense(7, use_bias=False),
+        layers.EinsumDense("abc,cd->abd", (None, 5), bias_axes="d"),
+        layers.Conv1D(4, 3),
+    ]
+    for layer in adapted:
+        x = layer(x)
+    model = keras.Model(words, x)
+    for layer in adapted:
+        layer.enable_lora(2)
+    model.save(tmp_path / "net.keras")
+    read = archspec.load(tmp_path / "net.keras")
+    assert read.params == model.count_params()
+    assert archspec.report(read).totals.params == 72 + 56 + 35 + 5 + 60 + 4  # the kernels' own
+
+
+@pytest.mark.keras
 def test_words_at_each_time_compute_the_same(tmp_path):
     keras = load_keras()
     pages = keras.Input((4, 6))

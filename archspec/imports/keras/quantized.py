@@ -36,13 +36,7 @@ def sources(layer: KerasLayer, shape: tuple[int, int]) -> Sequence[StoredArray] 
         form that archspec does not know.
     """
     stored = _ordered(layer.stored or ())
-    rank = _rank(layer.config)
-    if rank and len(stored) <= 1 + LORA:  # a `.keras` file has the product in the kernel
-        layer.extra = rank * sum(shape)
-        layer.model.note(
-            f"Layer {layer.name} has a low-rank adaptation (LoRA) of rank {rank}, which Keras adds "
-            f"to the kernel when it saves: it counts {layer.extra:,} values more."
-        )
+    if _rank(layer.config) and _is_plain(stored):
         return None
     bias = [stored.pop(1)] if layer.config.get("use_bias", True) and len(stored) > 1 else []
     mode = mode_of(layer.config)
@@ -51,6 +45,24 @@ def sources(layer: KerasLayer, shape: tuple[int, int]) -> Sequence[StoredArray] 
         return None
     _note(layer, mode, shape)
     return [kernel, *(StoredArray(s, (data.name,)) for s, data in bias)]
+
+
+def count_adaptation(layer: KerasLayer) -> None:
+    """Count the low-rank adaptation of a layer whose kernel has it, as `.keras` files do."""
+    rank, stored = _rank(layer.config), _ordered(layer.stored or ())
+    if not rank or not stored or not _is_plain(stored) or layer.first is not None:
+        return
+    *rows, columns = stored[0][0]
+    layer.extra = rank * (prod(rows) + columns)
+    layer.model.note(
+        f"Layer {layer.name} has a low-rank adaptation (LoRA) of rank {rank}, which Keras adds "
+        f"to the kernel when it saves: it counts {layer.extra:,} values more."
+    )
+
+
+def _is_plain(stored: Sequence[ShapedArray]) -> bool:
+    """Return whether arrays are a kernel, and perhaps a bias, alone."""
+    return [len(shape) for shape, _ in stored[1:]] in ([], [1])
 
 
 def _rank(config: Mapping[str, Any]) -> int:

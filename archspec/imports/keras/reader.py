@@ -23,6 +23,7 @@ from archspec.imports.keras import (
     operators,
     own,
     pooling,
+    quantized,
     recurrent,
 )
 from archspec.imports.keras.calls import (
@@ -365,6 +366,7 @@ class _Reader:
         if isinstance(layer.kwargs.get("mask"), Node):
             function = _unknown("a mask says which places it leaves out")
         try:
+            quantized.count_adaptation(layer)
             made = function(layer)
         except UnlikeError as error:
             made = layer.unknown(str(error))
