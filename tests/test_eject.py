@@ -129,6 +129,12 @@ def test_a_value_that_follows_from_a_variable_by_an_expression_of_the_spec_is_th
     assert "layers.Dense(width * 3 + 1, " in small("[flatten, fc: '=width * 3 + 1']")
 
 
+def test_a_rescaling_says_its_offset_by_name_if_there_is_one():
+    source = small("[rescale: 0.5, {rescale: {scale: 2, offset: -1}}, flatten, fc: 1]")
+    assert "layers.Rescaling(0.5, name=" in source
+    assert "layers.Rescaling(2.0, offset=-1.0, name=" in source
+
+
 def test_a_bound_that_the_spec_names_is_that_of_the_source():
     assert "layers.Dense(4 if width > 12 else 2, " in small(
         "[flatten, fc: '=4 if width > 12 else 2']"

@@ -48,6 +48,7 @@ DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "Concatenate": {"axis": -1},
     "ReLU": {"max_value": None, "threshold": 0.0},
     "Dropout": {"noise_shape": None},
+    "Rescaling": {"offset": 0.0},
     "PReLU": {"shared_axes": None},
     **{
         name: {"use_bias": True, "dropout": 0.0, "return_sequences": False}
@@ -73,6 +74,8 @@ def tidied(made: Construction) -> Construction:
     if made.name in ("ZeroPadding1D", "Cropping1D") and isinstance(arguments[0], (tuple, list)):
         before, after = arguments[0]
         arguments[0] = before if before == after else (before, after)
+    if made.name == "Rescaling" and 1 in arguments:
+        arguments["offset"] = arguments.pop(1)
     if defaults is None:
         return Construction(made.name, arguments)
     for key in _WINDOWS:
