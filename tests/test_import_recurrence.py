@@ -61,3 +61,20 @@ def test_a_gru_resets_before_the_product_unless_the_file_says_otherwise(tmp_path
 def test_what_no_lstm_here_computes_is_unknown(tmp_path, functions, reason):
     (layer,) = recurrence(tmp_path, "LSTM", 4, activations=functions).unknown
     assert layer.reason == reason
+
+
+def test_a_recurrence_that_begins_with_a_given_state_is_unknown_with_its_shape(tmp_path):
+    """What it gives is [positions, directions, batch, units]: the batch is the third of four."""
+    arrays = {
+        "kernel": np.ones((1, 12, 3), "f"),
+        "recurrent_kernel": np.ones((1, 12, 4), "f"),
+        "state": np.ones((1, 1, 4), "f"),
+    }
+    inputs = ["x", "kernel", "recurrent_kernel", "", "", "state"]
+    gru = onnx.helper.make_node("GRU", inputs, ["y"], hidden_size=4)
+    model = network(tmp_path / "net.onnx", [5, 1, 3], [gru], arrays)
+    (unknown,) = model.unknown
+    assert unknown.reason == "it begins with a state that it is given"
+    assert tuple(model.graph.nodes[-1].shape) == (5, 1, 4)
+    arrays["state"] *= 0
+    assert not network(tmp_path / "net.onnx", [5, 1, 3], [gru], arrays).unknown

@@ -50,6 +50,11 @@ def _common(step: Step, dims: Sequence[Any], constants: Sequence[Any]) -> Sequen
     return common_dims(*dims)
 
 
+def _recurrent(step: Step, dims: Sequence[Any], constants: Sequence[Any]) -> Sequence[Any]:  # noqa: ARG001
+    positions, batch, _ = dims[0]
+    return positions, dims[1][0], batch, dims[2][-1]
+
+
 def _reduced(step: Step, dims: Sequence[Any], constants: Sequence[Any]) -> Sequence[Any]:
     axes = axes_of(step, constants)
     if axes is None and "axis" in step.attributes:  # ArgMax
@@ -156,6 +161,7 @@ RULES: Final[Mapping[str, Rule]] = {
         ),
         _reduced,
     ),
+    **dict.fromkeys(("GRU", "LSTM", "RNN"), _recurrent),
     "Conv": _convolved,
     "Reshape": _reshaped,
     "Transpose": _turned,

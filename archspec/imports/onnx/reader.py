@@ -36,7 +36,14 @@ from archspec.imports.onnx.source import (
     Step,
     read_source,
 )
-from archspec.imports.onnx.trace import CHANNELS_SECOND, Handler, Trace, Unsupported, Value
+from archspec.imports.onnx.trace import (
+    CHANNELS_SECOND,
+    RECURRENT,
+    Handler,
+    Trace,
+    Unsupported,
+    Value,
+)
 
 HANDLERS: Final[Mapping[str, Handler]] = {
     **activation.LAYERS,
@@ -232,9 +239,6 @@ def layout(graph: Source, name: str, dims: Dims | None) -> tuple[Dims, tuple[int
     return dims, (*places, channels)
 
 
-_RECURRENT: Final = {"LSTM", "GRU", "RNN"}
-"""Operators on [positions, batch, channels]."""
-
 _TRANSPARENT: Final = {
     "Add",
     "Cast",
@@ -278,7 +282,7 @@ def _batch_and_channels(graph: Source, name: str, rank: int) -> tuple[int, int] 
         for step in users.get(value, ()):
             if step.op in CHANNELS_SECOND and step.inputs[0] == value and len(axes) > 1:
                 return axes[0], axes[1]
-            if step.op in _RECURRENT and step.inputs[0] == value and len(axes) == 3:
+            if step.op in RECURRENT and step.inputs[0] == value and len(axes) == 3:
                 return axes[1], axes[2]
             order = step.get("perm", []) or list(reversed(range(len(axes))))
             if step.op == "Transpose" and sorted(order) == list(range(len(axes))):
@@ -462,7 +466,6 @@ def _other(t: Trace, step: Step) -> None:  # noqa: ARG001  (as every handler is 
 REASONS: Final = {
     "Loop": "it repeats a part of the network as often as that says itself",
     "Scan": "it repeats a part of the network for each position",
-    "rnn_relu": "archspec's plain recurrence has tanh alone",
     "NonMaxSuppression": "the number of its outputs depends on their values",
 }
 """A clause for operators of which more can be said."""

@@ -73,6 +73,10 @@ CHANNELS_SECOND: Final = {
 """Operators whose channels are the second axis."""
 
 
+RECURRENT: Final = {"LSTM", "GRU", "RNN"}
+"""Operators on [positions, batch, channels]."""
+
+
 class Unsupported(Exception):  # noqa: N818  (no error: the layer is shown as unknown)
     """A clause that says why archspec has no op for a step."""
 
@@ -395,7 +399,7 @@ class Trace:
             if not output or output not in (read or step.outputs[:1]):
                 continue
             dims = self.source.declared.get(output) or self._inferred(step, number)
-            axes, extent, batch = self.laid_out(dims, inputs)
+            axes, extent, batch = self.laid_out(dims, inputs, step.op)
             node = self.b.unknown(
                 type_of(step),
                 *(value.node for value in inputs),
@@ -496,7 +500,7 @@ class Trace:
             self.used.update((each.name, *each.others))
 
     def laid_out(
-        self, dims: Dims | None, inputs: Sequence[Value | View]
+        self, dims: Dims | None, inputs: Sequence[Value | View], op: str
     ) -> tuple[tuple[int, ...], tuple[int | None, ...] | None, Any]:
         """Return the axes, archspec's shape and the batch of a declared shape."""
         if not dims:
@@ -510,7 +514,8 @@ class Trace:
         elif values and not is_one(dims[0]) and all(BATCH not in x.axes for x in values):
             axes = tuple(range(len(dims)))  # the batch, of 1, is gone
         else:
-            axes = (BATCH, *range(len(dims) - 1))
+            rest, at = iter(range(len(dims))), self._batch_place(dims, like, op)
+            axes = tuple(BATCH if place == at else next(rest) for place in range(len(dims)))
         extent: list[int | None] = [None] * sum(axis != BATCH for axis in axes)
         batch: Any = 1
         for axis, n in zip(axes, dims, strict=True):
@@ -519,6 +524,18 @@ class Trace:
             else:
                 extent[axis] = n if isinstance(n, int) else None
         return axes, tuple(extent) or None, batch
+
+    @staticmethod
+    def _batch_place(dims: Dims, like: Value | None, op: str) -> int:
+        """Return which of a declared shape's axes is the batch: the first, as far as is known.
+
+        What a recurrence gives ends with the batch and the units; another operator leaves the batch
+        of a sequence where it is.
+        """
+        if op in RECURRENT:
+            return max(len(dims) - 2, 0)
+        place = like.axes.index(BATCH) if like is not None and BATCH in like.axes else 0
+        return place if same(dims[place], like.batch if like is not None else 1) else 0
 
     @staticmethod
     def batch_of(inputs: Sequence[Value | View]) -> Any:

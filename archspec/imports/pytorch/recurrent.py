@@ -161,6 +161,7 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "lstm": _recurrence("LSTM", (0, 3, 1, 2)),
     "gru": _recurrence("GRU", (1, 0, 2), linear_before_reset=1),
     "rnn_tanh": _recurrence("RNN", (0,), activations=["Tanh", "Tanh"]),
+    "rnn_relu": _recurrence("RNN", (0,), activations=["Relu", "Relu"]),
     "lstm_cell": _recurrent_cell(_lstm_cell),
     "gru_cell": _recurrent_cell(_gru_cell),
     "rnn_tanh_cell": _plain_cell("Tanh"),
