@@ -78,6 +78,13 @@ class DeviceName(Place):
 
         return BY_NAME
 
+    def get_missing_message(
+        self,
+        param: click.Parameter,  # noqa: ARG002
+        ctx: click.Context | None,  # noqa: ARG002
+    ) -> str:
+        return f"One of {', '.join(self.names())}, or a .txtpb file that describes another"
+
 
 class Words(click.ParamType):  # type: ignore[type-arg]
     """Words that a shell completes, one or several with commas between; the library checks them."""

@@ -187,7 +187,7 @@ def test_json_has_every_figure():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "`fits` needs a memory, as `memory='24GB'`, or a device"),
+        ({}, "or a device, as `device='h100'`; devices: h100, h200, a100, "),
         ({"memory": "much"}, "`memory='much'` must be a number of bytes"),
         ({"memory": 24}, "`memory=24` must be a number of bytes from 1,000, or text such as 24GB"),
         ({"memory": "< 5GB"}, "must be a number of bytes"),

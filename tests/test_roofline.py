@@ -127,7 +127,9 @@ def test_the_command_prints_rows_and_totals():
     data = json.loads(output("roofline", "lenet5", "--device", "h100", "--json"))
     assert data["rows_of"] == "inference"
     assert math.isclose(sum(row["seconds"] for row in data["rows"]), data["inference"]["seconds"])
-    assert run("roofline", "vgg16").returncode == 2
+    told = run("roofline", "vgg16")
+    assert told.returncode == 2
+    assert all(device.name in told.stderr for device in DEVICES)
 
 
 def test_the_plot_has_a_circle_for_each_row_with_multiply_adds(tmp_path):

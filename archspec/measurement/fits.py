@@ -20,6 +20,7 @@ from archspec.cost.report import Report, refuse_unknown, report
 from archspec.cost.size import refuse_open
 from archspec.device.device import Device
 from archspec.device.finding import find
+from archspec.device.table import BY_NAME
 from archspec.display import Displayed
 from archspec.errors import Problem, SpecError, UsageError
 from archspec.imports.loading import as_network
@@ -160,7 +161,8 @@ def fits(
     known = None if device is None else find(device)
     if memory is None and known is None:
         raise UsageError(
-            "`fits` needs a memory, as `memory='24GB'`, or a device, as `device='h100'`"
+            "`fits` needs a memory, as `memory='24GB'`, or a device, as `device='h100'`; "
+            f"devices: {', '.join(BY_NAME)}"
         )
     room = _room(memory) if memory is not None else known.memory if known else 0
     wanted = None if global_batch is None else arguments.whole("global_batch", global_batch)
