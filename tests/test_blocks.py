@@ -17,7 +17,7 @@ from archspec.compile.expand import expand
 from archspec.compile.plan import compile_plan
 from archspec.compile.step import SpecBlock
 from archspec.errors import Diagnostic, Problem, SpecError, UsageError
-from archspec.graph.builder import Builder, Expansions
+from archspec.graph.builder import Builder, Kept
 from archspec.graph.graph import Graph, Layer, Node
 from archspec.ops.elementwise import Activate
 from archspec.ops.merge import Add
@@ -888,11 +888,11 @@ def test_a_path_is_as_long_in_a_block_seen_before():
 
 def test_expansions_are_forgotten_before_they_fill_the_memory():
     expansion = network("- conv: {filters: 4, kernel: 1}").pieces[1].costs
-    kept = Expansions(most=3 * len(expansion.pieces))
+    kept = Kept(most=3 * len(expansion.pieces))
     given, shape = frozenset({"filters", "kernel"}), Shape((4, 4, 4))
     keys = [("", Conv(filters=filters, kernel=1), given, shape) for filters in range(1, 9)]
     for key in keys:
-        kept.keep(key, expansion)
+        kept.keep(key, expansion, expansion)
         assert kept.get(key) is expansion
     assert sum(kept.get(key) is not None for key in keys) <= 3
 

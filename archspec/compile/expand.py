@@ -8,19 +8,21 @@ node, and of whatever depends on it only its own arguments are checked.
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from archspec.blocks.block import Block
 from archspec.compile import catalog
 from archspec.compile.assumption import Assumptions
 from archspec.compile.inputs import input_extents
-from archspec.compile.names import Names
+from archspec.compile.names import UNREAD, Names
 from archspec.compile.plan import compile_plan
 from archspec.compile.step import (
     GROUPS,
+    Carried,
+    Placed,
     Plan,
     SpecBlock,
     Step,
@@ -37,7 +39,7 @@ from archspec.errors import (
     UsageError,
     listed,
 )
-from archspec.graph.builder import Builder
+from archspec.graph.builder import Builder, reads_alone
 from archspec.graph.graph import MAIN_OUTPUT, SEPARATOR, Graph, Node, reaching
 from archspec.ops.axes import AXES
 from archspec.ops.functions import NAMES
@@ -65,6 +67,8 @@ MOST_PARSED = 5_000
 GATE_DEPTH = 3
 """Levels of nesting that a block counts more where it is a gate: Python's stack grows by more."""
 
+_Key = TypeVar("_Key")
+
 _Env: TypeAlias = Mapping[str, Any]
 """Variables at a step."""
 
@@ -88,33 +92,6 @@ class _Taken(NamedTuple):
         return (*self.nodes[: self.previous], x, *self.nodes[self.previous + 1 :])
 
 
-class _Placed(NamedTuple):
-    """A step that was carried out."""
-
-    inputs: _Inputs
-    start: int
-    """The first node."""
-    stop: int
-    """The node after its last."""
-    first: int
-    """Place of the first name inside it, in the order of names."""
-    last: int
-    """The place after the last one."""
-
-    def moved(self, by: int, later: int, nodes: Mapping[int, Node]) -> _Placed:
-        """Return the same step in a copy of one around it.
-
-        Args:
-            by: Distance of the copy, in nodes.
-            later: Distance of the copy, in names.
-            nodes: The node of the copy for each of the original's.
-        """
-        inputs = tuple([node and nodes.get(node.index, node) for node in self.inputs])
-        return _Placed(
-            inputs, self.start + by, self.stop + by, self.first + later, self.last + later
-        )
-
-
 def expand(spec: Spec) -> Graph:
     """Return the graph of a spec; raise `SpecError` with everything that is wrong with it."""
     findings = Findings(spec.source, spec.diagnostics)
@@ -122,7 +99,11 @@ def expand(spec: Spec) -> Graph:
     values = variables(spec, findings, NAMES)
     if spec.lost:  # the steps may refer to it
         raise findings.error()
-    return _Run(spec, plan, values, findings).graph()
+    run = _Run(spec, plan, values, findings)
+    try:
+        return run.graph()
+    finally:
+        del run.builder.carry_out  # the two hold each other: the collector would have to find them
 
 
 class _Run:
@@ -155,12 +136,10 @@ class _Run:
         self.names = Names(self.builder, known, plan.names)
         self.depth = 0
         self.carried = 0
-        self.placed: dict[str, _Placed] = {}
-        """The step at each path in `names.nodes`."""
         self.made: list[tuple[Step, int, int]] = []
         """Each op and block that was added, with its first node and the node after its last."""
-        self.rounds: dict[KeyPath, list[tuple[int, int]]] = {}
-        """First node, and the node after the last, of each round of each step."""
+        self.rounds: list[tuple[KeyPath, int, int]] = []
+        """Place of each round of each step, with its first node and the node after its last."""
         self.failed: set[KeyPath] = set()
         """Places of steps, and of names of inputs, that were reported: rounds fail alike."""
 
@@ -174,7 +153,7 @@ class _Run:
             if self.spec.inference or self._when(head, main, env) is False:
                 spared += self._inputs(head, main, env).nodes
                 read = list(names_read(head.body))
-                spared += [self.names.nodes.get(each) for each in read if isinstance(each, str)]
+                spared += [self.names.output(each) for each in read if isinstance(each, str)]
                 reads_any |= not all(isinstance(each, str) for each in read)
             else:
                 outputs[name] = self._step(head, main, env)
@@ -184,7 +163,10 @@ class _Run:
             self._report_unused(node for node in (*nodes.values(), *spared) if node is not None)
         if self.findings.diagnostics:
             raise self.findings.error()
-        graph = self.builder.finish(self.spec.name, nodes, weights, self.rounds)
+        steps: dict[KeyPath, list[tuple[int, int]]] = {}
+        for path, start, stop in self.rounds:
+            steps.setdefault(path, []).append((start, stop))
+        graph = self.builder.finish(self.spec.name, nodes, weights, steps)
         if graph.is_open:
             try:
                 from archspec.ops.extent import total  # noqa: PLC0415
@@ -202,6 +184,8 @@ class _Run:
         need is left out with them, and no mistake.
         """
         needed = reaching(self.builder.pieces, (node.index for node in ends))
+        if all(needed):
+            return
         for name, node in self.builder.inputs.items():
             if not needed[node.index] and len(self.builder.inputs) > 1:
                 help_ = f"read it in a step by `from: {name}`, or leave it out of `inputs`"
@@ -237,7 +221,8 @@ class _Run:
                 except Passed:
                     continue
             known = {name: value for name, value in values.items() if value is not BROKEN}
-            values |= dict.fromkeys(report_defaults(self.findings, cls, known), BROKEN)
+            if not all(map(is_constant, templates.values())):  # the others are checked
+                values |= dict.fromkeys(report_defaults(self.findings, cls, known), BROKEN)
         return defaults
 
     def _default(self, cls: type[Element], name: str, template: Template) -> Any:
@@ -296,7 +281,7 @@ class _Run:
                 x = None
             except Passed:
                 x = None
-            self.rounds.setdefault(step.path, []).append((start, self.builder.size))
+            self.rounds.append((step.path, start, self.builder.size))
             inputs = taken.after(x)
         return x
 
@@ -305,9 +290,7 @@ class _Run:
         if step.kind in ("layers", "branches") and len(inputs) > 1:
             raise Problem("shape", f"`{step.kind}` takes one input, not {len(inputs)}")
         if step.kind == "layers" and name is None:  # the steps belong to the scope around
-            with self._inside(inputs[0]):
-                env = self._let(step.let, (*step.path, "let"), inputs[0], env)
-                y = self._sequence(step.body, inputs[0], env)
+            y = self._group(step, inputs[0], env)
             self.names.nameless |= not step.body
             return None if step.broken else y
         owner = self._shared(step, inputs[0], env) if step.kind == "share" else None
@@ -315,12 +298,11 @@ class _Run:
         path = self.builder.claim(kind, name)
         self.names.remember(path, None)
         begun = self.builder.size, len(self.names.trail)
-        if step.kind == "layers":
-            with self.builder.scope(path, "layers"), self._inside(inputs[0]):
-                env = self._let(step.let, (*step.path, "let"), inputs[0], env)
-                y = self._sequence(step.body, inputs[0], env)
-        elif step.kind == "branches":
-            y = self._branches(step, path, inputs[0], env)
+        if step.kind in ("layers", "branches"):
+            carry_out = self._group if step.kind == "layers" else self._branches
+            key = id(step), repr([env.get(name) for name in step.read])
+            with self.builder.scope(path, step.kind):
+                y = self._repeated(key, inputs[0], lambda x: carry_out(step, x, env))
         elif step.kind == "share":
             y = None if step.broken or owner is None else self._share(step, path, owner, inputs)
         elif step.element is None:
@@ -328,20 +310,84 @@ class _Run:
             return None
         else:
             y = None if step.broken else self._element(step, path, inputs, env)
-        self.names.nodes[path] = None if step.broken else y
-        self.placed[path] = self._placed(inputs, begun)
-        return self.names.nodes[path]
+        y = None if step.broken else y
+        self.names.nodes[path] = y and y.index
+        self.names.placed[path] = self._placed(inputs, begun)
+        return y
 
-    def _branches(self, step: Step, path: str, x: Node | None, env: _Env) -> Node | None:
+    def _repeated(
+        self, key: tuple[int, str], x: Node | None, carry_out: Callable[[Node | None], Node | None]
+    ) -> Node | None:
+        """Return the output of the scope's steps, which are carried out where they are new.
+
+        Args:
+            key: All that decides what they become, beside the input and what blocks read.
+            x: Their input.
+            carry_out: Carries them out.
+        """
+        if x is None or self.findings.diagnostics or self.assumptions.uncertain((x,)):
+            return carry_out(x)
+        b, names, scope = self.builder, self.names, self.builder.prefix.removesuffix(SEPARATOR)
+        around = b.around_text, *key, x.shape, self.depth
+        known = self.plan.carried.get(around)
+        if known and self._has_room(known, scope):
+            return self._again(known, scope, x)
+        start, _, place, _ = begun = b.mark
+        first, made, rounds = len(names.trail), len(self.made), len(self.rounds)
+        steps, looped = self.carried, self.meter.left
+        outermost, names.outermost = names.outermost, UNREAD
+        y = carry_out(x)
+        added = b.pieces[place:]
+        alone = names.outermost > len(scope) and reads_alone(added, start, x)
+        names.outermost = min(outermost, names.outermost)
+        if y is None or not added or not alone or self.findings.diagnostics:
+            return y
+        carried = Carried(
+            b.added(begun, scope),
+            y.index - start if y.index >= start else -1,
+            names.inside(scope, first, start),
+            _moved(self.made[made:], -start),
+            _moved(self.rounds[rounds:], -start),
+            self.carried - steps,
+            looped - self.meter.left,
+        )
+        self.plan.carried.keep(around, carried, carried.expansion)
+        return y
+
+    def _has_room(self, known: Carried, scope: str) -> bool:
+        """Whether what steps became may become once more, by all limits."""
+        return (
+            self.carried + known.steps <= MOST_STEPS
+            and self.meter.left >= known.looped
+            and self.builder.has_room(known.expansion, scope)
+        )
+
+    def _again(self, known: Carried, scope: str, x: Node) -> Node:
+        """Add what steps became once more, in a scope, on an input of the same shape."""
+        start = self.builder.size
+        self.builder.repeat(known.expansion, scope, x)
+        self.names.again(known.inside, scope, start, x.index)
+        self.made += _moved(known.made, start)
+        self.rounds += _moved(known.rounds, start)
+        self.carried += known.steps
+        self.meter.left -= known.looped
+        return x if known.output < 0 else self.builder.output(start + known.output)
+
+    def _group(self, step: Step, x: Node | None, env: _Env) -> Node | None:
+        with self._inside(x):
+            env = self._let(step.let, (*step.path, "let"), x, env)
+            return self._sequence(step.body, x, env)
+
+    def _branches(self, step: Step, x: Node | None, env: _Env) -> Node | None:
         ends: list[Node | None] = []
-        with self.builder.scope(path, "branches"), self._inside(x):
+        with self._inside(x):
             for name, steps in step.branches:
                 self._count(step)
                 branch = self.builder.claim("branch", name)
                 begun = self.builder.size, len(self.names.trail)
                 with self.builder.scope(branch, "branch"):
                     end = self._sequence(steps, x, env)
-                self.placed[branch] = self._placed((x,), begun)
+                self.names.placed[branch] = self._placed((x,), begun)
                 self.names.remember(branch, end)
                 ends.append(end)
             nodes = [end for end in ends if end is not None]
@@ -367,9 +413,10 @@ class _Run:
         nodes = tuple([node for node in inputs if node is not None])
         if len(nodes) < len(inputs) or self.assumptions.uncertain(nodes):
             return None
-        y, placed = self.names.nodes[owner], self.placed[owner]
+        self.names.outermost = 0  # what it adds has the path of the other step
+        y, placed = self.names.output(owner), self.names.placed[owner]
         start, stop = placed.start, placed.stop
-        read = [node.index for node in placed.inputs if node is not None]
+        read = [index for index in placed.inputs if index is not None]
         if y is None:
             return None
         if len(nodes) != len(read):
@@ -379,16 +426,7 @@ class _Run:
         begun = self.builder.size
         new = self.builder.share(path, owner, start, stop, dict(zip(read, nodes, strict=True)))
         self.made.append((step, begun, self.builder.size))
-        by, later = begun - start, len(self.names.trail) - placed.first
-        for inner in self.names.trail[placed.first : placed.last]:
-            copy = path + inner.removeprefix(owner)
-            if inner not in self.names.nodes:  # inside a block, and known there alone
-                self.names.trail.append(copy)
-                continue
-            node = self.names.nodes[inner]
-            self.names.remember(copy, node and new.get(node.index, node))
-            if known := self.placed.get(inner):
-                self.placed[copy] = known.moved(by, later, new)
+        self.names.copy(owner, path, begun - start, new)
         return new.get(y.index, y)
 
     def _owner(self, name: Any) -> str | None:
@@ -401,8 +439,9 @@ class _Run:
             help_ = "`repeat` applies a group several times"
             message = f"`{name}` is the group in which this step is: it cannot contain itself"
             raise Problem("circular", message, help=help_)
-        placed = self.placed.get(path or "")
-        if name == "input" or (path is not None and self.names.nodes[path] and placed is None):
+        placed = self.names.placed.get(path or "")
+        known = path is not None and self.names.nodes[path] is not None
+        if name == "input" or (known and placed is None):
             help_ = "a step that has weights can be shared"
             raise Problem("value", f"`{name}` is an input: it has no weights", help=help_)
         if path is None or placed is None or self.names.nodes[path] is None:
@@ -414,9 +453,10 @@ class _Run:
             raise Problem("value", f"`{name}` has no weights to share", help=help_)
         return path
 
-    def _placed(self, inputs: _Inputs, begun: tuple[int, int]) -> _Placed:
+    def _placed(self, inputs: _Inputs, begun: tuple[int, int]) -> Placed:
         """Return what a step read and became, from what there was when it began."""
-        return _Placed(inputs, begun[0], self.builder.size, begun[1], len(self.names.trail))
+        read = tuple([node and node.index for node in inputs])
+        return Placed(read, begun[0], self.builder.size, begun[1], len(self.names.trail))
 
     def _element(self, step: Step, path: str, inputs: _Inputs, env: _Env) -> Node | None:
         element = step.constant or self._parse(step, inputs[0], env)
@@ -480,7 +520,10 @@ class _Run:
 
     def _spec_block(self, element: SpecBlock, path: str, inputs: _Inputs) -> Node | None:
         with self.builder.scope(path, element.kind, element=element):
-            return self._body(element, path, inputs)
+            if len(inputs) > 1:
+                return self._body(element, path, inputs)
+            key = 0, repr(element)
+            return self._repeated(key, inputs[0], lambda x: self._body(element, path, (x,)))
 
     def _body(self, element: SpecBlock, path: str, inputs: _Inputs) -> Node | None:
         names = element.input_names
@@ -497,7 +540,7 @@ class _Run:
         try:
             with self._inside(x):
                 for name, node in zip(names, inputs, strict=bool(names)):
-                    self.names.nodes[self.builder.claim("input", name)] = node
+                    self.names.remember(self.builder.claim("input", name), node)
                 self.carried += sum(map(size, element.let.values())) // 16
                 env = self._let(element.let, ("blocks", element.kind, "let"), x, env)
                 return self._sequence(element.body, x, env)
@@ -526,7 +569,7 @@ class _Run:
         if b is not self.builder:
             self.builder, self.assumptions, self.made = b, Assumptions(b), []
             self.findings = Findings(self.spec.source)
-        self.rounds = {}
+        self.rounds = []
         self.depth += GATE_DEPTH
         try:
             with self.names.apart(b):
@@ -859,6 +902,11 @@ class _Run:
         self.findings.report(problem, path)
         if self.meter.left < 0:
             raise self.findings.error()
+
+
+def _moved(spans: Sequence[tuple[_Key, int, int]], by: int) -> tuple[tuple[_Key, int, int], ...]:
+    """Return spans of nodes in a graph that has so many more before them."""
+    return tuple([(key, start + by, stop + by) for key, start, stop in spans])
 
 
 def _names(value: Any, key: str) -> tuple[str, ...]:

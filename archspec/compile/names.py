@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
-from archspec.compile.step import relative_meant
+from archspec.compile.step import Inside, Placed, relative_meant
 from archspec.errors import MOST_CANDIDATES, Mend, Problem, did_you_mean, nearest
-from archspec.graph.builder import Builder
+from archspec.graph.builder import LONGEST_PATH, Builder
 from archspec.graph.graph import SEPARATOR, Node
 from archspec.spec.findings import MOST_FOUND
+
+UNREAD = LONGEST_PATH + 1
+"""Characters of a scope that is inside of all others: no name was looked up."""
 
 
 class Names:
@@ -31,16 +34,22 @@ class Names:
         """The node that `input` means: the input of the group or block around."""
         self.floor = ""
         """Path of the spec's block in which the step is, which sees nothing outside."""
-        self.nodes: dict[str, Node | None] = {
-            name: node for name, node in inputs.items() if name != "input"
+        self.nodes: dict[str, int | None] = {
+            name: node and node.index for name, node in inputs.items() if name != "input"
         }
-        """The output of each step by its path; None where a mistake makes it unknown."""
+        """The index of each step's output by its path; None where a mistake makes it unknown."""
         self.trail = list(self.nodes)
         """The keys of `nodes`, in order."""
+        self.placed: dict[str, Placed] = {}
+        """The step at each path."""
+        self._folded: list[tuple[Sequence[Inside], str, int, int, int]] = []
+        """Steps of scopes that were before: of those few are referred to."""
         self.left_out: set[str] = set()
         """Paths of steps that this network does not have."""
         self.vague: set[str] = set()
         """Paths of loops whose rounds are unknown."""
+        self.outermost = UNREAD
+        """Characters of the outermost scope in which a name was found; may be set to `UNREAD`."""
         self.nameless = False
         """Whether the name of some step is unknown."""
         self._problems: dict[tuple[str, str], Problem] = {}
@@ -48,31 +57,111 @@ class Names:
 
     def remember(self, path: str, node: Node | None) -> None:
         """Keep the output of a step for those after it."""
-        self.nodes[path] = node
+        self.nodes[path] = node and node.index
         self.trail.append(path)
 
     @contextmanager
     def apart(self, builder: Builder) -> Iterator[None]:
         """Forget all names while steps are added to a builder, and then those of these steps."""
-        ours = self.builder, self.nodes
-        self.builder, self.nodes = builder, {}
+        ours = self.builder, self.nodes, self.trail, self._folded, self.outermost
+        self.builder, self.nodes, self.trail, self._folded = builder, {}, [], []
         try:
             yield
         finally:
-            self.builder, self.nodes = ours
+            self.builder, self.nodes, self.trail, self._folded, self.outermost = ours
+
+    def inside(self, scope: str, first: int, start: int) -> tuple[Inside, ...]:
+        """Return the steps of a scope, as they are wherever it is.
+
+        Args:
+            scope: Its path.
+            first: Place of the first name inside it.
+            start: Its first node; what it reads before that is its input.
+        """
+        self._unfold()
+
+        def index(i: int) -> int:
+            return i - start if i >= start else -1
+
+        inside: list[Inside] = []
+        for path in self.trail[first:]:
+            output, placed = self.nodes[path], self.placed.get(path)
+            moved = placed and placed.moved(-start, -first, index)
+            output = None if output is None else index(output)
+            inside.append((path[len(scope) :], output, moved))
+        return tuple(inside)
+
+    def again(self, steps: Sequence[Inside], scope: str, start: int, x: int) -> None:
+        """Add the steps of a scope that was before, at another path.
+
+        Args:
+            steps: What `inside` gave.
+            scope: Its path.
+            start: Its first node.
+            x: The node that it reads.
+        """
+        self._folded.append((steps, scope, len(self.trail), start, x))
+        self.trail += [scope] * len(steps)
+
+    def copy(self, owner: str, path: str, by: int, nodes: Mapping[int, Node]) -> None:
+        """Add the steps in one that is shared to those of its copy.
+
+        Args:
+            owner: The path of the step.
+            path: The path of the copy.
+            by: Distance of the copy, in nodes.
+            nodes: The node of the copy for each of the original's.
+        """
+        self._unfold()
+        placed = self.placed[owner]
+        later = len(self.trail) - placed.first
+
+        def index(i: int) -> int:
+            return nodes[i].index if i in nodes else i
+
+        for inner in self.trail[placed.first : placed.last]:
+            name, output = path + inner.removeprefix(owner), self.nodes[inner]
+            self.nodes[name] = None if output is None else index(output)
+            self.trail.append(name)
+            if known := self.placed.get(inner):
+                self.placed[name] = known.moved(by, later, index)
+
+    def _unfold(self) -> None:
+        """Make the steps of all scopes known that were before."""
+        for steps, scope, first, start, x in self._folded:
+
+            def index(i: int, start: int = start, x: int = x) -> int:
+                return start + i if i >= 0 else x
+
+            for place, (name, output, placed) in enumerate(steps, start=first):
+                self.trail[place] = path = scope + name
+                self.nodes[path] = None if output is None else index(output)
+                if placed:
+                    self.placed[path] = placed.moved(start, first, index)
+        self._folded.clear()
 
     def lookup(self, name: str) -> Node | None:
         """Return the node of a name in this scope, or in the nearest one around it."""
         if name == "input":
             return self.enclosing
         path = self.path(name)
-        return None if path is None else self.nodes[path]
+        return None if path is None else self.output(path)
+
+    def output(self, path: str) -> Node | None:
+        """Return the node of a step by its path; None where there is no such step."""
+        if path not in self.nodes:
+            self._unfold()
+        index = self.nodes.get(path)
+        return None if index is None else self.builder.output(index)
 
     def path(self, name: str) -> str | None:
         """Return the path of a name; None where a mistake before it makes it unknown."""
-        first = name.partition(SEPARATOR)[0]
+        first, separator, _ = name.partition(SEPARATOR)
+        if separator:
+            self._unfold()
         for prefix in self._prefixes():
             if prefix + name in self.nodes:
+                self.outermost = min(self.outermost, len(prefix))
                 return prefix + name
             if self.nodes.get(prefix + first, self) is None or self._is_vague(prefix + first):
                 return None
@@ -99,7 +188,8 @@ class Names:
 
     def _explained(self, name: str) -> Problem:
         """Return the problem of an unknown name, with what was probably meant."""
-        latest = list(islice(reversed(self.nodes), MOST_CANDIDATES))
+        self._unfold()
+        latest = list(islice(reversed(self.trail), MOST_CANDIDATES))
         visible = [
             path[len(prefix) :]
             for prefix in self._prefixes()

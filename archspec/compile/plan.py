@@ -39,6 +39,7 @@ from archspec.element import (
     whole,
 )
 from archspec.errors import KeyPath, Mend, Problem, did_you_mean, listed, nearest, suggestion
+from archspec.graph.builder import Kept
 from archspec.ops.functions import NAMES
 from archspec.ops.merge import Merge
 from archspec.spec.document import NAME, Head, Mapped, Spec, name_problem
@@ -56,6 +57,9 @@ from archspec.spec.template import (
     names_written,
 )
 from archspec.vocabulary import key_hint, value_meant
+
+MOST_KEPT = 20_000
+"""Number of pieces of former networks of a plan from which on they are forgotten."""
 
 MOST_BLOCKS = 1_000
 """Largest number of blocks that a spec may define: each becomes a class."""
@@ -122,7 +126,16 @@ class _Planner:
         if self._report_circles():
             layers, heads = (), {}
         read = frozenset(names_in_blocks(self.blocks.values()) & self.document.vars.keys())
-        return Plan(layers, heads, self.defaults, self.blocks, frozenset(self.names), {}, read)
+        return Plan(
+            layers,
+            heads,
+            self.defaults,
+            self.blocks,
+            frozenset(self.names),
+            {},
+            read,
+            Kept(MOST_KEPT),
+        )
 
     # Blocks of the spec's own, and heads.
 
@@ -182,7 +195,7 @@ class _Planner:
             sources=self._sources(head.source, (*path, "from"), self.variables),
             when=self._when(head.when, (*path, "when"), self.variables),
             body=self._steps(head.layers, (*path, "layers"), self.variables),
-        )
+        ).finished()
 
     # Steps.
 
@@ -229,7 +242,7 @@ class _Planner:
             astray = any(self._is_argument(kind, key) for key in data.keys() - {kind})
             step = self._element(step, data[kind], path, known, astray=astray)
             step = step._replace(broken=step.broken or len(self.findings.diagnostics) > before)
-        return step.weighed()
+        return step.finished()
 
     def _kind(self, data: Mapping[str, Any], path: KeyPath) -> str | None:
         """Return the one key that gives the step's kind; report every other that is not allowed."""

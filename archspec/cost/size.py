@@ -65,6 +65,8 @@ def model_at(model: ImportedModel, at: Any) -> ImportedModel:
 
 def at_if_open(network: Network, at: Any) -> Any:
     """Return a size for a network of open input, and None for another: of several networks."""
+    if at is None:
+        return None
     if isinstance(network, ImportedModel):
         return at if network.graph.is_open else None
     written = (shape for shape, _ in network.inputs.values())

@@ -6,9 +6,9 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from archspec.declare.declaration import DeclarationError
 from archspec.element import ArgumentProblems, Element
@@ -53,28 +53,38 @@ ExpansionKey: TypeAlias = tuple[str, Element, frozenset[str], Shape]
 """Text of the spec's `defaults` and of what else a block may read; the block, its fields that were
 given, and its input's shape."""
 
+Mark: TypeAlias = tuple[int, int, int, int]
+"""Size of a graph: its nodes, edges, pieces and scopes."""
 
-class Expansions:
-    """Expansions of blocks, kept for the graphs to come."""
+_Key = TypeVar("_Key", bound=tuple[Any, ...])
+_Kept = TypeVar("_Kept")
+
+
+class Kept(Generic[_Key, _Kept]):
+    """Results of blocks, or steps, on an input: kept for the graphs to come.
+
+    A key begins with a text.
+    """
 
     def __init__(self, most: int) -> None:
         self.most = most
         """Number of pieces from which on all are forgotten."""
         self._pieces = 0
-        self._known: dict[ExpansionKey, Expansion] = {}
+        self._known: dict[_Key, _Kept] = {}
 
-    def get(self, key: ExpansionKey) -> Expansion | None:
+    def get(self, key: _Key) -> _Kept | None:
         return self._known.get(key)
 
-    def keep(self, key: ExpansionKey, expansion: Expansion) -> None:
+    def keep(self, key: _Key, kept: _Kept, expansion: Expansion) -> None:
+        """Keep something that has the pieces of an expansion."""
         self._pieces += len(expansion.pieces) + len(key[0]) // 100
         if self._pieces > self.most:
             self._pieces = 0
             self._known.clear()
-        self._known[key] = expansion
+        self._known[key] = kept
 
 
-EXPANSIONS = Expansions(50_000)
+EXPANSIONS: Kept[ExpansionKey, Expansion] = Kept(50_000)
 
 
 class Builder:
@@ -182,7 +192,7 @@ class Builder:
         pieces, by = self._between(start, stop), self.size - start
         new = dict(inputs)
         for node in nodes_of(pieces):
-            sources = tuple([new.get(i) or self._output(i) for i in node.inputs])
+            sources = tuple([new.get(i) or self.output(i) for i in node.inputs])
             name = path + node.name[len(owner) :]
             try:
                 layer = shared_layer(node.layer, node.name, tuple([x.shape for x in sources]))
@@ -198,7 +208,7 @@ class Builder:
                 self.scopes.append(moved._replace(owner=scope.owner or scope.name))
         return new
 
-    def _output(self, index: int) -> Node:
+    def output(self, index: int) -> Node:
         """Return the node at an index that is the output of a piece."""
         piece = self.pieces[bisect_left(self.pieces, index, key=_index)]
         if isinstance(piece, Node):
@@ -207,7 +217,7 @@ class Builder:
 
     def stand_in(self, path: str, shape: Shape) -> Node:
         """Add a node for one that failed. A graph with such a node is never finished."""
-        return self._append(path, layer_at(Input(extent=tuple(shape)), ()), ())
+        return self._append(path, _input_at(shape), ())
 
     def tried(self, element: Element, shapes: Sequence[Shape]) -> Shape:
         """Return the shape of an element's output on inputs of these shapes, and add nothing.
@@ -218,7 +228,7 @@ class Builder:
         if self._tried > MOST_NODES:
             raise Problem("limit", f"more than {MOST_NODES:,} layers were tried")
         trial = Builder({f"input{i}": shape for i, shape in enumerate(shapes)}, self._defaults)
-        trial._around_text, trial.carry_out = self._around_text, self.carry_out
+        trial.around_text, trial.carry_out = self.around_text, self.carry_out
         try:
             return trial.place(element, TRIAL, tuple(trial.inputs.values())).shape
         finally:
@@ -351,21 +361,15 @@ class Builder:
         if len(inputs) > 1:
             return self._expand(block, path, inputs)
         (x,) = inputs
-        key = self._around_text, block, block.model_fields_set, x.layer.output
+        key = self.around_text, block, block.model_fields_set, x.layer.output
         expansion = EXPANSIONS.get(key)
         if expansion is None:
-            start, edges, first, place = self.size, self.edges, len(self.pieces), len(self.scopes)
+            start, edges, first, place = begun = self.mark
             output = self._expand(block, path, inputs)
-            pieces = self.pieces[first:]
-            if not _is_closed(pieces, start, x, output):
+            if not _is_closed(self.pieces[first:], start, x, output):
                 return output
-            expansion = Expansion(
-                tuple([_relative(piece, len(path), start) for piece in pieces]),
-                tuple(
-                    [scope.moved(-start, scope.name[len(path) :]) for scope in self.scopes[place:]]
-                ),
-            )
-            EXPANSIONS.keep(key, expansion)
+            expansion = self.added(begun, path)
+            EXPANSIONS.keep(key, expansion, expansion)
             del self.pieces[first:], self.scopes[place:]
             self.size, self.edges = start, edges
         _check_length(len(path) + expansion.longest)
@@ -396,9 +400,47 @@ class Builder:
             excess.path = path
             raise excess from None
 
+    @property
+    def mark(self) -> Mark:
+        """Size of the graph: its nodes, edges, pieces and scopes."""
+        return self.size, self.edges, len(self.pieces), len(self.scopes)
+
+    def added(self, begun: Mark, path: str) -> Expansion:
+        """Return what was added below a path since then."""
+        cut = len(path)
+        start, _, first, place = begun
+        return Expansion(
+            tuple([_relative(piece, cut, start) for piece in self.pieces[first:]]),
+            tuple([scope.moved(-start, scope.name[cut:]) for scope in self.scopes[place:]]),
+        )
+
+    def has_room(self, expansion: Expansion, path: str) -> bool:
+        """Return whether the layers of an expansion may be added below a path."""
+        return (
+            self.size + expansion.size <= MOST_NODES
+            and self.edges + expansion.edges <= MOST_EDGES
+            and len(path) + expansion.longest <= LONGEST_PATH
+        )
+
+    def repeat(self, expansion: Expansion, path: str, x: Node) -> None:
+        """Add the layers of an expansion below a path, each piece of it by itself."""
+        start, source = self.size, x.index
+        for piece in expansion.pieces:
+            index, name, _, inputs = piece
+            read = tuple([start + each if each >= 0 else source for each in inputs])
+            self.pieces.append(piece.moved(start + index, path + name, read))
+        self.scopes += [scope.moved(start, path + scope.name) for scope in expansion.scopes]
+        self._grow(expansion.size, expansion.edges)
+
     @cached_property
-    def _around_text(self) -> str:
+    def around_text(self) -> str:
+        """Text of all beside its arguments and its input that decides what a block becomes."""
         return repr(self._defaults) + self.around
+
+
+@lru_cache(maxsize=1_024)
+def _input_at(shape: Shape) -> Layer:
+    return layer_at(Input(extent=tuple(shape)), ())
 
 
 def _cannot(block: Block, *_: Any) -> Node:
@@ -438,18 +480,22 @@ def _adopted(pieces: list[Piece], scopes: list[Scope]) -> tuple[list[Piece], lis
     return pieces, scopes
 
 
-def _is_closed(pieces: Sequence[Piece], start: int, x: Node, output: Node) -> bool:
-    """Whether pieces from node `start` on read `x` alone and lead to `output`, the last.
+def reads_alone(pieces: Sequence[Piece], start: int, x: Node) -> bool:
+    """Return whether pieces from node `start` on depend on `x` alone, of all before them.
 
-    What shares weights is never closed: it has the path of another step.
+    What shares weights does not: it has the path of another step.
     """
-    if not pieces or output.index != pieces[-1].index:
-        return False
-    if any(isinstance(piece, Node) and piece.layer.owner for piece in pieces):
+    read = {index for piece in pieces for index in piece.inputs if index < start}
+    shares = any(isinstance(piece, Node) and piece.layer.owner for piece in pieces)
+    return not shares and read <= {x.index}
+
+
+def _is_closed(pieces: Sequence[Piece], start: int, x: Node, output: Node) -> bool:
+    """Whether pieces from node `start` on read `x` alone and lead to `output`, the last."""
+    if not pieces or output.index != pieces[-1].index or not reads_alone(pieces, start, x):
         return False
     read = {index for piece in pieces for index in piece.inputs}
-    around = {index for index in read if index < start}
-    return around == {x.index} and all(piece.index in read for piece in pieces[:-1])
+    return x.index in read and all(piece.index in read for piece in pieces[:-1])
 
 
 def _relative(piece: Piece, cut: int, start: int) -> Piece:

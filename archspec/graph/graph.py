@@ -82,7 +82,8 @@ class Layer:
     measured: dict[Hashable, Any] = field(default_factory=dict)
     """Results of `cost/` that are the same wherever the layer is used."""
 
-    # What an `Expansion` counts: how often an input is read, and characters of paths inside.
+    # What an `Expansion` counts: nodes, how often an input is read, characters of paths inside.
+    size: ClassVar[int] = 1
     reads: ClassVar[int] = 1
     longest: ClassVar[int] = 0
 
@@ -438,11 +439,12 @@ def reaching(pieces: Sequence[Piece], outputs: Iterable[int]) -> list[bool]:
     needed = [False] * (pieces[-1].index + 1)
     for index in outputs:
         needed[index] = True
-    for piece in reversed(pieces):
-        if needed[piece.index]:
-            needed[piece.start : piece.index] = [True] * (piece.index - piece.start)
-            for index in piece.inputs:
-                needed[index] = True
+    for index, _, costs, inputs in reversed(pieces):
+        if needed[index]:
+            if costs.size > 1:
+                needed[index + 1 - costs.size : index] = [True] * (costs.size - 1)
+            for each in inputs:
+                needed[each] = True
     return needed
 
 

@@ -212,14 +212,25 @@ def is_constant(template: Template) -> bool:
 
 def names_in(template: Template) -> Iterator[str]:
     """Yield the variables that a template needs."""
+    for expression in _expressions_in(template):
+        yield from expression.names
+
+
+def shapes_in(template: Template) -> Iterator[str]:
+    """Yield the names whose shape a template asks for: of steps, or of variables that name one."""
+    for expression in _expressions_in(template):
+        yield from expression.steps
+
+
+def _expressions_in(template: Template) -> Iterator[Expression]:
     if isinstance(template, Expression):
-        yield from template.names
+        yield template
     elif isinstance(template, Listing):
         for item in template.items:
-            yield from names_in(item)
+            yield from _expressions_in(item)
     elif isinstance(template, Fields):
         for _, item in template.items:
-            yield from names_in(item)
+            yield from _expressions_in(item)
 
 
 def names_written(value: Any) -> Iterator[str]:

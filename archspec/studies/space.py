@@ -59,7 +59,7 @@ class Space:
     def network(self, values: Mapping[str, Any]) -> Spec:
         """Return the spec of a point."""
         others = {name: value for name, value in values.items() if name != VARIANT}
-        spec = replace(self.spec, variant=values.get(VARIANT, self.spec.variant))
+        spec = replace(self.spec, variant=values[VARIANT]) if VARIANT in values else self.spec
         if INPUT in others:
             others[INPUT] = _extent(spec, others[INPUT])
         return replace(spec, overrides={**spec.overrides, **others})
