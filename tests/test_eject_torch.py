@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from support.commands import output
 from support.random_specs import specs
-from support.specs import spec_of
+from support.specs import graph_of, spec_of
 
 from archspec.compile.expand import expand
 from archspec.eject.ejecting import eject
@@ -68,6 +68,24 @@ def test_a_step_that_cannot_be_written_is_named(family):
     with pytest.raises(UsageError) as error:
         source_of(family)
     assert str(error.value).startswith(CANNOT[family])
+
+
+@pytest.mark.parametrize(
+    ("step", "lack"),
+    [
+        ("gru: {units: 4, reset_after: false}", "nn.GRU has no other `reset_after` than true"),
+        ("lstm: {units: 4, activation: relu}", "nn.LSTM has no other `activation` than tanh"),
+    ],
+)
+def test_a_recurrence_that_pytorch_lacks_is_named(step, lack):
+    graph = graph_of(step, "[6, 3]")
+    with pytest.raises(UsageError, match=lack):
+        source_of(graph)
+
+
+def test_a_hard_sigmoid_with_another_slope_is_written_out():
+    graph = graph_of("activation: {hard_sigmoid: 0.2}")
+    assert "(0.2 * x + 0.5).clamp(0, 1)" in source_of(graph)
 
 
 @given(specs())

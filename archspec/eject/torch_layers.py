@@ -731,9 +731,12 @@ def _recurrent(place: Place) -> Construction:
     name = type(op).__name__
     usual = type(op)(units=op.units)
     for argument in ("activation", "recurrent_activation", "reset_after"):
-        value = getattr(op, argument, None)
-        if value != getattr(usual, argument, None):
-            raise CannotWriteError(f"PyTorch's nn.{name.upper()} has no `{argument}: {value}`")
+        default = getattr(usual, argument, None)
+        if getattr(op, argument, None) != default:
+            said = str(default).lower()
+            raise CannotWriteError(
+                f"PyTorch's nn.{name.upper()} has no other `{argument}` than {said}"
+            )
     return call(
         name,
         place.x.channels,
