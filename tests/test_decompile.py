@@ -137,6 +137,41 @@ def test_attention_in_steps_is_the_block():
     assert spec_from(layers, "[16, 8]") == ["  - layer_norm", "  - attention: 2"]
 
 
+@pytest.mark.parametrize(
+    ("step", "written"),
+    [
+        ("rescale: 0.07500000000000001", "rescale: 0.075"),
+        ("rescale: 0.1767766952966369", "rescale: 0.17677669"),
+        ("rescale: 0.1234567", "rescale: 0.1234567"),
+        ("dropout: 0.08461538461538462", "dropout: 0.08461539"),  # as its own is written
+        ("dropout: 0.30000000000000004", "dropout: 0.3"),
+        ("activation: {relu: {max: 6}}", "activation: relu6"),
+    ],
+)
+def test_values_are_written_as_short_as_single_precision_allows(step, written):
+    assert spec_from(f"softmax, {step}") == ["  - softmax", f"  - {written}"]
+
+
+def test_numbers_that_differ_in_single_precision_are_told_apart():
+    ours, theirs = graph_of("rescale: 0.1234567"), graph_of("rescale: 0.1234568")
+    assert difference(ours, theirs, range(2)) is not None
+
+
+def test_a_width_is_no_multiple_of_a_count():
+    unit = """{{branches: [[], [conv: {{filters: {0}, kernel: 1}}, softmax,
+        conv: {{filters: 8, kernel: 1}}]], merge: add}}"""
+    units = ", ".join(unit.format(width) for width in (32, 64, 64, 96, 96, 96))
+    assert spec_from(f"conv: 8, {units}")[1] == "  - for: {n: [1, 2, 3], filters: [32, 64, 96]}"
+
+
+def test_a_comment_says_what_file_it_was_and_that_the_spec_is_the_same():
+    text = archspec.import_model(FILES / "darknet/yolov3_tiny.cfg").text
+    first, *_, last = [line for line in text.splitlines() if line.startswith("#")]
+    assert first.startswith("# yolov3_tiny.cfg: Darknet")
+    assert "parameters" in first
+    assert last.startswith("# Compiled, this spec has the layers of the file")
+
+
 def test_equal_steps_become_a_loop():
     assert spec_from("conv: 8, conv: 8, conv: 8") == ["  - {conv: 8, repeat: 3}"]
 

@@ -25,6 +25,10 @@ COMMENT = 96
 """Characters of a line of the comment above a spec."""
 
 
+PROVED = "Compiled, this spec has the layers of the file, with their arguments, shapes and inputs."
+"""The last line of the comment above a spec."""
+
+
 @dataclass(frozen=True, repr=False)
 class ImportedSpec(Displayed):
     """The spec of a model file. Print it for its text, or save it."""
@@ -147,6 +151,9 @@ def _dropped(model: ImportedModel) -> Iterator[str]:
 def _comment(model: ImportedModel) -> Iterator[str]:
     """Yield the lines above a spec that say where it came from."""
     file = os.path.basename(os.path.normpath(model.path))  # noqa: PTH119  (a folder, too)
-    for sentence in (f"{file}: {model.format}", *model.notes, *_dropped(model)):
+    params = sum(node.layer.params for node in model.graph.nodes)
+    source = f"{file}: {model.format}, {params:,} parameters"
+    notes = (note for note in model.notes if note not in model.about_names)
+    for sentence in (source, *notes, *_dropped(model), PROVED):
         clean = " ".join(without_controls(sentence).split())
         yield from textwrap.wrap(clean, COMMENT, break_on_hyphens=False) or [""]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from functools import lru_cache
+from struct import Struct
 from typing import Any
 
 from archspec.element import whole
@@ -12,7 +13,7 @@ from archspec.ops.arrangement import Reshape
 from archspec.ops.convolution import FullyConnected, TransposedConvolution
 from archspec.ops.elementwise import Activate
 from archspec.ops.fields import per_axis, per_side
-from archspec.ops.functions import FUNCTIONS, Function
+from archspec.ops.functions import FUNCTIONS, Function, Relu
 from archspec.ops.merge import AbsoluteDifference, Add, Max, Mean, Min, Multiply
 from archspec.ops.op import Op
 from archspec.ops.paths import Join
@@ -25,6 +26,12 @@ WINDOWS = frozenset({"kernel", "size", "stride", "dilation", "factor", "output_p
 
 SIDES = frozenset({"padding", "amount"})
 """Arguments that are an amount on the sides of the spatial axes, or a word."""
+
+
+LARGEST = 3e38
+"""Largest number that has a place in single precision, about."""
+
+_SINGLE = Struct("f")
 
 
 def is_commutative(op: object) -> bool:
@@ -55,7 +62,9 @@ def tidy(op: Op) -> Op:
             changes[name] = short
     if isinstance(op, Activate) and isinstance(op.function, Function):
         word = op.function.kind
-        if op.function == type(op.function)() and word in FUNCTIONS:
+        if op.function == Relu(max=6):
+            changes["function"] = "relu6"
+        elif op.function == type(op.function)() and word in FUNCTIONS:
             changes["function"] = word
     if "stride" in type(op).model_fields and op.kind.endswith("_pool"):
         stride = changes.get("stride", getattr(op, "stride", None))
@@ -67,9 +76,13 @@ def tidy(op: Op) -> Op:
 
 
 def _short(name: str, value: Any) -> Any:
-    """Return the shortest way to write an argument of windows or sides."""
+    """Return the shortest way to write an argument: a number, or amounts of windows or sides."""
+    if type(value) is float:
+        return _decimal(value)
     if not isinstance(value, tuple) or not value:
         return value
+    if all(type(each) is float for each in value):
+        return tuple(map(_decimal, value))
     if name in WINDOWS and all(each == value[0] for each in value):
         return value[0]
     if name in SIDES:
@@ -77,6 +90,21 @@ def _short(name: str, value: Any) -> Any:
             value = tuple(each[0] for each in value)
         if isinstance(value[0], int) and all(each == value[0] for each in value):
             return "valid" if name == "padding" and value[0] == 0 else value[0]
+    return value
+
+
+def _decimal(value: float) -> float:
+    """Return the number of fewest digits that is the same in single precision, as layers take it.
+
+    0.075 for 0.07500000000000001, which comes of a product, and 0.17677669 for the root of 1/32.
+    """
+    if not abs(value) < LARGEST or value.is_integer():
+        return value
+    (single,) = _SINGLE.unpack(_SINGLE.pack(value))
+    for digits in range(1, 10):
+        short = float(f"{single:.{digits}g}")
+        if _SINGLE.unpack(_SINGLE.pack(short)) == (single,):
+            return short
     return value
 
 

@@ -40,7 +40,10 @@ FIRST: Final = frozenset({"stride", "preactivate", "expansion", "shortcut"})
 JOINED: Final = frozenset({"residual", "inverted_residual"})
 """Kinds of which the first of several may differ."""
 
-SHORT: Final = {"repeat": "n", "layers": "n", "amount": "pad"}
+COUNT: Final = "n"
+"""Name of a variable that counts rounds or layers, of which no width is a multiple."""
+
+SHORT: Final = {"repeat": COUNT, "layers": COUNT, "amount": "pad"}
 """Names of variables for arguments whose own name would mislead."""
 
 CONDITIONS: Final = {"conv": "project"}
@@ -516,7 +519,12 @@ class Alike:
         lists = sorted(self.lists.items(), key=lambda item: LACKING in item[1])
         self.lists = {}
         for name, values in lists:
-            known = (_multiple(other, others, values) for other, others in self.lists.items())
+            is_count = self._bases[name] == COUNT
+            known = (
+                _multiple(other, others, values)
+                for other, others in self.lists.items()
+                if is_count == (self._bases[other] == COUNT)
+            )
             text = next(filter(None, known), "")
             if not text:
                 text = self._variable(self._bases[name])

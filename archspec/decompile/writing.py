@@ -56,7 +56,7 @@ def said_once(steps: Iterable[Step], given: Common) -> dict[str, dict[str, Any]]
         by_itself = plain(default_of(known[kind], name))
         if name in defaults.get(kind, {}) or value == by_itself or known[kind].main == name:
             continue
-        if isinstance(value, dict) or value is None or computes(value):
+        if value is None or computes(value):
             continue
         if kind == "conv" and name not in SAID:
             continue

@@ -287,16 +287,16 @@ class ModelBuilder:
                     "lead to no output and are left out",
                 )
             )
+        about_names: tuple[str, ...] = ()
         if self._renamed:
-            self.note(
-                about(
-                    self._renamed,
-                    "is called otherwise here: its name in the file is "
-                    "empty, too long, or used twice",
-                    "are called otherwise here: their "
-                    "names in the file are empty, too long, or used twice",
-                )
+            sentence = about(
+                self._renamed,
+                "is called otherwise here: its name in the file is empty, too long, or used twice",
+                "are called otherwise here: their names in the file are empty, too long, or used "
+                "twice",
             )
+            self.note(sentence)
+            about_names = (sentence,)
         if self._differing:
             shown = "; ".join(self._differing[:MOST_NAMED])
             more = len(self._differing) - MOST_NAMED
@@ -311,6 +311,7 @@ class ModelBuilder:
             graph,
             self.path,
             tuple(self._notes),
+            about_names,
             {name: shape for name, shape in self.declared.items() if name in kept},
             params,
             tuple(input_axes),

@@ -58,6 +58,8 @@ class ImportedModel(Displayed):
     """Path of the file."""
     notes: tuple[str, ...] = ()
     """Sentences about what the exporter folded, dropped or doubled, and what does not agree."""
+    about_names: tuple[str, ...] = ()
+    """Sentences of `notes` about the names of the graph's layers alone."""
     declared: Mapping[str, Extents] = field(default_factory=dict)
     """The shape that the file declares for a node, where it does."""
     params: int | None = None
