@@ -72,16 +72,21 @@ GAIN = np.arange(1, 6, dtype="float32")
 BIAS = np.arange(5, dtype="float32") / 8
 
 
-def by_a_norm():
+def by_a_norm(norm="BatchNormalization", more=("", "", "")):
     """Return the steps of timm's `ScaledStdConv2d`, which norms a kernel as a batch of one."""
     nodes = [
         make("Reshape", ["kernel", "flat"], ["rows"]),
         make("Reshape", ["gain", "filters"], ["factor"]),
-        make("BatchNormalization", ["rows", "factor", "", "", ""], ["normed"], epsilon=1e-6),
+        make(norm, ["rows", "factor", *more], ["normed"], epsilon=1e-6),
         make("Reshape", ["normed", "full"], ["own"]),
         make("Conv", ["x", "own", "bias"], ["y"]),
     ]
     return nodes, {"flat": [1, 5, 27], "filters": [5], "full": [5, 3, 3, 3]}
+
+
+def by_an_instance_norm():
+    """Return the same steps as they are read from a `.pt2`: its batch norm has no averages."""
+    return by_a_norm("InstanceNormalization", ("",))
 
 
 def by_arithmetic():
@@ -100,7 +105,7 @@ def by_arithmetic():
     return nodes, {"axes": [1, 2, 3], "epsilon": np.float32(1e-6)}
 
 
-@pytest.mark.parametrize("form", [by_a_norm, by_arithmetic])
+@pytest.mark.parametrize("form", [by_a_norm, by_an_instance_norm, by_arithmetic])
 def test_a_standardised_kernel_is_a_kernel_and_its_gain_a_scale(tmp_path, form):
     nodes, arrays = form()
     arrays |= {"kernel": KERNEL, "gain": GAIN.reshape(5, 1, 1, 1), "bias": BIAS}

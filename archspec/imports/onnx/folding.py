@@ -625,14 +625,15 @@ def _times(step: Step, inputs: Sequence[Any]) -> list[Constant]:
 
 
 def _standardized(step: Step, inputs: Sequence[Any]) -> list[Constant]:
-    """Norm a constant along all axes but the second, as timm does with kernels.
+    """Norm a constant, as timm does with kernels: along all axes but the second, or its places.
 
     It stores them as [1, filters, taps], with the gain of each filter as the norm's factor.
     """
     x, gain, offset, mean, variance = (*inputs, None, None, None, None)[:5]
     epsilon = step.get("epsilon", 1e-5)
     own = bool(step.get("training_mode", 0)) or mean is None
-    axes = (0, *range(2, len(x.dims)))
+    examples = () if step.op == "InstanceNormalization" else (0,)
+    axes = (*examples, *range(2, len(x.dims)))
     by_channel = [1, x.dims[1], *[1] * (len(x.dims) - 2)]
 
     def normed() -> Any:
@@ -917,6 +918,7 @@ LARGE: Final[Mapping[str, Large]] = {
     "MatMul": _multiplied,
     "Gemm": _multiplied,
     "BatchNormalization": _standardized,
+    "InstanceNormalization": _standardized,
     "ReduceMean": _along("mean"),
     "ReduceL2": _length,
     "ReduceSum": _along("sum"),
