@@ -55,6 +55,15 @@ IMPORTED = (
 )
 """Modules that a warm process imports besides an engine."""
 
+TRAINING = (
+    *("archspec.cli.evaluate", "archspec.cli.explain", "archspec.training.fit"),
+    *("archspec.training.progress", "archspec.render.page.document", "archspec.render.run"),
+    *("archspec.render.curves", "archspec.render.confusion", "archspec.render.mistakes"),
+    *("archspec.render.evaluation", "archspec.evaluation.heldout", "archspec.data.published"),
+    *("matplotlib.backends.backend_svg", "PIL.PngImagePlugin", "sklearn.datasets"),
+)
+"""Modules that most trainings and evaluations import, of a warm process with an engine."""
+
 
 class Forked:
     """A process that a warm one forked; it ends with this object."""
@@ -295,7 +304,8 @@ if __name__ == "__main__":
         if os.environ["KERAS_BACKEND"]:
             importlib.import_module("archspec.keras_model.engine").load_keras()
             importlib.import_module("tensorflow")  # Keras imports it on JAX as well, to seed it
-            importlib.import_module("archspec.training.fit")
+            for module in TRAINING:
+                importlib.import_module(module)
     except BaseException:
         Path(listens.getsockname()).unlink()
         raise
