@@ -342,16 +342,16 @@ def test_a_module_of_other_values_is_that_of_the_spec_at_these(name):
         assert torch.equal(module(images), wanted(images))
 
 
-def tree_to_numpy(value):
-    import keras
-
-    if isinstance(value, dict):
-        return {name: keras.ops.convert_to_numpy(each) for name, each in value.items()}
-    return keras.ops.convert_to_numpy(value)
+SIZES = {"height": 65, "width": 97}
+"""Extents that are tried of inputs which may have any."""
 
 
 def outputs_differ(graph, spec):
-    """The largest difference of the outputs of Keras's model and PyTorch's, relative."""
+    """The largest difference of the outputs of Keras's model and PyTorch's, relative.
+
+    Where it is no larger than four times what PyTorch's own float32 differs from its float64, as
+    in scores that random weights drive far from 0, rounding explains it: it counts as none.
+    """
     torch = pytest.importorskip("torch")
     pytest.importorskip("keras")
     module, arrays = module_of(graph)
@@ -360,20 +360,30 @@ def outputs_differ(graph, spec):
         if values:
             model.get_layer(layer_name(name)).set_weights(values)
     rng = np.random.default_rng(1)
-    shapes = {name: graph.nodes[index].shape for name, index in graph.inputs.items()}
+    shapes = {name: graph.nodes[index].shape.at(SIZES) for name, index in graph.inputs.items()}
     inputs = {n: rng.uniform(0, 1, (2, *shape)).astype("float32") for n, shape in shapes.items()}
     theirs = model(inputs if len(inputs) > 1 else next(iter(inputs.values())), training=False)
     with torch.no_grad():
         first = [torch.from_numpy(np.moveaxis(each, -1, 1).copy()) for each in inputs.values()]
         ours = module(*first)
-    theirs = tree_to_numpy(theirs)
-    pairs = [(ours[n], theirs[n]) for n in theirs] if isinstance(theirs, dict) else [(ours, theirs)]
+    worst = _furthest(ours, theirs)
+    if worst >= 1e-5:
+        with torch.no_grad():
+            exact = module.double()(*(each.double() for each in first))
+        worst = 0.0 if worst < 4 * _furthest(ours, exact, axis=1) else worst
+    return worst
+
+
+def _furthest(ours, theirs, axis=-1):
+    """The largest relative difference of outputs; `axis` has the channels of the others."""
+    named = isinstance(theirs, dict)
+    pairs = [(ours[name], theirs[name]) for name in theirs] if named else [(ours, theirs)]
     worst = 0.0
-    for mine, other in pairs:
-        a, b = mine.numpy(), other
-        a = np.moveaxis(a, 1, -1) if a.ndim > 2 else a
-        assert a.shape == b.shape
-        worst = max(worst, float(np.abs(a - b).max() / max(np.abs(b).max(), 0.1)))
+    for pair in pairs:
+        mine, other = map(np.asarray, pair)
+        a = np.moveaxis(mine, 1, axis) if mine.ndim > 2 else mine
+        assert a.shape == other.shape
+        worst = max(worst, float(np.abs(a - other).max() / max(np.abs(other).max(), 0.1)))
     return worst
 
 
