@@ -134,6 +134,8 @@ LAYERS = {
     "avg_pool: {size: 2, ceil: true}, l2_pool: {size: 3, stride: 2, ceil: true, padding: 1}",
     "pools, padded alike": "max_pool: {size: 3, stride: 2, padding: same}, "
     "avg_pool: {size: 3, stride: 2, padding: same}, l2_pool: {size: 2, stride: 3, padding: same}",
+    "sums of windows": "subsampling: {size: 3, stride: 2, padding: same}, "
+    "subsampling: {size: 2, padding: 1, ceil: true}",
     "counted padding": "avg_pool: "
     "{size: 3, stride: 2, padding: 1, count_padding: true, ceil: true}",
     "uneven padding": "avg_pool: {size: 3, stride: 2, padding: [[0, 1], [1, 2]]}",

@@ -80,6 +80,20 @@ class _Pool(Windowed):
         """Return a layer that pads an input of any size for the windows."""
         return layers.WindowPadding(**self.keras_windows(x), value=value, name=f"{name}-pad")
 
+    def own_pooling(self, layer: Any, layers: Any, name: str, x: Shape) -> Any:
+        """Return a pool of archspec's with its amounts, behind their own layer if they are open."""
+        by_size = self.is_padded_by_size(x)
+        none = ((0, 0),) * x.rank
+        pool = layer(
+            pool_size=self.window(x.rank),
+            strides=self.steps(x.rank),
+            padding=none
+            if by_size
+            else tuple((place.before, place.after) for place in self.slides(x)),
+            name=name,
+        )
+        return (self.window_padding(layers, name, x), pool) if by_size else pool
+
     def keras_arguments(self, x: Shape, name: str) -> dict[str, Any]:
         return {
             "pool_size": self.window(x.rank),
@@ -165,17 +179,7 @@ class L2Pool(_Pool, kind="l2_pool", main="size"):
         return Work(0, y.size * (2 * prod(self.window(x.rank)) + 1))
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:
-        by_size = self.is_padded_by_size(x)
-        none = ((0, 0),) * x.rank
-        layer = layers.L2Pooling(
-            pool_size=self.window(x.rank),
-            strides=self.steps(x.rank),
-            padding=none
-            if by_size
-            else tuple((place.before, place.after) for place in self.slides(x)),
-            name=name,
-        )
-        return (self.window_padding(layers, name, x), layer) if by_size else layer
+        return self.own_pooling(layers.L2Pooling, layers, name, x)
 
 
 class Subsampling(_Pool, Weighted, kind="subsampling", main="size"):
@@ -198,12 +202,7 @@ class Subsampling(_Pool, Weighted, kind="subsampling", main="size"):
         return f"SUBSAMPLING{by_x(self.size)}"
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:
-        return layers.Subsampling(
-            pool_size=self.window(x.rank),
-            strides=self.steps(x.rank),
-            padding=tuple((place.before, place.after) for place in self.slides(x)),
-            name=name,
-        )
+        return self.own_pooling(layers.Subsampling, layers, name, x)
 
 
 class MaxUnpool(Op, kind="max_unpool", main="size"):

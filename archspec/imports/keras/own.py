@@ -31,7 +31,7 @@ from archspec.ops.elementwise import Activate, DropPath, Glu, Scale, Squash
 from archspec.ops.functions import FUNCTIONS
 from archspec.ops.merge import AbsoluteDifference, Divide, MatMul
 from archspec.ops.normalization import LocalResponseNorm
-from archspec.ops.op import Op
+from archspec.ops.op import Op, Weighted
 from archspec.ops.paths import Join, PathDraw
 from archspec.ops.pooling import AvgPool, BlurPool, L2Pool, MaxUnpool, Subsampling
 from archspec.ops.resizing import Resize
@@ -57,7 +57,7 @@ def padding_of(kind: str, config: Mapping[str, Any], consumer: str) -> Padding |
     is_max = consumer.startswith("MaxPooling")
     if consumer == "BlurPooling":  # it always mirrors its input
         return Padding(())
-    if kind == "WindowPadding" and consumer.startswith(("MaxPooling", "L2Pooling")):
+    if kind == "WindowPadding" and consumer.startswith(_POOLS):
         return Padding((), pool=config)
     if kind.startswith("ZeroPadding") and consumer.startswith(_PADDED):
         given = config["padding"]
@@ -74,6 +74,9 @@ def padding_of(kind: str, config: Mapping[str, Any], consumer: str) -> Padding |
         return None
     return Padding(pairs, "zeros" if mode == "constant" else mode)
 
+
+_POOLS: Final = ("MaxPooling", "L2Pooling", "Subsampling")
+"""Beginnings of the classes of pools before which a layer pads an input of any size."""
 
 _PADDED: Final = ("Conv", "DepthwiseConv", "LocalConv", "StructuredConv")
 """Beginnings of the classes that can pad their input by themselves."""
@@ -92,7 +95,7 @@ def pad(layer: KerasLayer) -> Node:
     return layer.add(Pad(amount=simplest(pairs), **words))
 
 
-def _pool(op: Callable[..., Op]) -> Function:
+def _pool(op: type[Op]) -> Function:
     """Return the function of a pool whose padding is in its arguments."""
 
     def pool(layer: KerasLayer) -> Node:
@@ -102,7 +105,8 @@ def _pool(op: Callable[..., Op]) -> Function:
             arguments |= _open(layer.padding.pool)
         else:
             arguments |= _amounts(layer, [(int(a), int(b)) for a, b in config["padding"]], rank)
-        return layer.add(op(**arguments))
+        trains = layer.trainable if issubclass(op, Weighted) else {}
+        return layer.add(op(**arguments, **trains))
 
     return pool
 
@@ -144,13 +148,6 @@ def open_average(layer: KerasLayer) -> Node:
     """Add OpenAveragePooling, which computes its padding as it runs."""
     counted = {"count_padding": True} if layer.config["counted"] else {}
     return layer.add(AvgPool(**_size(layer), **_open(layer.config), **counted))
-
-
-def subsampling(layer: KerasLayer) -> Node:
-    """Add Subsampling."""
-    pairs = [(int(a), int(b)) for a, b in layer.config["padding"]]
-    arguments = _amounts(layer, pairs, layer.shape.rank)
-    return layer.add(Subsampling(**_size(layer), **arguments, **layer.trainable))
 
 
 def blur_pooling(layer: KerasLayer) -> Node:
@@ -331,7 +328,7 @@ LAYERS: Final[Mapping[str, Function]] = {
     "PaddedAveragePooling": padded_average,
     "OpenAveragePooling": open_average,
     "L2Pooling": _pool(L2Pool),
-    "Subsampling": subsampling,
+    "Subsampling": _pool(Subsampling),
     "BlurPooling": blur_pooling,
     "Rbf": _plain(Rbf, units="units"),
     "LocalConv": local_conv,
