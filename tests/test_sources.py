@@ -549,6 +549,7 @@ def keras_datasets(monkeypatch):
     return stand_in
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize(
     ("name", "extent", "classes"),
     [
@@ -576,6 +577,7 @@ def test_published_sets_keep_their_own_test_images(keras_datasets, capsys, name,
     assert capsys.readouterr().out == ""  # which is the command's
 
 
+@pytest.mark.keras
 def test_without_a_network_the_message_says_what_to_put_where(keras_datasets, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", "/home/me/.keras")
 
