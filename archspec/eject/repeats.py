@@ -28,11 +28,6 @@ class Column(NamedTuple):
         return None not in self.items
 
 
-def is_function(item: Item) -> bool:
-    """Return whether an item becomes the call of a function: a block does, a group does not."""
-    return isinstance(item, Nest) and item.element is not None
-
-
 def roll(items: list[Item], refused: AbstractSet[str]) -> list[Item]:
     """Return items with consecutive ones that do the same as loops.
 

@@ -86,7 +86,7 @@ class Call:
     first: tuple[str, ...] = ()
     """Path of the layer where it stands first; empty for its own."""
     in_timed: bool = False
-    """Whether it is in a model that is applied at each time: the file's shapes lack the time."""
+    """Whether a model around it is applied at each time, of which the file's shapes say nothing."""
 
     @property
     def owner(self) -> tuple[str, ...]:

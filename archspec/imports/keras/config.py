@@ -238,11 +238,6 @@ def numbers_in(value: Any) -> list[float]:
     return [float(value)]
 
 
-def family_of(kind: str) -> str:
-    """Return a class's name without its number of axes: `Conv` of `Conv2D`."""
-    return re.sub(r"[123]D(?=Transpose$|$)", "", kind)
-
-
 OTHER_NAMES: Final[Mapping[str, str]] = {
     "addv2": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide",
     "true_divide": "divide", "realdiv": "divide", "div": "divide",
