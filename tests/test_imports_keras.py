@@ -17,8 +17,9 @@ import archspec
 from archspec.compile.expand import expand
 from archspec.errors import UsageError
 from archspec.graph.graph import Graph, Node
-from archspec.imports.keras.calls import NoArrays, walk
-from archspec.imports.keras.config import UnfamiliarError
+from archspec.imports.keras.calls import Call, NoArrays, walk
+from archspec.imports.keras.config import Arguments, UnfamiliarError
+from archspec.imports.keras.owners import with_owners
 from archspec.keras_model.engine import load_keras
 from archspec.ops.functions import kind_of
 
@@ -639,6 +640,26 @@ def test_layers_that_only_look_alike_are_counted_each(tmp_path):
     model.save(tmp_path / "net.h5")
     read = archspec.load(tmp_path / "net.h5")
     assert read.params == model.count_params() == 2 * (20 + 16)
+
+
+def test_each_array_is_read_once_however_often_its_layer_stands():
+    """Files may have thousands of layers that look alike: comparing each two would take hours."""
+    read = []
+
+    class Stored:
+        """An array in a file, which notes when it is read."""
+
+        def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+            read.append(self)
+            return np.arange(4.0)
+
+    layer = {"class_name": "Dense", "config": {"name": "dense", "units": 2}}
+    calls = [
+        Call((f"tower{i}", "dense"), (0, 0), layer, [((2, 2), Stored())], [], Arguments((), {}), {})
+        for i in range(50)
+    ]
+    assert {call.owner for call in with_owners(calls)} == {("tower0", "dense")}
+    assert len(read) == 50
 
 
 @pytest.mark.keras

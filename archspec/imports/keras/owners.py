@@ -7,9 +7,8 @@ layers that only look alike: there the values do.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations
 from typing import Any, TypeAlias
 
 from archspec.imports.keras.calls import Call, ShapedArray
@@ -103,42 +102,54 @@ def _have_one_id(places: Mapping[Path, Call]) -> bool:
 
 
 def _with_equal_values(candidates: Sequence[Mapping[Path, Call]]) -> Iterator[tuple[Call, Call]]:
-    """Yield two places of one layer at a time: those whose arrays have the same values.
+    """Yield the first place of a layer with each other one: those whose arrays are equal.
 
     Arrays of one number, as those of a new norm, prove nothing: they follow the other layers of
     the models that they are in.
     """
-    pairs = [
-        pair
-        for places in candidates
-        for pair in combinations((call for call in places.values() if call.stored), 2)
-        if [shape for shape, _ in pair[0].stored or ()]
-        == [shape for shape, _ in pair[1].stored or ()]
-    ]
-    equal = {_models(pair): pair for pair in pairs if _proof(*pair) is True}
-    for pair in pairs:
-        proof = _proof(*pair)
-        if proof or (proof is None and _models(pair) in equal):
-            yield pair
+    groups = [group for places in candidates for group in _of_equal_values(places.values())]
+    models: dict[Path, Path] = {}
+    """The first model with a layer of each model that has one in common with another."""
+    for (first, *others), is_proof in groups:
+        for other in others if is_proof else ():
+            model = first.path[:-1]
+            models.setdefault(other.path[:-1], models.get(model, model))
+            yield first, other
+    for calls, is_proof in groups:
+        begun: dict[Path, Call] = {}
+        for call in () if is_proof else calls:
+            model = call.path[:-1]
+            first = begun.setdefault(models.get(model, model), call)
+            if first is not call:
+                yield first, call
 
 
-def _models(pair: tuple[Call, Call]) -> tuple[Path, Path]:
-    """Return the models that two layers are in."""
-    return pair[0].path[:-1], pair[1].path[:-1]
+def _of_equal_values(calls: Iterable[Call]) -> Iterator[tuple[list[Call], bool]]:
+    """Yield the calls whose arrays are equal, and whether that proves them to be one layer.
 
-
-def _proof(first: Call, other: Call) -> bool | None:
-    """Return whether two layers have the same values; None where these are equal but say nothing.
-
-    A layer of a file whose arrays are not read has the values that it has in the file.
+    Each array is read once, and only where another layer has the same shapes.
     """
+    by_shapes: dict[Hashable, list[Call]] = {}
+    for call in calls:
+        if call.stored:
+            by_shapes.setdefault(tuple(shape for shape, _ in call.stored), []).append(call)
+    for alike in by_shapes.values():
+        equal: dict[bytes, tuple[list[Call], bool]] = {}
+        for call in alike if len(alike) > 1 else ():
+            digest, is_proof = _digest(call.stored or ())
+            equal.setdefault(digest, ([], is_proof))[0].append(call)
+        yield from (group for group in equal.values() if len(group[0]) > 1)
+
+
+def _digest(stored: Sequence[ShapedArray]) -> tuple[bytes, bool]:
+    """Return a digest of the values of arrays, and whether one of them has several."""
+    import hashlib  # noqa: PLC0415  (few files have such layers)
+
     import numpy as np  # noqa: PLC0415
 
-    proof = None
-    for (_, one), (_, two) in zip(first.stored or (), other.stored or (), strict=True):
-        values = np.asarray(one)
-        if not np.array_equal(values, np.asarray(two)):
-            return False
-        if values.size > 1 and np.ptp(values.astype("float64")):
-            proof = True
-    return proof
+    digest, varies = hashlib.blake2b(), False
+    for _, array in stored:
+        values = np.asarray(array)
+        digest.update(values.tobytes())
+        varies = varies or bool(values.size > 1 and np.ptp(values.astype("float64")))
+    return digest.digest(), varies
