@@ -121,6 +121,13 @@ _BOXES: Final = {"DetectionOutput": 2, "MultiBoxLoss": 2}
 _PRIORS: Final = "PriorBox"
 """The type of a layer that makes boxes of extents alone, which are no part of the network."""
 
+_REGIONS: Final = {
+    "PSROIPooling": "psroi_pooling",
+    "ROIAlign": "roi_align",
+    "ROIPooling": "roi_pooling",
+}
+"""Types of pools of regions, with what their arguments are called."""
+
 _KEEPS_PLACES: Final = {
     "AbsVal", "BNLL", "Dropout", "ELU", "Exp", "Power", "ReLU", "ReLU6", "Sigmoid", "Split",
     "Swish", "TanH",
@@ -897,7 +904,7 @@ def offset(net: _Net, layer: Layer, x: Node) -> Node:
 
 def regions(net: _Net, layer: Layer, inputs: list[Laid]) -> Node:
     """Keep the pools of regions as a layer of known shape, for one region. (Girshick 2015)"""
-    param = layer.param({"PSROIPooling": "psroi_pooling"}.get(layer.type, _snake(layer.type)))
+    param = layer.param(_REGIONS[layer.type])
     channels = param.integer("output_dim") or inputs[0].node.shape.channels
     extents = [
         param.integer(name) or param.integer("group_size") for name in ("pooled_h", "pooled_w")
@@ -907,11 +914,6 @@ def regions(net: _Net, layer: Layer, inputs: list[Laid]) -> Node:
     nodes = [each.node for each in inputs]
     shape = (*extents, channels) if all(extents) else None
     return net.unknown(layer, *nodes, reason=reason, shape=shape, arrays=())
-
-
-def _snake(word: str) -> str:
-    """Return a type as its arguments call it: `roi_pooling` for ROIPooling."""
-    return word.replace("ROI", "roi_").replace("P", "p").replace("A", "a")
 
 
 def softmax_with_loss(net: _Net, layer: Layer, inputs: list[Laid]) -> Node:
@@ -1042,9 +1044,7 @@ MERGES: Final[Mapping[str, tuple[Merge, range]]] = {
     "Concat": (concat, range(1, MOST_INPUTS)),
     "Crop": (crop, range(2, 3)),
     "Eltwise": (eltwise, range(2, MOST_INPUTS)),
-    "PSROIPooling": (regions, range(2, 3)),
-    "ROIAlign": (regions, range(2, 3)),
-    "ROIPooling": (regions, range(2, 3)),
+    **dict.fromkeys(_REGIONS, (regions, range(2, 3))),
     "Scale": (scale, range(1, 3)),
     "SigmoidCrossEntropyLoss": (softmax_with_loss, range(1, 4)),
     "SoftmaxWithLoss": (softmax_with_loss, range(1, 4)),
