@@ -15,7 +15,7 @@ from support.serving import serve
 __all__ = ["blank_pictures", "chromium", "open_page", "serve"]
 
 # Threads of scikit-learn, PyTorch and OpenBLAS. Where processes share the cores they wait for each
-# other in loops: a map of 36 points by t-SNE took 5 s of processor time, and takes 0.3 s.
+# other in loops: two tests of t-SNE took 11.7 s of processor time, and take 3.7 s.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 MORE = float(os.environ.get("ARCHSPEC_EXAMPLES", "1"))
