@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from support.commands import LONG
 
 pytest.importorskip("uvicorn")
 httpx = pytest.importorskip("httpx")
@@ -20,13 +21,7 @@ def served(tmp_path):
     server = RunServer(urls.append)
     server.begins(RunFacts("net", epochs=2, images=10, batch=2, folder=tmp_path))
     (url,) = urls
-    with httpx.Client(base_url=url.removesuffix("index.html"), timeout=60) as client:
-        for _ in range(200):
-            try:
-                client.get("index.html")
-                break
-            except httpx.ConnectError:
-                threading.Event().wait(0.05)
+    with httpx.Client(base_url=url.removesuffix("index.html"), timeout=LONG) as client:
         yield client, server
     server.close()
 
