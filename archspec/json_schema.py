@@ -29,7 +29,7 @@ from archspec.declare.declaration import Declaration
 from archspec.declare.metadata import InstanceOf
 from archspec.element import Element, field_docs
 from archspec.ops import fields
-from archspec.ops.functions import FUNCTIONS
+from archspec.ops.functions import FUNCTIONS, ElementwiseFunction
 from archspec.ops.merge import Merge
 from archspec.ops.padding import Padding, ZeroPadding
 from archspec.recipe.arguments import TYPES, type_of
@@ -184,6 +184,7 @@ _SHARED: Final[Mapping[str, Any]] = {
     "padding": Padding,
     "zero_padding": ZeroPadding,
     "activation": Activation,
+    "function": ElementwiseFunction,
 }
 """Types of many arguments, each written out once."""
 
