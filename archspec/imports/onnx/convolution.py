@@ -12,7 +12,7 @@ from archspec.graph.graph import Node
 from archspec.imports.building import one_or_each
 from archspec.imports.model import ABSENT, BATCH
 from archspec.imports.onnx.pooling import pool
-from archspec.imports.onnx.source import FIXED, Constant, Step
+from archspec.imports.onnx.source import FILLED, FIXED, Constant, Step
 from archspec.imports.onnx.trace import Handler, Trace, Unsupported, Value
 from archspec.imports.onnx.windows import last, padding_of, placed, windows
 from archspec.ops.convolution import (
@@ -26,11 +26,10 @@ from archspec.ops.pooling import AvgPool
 
 
 def conv(t: Trace, step: Step) -> None:
-    x, kernel = t.value(step), t.weight(step, 1, "kernel")
+    x = t.value(step)
+    kernel = _kernel(t, step, x)
     rank = len(kernel.dims)
     gain = kernel.gain
-    if kernel.is_standardized:
-        t.note("standardized")
     if gain is not None and kernel.bare is not None and gain.size == kernel.dims[0]:
         kernel = kernel.bare
     else:
@@ -86,6 +85,16 @@ def conv(t: Trace, step: Step) -> None:
         )
     axes = [places.index(a) if a in places else ABSENT for a in range(2, rank)]
     t.values[step.outputs[0]] = Value(result, (BATCH, len(places), *axes), x.batch)
+
+
+def _kernel(t: Trace, step: Step, x: Value) -> Constant:
+    """Return a convolution's kernel, without the channels that only fill up its last block."""
+    kernel = t.weight(step, 1, "kernel")
+    if kernel.is_standardized:
+        t.note("standardized")
+    if step.get(FILLED, 0) and step.get("group", 1) == 1 and x.dims[1] < kernel.dims[1]:
+        return replace(kernel, dims=(kernel.dims[0], x.dims[1], *kernel.dims[2:]))
+    return kernel
 
 
 def _places(step: Step, x: Value, kernel: Constant) -> list[int]:

@@ -47,6 +47,10 @@ def gemm(t: Trace, step: Step) -> None:
 
 
 def mat_mul(t: Trace, step: Step) -> None:
+    """Add a product: of two values, or a layer where the second factor is stored.
+
+    Those of onnxruntime may take a factor with its last two axes swapped (`transA`, `transB`).
+    """
     kernel = t.constant(step, 1)
     if kernel is None:
         _product(t, step)
@@ -56,16 +60,21 @@ def mat_mul(t: Trace, step: Step) -> None:
         dims = dims[1:]
     if len(dims) != 2:
         raise Unsupported("it multiplies by several matrices")
+    if step.get("transA", 0):
+        raise Unsupported("its input is transposed")
+    turned = bool(step.get("transB", 0))
+    units = dims[0] if turned else dims[1]
     rank = t.value(step).rank
-    bias = added_after(t, step, dims[1], rank - 1, rank)
+    bias = added_after(t, step, units, rank - 1, rank)
 
     def matrix() -> Any:
-        return kernel.load().reshape(dims)
+        array = kernel.load().reshape(dims)
+        return array.T if turned else array
 
     def offsets() -> Any:
         return bias.load().reshape(-1) if bias is not None else None
 
-    fully_connected(t, step, kernel, matrix, dims[1], bias, offsets)
+    fully_connected(t, step, kernel, matrix, units, bias, offsets)
 
 
 def fully_connected(
@@ -117,6 +126,8 @@ def _product(t: Trace, step: Step) -> None:
     a, b = t.value(step, 0), t.value(step, 1)
     if min(a.rank, b.rank) < 2:
         raise Unsupported("its inputs have different numbers of axes")
+    a = _turned(a) if step.get("transA", 0) else a
+    b = _turned(b) if step.get("transB", 0) else b
     rank = max(a.rank, b.rank)
     a, b = (replace(x, axes=(ABSENT,) * (rank - x.rank) + x.axes) for x in (a, b))
     batch = {at for at in range(rank) if BATCH in (a.axes[at], b.axes[at])}
@@ -143,6 +154,11 @@ def _product(t: Trace, step: Step) -> None:
     )
     more = a if BATCH in a.axes else b
     t.values[step.outputs[0]] = Value(t.add(step, op, left, right), result, more.batch)
+
+
+def _turned(x: Value) -> Value:
+    """Return a value with its last two axes in each other's place."""
+    return replace(x, axes=(*x.axes[:-2], x.axes[-1], x.axes[-2]))
 
 
 def causal_mask(t: Trace, step: Step) -> None:

@@ -164,6 +164,12 @@ def _dynamic_matrix(r: _Rewriting, step: Step) -> Step | None:
     return _like(step, "Gemm", [step.inputs[0], kernel, *step.inputs[4:5]])
 
 
+def _real_matrix(r: _Rewriting, step: Step) -> Step | None:
+    """Write MatMulIntegerToFloat: x, the kernel, their scales, their zeros, the bias."""
+    kernel = r.real(step, 1, r.constant(step, 3), 5, -1)
+    return _like(step, "Gemm", [step.inputs[0], kernel, *step.inputs[6:7]])
+
+
 def _on(op: str, *places: int) -> Rule:
     """Return the rule of an operator without weights, which reads values at these places."""
 
@@ -186,6 +192,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "MatMulInteger": _by_integers("MatMul", -1),
     f"{MICROSOFT}QGemm": _gemm,
     f"{MICROSOFT}DynamicQuantizeMatMul": _dynamic_matrix,
+    f"{MICROSOFT}MatMulIntegerToFloat": _real_matrix,
     f"{MICROSOFT}QLinearAdd": _on("Add", 0, 3),
     f"{MICROSOFT}QLinearMul": _on("Mul", 0, 3),
     f"{MICROSOFT}QLinearSigmoid": _on("Sigmoid", 0),

@@ -23,7 +23,7 @@ from archspec.imports.onnx import (
 from archspec.imports.onnx.folding import CannotFold, folded
 from archspec.imports.onnx.moving import MOVING
 from archspec.imports.onnx.patterns import Finder, put_together
-from archspec.imports.onnx.quantized import floated
+from archspec.imports.onnx.quantized import MICROSOFT, floated
 from archspec.imports.onnx.source import (
     COMPUTED,
     FIXED,
@@ -124,6 +124,9 @@ def _check_is_network(path: Path, graph: Source) -> None:
         )
 
 
+_SEVERAL: Final = {"Attention", "SimplifiedLayerNormalization"}
+"""Operators of ONNX's own domain that are several others."""
+
 _NO_NAMES: Final = {"main_graph", "torch_jit", "torch-jit-export", "tf2onnx", "graph", "model",
                     "torch_jit_export", "main", "mxnet_converted_model"}  # fmt: skip
 """Names that exporters give every graph."""
@@ -162,6 +165,11 @@ def build(
     for each in graph.inputs.keys() - inputs.keys():
         constants[each] = _without_values(path, each, graph.inputs[each] or ())
     graph = replace(graph, constants=constants, inputs=inputs)
+    told = dict.fromkeys(told)
+    if any(step.op in _SEVERAL or step.op.startswith(MICROSOFT) for step in graph.steps):
+        from archspec.imports.onnx.fused import written_out  # noqa: PLC0415  (few files have some)
+
+        graph.steps[:] = written_out(graph.steps, constants, told)
     graph.steps[:] = floated(_without_constants(graph.steps, constants), constants)
     layouts = {
         each: (dims or (), tuple(range(1, len(dims or ()))))

@@ -386,6 +386,9 @@ class _Graphs:
 FULL_NAME: Final = "archspec.full_name"
 """Attribute with the name of a step whose name in `SCOPE` another one has."""
 
+FILLED: Final = "archspec.filled"
+"""Attribute of a convolution whose kernel may have zeros for more channels than its input has."""
+
 REASON: Final = "archspec.reason"
 """Attribute with a clause that says why archspec has no layer for a step."""
 

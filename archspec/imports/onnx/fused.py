@@ -1,0 +1,483 @@
+"""Operators that are several of ONNX's others, written out as these.
+
+onnxruntime joins operators that follow each other (FusedConv, SkipLayerNormalization), and saves
+the network so if it is asked to; ONNX itself has some as well (Attention, since version 23). For a
+processor's vector units, onnxruntime also puts channels into blocks of 8 or 16 (`nchwc`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, TypeAlias
+
+from archspec.errors import UsageError
+from archspec.imports.onnx.quantized import MICROSOFT
+from archspec.imports.onnx.source import FILLED, REASON, Constant, Step
+
+BLOCKED: Final = f"{MICROSOFT}nchwc."
+"""The domain of operators whose channels are in blocks."""
+
+BLOCKED_NOTE: Final = (
+    "onnxruntime wrote the file for one kind of processor: numbers of filters may be rounded up to "
+    "a multiple of 8 or 16, with kernels of zeros, and the values of kernels cannot be read."
+)
+
+
+class Unwritten(Exception):  # noqa: N818  (no error: the layer is shown as unknown)
+    """A clause that says why an operator cannot be written out."""
+
+
+class _Writing:
+    """The steps that take the place of one."""
+
+    def __init__(self, step: Step, constants: dict[str, Constant]) -> None:
+        self.name = step.name or step.outputs[0]
+        self.output = step.outputs[0]
+        self.constants = constants
+        self.steps: list[Step] = []
+
+    def write(
+        self, op: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any
+    ) -> None:
+        """Add a step; optional inputs that are left out at the end are dropped."""
+        names = list(inputs)
+        while names and not names[-1]:
+            names.pop()
+        self.steps.append(Step(op, self.name, tuple(names), tuple(outputs), attributes))
+
+    def value(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
+        """Add a step and return the name of its output."""
+        output = self.part(str(len(self.steps)))
+        self.write(op, inputs, [output], **attributes)
+        return output
+
+    def constant(self, constant: Constant) -> str:
+        """Return the name of a constant."""
+        name = self.part(f"constant_{len(self.constants)}")
+        self.constants[name] = constant
+        return name
+
+    def part(self, word: str) -> str:
+        """Return a name for a value inside."""
+        return f"{self.output}_archspec_{word}"
+
+    def number(self, value: float) -> str:
+        """Return the name of a constant with one real number."""
+        return self.constant(Constant.of((), [value], "float"))
+
+    def extents(self, *values: int) -> str:
+        """Return the name of a constant that is a list of whole numbers."""
+        return self.constant(Constant.of((len(values),), values))
+
+
+Rule: TypeAlias = Callable[[_Writing, Step, "list[str]"], None]
+"""Writes a step, whose inputs are given by their names; empty ones are added at the end."""
+
+MOST_INPUTS: Final = 12
+"""Number of inputs that a rule is given, those that are left out among them."""
+
+
+def written_out(
+    steps: Iterable[Step], constants: dict[str, Constant], told: dict[str, None]
+) -> list[Step]:
+    """Return the steps, with several others for each that is several.
+
+    Args:
+        steps: The steps of a graph.
+        constants: Its constants; those that the new steps read are added.
+        told: Notes about the file; those about what is written are added.
+    """
+    steps = list(steps)
+    if all(step.op not in RULES and not step.op.startswith(BLOCKED) for step in steps):
+        return steps
+    if any(step.op.startswith(BLOCKED) for step in steps):
+        told.setdefault(BLOCKED_NOTE)
+        steps = _unblocked(steps, constants)
+    written: list[Step] = []
+    for step in steps:
+        rule = RULES.get(step.op)
+        if rule is None or not step.outputs:
+            written.append(step)
+            continue
+        new = _Writing(step, constants)
+        try:
+            rule(new, step, [*step.inputs, *[""] * (MOST_INPUTS - len(step.inputs))])
+        except Unwritten as why:
+            written.append(replace(step, attributes={**step.attributes, REASON: str(why)}))
+        else:
+            written += new.steps
+    return written
+
+
+def _activated(w: _Writing, step: Step, x: str) -> None:
+    """Write the function that ends a step, with its numbers."""
+    function = step.get("activation", "") or "Identity"
+    given = step.get("activation_params", []) or [
+        step.attributes.get(name) for name in ("activation_alpha", "activation_beta")
+    ]
+    names = {"Clip": ("min", "max"), "HardSigmoid": ("alpha", "beta"), "LeakyRelu": ("alpha",),
+             "Elu": ("alpha",)}.get(function, ())  # fmt: skip
+    numbers = {
+        name: float(number)
+        for name, number in zip(names, given, strict=False)
+        if number is not None
+    }
+    w.write(function, [x], step.outputs[:1], **numbers)
+
+
+_OWN: Final = {"activation", "activation_params", "activation_alpha", "activation_beta"}
+
+
+def _with_activation(op: str, sum_at: int = 0) -> Rule:
+    """Return the rule of an operator that ends with a function, after an optional sum."""
+
+    def write(w: _Writing, step: Step, inputs: list[str]) -> None:
+        plain = {name: value for name, value in step.attributes.items() if name not in _OWN}
+        x = w.value(op, inputs[: sum_at or 3], **plain)
+        if sum_at and inputs[sum_at]:
+            x = w.value("Add", [x, inputs[sum_at]])
+        _activated(w, step, x)
+
+    return write
+
+
+def _product(w: _Writing, step: Step, inputs: list[str]) -> None:
+    """Write FusedMatMul: factors that may be turned, times a number."""
+    if step.get("transBatchA", 0) or step.get("transBatchB", 0):
+        raise Unwritten("its batch is another axis")
+    turned = {name: step.get(name, 0) for name in ("transA", "transB")}
+    alpha = step.get("alpha", 1.0)
+    if alpha == 1:
+        w.write("MatMul", inputs[:2], step.outputs[:1], **turned)
+        return
+    product = w.value("MatMul", inputs[:2], **turned)
+    w.write("Mul", [product, w.number(alpha)], step.outputs[:1])
+
+
+def _sum(w: _Writing, *names: str) -> str:
+    """Write the sum of those values that are there."""
+    first, *others = [name for name in names if name]
+    for other in others:
+        first = w.value("Add", [first, other])
+    return first
+
+
+def _added(w: _Writing, step: Step, inputs: list[str]) -> None:
+    """Write BiasAdd: x, bias and what is added to both."""
+    w.write("Add", [w.value("Add", inputs[:2]), inputs[2]], step.outputs[:1])
+
+
+def _same(op: str) -> Rule:
+    """Return the rule of an operator that ONNX has as well."""
+
+    def write(w: _Writing, step: Step, inputs: list[str]) -> None:
+        w.write(op, inputs, step.outputs, **step.attributes)
+
+    return write
+
+
+def _biased(op: str, **attributes: Any) -> Rule:
+    """Return the rule of a function after an optional bias."""
+
+    def write(w: _Writing, step: Step, inputs: list[str]) -> None:
+        w.write(op, [_sum(w, *inputs[:2])], step.outputs[:1], **attributes)
+
+    return write
+
+
+def _softmax(w: _Writing, step: Step, inputs: list[str]) -> None:
+    """Write BiasSoftmax; the scores' last axis is meant wherever its softmax begins."""
+    w.write("Softmax", [_sum(w, *inputs[:2])], step.outputs[:1], axis=step.get("axis", -1))
+
+
+def _quick_gelu(w: _Writing, step: Step, inputs: list[str]) -> None:
+    """Write x * sigmoid(alpha * x)."""
+    alpha = step.get("alpha", 1.702)
+    x = inputs[0] if alpha == 1 else w.value("Mul", [inputs[0], w.number(alpha)])
+    w.write("Mul", [inputs[0], w.value("Sigmoid", [x])], step.outputs[:1])
+
+
+def _skip_norm(op: str, bias_at: int, count: int) -> Rule:
+    """Return the rule of a norm of a sum, which may be an output as well."""
+
+    def write(w: _Writing, step: Step, inputs: list[str]) -> None:
+        x = _sum(w, inputs[0], inputs[1], inputs[bias_at])
+        epsilon = step.get("epsilon", 1e-5)
+        arrays = inputs[2 : 2 + count]
+        w.write(op, [x, *arrays], step.outputs[:1], epsilon=epsilon, axis=-1)
+        if len(step.outputs) > 3 and step.outputs[3]:
+            w.write("Identity", [x], step.outputs[3:4])
+
+    return write
+
+
+def _group_norm(w: _Writing, step: Step, inputs: list[str]) -> None:
+    """Write GroupNorm: x, factors, offsets; SkipGroupNorm: with what is added before."""
+    x = _sum(w, inputs[0], *inputs[3:5])
+    channels = -1 if step.get("channels_last", 1) else 1
+    attributes = {"num_groups": step.get("groups", 32), "epsilon": step.get("epsilon", 1e-5),
+                  "archspec.channels": channels}  # fmt: skip
+    if step.get("activation", 0):
+        x = w.value("GroupNormalization", [x, *inputs[1:3]], **attributes)
+        w.write("Mul", [x, w.value("Sigmoid", [x])], step.outputs[:1])
+    else:
+        w.write("GroupNormalization", [x, *inputs[1:3]], step.outputs[:1], **attributes)
+    if len(step.outputs) > 1 and step.outputs[1]:
+        w.write("Identity", [_sum(w, inputs[0], *inputs[3:5])], step.outputs[1:2])
+
+
+def _vectors(w: _Writing, step: Step, inputs: list[str]) -> None:
+    """Write EmbedLayerNormalization: words, positions and segments, added and normalised."""
+    words, segments, table, places, kinds, factor, offset, _, positions = inputs[:9]
+    x = w.value("Gather", [table, words], axis=0)
+    if positions:
+        at = w.value("Gather", [places, positions], axis=0)
+    else:
+        count = w.value("Shape", [words], start=1, end=2)
+        at = w.value("Slice", [places, w.extents(0), count, w.extents(0)])
+        at = w.value("Unsqueeze", [at, w.extents(0)])
+    x = _sum(w, x, at, w.value("Gather", [kinds, segments], axis=0) if segments else "")
+    epsilon = step.get("epsilon", 1e-12)
+    w.write("LayerNormalization", [x, factor, offset], step.outputs[:1], epsilon=epsilon, axis=-1)
+    if len(step.outputs) > 2 and step.outputs[2]:
+        w.write("Identity", [x], step.outputs[2:3])
+
+
+# Attention.
+
+
+def _scores(w: _Writing, step: Step, parts: Sequence[str], mask: str, *, is_causal: bool) -> str:
+    """Write attention on queries, keys and values of [batch, heads, places, size]."""
+    queries, keys, values = parts
+    scale = step.get("scale", 0.0)
+    if scale:
+        factor = w.number(scale)
+    else:
+        size = w.value("Cast", [w.value("Shape", [queries], start=3)], to=1)
+        factor = w.value("Reciprocal", [w.value("Sqrt", [size])])
+    turned = w.value("Transpose", [keys], perm=[0, 1, 3, 2])
+    scores = w.value("MatMul", [w.value("Mul", [queries, factor]), turned])
+    if mask:
+        scores = w.value("Add", [scores, mask])
+    if is_causal:
+        scores = w.value("archspec.CausalMask", [scores])
+    return w.value("MatMul", [w.value("Softmax", [scores], axis=-1), values])
+
+
+def _in_heads(w: _Writing, x: str, heads: int) -> str:
+    """Write [batch, places, channels] as [batch, heads, places, size]."""
+    x = w.value("Reshape", [x, w.extents(0, 0, heads, -1)])
+    return w.value("Transpose", [x], perm=[0, 2, 1, 3])
+
+
+def _together(w: _Writing, x: str, outputs: Sequence[str]) -> None:
+    """Write [batch, heads, places, size] as [batch, places, channels]."""
+    x = w.value("Transpose", [x], perm=[0, 2, 1, 3])
+    w.write("Reshape", [x, w.extents(0, 0, -1)], outputs)
+
+
+def _refuse_others(step: Step, places: Mapping[int, str]) -> None:
+    """Refuse attention with inputs at these places."""
+    for place, reason in places.items():
+        if place < len(step.inputs) and step.inputs[place]:
+            raise Unwritten(reason)
+
+
+_EARLIER: Final = "it reads the keys and values of earlier runs"
+_PADDED: Final = "its mask depends on the values of an input"
+
+
+def _self_attention(w: _Writing, step: Step, inputs: list[str]) -> None:
+    """Write onnxruntime's Attention: x, kernel, bias, mask, earlier keys, offsets of scores."""
+    _refuse_others(step, {3: _PADDED, 4: _EARLIER})
+    kernel, heads = w.constants.get(inputs[1]), step.get("num_heads", 0)
+    if kernel is None or len(kernel.dims) != 2 or not heads:
+        raise Unwritten("its kernel is computed as the network runs")
+    widths = step.get("qkv_hidden_sizes", []) or [kernel.dims[1] // 3] * 3
+    x = w.value("MatMul", [inputs[0], inputs[1]])
+    x = w.value("Add", [x, inputs[2]]) if inputs[2] else x
+    parts = [w.part(word) for word in ("query", "key", "value")]
+    w.write("Split", [x, w.extents(*widths)], parts, axis=-1)
+    is_causal = bool(step.get("unidirectional", 0))
+    y = _scores(w, step, [_in_heads(w, x, heads) for x in parts], inputs[5], is_causal=is_causal)
+    _together(w, y, step.outputs[:1])
+
+
+def _cross_attention(w: _Writing, step: Step, inputs: list[str]) -> None:
+    """Write MultiHeadAttention: queries, keys, values, bias, mask, offsets, earlier keys."""
+    _refuse_others(step, {4: _PADDED, 6: _EARLIER, 7: _EARLIER})
+    heads, bias = step.get("num_heads", 0), w.constants.get(inputs[3])
+    if not heads or not inputs[1] or not inputs[2]:
+        raise Unwritten("its queries, keys and values are one array")
+    parts = inputs[:3]
+    if inputs[3]:
+        if bias is None or bias.size % 3:
+            raise Unwritten("its bias is computed as the network runs")
+        biases = [w.part(word) for word in ("query", "key", "value")]
+        w.write("Split", [inputs[3], w.extents(*[bias.size // 3] * 3)], biases, axis=0)
+        parts = [w.value("Add", pair) for pair in zip(parts, biases, strict=True)]
+    is_causal = bool(step.get("unidirectional", 0))
+    y = _scores(w, step, [_in_heads(w, x, heads) for x in parts], inputs[5], is_causal=is_causal)
+    _together(w, y, step.outputs[:1])
+
+
+def _attention(w: _Writing, step: Step, inputs: list[str]) -> None:
+    """Write ONNX's own Attention, on arrays with an axis of heads or without."""
+    _refuse_others(step, {4: _EARLIER, 5: _EARLIER})
+    heads, others = step.get("q_num_heads", 0), step.get("kv_num_heads", 0)
+    if heads != others:
+        raise Unwritten("several heads share keys and values")
+    if step.get("softcap", 0.0):
+        raise Unwritten("its scores are bounded")
+    parts = [_in_heads(w, x, heads) for x in inputs[:3]] if heads else inputs[:3]
+    y = _scores(w, step, parts, inputs[3], is_causal=bool(step.get("is_causal", 0)))
+    if heads:
+        _together(w, y, step.outputs[:1])
+    else:
+        w.write("Identity", [y], step.outputs[:1])
+
+
+# Layouts.
+
+
+def _channels_last(op: str) -> Rule:
+    """Return the rule of an operator on maps whose channels, and those of kernels, are last."""
+
+    def write(w: _Writing, step: Step, inputs: list[str]) -> None:
+        kernel = w.constants.get(inputs[1])
+        if inputs[1] and (kernel is None or len(kernel.dims) != 4):
+            raise Unwritten("its kernel is not one of maps")
+        x, *others = (
+            w.value("Transpose", [name], perm=[0, 3, 1, 2]) if name else "" for name in inputs[:2]
+        )
+        plain = {name: value for name, value in step.attributes.items() if name not in _OWN}
+        y = w.value(op, [x, *others, inputs[2]], **plain)
+        y = w.value("Transpose", [y], perm=[0, 2, 3, 1])
+        _activated(w, step, _sum(w, y, inputs[3]))
+
+    return write
+
+
+def _unblocked(steps: Sequence[Step], constants: dict[str, Constant]) -> list[Step]:
+    """Return the steps with those on blocks of channels as those on all channels."""
+    counts = _channels(steps, constants)
+    new = []
+    for step in steps:
+        op = step.op.removeprefix(BLOCKED)
+        if op == step.op:
+            new.append(step)
+        elif op == "Conv":
+            new.append(_unblocked_convolution(step, constants, counts.get(step.outputs[0], 0)))
+        elif op.startswith("Reorder"):
+            order = [0, 3, 1, 2] if op == "ReorderInput" else [0, 2, 3, 1]
+            moves = bool(step.get("channels_last", 0))
+            attributes = {"perm": order} if moves else {}
+            name = "Transpose" if moves else "Identity"
+            new.append(replace(step, op=name, attributes=attributes))
+        elif op == "Upsample":
+            scales = f"{step.outputs[0]}_archspec_scales"
+            numbers = [float(n) for n in step.get("scales", [])]
+            constants[scales] = Constant.of((len(numbers),), numbers, "float")
+            new.append(replace(step, op="Resize", inputs=(step.inputs[0], "", scales)))
+        else:
+            new.append(replace(step, op=op))
+    return new
+
+
+def _channels(steps: Sequence[Step], constants: Mapping[str, Constant]) -> dict[str, int]:
+    """Return the channels that values have without those that fill up the last block.
+
+    Where all channels are put together again, their number stands there. Pools, sums and depthwise
+    convolutions keep it.
+    """
+    counts: dict[str, int] = {}
+    blocked = [step for step in steps if step.op.startswith(BLOCKED)]
+    for ordered in (blocked[::-1], blocked, blocked[::-1]):
+        for step in ordered:
+            op = step.op.removeprefix(BLOCKED)
+            alike = {*step.inputs[:1], *step.outputs[:1]}
+            if op == "ReorderOutput":
+                counts[step.inputs[0]] = step.get("channels", 0)
+                continue
+            if op == "ReorderInput":
+                continue
+            if op == "Conv":
+                kernel = constants.get(step.inputs[1])
+                if kernel is None or kernel.dims[1] != 1 or step.get("group", 1) == 1:
+                    alike.discard(step.inputs[0])
+                alike.update(name for name in step.inputs[3:4] if name)
+            count = next((counts[name] for name in alike if counts.get(name)), 0)
+            counts.update(dict.fromkeys(alike, count) if count else {})
+    return counts
+
+
+def _unblocked_convolution(step: Step, constants: dict[str, Constant], filters: int) -> Step:
+    """Return a convolution without the filters that fill up the last block, if they are known."""
+    arrays = [_cut(constants, name, filters) for name in step.inputs[1:3]]
+    attributes = {**step.attributes, FILLED: 1}
+    kernel = constants.get(arrays[0])
+    if kernel is not None and kernel.dims[1] == 1 and step.get("group", 1) > 1:
+        attributes["group"] = kernel.dims[0]
+    inputs = (step.inputs[0], *arrays, *step.inputs[3:])
+    return replace(step, op=f"{MICROSOFT}FusedConv", inputs=inputs, attributes=attributes)
+
+
+def _cut(constants: dict[str, Constant], name: str, filters: int) -> str:
+    """Return the name of a kernel or a bias without the filters that fill up the last block.
+
+    The values of a kernel are in the processor's order.
+    """
+    constant = constants.get(name)
+    if constant is None or not constant.dims:
+        return name
+
+    def load() -> Any:
+        if len(constant.dims) == 1:
+            return constant.load()[: dims[0]]
+        raise UsageError(
+            f"the values of {constant.name or 'a kernel'} cannot be read: onnxruntime put them in "
+            "the order of one kind of processor; export the network without its optimizations"
+        )
+
+    dims = (min(filters, constant.dims[0]) if filters else constant.dims[0], *constant.dims[1:])
+    new = f"{name}_archspec_{dims[0]}"
+    values = None if constant.values is None else constant.values[: dims[0]]
+    constants[new] = replace(
+        constant, dims=dims, values=values if len(dims) == 1 else None, load=load
+    )
+    return new
+
+
+RULES: Final[Mapping[str, Rule]] = {
+    "Attention": _attention,
+    "SimplifiedLayerNormalization": _same("RMSNormalization"),
+    **{
+        f"{MICROSOFT}{op}": rule
+        for op, rule in {
+            "Attention": _self_attention,
+            "DequantizeLinear": _same("DequantizeLinear"),
+            "BiasAdd": _added,
+            "BiasGelu": _biased("Gelu"),
+            "BiasSoftmax": _softmax,
+            "EmbedLayerNormalization": _vectors,
+            "FastGelu": _biased("Gelu", approximate="tanh"),
+            "FusedConv": _with_activation("Conv", 3),
+            "FusedGemm": _with_activation("Gemm"),
+            "FusedMatMul": _product,
+            "Gelu": _biased("Gelu"),
+            "GroupNorm": _group_norm,
+            "MultiHeadAttention": _cross_attention,
+            "NhwcConv": _channels_last("Conv"),
+            "NhwcFusedConv": _channels_last("Conv"),
+            "QuantizeLinear": _same("QuantizeLinear"),
+            "NhwcMaxPool": _channels_last("MaxPool"),
+            "QuickGelu": _quick_gelu,
+            "SkipGroupNorm": _group_norm,
+            "SkipLayerNormalization": _skip_norm("LayerNormalization", 4, 2),
+            "SkipSimplifiedLayerNormalization": _skip_norm("RMSNormalization", 3, 1),
+            "TransposeMatMul": _product,
+        }.items()
+    },
+}
+"""The rule of each operator that is several."""

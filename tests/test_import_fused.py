@@ -1,0 +1,201 @@
+"""Operators that are several of ONNX's others, as onnxruntime saves an optimized network."""
+
+import numpy as np
+import pytest
+
+from archspec.errors import UsageError
+
+onnx = pytest.importorskip("onnx")
+
+from support.onnx_files import network  # noqa: E402  (imports onnx)
+
+make = onnx.helper.make_node
+
+
+def own(op, inputs, outputs, **attributes):
+    """Return a node of onnxruntime's own domain."""
+    return make(op, inputs, outputs, domain="com.microsoft", **attributes)
+
+
+def attention(scores):
+    """Return the nodes of attention with two heads, between its projection and its scores."""
+    parts = ("q", "k", "v")
+    return [
+        make("Split", ["p", "widths"], [f"{part}0" for part in parts], axis=-1),
+        *(make("Reshape", [f"{part}0", "heads"], [f"{part}1"]) for part in parts),
+        *(make("Transpose", [f"{part}1"], [part], perm=[0, 2, 1, 3]) for part in parts),
+        make("Transpose", ["k"], ["turned"], perm=[0, 1, 3, 2]),
+        make("Mul", ["q", "half"], ["scaled"]),
+        make("MatMul", ["scaled", "turned"], ["s"]),
+        *scores,
+        make("Softmax", [scores[-1].output[0] if scores else "s"], ["shares"], axis=-1),
+        make("MatMul", ["shares", "v"], ["mixed"]),
+        make("Transpose", ["mixed"], ["back"], perm=[0, 2, 1, 3]),
+        make("Reshape", ["back", "whole"], ["y"]),
+    ]
+
+
+ARRAYS = {
+    "kernel": (8, 24), "offsets": (24,), "bias": (8,), "factors": (8,), "centres": (8,),
+    "matrix": (6, 8), "six": (6,), "taps": (3, 3, 3, 3), "three": (3,), "scores": (1, 2, 5, 5),
+}  # fmt: skip
+NUMBERS = {
+    "half": np.float32(0.5), "quick": np.float32(1.702), "widths": np.array([8, 8, 8]),
+    "heads": np.array([0, 0, 2, -1]), "whole": np.array([0, 0, -1]),
+}  # fmt: skip
+
+SEQUENCE, IMAGE = [1, 5, 8], [1, 3, 6, 6]
+
+PROJECTION = [make("MatMul", ["x", "kernel"], ["m"]), make("Add", ["m", "offsets"], ["p"])]
+
+FORMS = {
+    "attention": (
+        SEQUENCE,
+        [own("Attention", ["x", "kernel", "offsets"], ["y"], num_heads=2, scale=0.5)],
+        [*PROJECTION, *attention([])],
+    ),
+    "attention with offsets of scores": (
+        SEQUENCE,
+        [own("Attention", ["x", "kernel", "offsets", "", "", "scores"], ["y"], num_heads=2)],
+        [*PROJECTION, *attention([make("Add", ["s", "scores"], ["t"])])],
+    ),
+    "attention on queries, keys and values": (
+        SEQUENCE,
+        [
+            make("MatMul", ["x", "kernel"], ["p"]),
+            make("Split", ["p", "widths"], ["q", "k", "v"], axis=-1),
+            own("MultiHeadAttention", ["q", "k", "v"], ["y"], num_heads=2),
+        ],
+        [make("MatMul", ["x", "kernel"], ["p"]), *attention([])],
+    ),
+    "ONNX's own attention": (
+        SEQUENCE,
+        [
+            make("MatMul", ["x", "kernel"], ["p"]),
+            make("Split", ["p", "widths"], ["q", "k", "v"], axis=-1),
+            make("Attention", ["q", "k", "v"], ["y"], q_num_heads=2, kv_num_heads=2),
+        ],
+        [make("MatMul", ["x", "kernel"], ["p"]), *attention([])],
+    ),
+    "a sum, its norm and both as outputs": (
+        SEQUENCE,
+        [
+            own(
+                "SkipLayerNormalization",
+                ["x", "x", "factors", "centres", "bias"],
+                ["n", "", "", "s"],
+                epsilon=1e-3,
+            ),
+            make("Mul", ["n", "s"], ["y"]),
+        ],
+        [
+            make("Add", ["x", "x"], ["t"]),
+            make("Add", ["t", "bias"], ["s"]),
+            make("LayerNormalization", ["s", "factors", "centres"], ["n"], epsilon=1e-3),
+            make("Mul", ["n", "s"], ["y"]),
+        ],
+    ),
+    "a bias and a function": (
+        SEQUENCE,
+        [
+            own("BiasGelu", ["x", "bias"], ["a"]),
+            own("FastGelu", ["a"], ["b"]),
+            own("QuickGelu", ["b"], ["y"], alpha=1.702),
+        ],
+        [
+            make("Add", ["x", "bias"], ["t"]),
+            make("Gelu", ["t"], ["a"]),
+            make("Gelu", ["a"], ["b"], approximate="tanh"),
+            make("Mul", ["b", "quick"], ["c"]),
+            make("Sigmoid", ["c"], ["d"]),
+            make("Mul", ["b", "d"], ["y"]),
+        ],
+    ),
+    "a product and a function": (
+        [1, 8],
+        [own("FusedGemm", ["x", "matrix", "six"], ["y"], transB=1, activation="LeakyRelu",
+             activation_alpha=0.2)],
+        [
+            make("Gemm", ["x", "matrix", "six"], ["t"], transB=1),
+            make("LeakyRelu", ["t"], ["y"], alpha=0.2),
+        ],
+    ),
+    "a product with a turned matrix": (
+        [1, 8],
+        [own("FusedMatMul", ["x", "matrix"], ["y"], transB=1, alpha=0.5)],
+        [make("Gemm", ["x", "matrix"], ["t"], transB=1), make("Mul", ["t", "half"], ["y"])],
+    ),
+    "a convolution, a sum and a function": (
+        IMAGE,
+        [own("FusedConv", ["x", "taps", "three", "x"], ["y"], pads=[1, 1, 1, 1],
+             activation="Clip", activation_params=[0.0, 6.0])],
+        [
+            make("Conv", ["x", "taps", "three"], ["c"], pads=[1, 1, 1, 1]),
+            make("Add", ["c", "x"], ["s"]),
+            make("Clip", ["s"], ["y"], min=0.0, max=6.0),
+        ],
+    ),
+}  # fmt: skip
+
+
+def shown(path, shape, nodes, names):
+    """Return what a file of nodes is: its layers, their shapes, costs and weights."""
+    used = {name for node in nodes for name in node.input}
+    rng = np.random.default_rng(0)
+    arrays = {name: rng.standard_normal(dims).astype("float32") for name, dims in names.items()}
+    model = network(path, shape, nodes, {k: v for k, v in (arrays | NUMBERS).items() if k in used})
+    weights = model.weights()
+    return [
+        (
+            node.op.label,
+            tuple(node.shape),
+            node.layer.params,
+            node.layer.macs,
+            [array.tolist() for array in weights.get(node.name, ())],
+        )
+        for node in model.graph.nodes
+    ]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_operator_that_is_several_is_read_as_these(tmp_path, form):
+    shape, joined, apart = FORMS[form]
+    assert shown(tmp_path / "joined.onnx", shape, joined, ARRAYS) == shown(
+        tmp_path / "apart.onnx", shape, apart, ARRAYS
+    )
+
+
+def test_attention_that_reads_earlier_keys_is_unknown_and_says_why(tmp_path):
+    nodes = [own("Attention", ["x", "kernel", "offsets", "", "past"], ["y"], num_heads=2)]
+    arrays = {"kernel": np.ones((8, 24), np.float32), "offsets": np.ones(24, np.float32),
+              "past": np.ones((2, 1, 2, 3, 4), np.float32)}  # fmt: skip
+    (layer,) = network(tmp_path / "net.onnx", SEQUENCE, nodes, arrays).unknown
+    assert layer.reason == "it reads the keys and values of earlier runs"
+
+
+def test_filters_that_fill_up_the_last_block_are_none_of_the_networks(tmp_path):
+    """Filters are rounded up to blocks of 16; how many there are stands at their end."""
+
+    def blocked(op, inputs, outputs, **attributes):
+        return make(op, inputs, outputs, domain="com.microsoft.nchwc", **attributes)
+
+    nodes = [
+        blocked("Conv", ["x", "first", "bias"], ["a"], pads=[1, 1, 1, 1], activation="Relu"),
+        blocked("Conv", ["a", "by_channel", "bias"], ["b"], pads=[1, 1, 1, 1], group=16),
+        blocked("MaxPool", ["b"], ["c"], kernel_shape=[2, 2], strides=[2, 2]),
+        blocked("ReorderOutput", ["c"], ["d"], channels=12),
+        make("Sigmoid", ["d"], ["e"]),
+        blocked("ReorderInput", ["e"], ["f"]),
+        blocked("Conv", ["f", "last", "bias"], ["g"]),
+        blocked("ReorderOutput", ["g"], ["y"], channels=10),
+    ]
+    shapes = {"first": (16, 3, 3, 3), "by_channel": (16, 1, 3, 3), "last": (16, 16, 1, 1),
+              "bias": (16,)}  # fmt: skip
+    arrays = {name: np.ones(shape, np.float32) for name, shape in shapes.items()}
+    model = network(tmp_path / "net.onnx", [1, 3, 8, 8], nodes, arrays)
+    params = {node.op.label: node.layer.params for node in model.graph.nodes if node.layer.params}
+    assert not model.unknown
+    assert params == {"CONV3-12": 12 * 27 + 12, "DWCONV3": 12 * 9 + 12, "CONV1-10": 10 * 12 + 10}
+    assert any("one kind of processor" in note for note in model.notes)
+    with pytest.raises(UsageError, match="in the order of one kind of processor"):
+        model.weights()
