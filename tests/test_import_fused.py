@@ -199,3 +199,42 @@ def test_filters_that_fill_up_the_last_block_are_none_of_the_networks(tmp_path):
     assert any("one kind of processor" in note for note in model.notes)
     with pytest.raises(UsageError, match="in the order of one kind of processor"):
         model.weights()
+
+
+def test_operands_of_onnx_before_version_7_stand_at_the_axis_that_the_step_names(tmp_path):
+    """A bias of maps was a vector of channels then."""
+    nodes = [
+        make("Conv", ["x", "taps"], ["a"], pads=[1, 1, 1, 1]),
+        make("Add", ["a", "bias"], ["b"], broadcast=1, axis=1),
+        make("Concat", ["x", "b"], ["c"]),
+        make("Upsample", ["c"], ["d"], height_scale=2.0, width_scale=2.0, mode="nearest"),
+        make("Mul", ["d", "gains"], ["e"], broadcast=1, axis=1),
+        make("Reshape", ["e"], ["f"], shape=[1, -1]),
+        make("Gemm", ["f", "matrix", "six"], ["y"], broadcast=1, transB=1),
+    ]
+    shapes = {
+        "taps": (4, 3, 3, 3),
+        "bias": (4,),
+        "gains": (7,),
+        "matrix": (6, 7 * 144),
+        "six": (6,),
+    }
+    rng = np.random.default_rng(0)
+    arrays = {name: rng.standard_normal(shape).astype("float32") for name, shape in shapes.items()}
+    model = network(tmp_path / "net.onnx", IMAGE, nodes, arrays, opset=1)
+    assert [(node.op.label, node.layer.params) for node in model.graph.nodes] == [
+        ("INPUT", 0),
+        ("CONV3-4", 4 * 27 + 4),
+        ("CONCAT", 0),
+        ("UPSAMPLE", 0),
+        ("SCALE", 7),
+        ("FLATTEN", 0),
+        ("FC-6", 6 * 7 * 144 + 6),
+    ]
+    assert model.weights()["a"][1].tolist() == arrays["bias"].tolist()
+
+
+def test_the_image_scaler_of_coreml_is_a_factor_and_a_bias(tmp_path):
+    nodes = [make("ImageScaler", ["x"], ["y"], scale=0.5, bias=[-1.0, -1.0, -1.0])]
+    ops = [node.op for node in network(tmp_path / "net.onnx", IMAGE, nodes, {}).graph.nodes]
+    assert [(op.scale, op.offset) for op in ops[1:]] == [(0.5, 0.0), (1.0, (-1.0,) * 3)]

@@ -11,7 +11,13 @@ from archspec.imports.model import ImportedModel
 
 
 def network(
-    path: Path, shape: list[Any], nodes: list[Any], arrays: dict[str, Any], *, producer: str = ""
+    path: Path,
+    shape: list[Any],
+    nodes: list[Any],
+    arrays: dict[str, Any],
+    *,
+    producer: str = "",
+    opset: int = 18,
 ) -> ImportedModel:
     """Return the model of a file with these nodes, of which the last gives the output.
 
@@ -21,6 +27,7 @@ def network(
         nodes: What `onnx.helper.make_node` gives.
         arrays: The stored arrays by their names.
         producer: The program that the file says it is of.
+        opset: The version of ONNX's operators.
     """
     end = nodes[-1].output[0]
     ends = [
@@ -31,7 +38,9 @@ def network(
         onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in arrays.items()
     ]
     graph = onnx.helper.make_graph(nodes, "net", ends[:1], ends[1:], stored)
-    opset = [onnx.helper.make_opsetid("", 18)]
-    model = onnx.helper.make_model(graph, opset_imports=opset, ir_version=8, producer_name=producer)
+    opsets = [onnx.helper.make_opsetid("", opset)]
+    model = onnx.helper.make_model(
+        graph, opset_imports=opsets, ir_version=8, producer_name=producer
+    )
     onnx.save(model, path)
     return archspec.load(path)

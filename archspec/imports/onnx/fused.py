@@ -8,12 +8,13 @@ processor's vector units, onnxruntime also puts channels into blocks of 8 or 16 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from archspec.errors import UsageError
 from archspec.imports.onnx.quantized import MICROSOFT
-from archspec.imports.onnx.source import FILLED, REASON, Constant, Step
+from archspec.imports.onnx.source import FILLED, MALFORMED, REASON, Constant, Step
 
 BLOCKED: Final = f"{MICROSOFT}nchwc."
 """The domain of operators whose channels are in blocks."""
@@ -93,7 +94,8 @@ def written_out(
         return steps
     if any(step.op.startswith(BLOCKED) for step in steps):
         told.setdefault(BLOCKED_NOTE)
-        steps = _unblocked(steps, constants)
+        with suppress(*MALFORMED):
+            steps = _unblocked(steps, constants)
     written: list[Step] = []
     for step in steps:
         rule = RULES.get(step.op)
@@ -105,6 +107,8 @@ def written_out(
             rule(new, step, [*step.inputs, *[""] * (MOST_INPUTS - len(step.inputs))])
         except Unwritten as why:
             written.append(replace(step, attributes={**step.attributes, REASON: str(why)}))
+        except MALFORMED:
+            written.append(step)
         else:
             written += new.steps
     return written
@@ -175,6 +179,14 @@ def _same(op: str) -> Rule:
         w.write(op, inputs, step.outputs, **step.attributes)
 
     return write
+
+
+def _image(w: _Writing, step: Step, inputs: list[str]) -> None:
+    """Write ImageScaler, with which CoreML's networks begin: x times a number, plus a bias."""
+    bias = step.get("bias", [])
+    x = w.value("Mul", [inputs[0], w.number(step.get("scale", 1.0))])
+    offsets = w.constant(Constant.of((len(bias), 1, 1), bias, "float"))
+    w.write("Add", [x, offsets], step.outputs[:1])
 
 
 def _biased(op: str, **attributes: Any) -> Rule:
@@ -451,6 +463,7 @@ def _cut(constants: dict[str, Constant], name: str, filters: int) -> str:
 
 RULES: Final[Mapping[str, Rule]] = {
     "Attention": _attention,
+    "ImageScaler": _image,
     "SimplifiedLayerNormalization": _same("RMSNormalization"),
     **{
         f"{MICROSOFT}{op}": rule

@@ -124,7 +124,7 @@ def _check_is_network(path: Path, graph: Source) -> None:
         )
 
 
-_SEVERAL: Final = {"Attention", "SimplifiedLayerNormalization"}
+_SEVERAL: Final = {"Attention", "ImageScaler", "SimplifiedLayerNormalization"}
 """Operators of ONNX's own domain that are several others."""
 
 _NO_NAMES: Final = {"main_graph", "torch_jit", "torch-jit-export", "tf2onnx", "graph", "model",
@@ -166,6 +166,10 @@ def build(
         constants[each] = _without_values(path, each, graph.inputs[each] or ())
     graph = replace(graph, constants=constants, inputs=inputs)
     told = dict.fromkeys(told)
+    if 0 < opset < 7:
+        from archspec.imports.onnx.older import written_today  # noqa: PLC0415  (few files are)
+
+        graph.steps[:] = written_today(graph, constants)
     if any(step.op in _SEVERAL or step.op.startswith(MICROSOFT) for step in graph.steps):
         from archspec.imports.onnx.fused import written_out  # noqa: PLC0415  (few files have some)
 
