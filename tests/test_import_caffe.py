@@ -245,7 +245,8 @@ def test_a_norm_of_ssd_is_a_length_of_1_and_learned_factors(read):
         "scale",
     ]
     shared = read(layer("Normalize", more="norm_param { across_spatial: false }"))
-    assert (shared.params, len(shared.unknown)) == (1, 1)
+    assert [op.kind for op in ops(shared).values()][1:] == ["unit_norm", "parameter"]
+    assert (shared.params, ops(shared)["a"].use) == (1, "multiply")
 
 
 def test_values_go_back_to_where_segnets_pool_found_them(read):
@@ -294,6 +295,60 @@ def test_weights_of_one_name_are_shared(read):
     assert [node.layer.params for node in model.graph.nodes] == [0, 12, 0]
     assert model.graph.nodes[2].layer.owner == "first"
     assert model.params == 12
+
+
+def test_a_weight_of_one_name_counts_once_for_caffe_and_a_note_says_where_it_stands_twice(read):
+    """As of siamese networks whose products share the kernel alone: each has a bias of its own."""
+    param = "param { name: 'w' } inner_product_param { num_output: 5 }"
+    model = read(layer("InnerProduct", "a", more=param) + layer("InnerProduct", "b", more=param))
+    kernel = 12 * 12 * 3 * 5
+    assert model.params == kernel + 5 + 5
+    assert total(model, "params") == 2 * (kernel + 5)
+    assert (
+        f"Layer b has {kernel:,} numbers in common with a (tied weights): they count in both."
+        in model.notes
+    )
+
+
+def test_norms_of_one_name_are_shared(read):
+    named = "".join(f"param {{ name: '{each}' lr_mult: 0 }}" for each in ("mean", "var", "factor"))
+    model = read(layer("BatchNorm", "a", more=named) + layer("BatchNorm", "b", more=named))
+    assert (total(model, "params"), model.params) == (6, 7)
+
+
+def test_a_layer_with_other_arguments_does_not_take_those_of_the_one_that_it_shares_with(read):
+    def convolution(name, stride):
+        more = f"convolution_param {{ num_output: 4 kernel_size: 3 bias_term: false {stride} }}"
+        return layer("Convolution", name, more="param { name: 'w' } " + more)
+
+    model = read(convolution("a", "") + convolution("b", "stride: 2"))
+    assert (shapes(model)["a"], shapes(model)["b"]) == ("10x10x4", "5x5x4")
+    assert model.params == 4 * 27
+
+
+def test_offsets_without_factors_are_a_parameter(read):
+    words = "input: 'data' input_shape { dim: 1 dim: 7 }\n"
+    embed = layer("Embed", more="embed_param { input_dim: 10 num_output: 4 }")
+    assert read(embed, words).params == 10 * 4 + 4
+    bias = read(layer("Bias"))
+    assert (bias.params, ops(bias)["a"].kind) == (3, "parameter")
+
+
+def test_a_recurrence_is_unknown_and_has_the_shape_and_the_weights_that_caffe_gives_it(read):
+    """The second input says where sequences begin: no label, though a data layer makes it."""
+    inputs = layer("Input", "data", "", "top: 'cont' input_param { shape { dim: 9 dim: 1 dim: 6 } "
+                   "shape { dim: 9 dim: 1 } }")  # fmt: skip
+    text = layer("LSTM", "a", "data cont", "recurrent_param { num_output: 4 }")
+    text += layer("InnerProduct", "b", "a", "inner_product_param { num_output: 2 axis: 2 }")
+    model = read(text, inputs)
+    assert [each.type for each in model.unknown] == ["LSTM"]
+    assert (shapes(model)["b"], model.params) == ("1x2", 4 * 4 * (6 + 4 + 1) + 2 * 4 + 2)
+
+
+def test_a_layer_that_learns_nothing_leaves_the_parameters_known(read):
+    text = layer("Convolution", "a", more="convolution_param { num_output: 4 kernel_size: 3 }")
+    model = read(text + layer("ArgMax", "b", "a", "argmax_param { axis: 1 }"))
+    assert (model.params, shapes(model)["b"]) == (4 * 27 + 4, "10x10x1")
 
 
 def test_rates_of_zero_keep_weights_from_training(read):

@@ -226,9 +226,9 @@ def test_a_mistake_is_shown_at_its_line(read, text, message, line):
 
 
 def test_a_section_archspec_does_not_know_is_named(read):
-    model = read("[convolutional]\nfilters=4\n[implicit_add]\noutput=4\n[maxpool]\n")
+    model = read("[convolutional]\nfilters=4\n[warp]\noutput=4\n[maxpool]\n")
     assert [(each.name, each.type) for each in model.unknown] == [
-        ("implicit_add1", "implicit_add"),
+        ("warp1", "warp"),
         ("max2", "maxpool"),
     ]
 
@@ -265,3 +265,19 @@ def test_weights_of_another_network_are_refused(read, tmp_path, change):
     model = read("[convolutional]\nfilters=4\n", weights=path)
     with pytest.raises(UsageError, match="does not belong to this network"):
         model.weights()
+
+
+def test_yolors_implicit_vectors_are_added_to_maps_and_multiply_them(read):
+    """Each is a section of its own, which the sections that use it name by its number."""
+    maps = "[convolutional]\nfilters=4\nsize=1\nactivation=silu\n"
+    text = maps + "[implicit_add]\nfilters=4\n[implicit_mul]\nfilters=4\n[route]\nlayers=0\n"
+    model = read(text + "[shift_channels]\nfrom=1\n[control_channels]\nfrom=2\n[silence]\n")
+    assert model.unknown == ()
+    assert [(node.op.kind, str(node.shape)) for node in model.graph.nodes[2:]] == [
+        ("activation", "12x12x4"),
+        ("parameter", "1x1x4"),
+        ("parameter", "1x1x4"),
+        ("add", "12x12x4"),
+        ("multiply", "12x12x4"),
+    ]
+    assert total(model.graph, "params") == 4 * 3 + 4 + 4 + 4

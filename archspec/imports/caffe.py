@@ -42,7 +42,7 @@ from archspec.ops.pooling import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool,
 from archspec.ops.resizing import Resize
 from archspec.ops.shape import Shape
 from archspec.ops.shuffles import ChannelShuffle, Permute
-from archspec.ops.tokens import Embedding
+from archspec.ops.tokens import Embedding, Parameter
 from archspec.ops.unknown import Unknown
 
 TRAIN: Final = "TRAIN"
@@ -118,6 +118,12 @@ _ENDS: Final = {
 _BOXES: Final = {"DetectionOutput": 2, "MultiBoxLoss": 2}
 """Number of a layer's inputs that are the network's outputs: places and classes of boxes."""
 
+_WITHOUT_WEIGHTS: Final = {
+    "ArgMax", "BatchReindex", "Filter", "Im2col", "ImResize", "Log", "Nms", "Reduction",
+    "Threshold", "Tile",
+}  # fmt: skip
+"""Types that archspec has no op for, and that learn nothing."""
+
 _PRIORS: Final = "PriorBox"
 """The type of a layer that makes boxes of extents alone, which are no part of the network."""
 
@@ -127,6 +133,9 @@ _REGIONS: Final = {
     "ROIPooling": "roi_pooling",
 }
 """Types of pools of regions, with what their arguments are called."""
+
+_RECURRENT: Final = {"LSTM", "RNN"}
+"""Types of layers on [times, sequences, values]."""
 
 _KEEPS_PLACES: Final = {
     "AbsVal", "BNLL", "Dropout", "ELU", "Exp", "Power", "ReLU", "ReLU6", "Sigmoid", "Split",
@@ -254,6 +263,8 @@ class _Net:
     builder: ModelBuilder = field(init=False)
     owners: dict[tuple[str, ...], Node] = field(default_factory=dict)
     """The first layer with weights of these names, which later ones share."""
+    tied: dict[str, Node] = field(default_factory=dict)
+    """The first layer with a weight of each name."""
     nodes: dict[int, Node] = field(default_factory=dict)
     """All nodes so far, by their numbers."""
     weighted: list[Weighted] = field(default_factory=list)
@@ -372,18 +383,32 @@ class _Net:
         if layer.type in MERGES:
             merge, counts = MERGES[layer.type]
             self._check_count(layer, sources, counts)
+            if layer.type in _RECURRENT:
+                return merge(self, layer, sources)
             if layer.type in ("Concat", "Eltwise") and len(orders) == 1:
                 made = merge(self, layer, sources)
                 return Laid(made, sources[0].order) if isinstance(made, Node) else made
             return merge(self, layer, [self.usual(layer, each) for each in sources])
         rule = LAYERS.get(layer.type)
         if rule is None:
-            return self.unknown(layer, *(each.node for each in sources))
+            return self._unweighted(layer, sources)
         self._check_count(layer, sources, range(1, 2))
         if layer.type in _KEEPS_PLACES:
             made = rule(self, layer, sources[0].node)
             return Laid(made, sources[0].order) if isinstance(made, Node) else made
         return rule(self, layer, self.usual(layer, sources[0]).node)
+
+    def _unweighted(self, layer: Layer, sources: Sequence[Laid]) -> Node:
+        """Add a layer of a type that archspec lacks, some of which learn nothing."""
+        nodes = [each.node for each in sources]
+        if layer.type not in _WITHOUT_WEIGHTS or not nodes:
+            return self.unknown(layer, *nodes)
+        shape: tuple[int, ...] | None = None
+        if layer.type in ("Log", "Threshold"):
+            shape = tuple(nodes[0].shape)
+        elif layer.type == "ArgMax" and layer.param("argmax").integer("axis") == 1:
+            shape = (*nodes[0].shape[:-1], layer.param("argmax").integer("top_k", 1))
+        return self.unknown(layer, *nodes, shape=shape or None, arrays=())
 
     def usual(self, layer: Layer, x: Laid) -> Laid:
         """Return a blob with its channels last, and first in Caffe."""
@@ -413,21 +438,43 @@ class _Net:
         """Add an op for a layer, or for a part of it."""
         op: Op = parse_op(kind, arguments, layer.line, f"layer `{layer.name}`")
         name = f"{layer.name}_{part}" if part else layer.name
-        key = layer.shared_names if layer.type in _LEARNED and not part else ()
-        if all(key) and key in self.owners:
-            first = self.owners[key]
+        key = () if part else self._names_of_weights(layer)
+        first = self.owners.get(key)
+        if first is not None and first.op == op and len(key) >= len(first.layer.used):
             return self.builder.share(first, *inputs, name=name, type_name=layer.type)
         node = self.builder.add(op, *inputs, name=name, type_name=layer.type)
         if key and all(key):
-            self.owners[key] = node
+            self.owners.setdefault(key, node)
         if isinstance(node.op, Unknown) or self.params is None:
             self.params = None
         else:
             self.params += node.layer.params + (isinstance(op, BatchNorm) and layer.type != "BN")
+            self._note_tied(node, key)
         self.nodes[node.index] = node
         if node.layer.weights and not isinstance(node.op, Unknown):
             self._keep(layer, node, inputs[0])
         return node
+
+    def _names_of_weights(self, layer: Layer) -> tuple[str, ...]:
+        """Return the names of a layer's weights, and of the factors that belong to its norm."""
+        if layer.type not in _LEARNED | {"BatchNorm"}:
+            return ()
+        scale = self.folded.get(layer.line)
+        return layer.shared_names + (scale.shared_names if scale else ())
+
+    def _note_tied(self, node: Node, key: Sequence[str]) -> None:
+        """Note weights that a layer shares with an earlier one, though not all of them."""
+        if isinstance(node.op, BatchNorm):
+            return
+        for name, weight in zip(key, node.layer.weights, strict=False):
+            first = self.tied.setdefault(name, node) if name else node
+            if first is not node and self.params is not None:
+                count = prod(weight.shape)
+                self.params -= count
+                self.builder.note(
+                    f"Layer {node.name} has {count:,} numbers in common with {first.name} (tied "
+                    "weights): they count in both."
+                )
 
     def _keep(self, layer: Layer, node: Node, x: Node) -> None:
         """Remember which layers have the weights of a node."""
@@ -437,7 +484,10 @@ class _Net:
         if not known:
             self.unfit.append(node.name)
         is_transposed = layer.param("inner_product").flag("transpose", default=False)
-        self.weighted.append(Weighted(node, names, maps, is_transposed))
+        blobs: tuple[int, int | None] = (0, None)
+        if layer.type == "Embed":  # the vectors and their bias are two nodes
+            blobs = (0, 1) if isinstance(node.op, Embedding) else (1, 2)
+        self.weighted.append(Weighted(node, names, maps, is_transposed, blobs))
 
     def _flattened(self, x: Node) -> tuple[bool, tuple[int, ...] | None]:
         """Return whether the order of a vector's values is known, and the maps that it holds."""
@@ -803,10 +853,9 @@ def normalize(net: _Net, layer: Layer, x: Node) -> Node:
     if param.flag("across_spatial", default=True):
         reason = "it normalises over all places"
         return net.unknown(layer, x, reason=reason, shape=x.shape)
-    if param.flag("channel_shared", default=True):
-        reason = "one factor is learned for all channels"
-        return net.unknown(layer, x, reason=reason, shape=x.shape, arrays=(Weight("scale", (1,)),))
     y = net.add(layer, UnitNorm, x, part="norm")
+    if param.flag("channel_shared", default=True):
+        return net.add(layer, Parameter, y, shape=(1,), use="multiply", **_trainable(layer))
     return net.add(layer, Scale, y, bias=False, **_trainable(layer))
 
 
@@ -887,19 +936,47 @@ def batch_norm_with_factors(net: _Net, layer: Layer, x: Node) -> Node:
     return net.add(layer, BatchNorm, x, epsilon=epsilon, **_trainable(layer))
 
 
-def embed(net: _Net, layer: Layer, x: Node) -> Node:
+def embed(net: _Net, layer: Layer, x: Laid) -> Made:
     param = layer.param("embed")
     words, filters = param.integer("input_dim"), param.integer("num_output")
+    frozen = _trainable(layer)
+    node = net.add(layer, Embedding, x.node, words=words, filters=filters, **frozen)
     if param.flag("bias_term", default=True):
-        arrays = Weight("kernel", (words, filters)), Weight("bias", (filters,))
-        return net.unknown(layer, x, reason="it adds a bias to the vectors", arrays=arrays)
-    return net.add(layer, Embedding, x, words=words, filters=filters)
+        node = net.add(layer, Parameter, node, part="bias", shape=(filters,), **frozen)
+    return Laid(node, (*x.order, len(x.order)))
 
 
-def offset(net: _Net, layer: Layer, x: Node) -> Node:
-    arrays = (Weight("bias", (x.shape.channels if x.shape else 0,)),)
-    reason = "archspec has no offsets without factors"
-    return net.unknown(layer, x, reason=reason, shape=x.shape, arrays=arrays)
+def offset(net: _Net, layer: Layer, inputs: list[Laid]) -> Node:
+    """Add a learned offset for each channel; with a second input, a sum with that."""
+    param = layer.param("bias")
+    x = inputs[0].node
+    if len(inputs) > 1:
+        return net.add(layer, Add, x, _by_channel(net, layer, x, inputs[1].node))
+    if param.integer("axis", 1) != 1 or param.integer("num_axes", 1) != 1 or not x.shape:
+        return net.unknown(layer, x, reason="it has an offset for each place", shape=x.shape)
+    return net.add(layer, Parameter, x, shape=(x.shape.channels,), **_trainable(layer))
+
+
+def recurrence(net: _Net, layer: Layer, inputs: list[Laid]) -> Laid:
+    """Keep a recurrence as a layer of known shape and weights. (Donahue et al. 2015)"""
+    nodes = [each.node for each in inputs]
+    extents = [inputs[0].node.shape[axis] for axis in inputs[0].order]
+    units = layer.param("recurrent").integer("num_output")
+    if len(extents) < 2 or not units:
+        return _laid(net.unknown(layer, *nodes, reason="archspec does not know its extents"))
+    gates = 4 if layer.type == "LSTM" else 1
+    sizes = {"input": prod(extents[1:]), "state": units}
+    if len(nodes) > 2:
+        sizes["static"] = nodes[2].shape.size
+    arrays = [Weight(f"{what}_kernel", (size, gates * units)) for what, size in sizes.items()]
+    arrays.append(Weight("bias", (gates * units,)))
+    if layer.type == "RNN":
+        arrays += [Weight("output_kernel", (units, units)), Weight("output_bias", (units,))]
+    reason = "an input says where its sequences begin"
+    shape = (extents[0], units)
+    return Laid(
+        net.unknown(layer, *nodes, reason=reason, shape=shape, arrays=tuple(arrays)), (0, 1)
+    )
 
 
 def regions(net: _Net, layer: Layer, inputs: list[Laid]) -> Node:
@@ -939,10 +1016,15 @@ def scale(net: _Net, layer: Layer, inputs: list[Laid]) -> Node:
 
 def _times(net: _Net, layer: Layer, x: Node, gate: Node, part: str = "") -> Node:
     """Add the product of an input with a gate, a vector of factors for its channels."""
-    if gate.shape.rank == 0 and x.shape.rank:
-        extents = (*(1,) * x.shape.rank, gate.shape.channels)
-        gate = net.add(layer, Reshape, gate, part="reshape", to=extents)
-    return net.add(layer, Multiply, x, gate, part=part)
+    return net.add(layer, Multiply, x, _by_channel(net, layer, x, gate), part=part)
+
+
+def _by_channel(net: _Net, layer: Layer, x: Node, vector: Node) -> Node:
+    """Return a vector with an axis of 1 for each along which maps have places."""
+    if vector.shape.rank or not x.shape.rank:
+        return vector
+    extents = (*(1,) * x.shape.rank, vector.shape.channels)
+    return net.add(layer, Reshape, vector, part="reshape", to=extents)
 
 
 def axpy(net: _Net, layer: Layer, inputs: list[Laid]) -> Node:
@@ -1001,14 +1083,12 @@ LAYERS: Final[Mapping[str, Rule]] = {
     "BN": batch_norm_with_factors,
     "BNLL": _activation("softplus"),
     "BatchNorm": batch_norm,
-    "Bias": offset,
     "Convolution": convolution,
     "ConvolutionDepthwise": convolution,
     "Deconvolution": deconvolution,
     "DepthwiseConvolution": convolution,
     "Dropout": dropout,
     "ELU": elu,
-    "Embed": embed,
     "Exp": exponential,
     "Interp": interp,
     "LRN": lrn,
@@ -1030,6 +1110,7 @@ LAYERS: Final[Mapping[str, Rule]] = {
 """The layers of one input, by their types."""
 
 MOVING: Final[Mapping[str, Move]] = {
+    "Embed": embed,
     "Flatten": flatten,
     "InnerProduct": inner_product,
     "Permute": permute,
@@ -1041,9 +1122,11 @@ MOVING: Final[Mapping[str, Move]] = {
 
 MERGES: Final[Mapping[str, tuple[Merge, range]]] = {
     "Axpy": (axpy, range(3, 4)),
+    "Bias": (offset, range(1, 3)),
     "Concat": (concat, range(1, MOST_INPUTS)),
     "Crop": (crop, range(2, 3)),
     "Eltwise": (eltwise, range(2, MOST_INPUTS)),
+    **dict.fromkeys(_RECURRENT, (recurrence, range(2, 4))),
     **dict.fromkeys(_REGIONS, (regions, range(2, 3))),
     "Scale": (scale, range(1, 3)),
     "SigmoidCrossEntropyLoss": (softmax_with_loss, range(1, 4)),
@@ -1141,7 +1224,12 @@ def _inputs(
     shapes += [dims[start : start + 4] for start in range(0, len(dims), 4)]
     for number, name in enumerate(names):
         yield name, _channels_last(shapes[number]) if number < len(shapes) else ()
-    read = {bottom for layer in layers if layer.type not in _ENDS for bottom in layer.bottoms[:1]}
+    read = {
+        bottom
+        for layer in layers
+        if layer.type not in _ENDS
+        for bottom in layer.bottoms[: 1 if layer.type in _LOSSES else None]
+    }
     for layer in layers:
         if layer.is_data:
             for number, top in enumerate(layer.tops):

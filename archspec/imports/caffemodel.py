@@ -71,6 +71,8 @@ class Weighted:
     """Shape of the maps, channels last, which its input is a vector of."""
     is_transposed: bool = False
     """Whether the kernel of a product has the inputs first."""
+    blobs: tuple[int, int | None] = (0, None)
+    """The first of its layer's arrays that is the node's, and the end of these."""
 
 
 def read_weights(
@@ -132,7 +134,7 @@ def _arrays(
     node = weighted.node
     own, *others = ([_values(data, path, each) for each in blobs.get(name, ())]
                     for name in weighted.layers)  # fmt: skip
-    made = own
+    made = own = own[slice(*weighted.blobs)]
     if isinstance(node.op, BatchNorm) and len(own) < 4:  # else the layer has its factors itself
         made = [*(each for scale in others for each in scale), *_averages(own)]
     elif own:

@@ -37,6 +37,7 @@ from archspec.ops.op import Op, Weight
 from archspec.ops.pooling import AvgPool, GlobalAvgPool, MaxPool
 from archspec.ops.shape import Shape
 from archspec.ops.shuffles import SpaceToDepth
+from archspec.ops.tokens import Parameter
 
 EPSILON: Final = 1e-5
 """Number that Darknet adds to a batch norm's variance on a GPU; on a CPU it is a little else."""
@@ -61,6 +62,7 @@ _ACTIVATIONS: Final[Mapping[str, Any]] = {
     "relu6": "relu6",
     "revleaky": {"leaky_relu": LEAKY},
     "selu": "selu",
+    "silu": "swish",
     "swish": "swish",
     "tanh": "tanh",
 }
@@ -632,6 +634,22 @@ def sam(net: _Net, section: Section, x: Node) -> Node:
     return net.activated(section, net.add(section, Multiply, other, x), "linear")
 
 
+def implicit(net: _Net, section: Section, x: Node) -> Node:  # noqa: ARG001
+    """Add a learned vector, which other sections add to maps or multiply them by. (YOLOR 2021)"""
+    net.unreadable = net.unreadable or f"a [{section.kind}] section"
+    shape = (1, 1, section.integer("filters", 128))
+    source = next(iter(net.builder.inputs.values()))
+    return net.add(section, Parameter, source, shape=shape, use="alone")
+
+
+def shift_channels(net: _Net, section: Section, x: Node) -> Node:
+    return net.add(section, Add, x, net.source(section, section.integer("from", -2)))
+
+
+def control_channels(net: _Net, section: Section, x: Node) -> Node:
+    return net.add(section, Multiply, x, net.source(section, section.integer("from", -2)))
+
+
 def upsample(net: _Net, section: Section, x: Node) -> Node:
     stride = section.integer("stride", 2)
     if stride < 0 or section.real("scale", 1.0) != 1:
@@ -727,6 +745,7 @@ SECTIONS: Final[Mapping[str, Rule]] = {
     "batchnorm": batchnorm,
     "connected": connected,
     "contrastive": cost,
+    "control_channels": control_channels,
     "conv_lstm": recurrent,
     "convolutional": convolutional,
     "cost": cost,
@@ -738,6 +757,8 @@ SECTIONS: Final[Mapping[str, Rule]] = {
     "empty": empty,
     "gaussian_yolo": head,
     "gru": recurrent,
+    "implicit_add": implicit,
+    "implicit_mul": implicit,
     "l2norm": l2norm,
     "local": local,
     "lstm": recurrent,
@@ -752,7 +773,9 @@ SECTIONS: Final[Mapping[str, Rule]] = {
     "route": route,
     "sam": sam,
     "scale_channels": scale_channels,
+    "shift_channels": shift_channels,
     "shortcut": shortcut,
+    "silence": empty,
     "softmax": softmax,
     "upsample": upsample,
     "yolo": head,
