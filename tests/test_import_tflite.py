@@ -156,6 +156,24 @@ def test_the_keras_model_with_its_weights_computes_what_tflite_does(name, tolera
     assert np.abs(found - expected).max() <= tolerance * np.abs(expected).max()
 
 
+def test_an_lstm_is_one_and_computes_what_tflite_does():
+    model = read("lstm")
+    assert [node.op.kind for node in model.graph.nodes[1:]] == ["lstm", "fully_connected"]
+    built = archspec.build(model)
+    for node, arrays in model.weights().items():
+        built.get_layer(node.replace("/", "-")).set_weights(arrays)
+    with np.load(FILES / "lstm.npz") as expected:
+        np.testing.assert_allclose(np.asarray(built(expected["x"])), expected["y"], atol=1e-5)
+    assert "An LSTM keeps its cells within 10, archspec's does not." in model.notes
+
+
+def test_a_loop_is_unknown_and_has_the_weights_that_stand_inside_it():
+    """The zeros with which it begins are no weights."""
+    model = archspec.load(FILES / "loop.tflite")
+    assert [each.type for each in model.unknown] == ["WHILE"]
+    assert archspec.report(model).totals.params == 3 * 5 * (8 + 5 + 2) + 5 * 2 + 2
+
+
 def test_a_damaged_file_gives_a_table_or_a_sentence(tmp_path):
     path = tmp_path / "net.tflite"
     random = Random(0)  # noqa: S311  (it keeps no secret)

@@ -337,6 +337,29 @@ def test_unknown_operators_are_named_with_what_is_known():
     assert isinstance(nodes["last"].shape, UnknownShape)
 
 
+def test_a_loop_counts_the_weights_that_its_body_has_or_reads_from_around_it(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    from support.onnx_files import network
+
+    make, value = onnx.helper.make_node, onnx.helper.make_tensor_value_info
+    arrays = {name: np.ones((4, 4), np.float32) for name in ("inner", "outer")}
+    body = onnx.helper.make_graph(
+        [
+            make("MatMul", ["state", "inner"], ["a"]),
+            make("MatMul", ["a", "outer"], ["next"]),
+            make("Identity", ["go"], ["on"]),
+        ],
+        "body",
+        [value("i", 7, []), value("go", 9, []), value("state", 1, [1, 4])],
+        [value("on", 9, []), value("next", 1, [1, 4])],
+        [onnx.numpy_helper.from_array(arrays.pop("inner"), "inner")],
+    )
+    nodes = [make("Loop", ["count", "", "x"], ["y"], body=body)]
+    model = network(tmp_path / "net.onnx", [1, 4], nodes, arrays | {"count": np.array(3)})
+    (node,) = model.unknown_nodes
+    assert [weight.shape for weight in node.op.weights()] == [(4, 4), (4, 4)]
+
+
 def test_a_files_own_operators_are_written_out():
     assert list(layers("functions.onnx").values()) == [
         "INPUT", "CONV3-4", "RELU", "CONV3-5", "RELU"

@@ -58,7 +58,7 @@ def _recurrent(
     reads = [r for way in range(ways) for r in _gates_of(way, kernel, inner, bias, gates, biases)]
     constants = [kernel, inner, *([bias] if bias is not None else [])]
     result = t.add(step, op, node, constants=constants, weights=reads)
-    if bias is not None and biases == 1:
+    if bias is not None and biases == 1 and bias.dims[-1] != len(gates) * units:
         t.note("two biases")
     if wants_all:
         if ways == 2:
@@ -96,7 +96,10 @@ def _gates_of(
     def offsets() -> Any:
         import numpy as np  # noqa: PLC0415
 
-        both = [gated(half) for half in np.split(bias.load()[way], 2)]
+        array = bias.load()[way]
+        if array.size == len(gates) * inner.dims[-1]:  # TFLite has one
+            return gated(array)
+        both = [gated(half) for half in np.split(array, 2)]
         return both[0] + both[1] if biases == 1 else np.stack(both)
 
     yield offsets

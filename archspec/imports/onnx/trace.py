@@ -9,7 +9,7 @@ reads the axes in an order that its node does not have.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Final, TypeAlias
@@ -374,12 +374,11 @@ class Trace:
     def unknown(self, step: Step, reason: str) -> None:
         """Add a layer that archspec does not know, and give its outputs to those who read them."""
         inputs = [value for name in step.inputs if (value := self.values.get(name))]
+        stored = (self.constants.get(name) for name in step.inputs if name)
         given = [
             constant
-            for name in step.inputs
-            if name
-            and (constant := self.constants.get(name))
-            and (constant.kind == "float" or is_kernel(constant))  # one of 8 bits, too
+            for constant in (*filter(None, stored), *_inside(step, self.constants))
+            if constant.kind == "float" or is_kernel(constant)  # one of 8 bits, too
         ]
         is_norm = step.op == "BatchNormalization"
         statistics = step.inputs[3:5] if is_norm else ()
@@ -878,6 +877,23 @@ class Trace:
 def type_of(step: Step) -> str:
     """Return an operator's name without the domain of what is archspec's own."""
     return step.op.removeprefix("archspec.")
+
+
+def _inside(step: Step, constants: Mapping[str, Constant]) -> list[Constant]:
+    """Return the arrays that the graphs inside a step have or read, as the body of a loop does."""
+    found: dict[str, Constant] = {}
+    for body in step.attributes.values():
+        if not isinstance(body, Source):
+            continue
+        found |= body.constants
+        for inner in body.steps:
+            names = [name for name in inner.inputs if name in constants]
+            found |= {name: constants[name] for name in names}
+            own = [each for each in inner.attributes.values() if isinstance(each, Constant)]
+            for name, each in zip(inner.outputs, own, strict=False):
+                found[name] = replace(each, name=each.name or name)
+            found |= {each.name: each for each in _inside(inner, constants)}
+    return list(found.values())
 
 
 def _is_transposed(kernel: Constant, table: Constant) -> bool:

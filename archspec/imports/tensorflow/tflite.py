@@ -38,7 +38,7 @@ from archspec.imports.tensorflow.tflitefile import (
     in_bounds,
     open_tflite,
 )
-from archspec.imports.tensorflow.writing import OPSET, Unwritable, Writer
+from archspec.imports.tensorflow.writing import NOT_KNOWN, OPSET, Unwritable, Writer
 from archspec.ops.fields import LARGEST
 
 _PADDINGS: Final = {0: "same", 1: "valid"}
@@ -94,6 +94,8 @@ class _Net(Writer):
         self.file = file
         self.values: dict[int, str] = {}
         """The name of each tensor's value."""
+        self.counted: set[int] = set()
+        """The buffers of arrays that stand in subgraphs."""
         self.zero_biases = 0
         self.is_rounded = False
         """Whether there are operators between whole numbers and floats."""
@@ -168,13 +170,24 @@ class _Net(Writer):
         if index not in self.values:
             name = self.values[index] = f"tensor {index}"
             if self.file.is_constant(index):
-                self.constants[name] = self._constant(index)
+                self.constants[name] = self._constant(self.file, index)
             elif (shape := self.shape(index)) is not None:
                 self.dims[name] = shape
         return self.values[index]
 
-    def _constant(self, index: int) -> Constant:
-        file = self.file
+    def _inside(self, o: Operator) -> list[str]:
+        """Return the names of the arrays in the subgraphs that an operator runs, as a loop does."""
+        names = []
+        for file in self.file.inside(o):
+            for index in file.origins:
+                tensor = file.tensors[index]
+                if index == file.origins[index] and tensor.buffer not in self.counted:
+                    self.counted.add(tensor.buffer)
+                    names.append(f"buffer {tensor.buffer}")
+                    self.constants[names[-1]] = self._constant(file, index)
+        return names
+
+    def _constant(self, file: TfliteFile, index: int) -> Constant:
         tensor: Tensor = file.tensors[file.origins[index]]
         dims = tuple(file.tensors[index].shape or ())
         if any(not 0 <= n <= LARGEST for n in dims):
@@ -190,7 +203,8 @@ class _Net(Writer):
             values = load().ravel().tolist()
             if size <= MOST_SHORT and not is_whole:
                 values = list(map(shortest, values))
-        name = f"{tensor.name or 'constant'} {tensor.place}" if dims and not is_whole else ""
+        place = f"{tensor.place} in {file.number}" if file.number else tensor.place
+        name = f"{tensor.name or 'constant'} {place}" if dims and not is_whole else ""
         return Constant(
             dims,
             "int" if is_whole else "float",
@@ -226,6 +240,12 @@ class _Net(Writer):
             return
         self.scope, self.full_name = self.names_of(o, first=True)
         inputs, outputs = list(map(self.value, o.inputs)), list(map(self.value, o.outputs))
+        if inside := self._inside(o):
+            # A loop begins with states of zeros, which nobody learned.
+            inputs = [
+                x for index, x in zip(o.inputs, inputs, strict=True) if not self.is_zero(index)
+            ]
+            inputs += inside
         rule = OPERATORS.get(o.kind)
         self.attempt(
             o.kind,
@@ -233,6 +253,7 @@ class _Net(Writer):
             outputs,
             rule and partial(rule, self, o, inputs, outputs),
             on_spread=o.kind in _ON_SPREAD,
+            reason=_REASONS.get(o.kind, NOT_KNOWN),
         )
 
     def names_of(self, o: Operator, *, first: bool) -> tuple[str, str]:
@@ -291,6 +312,13 @@ _ON_SPREAD: Final = {
     "BATCH_TO_SPACE_ND", "CONV_2D", "DEPTHWISE_CONV_2D", "EXPAND_DIMS", "RESHAPE", "SQUEEZE"
 }  # fmt: skip
 """Operators that may read a map whose places stand in the batch."""
+
+
+_REASONS: Final = {
+    "IF": "it chooses between two networks as it runs",
+    "WHILE": "it repeats a part of the network as often as that says itself",
+}
+"""A clause for operators of which more can be said."""
 
 
 def _input_name(name: str, index: int) -> str:
@@ -611,6 +639,39 @@ def cast(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:
     net.step("Cast", inputs, outputs, to=7 if is_whole else 1)
 
 
+def lstm(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:
+    """Write an LSTM, whose gates have an array each: input, forget, candidate, output."""
+    options = o.read("UnidirectionalSequenceLSTMOptions")
+    names = [*inputs, *[""] * (24 - len(inputs))]
+    if any(names[place] for place in (*range(9, 12), 16, 17, *range(20, 24))):
+        raise Unwritable("it has peepholes, a projection or norms")
+    if any(not names[place] for place in (*range(1, 9), *range(12, 16))):
+        raise Unwritable("its gates are coupled")
+    if options.FusedActivationFunction() != 4:
+        raise Unwritable("its function is not tanh")
+    if clip := options.CellClip():
+        net.told.setdefault(f"An LSTM keeps its cells within {clip:g}, archspec's does not.")
+    order = (0, 3, 1, 2)  # ONNX: input, output, forget, candidate
+    kernel, inner, bias = (
+        net.made(
+            "Unsqueeze",
+            net.made("Concat", *(names[first + gate] for gate in order), axis=0),
+            net.ints([0]),
+        )
+        for first in (1, 5, 12)
+    )
+    x = inputs[0]
+    if not options.TimeMajor():
+        x = net.made("Transpose", x, perm=[1, 0, 2])
+    units = net.kernel(names[5], 2)[1]
+    y = net.made("LSTM", x, kernel, inner, bias, hidden_size=units)
+    y = net.made("Squeeze", y, net.ints([1]))
+    if options.TimeMajor():
+        net.step("Identity", [y], outputs)
+    else:
+        net.step("Transpose", [y], outputs, perm=[1, 0, 2])
+
+
 def fill(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
     net.fill(inputs[0], inputs[1], outputs[0])
 
@@ -707,6 +768,7 @@ OPERATORS: Final[Mapping[str, Rule]] = {
     "TILE": _plain("Tile"),
     "TRANSPOSE": transpose,
     "TRANSPOSE_CONV": transpose_conv,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm,
     "UNPACK": unpack,
 }
 """The operators, by TFLite's names."""

@@ -90,11 +90,13 @@ class Operator(NamedTuple):
 
 @dataclass
 class TfliteFile:
-    """The main subgraph of a TFLite file, whose bytes stay on disk."""
+    """A subgraph of a TFLite file, whose bytes stay on disk."""
 
     path: str
     _model: Any = field(repr=False)
     _graph: Any = field(repr=False)
+    number: int = 0
+    """Its number among the subgraphs; 0 is the main one."""
 
     @cached_property
     def operators(self) -> tuple[Operator, ...]:
@@ -162,6 +164,20 @@ class TfliteFile:
     @property
     def subgraph_count(self) -> int:
         return int(self._model.SubgraphsLength())
+
+    def inside(self, operator: Operator) -> tuple[TfliteFile, ...]:
+        """Return the subgraphs that an operator runs, and those that these run."""
+        found: dict[int, TfliteFile] = {}
+        pending = list(_subgraphs(operator))
+        while pending:
+            number = pending.pop()
+            if number in found or not 0 <= number < self.subgraph_count:
+                continue
+            found[number] = TfliteFile(
+                self.path, self._model, self._model.Subgraphs(number), number
+            )
+            pending += [each for inner in found[number].operators for each in _subgraphs(inner)]
+        return tuple(found.values())
 
     @property
     def description(self) -> str:
@@ -283,6 +299,23 @@ def open_tflite(path: str | os.PathLike[str]) -> TfliteFile:
         if not model.SubgraphsLength():
             refuse(path, "it holds no network")
         return TfliteFile(os.fspath(path), model, model.Subgraphs(0))
+
+
+_SUBGRAPHS: Final = {
+    "CALL": ("CallOptions", ("Subgraph",)),
+    "CALL_ONCE": ("CallOnceOptions", ("InitSubgraphIndex",)),
+    "IF": ("IfOptions", ("ThenSubgraphIndex", "ElseSubgraphIndex")),
+    "WHILE": ("WhileOptions", ("CondSubgraphIndex", "BodySubgraphIndex")),
+}
+"""The options in which operators name the subgraphs that they run."""
+
+
+def _subgraphs(operator: Operator) -> Iterator[int]:
+    """Yield the numbers of the subgraphs that an operator runs."""
+    if operator.kind in _SUBGRAPHS and operator.options is not None:
+        table, names = _SUBGRAPHS[operator.kind]
+        options = operator.read(table)
+        yield from (getattr(options, name)() for name in names)
 
 
 def _text(name: bytes | None) -> str:
