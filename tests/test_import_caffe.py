@@ -371,6 +371,15 @@ def test_a_layer_archspec_does_not_know_is_named_and_what_follows_is_unknown(rea
     ]
 
 
+def test_maps_that_do_not_fit_into_a_concat_are_unknown_and_so_is_what_follows(read):
+    text = layer("Pooling", "half", more="pooling_param { kernel_size: 2 stride: 2 }")
+    text += layer("Concat", "both", "data half")
+    text += layer("Convolution", "c", "both", "convolution_param { num_output: 6 kernel_size: 3 }")
+    model = read(text)
+    assert [each.name for each in model.unknown] == ["both", "c"]
+    assert "12x12" in model.unknown[0].reason
+
+
 def test_a_data_layer_without_a_crop_leaves_the_inputs_shape_open(read):
     data = "layer { name: 'd' type: 'Data' top: 'data' top: 'label' data_param { source: 'x' } }\n"
     model = read(data + layer("ReLU", "r"), inputs="")

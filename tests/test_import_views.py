@@ -247,3 +247,13 @@ def test_every_second_place_up_to_an_odd_one_is_a_pool_of_one_place(tmp_path):
     model = saved(tmp_path / "net.onnx", [1, 7, 8, 12], [("Slice", [[0], [7], [1], [2]], {})])
     assert kinds(model) == ["max_pool"]
     assert tuple(model.graph.nodes[-1].shape) == (4, 8, 12)
+
+
+@pytest.mark.parametrize("sizes", [[8, 5], [8, 6], [16, -2, 0]])
+def test_a_split_into_more_or_less_than_there_is_is_unknown(tmp_path, sizes):
+    nodes = [
+        onnx.helper.make_node("Split", ["x", "sizes"], ["a", "b"], axis=1),
+        onnx.helper.make_node("Concat", ["b", "a"], ["y"], axis=1),
+    ]
+    model = network(tmp_path / "net.onnx", [1, 12, 4, 4], nodes, {"sizes": np.array(sizes)})
+    assert model.unknown[0].reason == "its parts do not make up the axis that it splits"

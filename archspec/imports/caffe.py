@@ -386,16 +386,14 @@ class _Net:
             if layer.type in _RECURRENT:
                 return merge(self, layer, sources)
             if layer.type in ("Concat", "Eltwise") and len(orders) == 1:
-                made = merge(self, layer, sources)
-                return Laid(made, sources[0].order) if isinstance(made, Node) else made
+                return _as_before(merge(self, layer, sources), sources[0])
             return merge(self, layer, [self.usual(layer, each) for each in sources])
         rule = LAYERS.get(layer.type)
         if rule is None:
             return self._unweighted(layer, sources)
         self._check_count(layer, sources, range(1, 2))
         if layer.type in _KEEPS_PLACES:
-            made = rule(self, layer, sources[0].node)
-            return Laid(made, sources[0].order) if isinstance(made, Node) else made
+            return _as_before(rule(self, layer, sources[0].node), sources[0])
         return rule(self, layer, self.usual(layer, sources[0]).node)
 
     def _unweighted(self, layer: Layer, sources: Sequence[Laid]) -> Node:
@@ -538,6 +536,13 @@ Merge: TypeAlias = Callable[[_Net, Layer, "list[Laid]"], Made]
 def _laid(node: Node) -> Laid:
     """Return a blob of a node with the channels last, which are first in Caffe."""
     return Laid(node, _usual(node.shape))
+
+
+def _as_before(made: Made, x: Laid) -> Made:
+    """Return what a layer made of a blob, with the blob's order if it has as many axes."""
+    if isinstance(made, Node) and len(made.shape) == len(x.order):
+        return Laid(made, x.order)
+    return made
 
 
 def _axes(param: Message, name: str, default: int) -> int | tuple[int, ...]:

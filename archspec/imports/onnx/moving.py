@@ -298,6 +298,8 @@ def split(t: Trace, step: Step) -> None:
     x = t.to_cut(step)
     axis = x.at(step.get("axis", 0))
     sizes = split_sizes(step, t.constant(step, 1), x.dims[axis])
+    if len(sizes) != len(step.outputs) or min(sizes) < 1 or sum(sizes) != x.dims[axis]:
+        raise Unsupported("its parts do not make up the axis that it splits")
     start = 0
     for output, size in zip(step.outputs, sizes, strict=True):
         if output in t.users or output in t.source.outputs:
