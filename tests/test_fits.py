@@ -195,7 +195,7 @@ def test_json_has_every_figure():
         ({"memory": True}, "must be a number of bytes"),
         ({"memory": "5M"}, "must be a number of bytes"),
         ({"memory": "1GB", "global_batch": 0}, "`global_batch=0` must be"),
-        ({"memory": "1GB", "engine": "cpu"}, "there is no estimate for cpu"),
+        ({"memory": "1GB", "engine": "jax-tpu"}, "there is no estimate for jax-tpu"),
         ({"device": "h1000"}, "did you mean `h100`"),
     ],
 )
@@ -209,6 +209,11 @@ def test_a_memory_of_any_size_is_answered_at_once():
     found = archspec.fits("lenet5", 10**30, global_batch=2**31 - 1)
     assert found.entries[0].batch == 2**31 - 1
     assert found.entries[0].accumulate == 1
+
+
+@pytest.mark.parametrize("written", ["24GB", "24e9", "2.4e1 GB", 24e9])
+def test_a_memory_may_have_an_exponent(written):
+    assert archspec.fits("lenet5", written).memory == 24_000_000_000
 
 
 @pytest.mark.parametrize("share", [0.5, 2])

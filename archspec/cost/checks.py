@@ -90,7 +90,8 @@ COMPARISONS = {"<": lt, "<=": le, ">": gt, ">=": ge, "=": eq, "==": eq, "": eq}
 _SUFFIXES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
 _BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _BOUND = re.compile(
-    r"\s*(<=|>=|==|<|>|=|)\s*([0-9][0-9_,]{0,40}(?:\.[0-9]{1,40})?)\s*([A-Za-z]{0,3})\s*"
+    r"\s*(<=|>=|==|<|>|=|)\s*([0-9][0-9_,]{0,40}(?:\.[0-9]{1,40})?)(?:[eE]\+?([0-9]{1,2}))?"
+    r"\s*([A-Za-z]{0,3})\s*"
 )
 
 
@@ -247,7 +248,7 @@ def _claimed(
     for name, written in claims.items():
         if name != TRAINING:
             yield (section, name), name, written
-        elif isinstance(written, Mapping):
+        elif isinstance(written, Mapping) and written:
             for which, bound in written.items():
                 yield (section, name, which), f"{name}.{which}", bound
         else:
@@ -299,14 +300,14 @@ def read_bound(written: Any, *, in_bytes: bool) -> tuple[str, int]:
         return "", int(written)
     match = _BOUND.fullmatch(written) if isinstance(written, str) else None
     suffixes = {**_BYTES, "": 1} if in_bytes else _SUFFIXES
-    if match is None or match[3].upper() not in suffixes:
+    if match is None or match[4].upper() not in suffixes:
         units = "KB, MB, GB, KiB, MiB, GiB" if in_bytes else "K, M, G"
         help_ = f'a number, or a comparison as "< 5M"; units: {units}'
         shown = written if isinstance(written, str) else show(written)
         raise Problem("value", f"`{shown}` is not a valid bound", help=help_)
     number = match[2].replace("_", "").replace(",", "")
     whole, _, fraction = number.partition(".")
-    scale = suffixes[match[3].upper()]
+    scale = suffixes[match[4].upper()] * 10 ** int(match[3] or 0)
     return match[1], int(whole) * scale + int(fraction or 0) * scale // 10 ** len(fraction)
 
 
