@@ -27,7 +27,7 @@ from .output import FIGURES, FORMATS, SUFFIXES, apart, deliver, save
     "--device",
     type=DeviceName(),
     metavar="NAME",
-    help="Device to compile for, or a .txtpb file that describes a GPU to XLA.  [h100; with "
+    help="Device to compile for, cpu, or a .txtpb file that describes a GPU to XLA.  [h100; with "
     "--time cpu, which means the machine at hand]",
 )
 @click.option("--batch", type=AT_LEAST_1, metavar="N", help="Examples of a step.  [the recipe's]")
@@ -64,6 +64,7 @@ def command(
     The training step of the spec's recipe, as `archspec fit` runs it on JAX, is given to XLA's
     compiler for the device. No such device is needed: only the extra, as in `pip install
     'keras-archspec[measure]'`. This takes a minute or so, once: the result is kept in the cache.
+    With --device cpu it is compiled for a CPU, for which JAX is enough.
 
     \b
     archspec measure vgg16 --device h100 --batch 32

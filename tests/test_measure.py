@@ -146,6 +146,29 @@ def compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str) -> No
     monkeypatch.setattr(sys, "executable", str(path))
 
 
+def test_for_a_cpu_the_jax_that_trains_on_it_is_enough(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(compiling, "is_installed", lambda module: module in {"jax", "jaxlib"})
+    compiling.check("cpu")
+    for platform, extra in (("cuda", "measure"), ("tpu", "measure-tpu")):
+        with pytest.raises(UsageError, match=re.escape(f"keras-archspec[{extra}]'")):
+            compiling.check(platform)
+
+
+@pytest.mark.keras
+def test_a_network_is_compiled_for_a_cpu(spec: str):
+    if not compiling.is_installed("jaxlib"):
+        pytest.skip("needs the extra `jax`")
+    measured = measure(spec, "cpu", batch=4)
+    parts = measured.report.memory
+    assert measured.engine == "cpu"
+    # The weights, their momentum, counters, and a batch of images and one-hot labels.
+    counted = parts.weights + parts.optimizer + 4 * (4 * 64 + 4 * 3)
+    assert counted <= measured.training.arguments < counted + 200
+    assert any(each.step == "conv/convolution" for each in measured.training.buffers)
+    assert "of the device's" not in str(measured)
+    assert measured.to_dict()["device_memory_bytes"] is None
+
+
 @pytest.mark.usefixtures("_anything_compiles")
 @pytest.mark.parametrize(
     ("script", "message"),
@@ -415,11 +438,11 @@ def test_the_step_has_the_weights_and_state_of_the_report_and_fills_none(tmp_pat
 
 # The truth that the repository keeps
 
-TRUTH = ROOT / "benchmarks" / "memory" / "truth.json"
+TRUTH = ROOT / "benchmarks" / "memory" / "truth"
 
 
 with_compiler = pytest.mark.skipif(
-    not compiling.is_installed(compiling.PLUGIN), reason="needs the extra `measure`"
+    not compiling.is_installed("jax_plugins.xla_cuda12"), reason="needs the extra `measure`"
 )
 
 
@@ -436,7 +459,11 @@ def test_the_page_shows_what_the_command_prints():
 @with_compiler
 @pytest.mark.parametrize("network", ["squeezenet_v1_1", "cifar_resnet20"])
 def test_the_truth_is_compiled_again(network: str):
-    entries = json.loads(TRUTH.read_text(encoding="utf-8"))["entries"]
+    compiled_again(network, "h100", "jax-gpu")
+
+
+def compiled_again(network: str, device: str, engine: str) -> None:
+    entries = json.loads((TRUTH / f"{engine}.json").read_text(encoding="utf-8"))["entries"]
     entry = next(each for each in entries if (each["network"], each["batch"]) == (network, 8))
-    again = measure(network, "h100", batch=8, dtype=entry["dtype"], optimizer="momentum")
+    again = measure(network, device, batch=8, dtype=entry["dtype"], optimizer="momentum")
     assert again.training.total == pytest.approx(entry["total"], rel=0.02)

@@ -133,4 +133,7 @@ DEVICES: Final[tuple[Device, ...]] = (
 )
 """The accelerators, in the order of lists."""
 
+ANY_CPU: Final = Device("cpu", "a CPU", 0, 0.0, {}, "no data sheet: XLA plans alike for all CPUs")
+"""Any processor that XLA compiles for: no accelerator, and so not among them."""
+
 BY_NAME: Final[Mapping[str, Device]] = {device.name: device for device in DEVICES}

@@ -28,8 +28,12 @@ from archspec.measurement import dump, worker
 from archspec.measurement.dump import CompiledMemory
 from archspec.measurement.job import Job
 
-PLUGIN: Final = "jax_plugins.xla_cuda12"
-"""JAX's compiler for NVIDIA GPUs."""
+COMPILERS: Final = {
+    "cuda": ("jax_plugins.xla_cuda12", "NVIDIA GPUs", "measure"),
+    "tpu": ("libtpu", "TPUs", "measure-tpu"),
+    "cpu": ("jaxlib", "CPUs", "jax"),
+}
+"""Module of JAX's compiler, what it compiles for, and archspec's extra that has it, by platform."""
 
 LOOK_SECONDS: Final = 0.1
 """Time between two looks at the process."""
@@ -51,17 +55,14 @@ def check(platform: str) -> None:
     """Raise `UsageError` if what compiles for a platform of JAX is not installed.
 
     Args:
-        platform: `cuda` or `tpu`.
+        platform: `cuda`, `tpu` or `cpu`.
     """
-    if platform == "tpu":
-        needed, what = "libtpu", "TPUs"
-        command = "pip install 'keras-archspec[measure-tpu]'"
-    else:
-        needed, what = PLUGIN, "NVIDIA GPUs"
-        command = "pip install 'keras-archspec[measure]'"
+    needed, what, extra = COMPILERS[platform]
     if is_installed("jax") and is_installed(needed):
         return
-    where = "" if sys.platform == "linux" else f"; it is made for Linux only, not {sys.platform}"
+    command = f"pip install 'keras-archspec[{extra}]'"
+    elsewhere = sys.platform != "linux" and platform != "cpu"
+    where = f"; it is made for Linux only, not {sys.platform}" if elsewhere else ""
     raise UsageError(f"compiling for {what} needs JAX and its compiler for them: {command}{where}")
 
 

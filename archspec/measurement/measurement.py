@@ -15,6 +15,7 @@ from archspec.cost.setting import RECIPE_BATCH, setting
 from archspec.cost.size import graph_at, refuse_open
 from archspec.device.device import Device
 from archspec.device.finding import find
+from archspec.device.table import ANY_CPU
 from archspec.display import Displayed
 from archspec.errors import UsageError
 from archspec.graph.graph import Graph
@@ -29,7 +30,7 @@ from archspec.spec.document import Spec
 SCHEMA_VERSION: Final = 1
 """Version of the JSON form. It grows when a key changes its meaning or goes."""
 
-ENGINES: Final[Mapping[str, str]] = {"cuda": "jax-gpu", "tpu": "jax-tpu"}
+ENGINES: Final[Mapping[str, str]] = {"cuda": "jax-gpu", "tpu": "jax-tpu", "cpu": "cpu"}
 """Names of the engines, by JAX's platform."""
 
 DEFAULT_OPTIMIZER: Final = {"sgd": {"learning_rate": 0.1, "momentum": 0.9}}
@@ -79,7 +80,7 @@ class Measurement(Displayed):
             "name": self.name,
             "device": self.device.name,
             "device_title": self.device.title,
-            "device_memory_bytes": self.device.memory,
+            "device_memory_bytes": self.device.memory or None,
             "engine": self.engine,
             "batch": shown.training_batch,
             "dtype": shown.dtype,
@@ -113,7 +114,8 @@ def measure(
 
     Args:
         spec: A spec, a path, or the name of a network.
-        device: A name such as `h100`, or the path of a `.txtpb` file that describes a GPU to XLA.
+        device: A name such as `h100`, or the path of a `.txtpb` file that describes a GPU to XLA;
+            or `cpu`, for which all CPUs are alike.
         batch: Examples of a step. Default: the recipe's, or 32.
         dtype: Keras dtype policy. Default: the recipe's, or float32.
         optimizer: Keras's name, or one name with its arguments. Default: the recipe's, or SGD with
@@ -134,7 +136,7 @@ def measure(
         >>> measured.training.total  # doctest: +SKIP
         5619355112
     """
-    known = find(device)
+    known = ANY_CPU if device == ANY_CPU.name else find(device)
     if batch is not None:
         batch = arguments.whole("batch", batch)
     spec = spec_for("`archspec.measure`", spec)

@@ -49,37 +49,11 @@ def training_step(keras: Any, graph: Graph, recipe: Recipe) -> Iterator[Program]
         graph: The network, of known size.
         recipe: The recipe whose batch, precision, optimizer, loss and metrics it has.
     """
-    kind = _task(recipe, graph)
-    if recipe.loss is None:
-        dense = any(graph.nodes[index].shape.rank > 1 for index in graph.outputs.values())
-        chosen = FOR_MAPS if kind == "classification" and dense else task_choice.LOSSES[kind]
-        recipe = recipe.model_copy(update={"loss": chosen})
+    recipe, kind = _with_loss(recipe, graph)
     # An optimizer creates its counters at once, which a scope without state refuses.
-    optimizer = compilation.optimizer(keras, recipe, 1)
-    if recipe.precision == "mixed_float16":
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer = _optimizer(keras, recipe)
     with _described(keras, graph, recipe.precision) as model:
-        objective = compilation.objective(keras, recipe, model, graph.loss_weights, kind)
-        model.compile(
-            optimizer,
-            loss=objective.loss,
-            loss_weights=objective.loss_weights,
-            metrics=objective.metrics,
-        )
-        optimizer.build(model.trainable_variables)
-        by_index = kind == "classification" and recipe.chosen_loss.name in OF_INDICES
-
-        def labels(_: str, output: Any) -> Any:
-            shape = output.shape[1:-1] if by_index else output.shape[1:]
-            return keras.ops.zeros((1, *shape), "int32" if by_index else "float32")
-
-        def predictions(_: str, output: Any) -> Any:
-            return keras.ops.full((1, *output.shape[1:]), 1 / output.shape[-1])
-
-        y = compilation.for_outputs(model, labels)
-        # The metrics' variables are created by their first use.
-        model.compute_loss(y=y, y_pred=compilation.for_outputs(model, predictions))
-        model.compute_metrics(None, y, compilation.for_outputs(model, predictions))
+        y = _compile(keras, model, optimizer, recipe, kind, graph.loss_weights)
         variables = {
             "weights": model.trainable_variables,
             "statistics": model.non_trainable_variables,
@@ -93,6 +67,73 @@ def training_step(keras: Any, graph: Graph, recipe: Recipe) -> Iterator[Program]
         }
         data = (_inputs(model, recipe.batch), _batched(y, recipe.batch))
         yield Program("training", model.train_step, (state, data), (0,), names)
+
+
+def compiled_model(keras: Any, graph: Graph, recipe: Recipe) -> tuple[Any, Any]:
+    """Return the model of a network, compiled by a recipe, and the labels of one example.
+
+    Its variables have values, as an engine needs that cannot describe a program by shapes alone.
+
+    Args:
+        keras: The keras module, on any engine.
+        graph: The network, of known size.
+        recipe: As in `training_step`.
+    """
+    recipe, kind = _with_loss(recipe, graph)
+    with dtype_policy(keras, recipe.precision):
+        model = build(graph)
+        optimizer = _optimizer(keras, recipe)
+        return model, _compile(keras, model, optimizer, recipe, kind, graph.loss_weights)
+
+
+def _with_loss(recipe: Recipe, graph: Graph) -> tuple[Recipe, TaskKind]:
+    """Return a recipe that names a loss, and the task."""
+    kind = _task(recipe, graph)
+    if recipe.loss is None:
+        dense = any(graph.nodes[index].shape.rank > 1 for index in graph.outputs.values())
+        chosen = FOR_MAPS if kind == "classification" and dense else task_choice.LOSSES[kind]
+        recipe = recipe.model_copy(update={"loss": chosen})
+    return recipe, kind
+
+
+def _optimizer(keras: Any, recipe: Recipe) -> Any:
+    optimizer = compilation.optimizer(keras, recipe, 1)
+    if recipe.precision == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer
+
+
+def _compile(
+    keras: Any,
+    model: Any,
+    optimizer: Any,
+    recipe: Recipe,
+    kind: TaskKind,
+    loss_weights: Mapping[str, float],
+) -> Any:
+    """Compile a model, create all variables of its training, and return one example's labels."""
+    objective = compilation.objective(keras, recipe, model, loss_weights, kind)
+    model.compile(
+        optimizer,
+        loss=objective.loss,
+        loss_weights=objective.loss_weights,
+        metrics=objective.metrics,
+    )
+    optimizer.build(model.trainable_variables)
+    by_index = kind == "classification" and recipe.chosen_loss.name in OF_INDICES
+
+    def labels(_: str, output: Any) -> Any:
+        shape = output.shape[1:-1] if by_index else output.shape[1:]
+        return keras.ops.zeros((1, *shape), "int32" if by_index else "float32")
+
+    def predictions(_: str, output: Any) -> Any:
+        return keras.ops.full((1, *output.shape[1:]), 1 / output.shape[-1])
+
+    y = compilation.for_outputs(model, labels)
+    # The metrics' variables are created by their first use.
+    model.compute_loss(y=y, y_pred=compilation.for_outputs(model, predictions))
+    model.compute_metrics(None, y, compilation.for_outputs(model, predictions))
+    return y
 
 
 @contextmanager

@@ -85,6 +85,8 @@ def _do(job: Job, *, runs: bool) -> None:
 
 def _absent(device: Device) -> Any:
     """Return the sharding that places arrays on a device that this machine need not have."""
+    if device.platform == "cpu":
+        return None
     from jax.experimental import topologies  # noqa: PLC0415
     from jax.sharding import SingleDeviceSharding  # noqa: PLC0415
 

@@ -80,11 +80,13 @@ def _of_the_device(measured: Measurement) -> str:
     """Return how the totals stand to the device's memory, and to the other figures."""
     total, memory = measured.training.total, measured.device.memory
     kept = measured.report.memory.must_keep
-    portion = "less than 0.1%" if total < memory / 1000 else f"{total / memory:.1%}"
-    share = f"{portion} of the device's {byte_size(memory)}"
-    if total > memory:
-        share = f"more than the device's {byte_size(memory)}"
-    text = f"training takes {share}; must keep: {byte_size(kept)}, {kept / total:.2f} of it"
+    text = f"must keep: {byte_size(kept)}, {kept / total:.2f} of it"
+    if memory:
+        portion = "less than 0.1%" if total < memory / 1000 else f"{total / memory:.1%}"
+        share = f"{portion} of the device's {byte_size(memory)}"
+        if total > memory:
+            share = f"more than the device's {byte_size(memory)}"
+        text = f"training takes {share}; {text}"
     if measured.at_hand:
         peak, name = measured.at_hand["peak"], measured.at_hand["device"]
         text += f". One step on this machine's {name} allocated {byte_size(peak)} at its peak"

@@ -1,13 +1,14 @@
-"""The factors of the estimate for jax-gpu, and its errors, from the compiled truth.
+"""The factors of the estimate for an engine, and its errors, from the compiled truth.
 
-    python benchmarks/memory/calibrate.py            # show the errors
-    python benchmarks/memory/calibrate.py --write    # and write calibration.json
+    python benchmarks/memory/calibrate.py                    # show the errors of jax-gpu
+    python benchmarks/memory/calibrate.py --write            # and write jax_gpu.json
+    python benchmarks/memory/calibrate.py --engine jax-gpu   # which is the default
 
-The factors weigh the terms of `archspec/cost/estimate/jax_gpu.py` so that the squared relative
-errors of `truth.json` are least, none of them negative. For the errors, each family of networks is
-estimated with factors that were fitted to all others. The rule itself (what is kept) was chosen
-with all networks in sight. Where more is kept than the device has memory, the compiler recomputes
-until it fits, or fails: such steps are left out. NumPy is needed, and nothing else.
+The factors weigh the terms of the engine's rule in `archspec/cost/estimate` so that the squared
+relative errors of its truth are least, none of them negative. For the errors, each family of
+networks is estimated with factors that were fitted to all others. The rule itself (what is kept)
+was chosen with all networks in sight. Where more is kept than the device has memory, the compiler
+recomputes until it fits, or fails: such steps are left out. NumPy is needed, and nothing else.
 """
 
 from __future__ import annotations
@@ -23,9 +24,16 @@ import numpy as np
 
 import archspec
 from archspec.cost.estimate import jax_gpu
-from archspec.device.finding import find
+from archspec.cost.estimate.calibrated import input_bytes
+from archspec.device.table import BY_NAME
 
-TRUTH = Path(__file__).with_name("truth.json")
+TRUTH = Path(__file__).with_name("truth")
+
+RULES: Final[dict[str, Any]] = {"jax-gpu": jax_gpu}
+"""The module of each engine's rule."""
+
+FITTED_TO: Final[dict[str, str]] = {}
+"""The engine to whose truth the factors of another are fitted."""
 
 RELATED: Final = {
     "cifar_resnet": "resnet",
@@ -59,23 +67,28 @@ class Case(NamedTuple):
     """Bytes of each term that a factor weighs."""
 
 
-def cases(truth: dict[str, Any]) -> tuple[list[str], list[Case]]:
+def truth_of(engine: str) -> dict[str, Any]:
+    """Return the compiled truth of an engine."""
+    truth: dict[str, Any] = json.loads((TRUTH / f"{engine}.json").read_text(encoding="utf-8"))
+    return truth
+
+
+def cases(truth: dict[str, Any], rule: Any) -> tuple[list[str], list[Case]]:
     """Return the names of the factors and the cases."""
     found: list[Case] = []
     names: list[str] = []
-    room = find(truth["device"]).memory
+    device = BY_NAME.get(truth["device"])
+    room = device.memory if device else float("inf")
     for entry in truth["entries"]:
         spec = archspec.load(entry["network"])
         report = archspec.report(
             spec, batch=entry["batch"], dtype=entry["dtype"], optimizer=truth["optimizer"]
         )
-        terms = jax_gpu.terms(report.graph)
-        parts = terms.bytes(report.setting)
-        names = list(parts)
+        terms = rule.terms(report)
+        names = list(terms)
         memory, batch = report.memory, entry["batch"]
-        images = terms.inputs * report.setting.weight_bytes * batch
-        known = memory.weights + memory.optimizer + images
-        once, each = parts["kept"]
+        known = memory.weights + memory.optimizer + input_bytes(report) * batch
+        once, each = terms["kept"]
         if known + once + batch * each > room:
             continue
         own = spec.document.name
@@ -87,7 +100,7 @@ def cases(truth: dict[str, Any]) -> tuple[list[str], list[Case]]:
                 entry["dtype"],
                 entry["total"],
                 known,
-                [once + batch * each for once, each in parts.values()],
+                [once + batch * each for once, each in terms.values()],
             )
         )
     return names, found
@@ -115,40 +128,42 @@ def fitted(chosen: Sequence[Case]) -> Any:
     return best[1].round(3)
 
 
-def errors(found: Sequence[Case]) -> list[float]:
-    """Return the error of each case, estimated by the factors of all other families."""
+def errors(judged: Sequence[Case], fit: Sequence[Case]) -> list[float]:
+    """Return the error of each case, estimated by factors that were fitted to other families."""
     by_family = {
-        family: fitted([case for case in found if case.family != family])
-        for family in sorted({case.family for case in found})
+        family: fitted([case for case in fit if case.family != family])
+        for family in sorted({case.family for case in judged})
     }
     return [
         (case.known + float(np.dot(by_family[case.family], case.terms))) / case.total - 1
-        for case in found
+        for case in judged
     ]
 
 
-def calibration(truth: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[Case, float]]]:
-    """Return the content of calibration.json, and the error of each case."""
-    names, found = cases(truth)
-    off = errors(found)
+def calibration(engine: str) -> tuple[dict[str, Any], list[tuple[Case, float]]]:
+    """Return the content of the engine's calibration, and the error of each case."""
+    truth, rule = truth_of(engine), RULES[engine]
+    names, judged = cases(truth, rule)
+    fit = cases(truth_of(FITTED_TO[engine]), rule)[1] if engine in FITTED_TO else judged
+    off = errors(judged, fit)
     sizes = [abs(error) for error in off]
     result = {
-        "command": "python benchmarks/memory/calibrate.py --write",
-        "engine": truth["engine"],
+        "command": f"python benchmarks/memory/calibrate.py --engine {engine} --write",
+        "engine": engine,
         "device": truth["device"],
-        "factors": dict(zip(names, map(float, fitted(found)), strict=True)),
+        "factors": dict(zip(names, map(float, fitted(fit)), strict=True)),
         "errors": {
             "mean": round(sum(sizes) / len(sizes), 4),
             "worst": round(max(sizes), 4),
-            "networks": len({case.network for case in found}),
-            "cases": len(found),
-            "families": len({case.family for case in found}),
-            "batches": sorted({case.batch for case in found}),
-            "dtypes": sorted({case.dtype for case in found}),
+            "networks": len({case.network for case in judged}),
+            "cases": len(judged),
+            "families": len({case.family for case in judged}),
+            "batches": sorted({case.batch for case in judged}),
+            "dtypes": sorted({case.dtype for case in judged}),
             "versions": truth["versions"],
         },
     }
-    return result, list(zip(found, off, strict=True))
+    return result, list(zip(judged, off, strict=True))
 
 
 def summary(judged: Sequence[tuple[Case, float]]) -> Iterator[str]:
@@ -167,16 +182,17 @@ def summary(judged: Sequence[tuple[Case, float]]) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--write", action="store_true", help="write calibration.json")
-    write = parser.parse_args().write
-    result, judged = calibration(json.loads(TRUTH.read_text(encoding="utf-8")))
+    parser.add_argument("--engine", choices=RULES, default="jax-gpu")
+    parser.add_argument("--write", action="store_true", help="write the engine's calibration")
+    options = parser.parse_args()
+    result, judged = calibration(options.engine)
     for case, error in sorted(judged, key=lambda pair: -abs(pair[1])):
         print(f"{case.network:20} {case.family:14} {case.batch:4} {case.dtype:15} {error:+.1%}")
     print(*summary(judged), sep="\n")
     text = json.dumps(result, indent=1)
     print(text)
-    if write:
-        jax_gpu.CALIBRATION.write_text(text + "\n", encoding="utf-8")
+    if options.write:
+        RULES[options.engine].CALIBRATION.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -19,20 +19,16 @@ The rule follows what XLA does with memory:
 
 The bytes of the terms are weighed by factors that were fitted to compiled steps: the gradients in
 flight are worth a part of the largest tensor, those of the weights wait for their update in part.
-`benchmarks/memory/calibrate.py` makes `calibration.json`: factors, and the errors for networks of
+`benchmarks/memory/calibrate.py` makes `jax_gpu.json`: factors, and the errors for networks of
 families that the fit did not see.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from fractions import Fraction
-from functools import cache
-from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from archspec.cost.estimate import calibrated
 from archspec.cost.estimate.footprint import ErrorBand, Footprint
 from archspec.graph.graph import Graph, Node
 from archspec.ops.functions import kind_of
@@ -43,7 +39,7 @@ if TYPE_CHECKING:
 
 BASIS = "liveness of what XLA keeps, with factors fitted to compiled steps"
 
-CALIBRATION = Path(__file__).with_name("calibration.json")
+CALIBRATION = Path(__file__).with_name("jax_gpu.json")
 
 PRODUCTS: Final = frozenset(
     {
@@ -75,7 +71,7 @@ NORMALISERS: Final = 2
 """Tensors that `lrn` keeps beside input and output: the sum over channels, and its power."""
 
 
-class Terms(NamedTuple):
+class Values(NamedTuple):
     """Parts of the estimate of a step's temporary memory, in values or bytes."""
 
     kept: int
@@ -95,7 +91,7 @@ class Terms(NamedTuple):
     params: int
     """Number of weights."""
 
-    def bytes(self, setting: Setting) -> dict[str, tuple[int, int]]:
+    def bytes(self, setting: Setting) -> calibrated.Terms:
         """Return the fixed bytes and those of an example, by the name of the factor."""
         value, weight = setting.value_bytes, setting.weight_bytes
         casts = self.params * value if value != weight else 0
@@ -112,30 +108,21 @@ class Terms(NamedTuple):
 
 def footprint(report: Report) -> Footprint:
     """Return the estimated bytes of a step."""
-    found, kept = terms(report.graph), report.memory
-    fixed = example = Fraction(0)
-    for name, (once, each) in found.bytes(report.setting).items():
-        factor = Fraction(str(_calibration()["factors"][name]))
-        fixed, example = fixed + factor * once, example + factor * each
-    arguments = found.inputs * report.setting.weight_bytes
-    return Footprint(kept.weights + kept.optimizer + ceil(fixed), arguments + ceil(example))
+    return calibrated.footprint(report, terms(report), CALIBRATION)
 
 
 def band() -> ErrorBand:
     """Return the errors of the estimate, as the calibration found them."""
-    errors: Mapping[str, Any] = _calibration()["errors"]
-    lists = {name: tuple(errors[name]) for name in ("batches", "dtypes")}
-    return ErrorBand(**{**errors, **lists})
+    return calibrated.band(CALIBRATION)
 
 
-@cache
-def _calibration() -> Mapping[str, Any]:
-    loaded: Mapping[str, Any] = json.loads(CALIBRATION.read_text(encoding="utf-8"))
-    return loaded
+def terms(report: Report) -> calibrated.Terms:
+    """Return the bytes of the terms that the factors weigh."""
+    return values(report.graph).bytes(report.setting)
 
 
-def terms(graph: Graph) -> Terms:
-    """Return the terms of a network of known size."""
+def values(graph: Graph) -> Values:
+    """Return the parts of the estimate of a network of known size."""
     nodes = graph.nodes
     inside = 0
     memory = _Memory(graph)
@@ -155,7 +142,7 @@ def terms(graph: Graph) -> Terms:
             inside += NORMALISERS * node.shape.size
     sizes = [node.shape.size for node in nodes]
     in_full = memory.kept_in_full()
-    return Terms(
+    return Values(
         kept=inside + sum(sizes[index] for index in memory.kept - in_full),
         kept_in_full=sum(sizes[index] for index in in_full),
         masks=sum(node.shape.size for node in nodes if node.layer.saved.mask),

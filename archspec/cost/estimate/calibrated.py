@@ -1,0 +1,56 @@
+"""Bytes of a step as terms of its graph, weighed by factors that were fitted to compiled steps.
+
+A rule names terms: bytes that are the same for every batch, and bytes of each example. Factors and
+errors of an engine are in a file that `benchmarks/memory/calibrate.py` writes, beside the rule.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from fractions import Fraction
+from functools import cache
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from archspec.cost.estimate.footprint import ErrorBand, Footprint
+
+if TYPE_CHECKING:
+    from archspec.cost.report import Report
+
+Terms: TypeAlias = Mapping[str, tuple[int, int]]
+"""Fixed bytes and those of an example, by the name of the factor that weighs them."""
+
+
+def footprint(report: Report, terms: Terms, calibration: Path) -> Footprint:
+    """Return the bytes of a step: weights, optimizer, inputs, and the terms by their factors."""
+    factors = read(calibration)["factors"]
+    fixed = example = Fraction(0)
+    for name, (once, each) in terms.items():
+        factor = Fraction(str(factors[name]))
+        fixed, example = fixed + factor * once, example + factor * each
+    memory = report.memory
+    return Footprint(
+        memory.weights + memory.optimizer + ceil(fixed), input_bytes(report) + ceil(example)
+    )
+
+
+def input_bytes(report: Report) -> int:
+    """Return the bytes of an example's inputs."""
+    shapes = report.graph.input_shapes.values()
+    return sum(shape.size for shape in shapes) * report.setting.weight_bytes
+
+
+def band(calibration: Path) -> ErrorBand:
+    """Return the errors of an estimate, as its calibration found them."""
+    errors: Mapping[str, Any] = read(calibration)["errors"]
+    lists = {name: tuple(errors[name]) for name in ("batches", "dtypes")}
+    return ErrorBand(**{**errors, **lists})
+
+
+@cache
+def read(calibration: Path) -> Mapping[str, Any]:
+    """Return the content of a calibration."""
+    loaded: Mapping[str, Any] = json.loads(calibration.read_text(encoding="utf-8"))
+    return loaded
