@@ -138,6 +138,49 @@ def test_queries_of_windows_are_a_slice_by_heads(tmp_path):
     np.testing.assert_array_equal(moved(model, x), with_numpy(x, steps)[1])
 
 
+def attention(path, root):
+    """Return the model of attention of 2 heads on 5 vectors of 8, as torch's exporters write it.
+
+    Args:
+        path: Where the file is written.
+        root: The factor of the queries, and that of the keys.
+    """
+    random = np.random.default_rng(1)
+    arrays = {"in": random.random((8, 24)), "out": random.random((8, 8))}
+    arrays = {name: array.astype("float32") for name, array in arrays.items()}
+    arrays |= {"q_root": np.float32(root), "k_root": np.float32(root), "first": np.array([0])}
+    arrays |= {"heads": np.array([1, 5, 3, 2, 4]), "rows": np.array([1, 5, 8])}
+    make = onnx.helper.make_node
+    nodes = [
+        make("MatMul", ["x", "in"], ["p"]),
+        make("Reshape", ["p", "heads"], ["h"]),
+        make("Transpose", ["h"], ["t"], perm=(2, 0, 3, 1, 4)),
+        make("Split", ["t"], ["q1", "k1", "v1"], axis=0, num_outputs=3),
+        *(make("Squeeze", [f"{each}1", "first"], [each]) for each in "qkv"),
+        make("Transpose", ["k"], ["kt"], perm=(0, 1, 3, 2)),
+        make("Mul", ["q", "q_root"], ["qs"]),
+        make("Mul", ["kt", "k_root"], ["ks"]),
+        make("MatMul", ["qs", "ks"], ["scores"]),
+        make("Softmax", ["scores"], ["share"]),
+        make("MatMul", ["share", "v"], ["values"]),
+        make("Transpose", ["values"], ["back"], perm=(0, 2, 1, 3)),
+        make("Reshape", ["back", "rows"], ["joined"]),
+        make("MatMul", ["joined", "out"], ["y"]),
+    ]
+    return network(path, [1, 5, 8], nodes, arrays)
+
+
+def test_scores_whose_factors_have_a_root_of_the_scale_each_are_scaled_once(tmp_path):
+    """So they are the layers of the block attention; the file's root of 1/2 is rounded."""
+    own = graph_of("attention: {heads: 2, qkv_bias: false, bias: false}", "[5, 8]").nodes
+    between = [node.op for node in own[2:-1]]  # its two layers say that they are for each place
+    model = attention(tmp_path / "net.onnx", 0.5**0.5)
+    assert [node.op for node in model.graph.nodes[2:-1]] == between
+    model = attention(tmp_path / "net.onnx", 0.3)
+    (scale,) = (node.op.scale for node in model.graph.nodes if node.op.kind == "rescale")
+    assert scale == pytest.approx(0.09)
+
+
 def test_every_second_place_is_a_slice(tmp_path):
     cut = ("Slice", [[1], [2**31 - 1], [1], [2]], {})
     model = saved(tmp_path / "net.onnx", [1, 6, 8, 12], [cut])

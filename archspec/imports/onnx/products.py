@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import isclose
 from typing import Any, Final
 
 from archspec.imports.flattening import in_order
@@ -15,6 +16,7 @@ from archspec.ops.attention import CausalMask
 from archspec.ops.convolution import (
     FullyConnected,
 )
+from archspec.ops.elementwise import Rescale
 from archspec.ops.tokens import Embedding
 
 
@@ -128,6 +130,7 @@ def _product(t: Trace, step: Step) -> None:
         raise Unsupported("its inputs have different numbers of axes")
     a = _turned(a) if step.get("transA", 0) else a
     b = _turned(b) if step.get("transB", 0) else b
+    a, b = _scaled_once(t, step, a, b)
     rank = max(a.rank, b.rank)
     a, b = (replace(x, axes=(ABSENT,) * (rank - x.rank) + x.axes) for x in (a, b))
     batch = {at for at in range(rank) if BATCH in (a.axes[at], b.axes[at])}
@@ -159,6 +162,26 @@ def _product(t: Trace, step: Step) -> None:
 def _turned(x: Value) -> Value:
     """Return a value with its last two axes in each other's place."""
     return replace(x, axes=(*x.axes[:-2], x.axes[-1], x.axes[-2]))
+
+
+def _scaled_once(t: Trace, step: Step, q: Value, k: Value) -> tuple[Value, Value]:
+    """Return the factors of a product with one scale instead of its root in both.
+
+    PyTorch's exporters split the scale of attention like this, so that scores keep in the range of
+    16-bit numbers.
+    """
+    scales = [x.node.op for x in (q, k)]
+    if any(t.only_user(name) is not step for name in step.inputs[:2]):
+        return q, k
+    first, second = (op.scale if isinstance(op, Rescale) and not op.offset else 0 for op in scales)
+    if not isinstance(first, float) or first != second or not first:
+        return q, k
+    t.b.helpers.update(x.node.name for x in (q, k))
+    scale, size = first * second, q.dims[-1]
+    usual = size**-0.5 if isinstance(size, int) else 0.0
+    op = Rescale(scale=usual if isclose(scale, usual, rel_tol=1e-6) else scale)
+    node = t.add(step, op, t.nodes[q.node.inputs[0]], suffix="-scale")
+    return replace(q, node=node), replace(k, node=t.nodes[k.node.inputs[0]])
 
 
 def causal_mask(t: Trace, step: Step) -> None:
