@@ -138,6 +138,21 @@ def test_queries_of_windows_are_a_slice_by_heads(tmp_path):
     np.testing.assert_array_equal(moved(model, x), with_numpy(x, steps)[1])
 
 
+def test_queries_that_are_cut_before_their_heads_are_a_slice_by_heads(tmp_path):
+    """As torch's MultiheadAttention does: what is cut is cut where it is read."""
+    steps = [[5, 1, 3, 8], (2, 1, 0, 3), [3, 5, 2, 4], (0, 2, 1, 3)]
+    cut = [*steps[:2], ("Gather", [1], {"axis": 0}), [1, 5, 2, 4], (0, 2, 1, 3)]
+    model = saved(tmp_path / "net.onnx", [1, 5, 24], cut)
+    assert kinds(model) == ["reshape", "permute", "slice"]
+    x = np.arange(5 * 24).reshape(1, 5, 24)
+    np.testing.assert_array_equal(moved(model, x)[0], with_numpy(x, steps)[1])
+
+
+def test_a_part_of_the_channels_that_is_not_split_is_one_slice(tmp_path):
+    model = saved(tmp_path / "net.onnx", [1, 5, 24], [[1, 5, 3, 8], ("Gather", [2], {"axis": 2})])
+    assert kinds(model) == ["slice"]
+
+
 def attention(path, root):
     """Return the model of attention of 2 heads on 5 vectors of 8, as torch's exporters write it.
 
@@ -173,9 +188,10 @@ def attention(path, root):
 def test_scores_whose_factors_have_a_root_of_the_scale_each_are_scaled_once(tmp_path):
     """So they are the layers of the block attention; the file's root of 1/2 is rounded."""
     own = graph_of("attention: {heads: 2, qkv_bias: false, bias: false}", "[5, 8]").nodes
-    between = [node.op for node in own[2:-1]]  # its two layers say that they are for each place
+    between = {str(node.op) for node in own[2:-1]}  # its layers say that they are for each place
     model = attention(tmp_path / "net.onnx", 0.5**0.5)
-    assert [node.op for node in model.graph.nodes[2:-1]] == between
+    assert {str(node.op) for node in model.graph.nodes[2:-1]} == between
+    assert len(model.graph.nodes) == len(own)
     model = attention(tmp_path / "net.onnx", 0.3)
     (scale,) = (node.op.scale for node in model.graph.nodes if node.op.kind == "rescale")
     assert scale == pytest.approx(0.09)

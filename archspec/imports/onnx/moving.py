@@ -226,6 +226,8 @@ def cut_along(
     extent = x.dims[axis]
     if start == 0 and stop == extent:
         return x
+    if isinstance(x, Value) and stop - start == 1 and not x.joined and not x.is_mixed:
+        x = _of_split(t, step, x, axis) or x
     if isinstance(x, View):
         if len(x.groups[axis]) == 1 or x.width > MOST_AXES:
             return t.cut(step, x, axis, start, stop)
@@ -238,6 +240,18 @@ def cut_along(
     if stop != extent:
         more["stop"] = stop
     return replace(x, node=t.add(step, Slice(axis=named, **more), x.node))
+
+
+def _of_split(t: Trace, step: Step, x: Value, axis: int) -> View | None:
+    """Return a value whose axis is a part of what a reshape split as a view of that; or None."""
+    view = t.split_before(step, x)
+    parts = view.axes[axis] if view is not None else ()
+    if view is None or len(parts) != 1 or parts[0].axis == BATCH:
+        return None
+    if len(view.split[parts[0].axis]) == 1:
+        return None
+    t.b.helpers.add(x.node.name)
+    return view
 
 
 def slice_(t: Trace, step: Step) -> None:

@@ -38,6 +38,7 @@ from archspec.imports.onnx.source import (
 from archspec.imports.onnx.view import (
     Part,
     Parts,
+    Pick,
     View,
     blocks,
     channels_last,
@@ -683,10 +684,32 @@ class Trace:
         """
         if not 1 <= len(groups) <= MOST_AXES:
             raise Unsupported("it has more axes than archspec's shapes")
-        key = (x.node.index, x.split, tuple(groups))
+        key = (x.node.index, x.split, x.pick and x.pick[:2], tuple(groups))
         if key not in self.arranged:
-            self.arranged[key] = self._arranged(step, x, groups)
+            self.arranged[key] = (
+                self._arranged(step, x, groups)
+                if x.pick is None
+                else self._picked(x.pick, x, groups)
+            )
         return self.arranged[key]
+
+    def _picked(self, pick: Pick, x: View, groups: Sequence[Parts]) -> Node:
+        """Return the node of a view that has one place of a part: a slice of all places.
+
+        The part stands right before the one that follows it in the node, as the three of queries,
+        keys and values before the heads: so the values of a place are neighbours.
+        """
+        part, at, step = pick
+        wide = [*groups]
+        after = min((p for parts in groups for p in parts if p > part), default=None)
+        host = next((i for i, parts in enumerate(wide) if parts[0] == after), len(wide))
+        wide[host : host + 1] = [(part, *each) for each in wide[host : host + 1] or ((),)]
+        node = self.arrange(step, replace(x, pick=None), wide)
+        count = prod(map(x.extent, wide[host][1:]))
+        name = names_of_axes(node.shape)[host]
+        op = Slice.parse({"axis": name, "start": at * count, "stop": (at + 1) * count})
+        node = self.add(step, op, node, checked=False)
+        return self.reshape(step, node, [prod(map(x.extent, parts)) for parts in groups], "")
 
     def _arranged(self, step: Step, x: View, groups: Sequence[Parts]) -> Node:
         op = shuffle(x.split, groups)
@@ -705,13 +728,19 @@ class Trace:
     def cut(self, step: Step, x: View, axis: int, start: int, stop: int) -> View:
         """Return the places from one up to another along an axis of a view, which is one part.
 
-        The part stands right before the one that follows it in the node, as the three of queries,
-        keys and values before the heads: so the values of a place are neighbours.
+        One place alone is cut where the view is read, as its other axes may be split before;
+        several are cut here, with the part where `_picked` has it.
         """
+        if x.pick is not None:
+            x = self.view(step, self.laid(step, x))
         groups = list(x.groups)
         if len(groups[axis]) != 1:
             raise Unsupported("it cuts the batch, or an axis that is several of archspec's")
         (part,), groups[axis] = groups[axis], ()
+        if stop - start == 1:
+            batch = tuple(p for p in x.axes[axis] if p.axis == BATCH)
+            left = (*x.axes[:axis], batch, *x.axes[axis + 1 :])
+            return replace(x, axes=left, pick=Pick(part, start, step))
         places = channels_last(groups, len(x.split) - 1)
         rest = [p for parts in groups for p in parts]
         after = min((p for p in rest if p > part), default=None)
@@ -837,8 +866,8 @@ class Trace:
         node = self.reshape(step, node, to, "")
         return Value(node, tuple(result), x.batch)
 
-    def _shuffled(self, step: Step, x: Value, to: Sequence[Any]) -> Value | None:
-        """Return the value of the one op that a split, a swap and this step make; None without."""
+    def split_before(self, step: Step, x: Value) -> View | None:
+        """Return a value as a view of what a reshape split, of whose node it is; None without."""
         before = self.nodes[x.node.inputs[0]] if x.node.inputs else None
         if before is None or not isinstance(x.node.op, Reshape):
             return None
@@ -851,11 +880,16 @@ class Trace:
         axes = tuple(
             tuple(p if p.axis == BATCH else parts[p.axis] for p in own) for own in seen.axes
         )
-        view = View(before, split, axes, x.batch).reshaped(to)
+        return View(before, split, axes, x.batch)
+
+    def _shuffled(self, step: Step, x: Value, to: Sequence[Any]) -> Value | None:
+        """Return the value of the one op that a split, a swap and this step make; None without."""
+        seen = self.split_before(step, x)
+        view = seen and seen.reshaped(to)
         if view is None:
             return None
         wide = view.groups
-        ordered = [wide[at] for at in channels_last(wide, len(split) - 1)]
+        ordered = [wide[at] for at in channels_last(wide, len(view.split) - 1)]
         if shuffle(view.split, ordered) is None:
             return None
         self.b.helpers.add(x.node.name)

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 from archspec.graph.graph import Node
 from archspec.imports.building import one_or_each
 from archspec.imports.model import BATCH
-from archspec.imports.onnx.source import Dims, is_one, same
+from archspec.imports.onnx.source import Dims, Step, is_one, same
 from archspec.ops.op import Op
 from archspec.ops.shuffles import ChannelShuffle, DepthToSpace, SpaceToDepth
 
@@ -33,6 +33,15 @@ class Part(NamedTuple):
 Parts: TypeAlias = tuple[Part, ...]
 
 
+class Pick(NamedTuple):
+    """One place of a part."""
+
+    part: Part
+    at: int
+    step: Step
+    """The step that takes it."""
+
+
 @dataclass(frozen=True, eq=False)
 class View:
     """A tensor of the file whose axes are parts of a node's axes, in any order, split or joined."""
@@ -44,6 +53,8 @@ class View:
     """The parts of each of the file's axes; none for an axis of extent 1."""
     batch: Any = 1
     """Extent of the batch in the file."""
+    pick: Pick | None = None
+    """A part of which the tensor has one place alone: no axis has the part."""
 
     @property
     def known(self) -> bool:
@@ -122,6 +133,9 @@ class View:
                 first[part] = len(pieces)
                 pieces += cuts.get(part, [extent])
             split.append(tuple(pieces))
+        pick = self.pick
+        if pick is not None:
+            pick = pick._replace(part=Part(pick.part.axis, first[pick.part]))
         return View(
             self.node,
             tuple(split),
@@ -130,6 +144,7 @@ class View:
                 for parts in axes
             ),
             self.batch,
+            pick,
         )
 
 
