@@ -197,6 +197,65 @@ def test_scores_whose_factors_have_a_root_of_the_scale_each_are_scaled_once(tmp_
     assert scale == pytest.approx(0.09)
 
 
+def mask_of_windows(shift, lowest):
+    """The mask of windows of 4x4 of a map of 8x8 that was shifted, [windows, 1, queries, keys]."""
+    region = np.digitize(np.arange(8), [4, 8 - shift])
+    regions = (3 * region[:, None] + region).reshape(2, 4, 2, 4).swapaxes(1, 2).reshape(4, 1, 16)
+    return np.where(regions[..., None] == regions[..., None, :], 0, lowest).astype("float32")
+
+
+def shifted_windows(path, mask):
+    """Return the model of scores in windows of a map that was rolled back by 2, plus a mask."""
+    make = onnx.helper.make_node
+    nodes = []
+    names = iter(("a", "b", "c", "rolled"))
+    before = "x"
+    for axis in ("one", "two"):
+        end, after = next(names), next(names)
+        nodes += [
+            make("Slice", [before, "two", "far", axis], [end]),
+            make("Slice", [before, "zero", "two", axis], [f"{end}0"]),
+            make("Concat", [end, f"{end}0"], [after], axis=("one", "two").index(axis) + 1),
+        ]
+        before = after
+    nodes += [
+        make("Reshape", ["rolled", "cut"], ["d"]),
+        make("Transpose", ["d"], ["e"], perm=(0, 1, 3, 2, 4, 5)),
+        make("Reshape", ["e", "heads"], ["f"]),
+        make("Transpose", ["f"], ["q"], perm=(0, 2, 1, 3)),
+        make("Transpose", ["f"], ["k"], perm=(0, 2, 3, 1)),
+        make("MatMul", ["q", "k"], ["scores"]),
+        make("Add", ["scores", "mask"], ["masked"]),
+        make("Softmax", ["masked"], ["y"]),
+    ]
+    numbers = {"zero": [0], "one": [1], "two": [2], "far": [8]}
+    numbers |= {"cut": [1, 2, 4, 2, 4, 4], "heads": [4, 16, 2, 2]}
+    return network(path, [1, 8, 8, 4], nodes, {**numbers, "mask": mask})
+
+
+@pytest.mark.parametrize("lowest", [-100, -np.inf])
+def test_a_mask_of_shifted_windows_is_that_of_the_block_attention(tmp_path, lowest):
+    model = shifted_windows(tmp_path / "net.onnx", mask_of_windows(2, lowest))
+    own = graph_of("attention: {heads: 2, window: 4, shift: 2}", "[8, 8, 4]").nodes
+    (mask,) = (node.op for node in own if node.op.kind == "shifted_window_mask")
+    assert mask in [node.op for node in model.graph.nodes]
+    assert any("after the softmax both are 0" in note for note in model.notes) == (lowest == -100)
+
+
+@pytest.mark.parametrize(("shift", "lowest"), [(1, -100), (2, -1)])
+def test_another_mask_of_windows_is_an_array(tmp_path, shift, lowest):
+    """One that is not of the shift before it, and one that only makes scores smaller."""
+    model = shifted_windows(tmp_path / "net.onnx", mask_of_windows(shift, lowest))
+    assert "shifted_window_mask" not in kinds(model)
+    assert "parameter" in kinds(model)
+
+
+def test_of_two_reshapes_in_a_row_the_first_is_no_layer(tmp_path):
+    steps = [[4, 16, 5], [1, 8, 8, 5]]
+    model = saved(tmp_path / "net.onnx", [1, 64, 5], [("Relu", [], {}), *steps])
+    assert kinds(model) == ["activation", "reshape"]
+
+
 def test_every_second_place_is_a_slice(tmp_path):
     cut = ("Slice", [[1], [2**31 - 1], [1], [2]], {})
     model = saved(tmp_path / "net.onnx", [1, 6, 8, 12], [cut])

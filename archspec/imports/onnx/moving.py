@@ -27,7 +27,7 @@ from archspec.imports.onnx.folding import (
     squeezed_dims,
     unsqueezed_dims,
 )
-from archspec.imports.onnx.positions import is_mask, relative_bias
+from archspec.imports.onnx.positions import is_mask, relative_bias, shifted_window_mask
 from archspec.imports.onnx.products import embedding, mat_mul
 from archspec.imports.onnx.source import FIXED, Constant, Step
 from archspec.imports.onnx.trace import MOST_AXES, Handler, Trace, Unsupported, Value
@@ -643,7 +643,8 @@ def apply_array(
     if by_channel and negative and _standardized(t, step, x, constant, read):
         return
     if use == "add":
-        node = relative_bias(t, step, x, constant, read)
+        given = t, step, x, constant, read
+        node = relative_bias(*given) or shifted_window_mask(*given)
         if node is not None:
             t.values[step.outputs[0]] = replace(x, node=node)
             return

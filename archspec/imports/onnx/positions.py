@@ -1,4 +1,4 @@
-"""Tables of relative positions, found in the offsets of scores that exporters make of them.
+"""Tables of relative positions and masks of windows, found in what exporters add to scores.
 
 Attention within a window adds a learned number to each score, by head and by the way from the query
 to the key (Liu et al. 2021, arXiv:2103.14030, equation 4). Exporters write the numbers out for all
@@ -7,7 +7,7 @@ pairs of positions: a window of 7x7 has 169 ways, and 2,401 pairs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from math import isqrt, prod
@@ -17,10 +17,20 @@ from archspec.errors import UsageError
 from archspec.graph.graph import Node
 from archspec.imports.onnx.source import COMPUTED, FIXED, STORED, Constant, Step
 from archspec.imports.onnx.trace import Trace, Value
-from archspec.ops.attention import RelativePositionBias
+from archspec.ops.attention import RelativePositionBias, ShiftedWindowMask
+from archspec.ops.shuffles import Roll
 
 MOST_BETWEEN = 4
 """Largest number of steps between the offsets and the softmax."""
+
+MOST_BEFORE = 16
+"""Largest number of layers from a shift of the map to the scores of its windows."""
+
+SCORES = ("windows", "heads", "queries", "keys")
+"""The axes of scores within windows."""
+
+LEAST_MASK = -100
+"""Largest number that forbids: e^-100 is nothing beside the other scores in single precision."""
 
 
 def relative_bias(
@@ -65,6 +75,79 @@ def relative_bias(
 
 def _given(array: Any) -> Any:
     return array
+
+
+def shifted_window_mask(
+    t: Trace, step: Step, x: Value, constant: Constant, read: Callable[[], Any]
+) -> Node | None:
+    """Add the mask of windows that were shifted, if an array that is added to scores is that.
+
+    The array is 0, and one number of -100 or less for places that only the shift made neighbours.
+    (Liu et al. 2021, arXiv:2103.14030, figure 4)
+
+    Args:
+        t: The trace.
+        step: The step that adds the array.
+        x: The scores, [windows, heads, queries, keys].
+        constant: The array.
+        read: Reads it with the axes in archspec's order.
+    """
+    shape = x.node.shape
+    rolled = _rolled_before(t, x.node) if len(shape) == len(SCORES) else None
+    if rolled is None or not isinstance(rolled.op, Roll) or not _feeds_softmax(t, step):
+        return None
+    windows, _, positions, _ = shape
+    extent, shift = rolled.shape.spatial, [-by for by in rolled.op.steps(rolled.shape)]
+    if constant.size != windows * positions**2 or min(shift) < 0:
+        return None
+    try:
+        with t.source.opened():
+            array = read().reshape(windows, positions, positions)
+    except (UsageError, ValueError):  # in another file, or of other axes
+        return None
+    for window in _windows(positions):
+        axes = [*zip(extent, window, shift, strict=False)]
+        if len(window) != len(extent) or any(n % own or by >= own for n, own, by in axes):
+            continue
+        if _forbids(array, axes):
+            if array.min() > float("-inf"):
+                t.note("finite masks")
+            t.used.update((constant.name, *constant.others))
+            op = ShiftedWindowMask(extent=tuple(extent), window=window, shift=tuple(shift))
+            return t.add(step, op, x.node)
+    return None
+
+
+def _rolled_before(t: Trace, node: Node) -> Node | None:
+    """Return the cyclic shift of a map before the queries of scores."""
+    for _ in range(MOST_BEFORE):
+        if isinstance(node.op, Roll):
+            return node
+        if not node.inputs:
+            return None
+        node = t.nodes[node.inputs[0]]
+    return None
+
+
+def _forbids(array: Any, axes: Sequence[tuple[int, int, int]]) -> bool:
+    """Whether a mask forbids the pairs of places that a shift alone made neighbours.
+
+    Args:
+        array: The mask, [windows, queries, keys].
+        axes: Extent of the map, that of a window, and the shift along each axis.
+    """
+    import numpy as np  # noqa: PLC0415
+
+    counts, extents = [n // own for n, own, _ in axes], [own for _, own, _ in axes]
+    places = np.indices((*counts, *extents)).reshape(2 * len(axes), len(array), -1)
+    alike = np.ones(array.shape, bool)
+    for number, (extent, window, shift) in enumerate(axes):
+        moved = places[number] * window + places[number + len(axes)] >= extent - shift
+        alike &= moved[:, :, None] == moved[:, None]
+    lowest = array.min()
+    return bool(lowest <= LEAST_MASK and ((array == 0) == alike).all()) and bool(
+        ((array == lowest) == ~alike).all()
+    )
 
 
 def is_mask(t: Trace, step: Step, constant: Constant) -> bool:

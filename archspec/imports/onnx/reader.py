@@ -601,6 +601,14 @@ def notes(t: Trace, writer: str, unread: int, sources: int) -> Iterator[str]:
             f"{what} read out of the offsets that the exporter wrote for all pairs of positions; "
             "a model that computes them has learned other numbers."
         )
+    if "finite masks" in counts:
+        what = number(
+            "finite masks", "mask of shifted windows adds", "masks of shifted windows add"
+        )
+        yield (
+            f"{what} a number such as -100 to the scores of places that are no neighbours, "
+            "archspec's minus infinity: after the softmax both are 0."
+        )
     if "standardized" in counts:
         yield (
             f"{number('standardized', 'kernel is', 'kernels are')} standardised each time the "

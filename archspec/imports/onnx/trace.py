@@ -306,6 +306,11 @@ class Trace:
             return users[0]
         return None
 
+    def _is_read_once(self, name: str) -> bool:
+        """Whether one step alone reads a value, beside those that ask for its shape."""
+        users = [user for user in self.users.get(name, ()) if user.op != "Shape"]
+        return len(users) == 1 and name not in self.source.outputs
+
     # What is added.
 
     def add(
@@ -598,9 +603,13 @@ class Trace:
         return self.reshape(step, node, to)
 
     def reshape(self, step: Step, node: Node, to: Sequence[Any], suffix: str = "-reshape") -> Node:
-        """Return a node with other extents; itself where they are its own."""
+        """Return a node with other extents; itself, or what it reshapes, where they are its own."""
         if tuple(node.shape) == tuple(to):
             return node
+        if isinstance(node.op, Reshape) and self._is_read_once(self.steps[node.index].outputs[0]):
+            # Of two in a row the first does nothing.
+            self.b.helpers.add(node.name)
+            return self.reshape(step, self.nodes[node.inputs[0]], to, suffix)
         if not to or len(to) > MOST_AXES:
             raise Unsupported("it has more axes than archspec's shapes")
         if len(to) == 1:
