@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import islice, pairwise
 from typing import Any, Final, NamedTuple
 
@@ -98,15 +99,16 @@ class Parameters:
         names = [name for name in names if name not in self._undecided(names)]
         most = 1.2 * weight(base) + 12
 
-        def at(names: Sequence[str]) -> Program | None:
+        @cache
+        def at(*names: str) -> Program | None:
             program = self._at(names, refusals, shapes)
             return program if program and weight(program) <= most else None
 
-        program = at(names)
+        program = at(*names)
         if program is None:
             kept: list[str] = []
-            for name in [name for name in names if at([name])]:
-                more = at([*kept, name])
+            for name in [name for name in names if at(name)]:
+                more = at(*kept, name)
                 if more is not None:
                     kept.append(name)
                     program = more

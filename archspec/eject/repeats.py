@@ -39,9 +39,10 @@ def roll(items: list[Item], refused: AbstractSet[str]) -> list[Item]:
         if isinstance(item, Nest):
             item.items = roll(item.items, refused)
     result: list[Item] = []
+    steps = [_step(item) for item in items]
     start = 0
     while start < len(items):
-        loop, size = _longest(items, start, refused)
+        loop, size = _longest(items, steps, start, refused)
         result.append(loop or items[start])
         start += size
     return result
@@ -54,14 +55,16 @@ def first_path(item: Item) -> str:
     return item.path
 
 
-def _longest(items: list[Item], start: int, refused: AbstractSet[str]) -> tuple[Loop | None, int]:
+def _longest(
+    items: list[Item], steps: Sequence[_Step], start: int, refused: AbstractSet[str]
+) -> tuple[Loop | None, int]:
     """Return the loop that replaces most items from `start` on, and the number of these."""
     best: Loop | None = None
     covered = 1
     if first_path(items[start]) in refused:
         return None, 1
     for period in range(1, min(LONGEST_ROUND, (len(items) - start) // 2) + 1):
-        count = _rounds(items, start, period)
+        count = _rounds(steps, start, period)
         while count > 1:
             rounds = [
                 _round(items[start + number * period : start + (number + 1) * period])
@@ -87,26 +90,34 @@ def parent(path: str) -> str:
     return path.rpartition(SEPARATOR)[0]
 
 
-def _rounds(items: list[Item], start: int, period: int) -> int:
-    """Return how often the items from `start` on repeat, their numbers counting up by 1."""
-    count = 1
-    while start + (count + 1) * period <= len(items):
-        here = start + count * period
-        pairs = zip(items[here - period : here], items[here : here + period], strict=True)
-        if not all(_follows(a, b) for a, b in pairs):
-            break
-        count += 1
-    return count
+class _Step(NamedTuple):
+    """An item, as far as rounds are looked for."""
+
+    kind: tuple[Any, ...]
+    """Its sort, and its name with `#` for numbers: the same in each round."""
+    numbers: tuple[int, ...]
+    """Numbers in its name, one of which counts the rounds."""
 
 
-def _follows(item: Item, other: Item) -> bool:
-    if sort(item) != sort(other):
+def _step(item: Item) -> _Step:
+    name, numbers = _numbered(_last(item))
+    return _Step((sort(item), name), numbers)
+
+
+def _rounds(steps: Sequence[_Step], start: int, period: int) -> int:
+    """Return how often the steps from `start` on repeat, their numbers counting up by 1."""
+    here = start + period
+    while here + period <= len(steps) and all(
+        _follows(steps[place - period], steps[place]) for place in range(here, here + period)
+    ):
+        here += period
+    return (here - start) // period
+
+
+def _follows(step: _Step, other: _Step) -> bool:
+    if step.kind != other.kind:
         return False
-    first, numbers = _numbered(_last(item))
-    second, others = _numbered(_last(other))
-    if first != second:
-        return False
-    differences = [b - a for a, b in zip(numbers, others, strict=True)]
+    differences = [b - a for a, b in zip(step.numbers, other.numbers, strict=True)]
     return sum(map(abs, differences)) == 1 and sum(differences) == 1
 
 
