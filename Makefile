@@ -22,7 +22,8 @@ demo: $(VENV)/ready
 
 test: check
 
-# Without any engine, browser or editor, and with a fifth of the random examples: for every save.
+# Without any engine, browser or editor, and with a fifth of the random examples and, in tests that try
+# each of them, of the families: for every save.
 # Little is waited for, and each process imports and collects all tests: as many as there are cores.
 test-fast: $(VENV)/dev
 	ARCHSPEC_EXAMPLES=0.2 $(PYTEST) $(CORES) -m "not keras and not client and not slow"

@@ -13,20 +13,19 @@ from support import commands
 from support.commands import output
 from support.ejected import run
 from support.random_specs import specs
-from support.specs import spec_of
+from support.specs import family_names, spec_of
 
 import archspec
 from archspec.compile.expand import expand
 from archspec.eject.ejecting import eject, ejected
 from archspec.eject.torch_weights import torch_weights
 from archspec.errors import UsageError
-from archspec.spec.bundled import bundled
 
 LARGE = {"nasnet"}
 """Families whose sources take seconds."""
 
 
-@pytest.mark.parametrize("family", sorted({*bundled()} - LARGE))
+@pytest.mark.parametrize("family", family_names(*LARGE))
 def test_the_source_of_every_family_makes_the_same_layers_on_the_same_inputs(family):
     graph = expand(archspec.load(family))
     source = eject(graph)
@@ -35,7 +34,7 @@ def test_the_source_of_every_family_makes_the_same_layers_on_the_same_inputs(fam
     assert black.format_str(source, mode=black.Mode()) == source
 
 
-@pytest.mark.parametrize("family", sorted({*bundled()} - LARGE))
+@pytest.mark.parametrize("family", family_names(*LARGE))
 def test_so_do_the_classes_of_every_family(family):
     graph = expand(archspec.load(family))
     source = eject(graph, style="subclassed")
@@ -73,7 +72,7 @@ def unseen(value, number):
 @pytest.mark.parametrize(
     ("family", "style"),
     [
-        *((family, "functional") for family in sorted({*bundled()} - LARGE)),
+        *((family, "functional") for family in family_names(*LARGE)),
         *((family, "subclassed") for family in ("resnet", "digits_net", "mlp_mixer", "unet")),
     ],
 )

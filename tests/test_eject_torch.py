@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from support.commands import output
 from support.random_specs import specs
-from support.specs import graph_of, spec_of
+from support.specs import family_names, graph_of, spec_of
 
 from archspec.compile.expand import expand
 from archspec.eject.ejecting import eject
@@ -18,7 +18,6 @@ from archspec.eject.torch_ejecting import written
 from archspec.eject.torch_weights import state
 from archspec.errors import UsageError
 from archspec.keras_model.build import build
-from archspec.spec.bundled import bundled
 from archspec.spec.loading import load
 
 LARGE = {"inception_resnet_v2", "nasnet"}
@@ -32,7 +31,7 @@ def source_of(spec):
     return eject(spec, framework="torch")
 
 
-@pytest.mark.parametrize("family", sorted({*bundled()} - LARGE - {*CANNOT}))
+@pytest.mark.parametrize("family", family_names(*LARGE, *CANNOT))
 def test_the_source_of_every_family_is_in_black_s_layout_and_knows_no_archspec(family):
     source = source_of(family)
     assert "archspec" not in source
@@ -387,7 +386,7 @@ def _furthest(ours, theirs, axis=-1):
     return worst
 
 
-@pytest.mark.parametrize("family", sorted({*bundled()} - {*CANNOT}))
+@pytest.mark.parametrize("family", family_names(*CANNOT))
 @pytest.mark.slow
 @pytest.mark.keras
 def test_every_family_has_keras_s_outputs_and_parameters(family):

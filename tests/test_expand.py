@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 import yaml
-from support.specs import graph_of, spec_of
+from support.specs import family_names, graph_of, spec_of
 
 from archspec.compile.expand import expand
 from archspec.errors import SpecError, UsageError
 from archspec.graph.graph import Graph
-from archspec.spec.bundled import bundled
 from archspec.spec.document import choose, validate
 from archspec.spec.loading import load, networks
 from archspec.spec.source import parse
@@ -368,7 +367,7 @@ def test_json_says_the_same(text):
     assert expand(choose(validate(source), source, None, {})) == expand(spec_of(text))
 
 
-@pytest.mark.parametrize("name", bundled())
+@pytest.mark.parametrize("name", family_names())
 def test_a_spec_as_plain_data_is_the_same_network(name):
     for spec in networks(name):
         data = spec.to_dict()

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from support.commands import run
 from support.random_specs import specs
-from support.specs import spec_of
+from support.specs import family_names, spec_of
 
 import archspec
 from archspec.cost.report import Report, report
@@ -30,8 +30,6 @@ from archspec.spec.bundled import bundled
 from archspec.spec.loading import networks
 
 FIGURES = Path(__file__).parent / "figures"
-
-FAMILIES = sorted(bundled())
 
 # Simonyan & Zisserman 2014, table 1, with its column C, and D and E named as the networks are.
 VGG = """
@@ -262,7 +260,7 @@ def check(reports: list[Report]) -> None:
                 assert listed + cell.shortcuts == cell.weight_layers
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", family_names())
 def test_every_layer_is_in_one_cell_and_figures_add_up(family):
     check(reports_of(str(bundled()[family])))
 
@@ -276,7 +274,7 @@ def test_every_random_network_has_a_table(data):
     ET.fromstring(svg(drawn))  # noqa: S314
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", family_names())
 def test_texts_are_on_the_page_and_do_not_overlap(family):
     drawn = stage_drawing.drawing(Figure(tuple(reports_of(str(bundled()[family]))), "table"))
     texts = [mark for mark in drawn.walk() if isinstance(mark, Text)]
