@@ -18,6 +18,10 @@ __all__ = ["blank_pictures", "chromium", "open_page", "serve"]
 # other in loops: two tests of t-SNE took 11.7 s of processor time, and take 3.7 s.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Python looks for garbage after so many new objects; after 700, where nobody says so, it spends a
+# twelfth of the time of tests of figures and expansions on it.
+gc.set_threshold(50_000)
+
 MORE = float(os.environ.get("ARCHSPEC_EXAMPLES", "1"))
 """Multiple of the usual number of examples that is drawn: 0.2 in `make test-fast`."""
 
