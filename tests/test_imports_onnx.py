@@ -337,6 +337,34 @@ def test_unknown_operators_are_named_with_what_is_known():
     assert isinstance(nodes["last"].shape, UnknownShape)
 
 
+@pytest.mark.parametrize(
+    ("ending", "macs", "told"),
+    [
+        ([("ArgMax", ["maps"], {"axis": 1})], "15,552", "15,552"),
+        ([("TopK", ["maps", "k"], {"axis": 1})], "15,552", "15,552"),
+        ([("my.ops.ArgMax", ["maps"], {})], "15,552 + ?", "at least 15,552 + unknown"),
+        # What stands in the batch is counted once, so that what follows is too little.
+        ([("Tile", ["maps", "copies"], {})], "15,552 + ?", "at least 15,552 + unknown"),
+    ],
+)
+def test_a_type_that_never_multiplies_leaves_the_macs_known(tmp_path, ending, macs, told):
+    onnx = pytest.importorskip("onnx")
+    from support.onnx_files import network
+
+    nodes = [onnx.helper.make_node("Conv", ["x", "kernel"], ["maps"], pads=[1, 1, 1, 1])]
+    for op, inputs, attributes in ending:
+        domain, _, word = op.rpartition(".")
+        nodes.append(onnx.helper.make_node(word, inputs, ["y"], domain=domain, **attributes))
+    arrays = {"kernel": np.ones((4, 3, 3, 3), np.float32), "k": np.array([2]),
+              "copies": np.array([2, 1, 1, 1])}  # fmt: skip
+    model = network(tmp_path / "net.onnx", [1, 3, 12, 12], nodes, arrays)
+    report = archspec.report(model)
+    assert len(model.unknown) == 1
+    assert f"{report.totals.macs:,}" == macs
+    assert any(line.startswith("MACs") and told in line.replace("\xa0", " ")
+               for line in str(report).splitlines())  # fmt: skip
+
+
 def test_a_loop_counts_the_weights_that_its_body_has_or_reads_from_around_it(tmp_path):
     onnx = pytest.importorskip("onnx")
     from support.onnx_files import network

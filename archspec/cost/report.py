@@ -22,7 +22,7 @@ from archspec.errors import UsageError
 from archspec.graph.graph import SEPARATOR, Graph, Node, Scope
 from archspec.imports.loading import as_network
 from archspec.imports.model import ImportedModel, Network
-from archspec.ops.atleast import UNKNOWN
+from archspec.ops.atleast import UNKNOWN, AtLeast
 from archspec.ops.shape import Shape, UnknownShape, plain
 from archspec.spec.document import Spec
 
@@ -48,6 +48,9 @@ _OF_WEIGHTS = frozenset(
     | {"weight_bytes"}
 )
 """Figures that are known where all weights are."""
+
+_OF_PRODUCTS = frozenset({"macs", "flops"})
+"""Figures that are known where all layers are that multiply and add."""
 
 _OF_SHAPES = frozenset({"activations", "forward_peak"})
 """Figures that are known where all shapes are."""
@@ -174,6 +177,8 @@ class Report(Displayed):
             return tuple(node for node in self.unknown if node.op.unlisted is UNKNOWN)
         if figure in _OF_SHAPES:
             return tuple(node for node in self.unknown if isinstance(node.shape, UnknownShape))
+        if figure in _OF_PRODUCTS:
+            return tuple(node for node in self.unknown if isinstance(node.layer.macs, AtLeast))
         return self.unknown
 
     @cached_property

@@ -11,6 +11,7 @@ from archspec.graph.graph import MAIN_OUTPUT, Node
 from archspec.imports.inputs import NOTHING_GIVEN, Given, MultiplesError, joinable
 from archspec.imports.limits import DamagedModelError
 from archspec.imports.model import Arrays, Extents, ImportedModel
+from archspec.imports.multiplying import may_multiply
 from archspec.ops.fields import LARGEST
 from archspec.ops.merge import Concat, Merge
 from archspec.ops.op import Op, Weight
@@ -140,7 +141,13 @@ class ModelBuilder:
         if any(isinstance(node.shape, UnknownShape) for node in inputs):
             reason = "the shape of its input is not known"
             return self.unknown(
-                type_name, *inputs, name=name, reason=reason, declared=declared, arrays=arrays
+                type_name,
+                *inputs,
+                name=name,
+                reason=reason,
+                declared=declared,
+                arrays=arrays,
+                multiplies=may_multiply(type_name),
             )
         owner = self._owners.get((op, weights)) if weights else None
         if owner is not None:
@@ -160,7 +167,10 @@ class ModelBuilder:
                 and (units := joinable([node.shape for node in inputs]))
             ):
                 raise MultiplesError(units) from None
-            return self._unknown(unique, type_name, problem.message, inputs, declared, arrays)
+            multiplies = may_multiply(type_name)
+            return self._unknown(
+                unique, type_name, problem.message, inputs, declared, arrays, multiplies
+            )
         if weights:
             self._owners[op, weights] = node
         if isinstance(op, Concat):
@@ -213,6 +223,7 @@ class ModelBuilder:
         reason: str,
         declared: Sequence[int | None] | None = None,
         arrays: Iterable[Weight] | None = None,
+        multiplies: bool = True,
     ) -> Node:
         """Add a layer that archspec does not know.
 
@@ -223,9 +234,10 @@ class ModelBuilder:
             reason: A clause that says why it is unknown.
             declared: The shape of its output in the file; None if the file has none.
             arrays: Its weights; None if the file does not tell them, () if it has none.
+            multiplies: Whether it may have MACs.
         """
         unique = self._name(name, type_name)
-        return self._unknown(unique, type_name, reason, inputs, declared, arrays)
+        return self._unknown(unique, type_name, reason, inputs, declared, arrays, multiplies)
 
     @property
     def size(self) -> int:
@@ -327,6 +339,7 @@ class ModelBuilder:
         inputs: tuple[Node, ...],
         declared: Sequence[int | None] | None,
         arrays: Iterable[Weight] | None,
+        multiplies: bool = True,
     ) -> Node:
         extent = None if declared is None else declared_extent(declared, inputs)
         op = Unknown(
@@ -334,13 +347,14 @@ class ModelBuilder:
             reason=reason,
             extent=extent,
             arrays=None if arrays is None else tuple(arrays),
+            multiplies=multiplies,
         )
         try:
             return self._builder.place(op, unique, inputs)
         except Problem as problem:
             if self._builder.full or extent is None:
                 raise self._refused(problem) from None
-            shapeless = Unknown(type_name=op.type_name, reason=reason, arrays=op.arrays)
+            shapeless = op.model_copy(update={"extent": None})
             return self._builder.place(shapeless, unique, inputs)
 
     def _name(self, name: str, type_name: str) -> str:

@@ -22,6 +22,7 @@ from archspec.imports.inputs import NOTHING_GIVEN, Given
 from archspec.imports.limits import open_file
 from archspec.imports.model import Arrays, Extents, ImportedModel
 from archspec.imports.modeltext import ModelText, TextProblem, parse_op, read_text
+from archspec.imports.multiplying import may_multiply
 from archspec.ops.arrangement import Crop, Flatten, PadChannels, Reshape, Slice, Upsample
 from archspec.ops.convolution import (
     Convolution,
@@ -215,7 +216,13 @@ class _Net:
         """Add a layer that archspec does not know."""
         name = self.name(section) + (f"_{part}" if part else "")
         return self.builder.unknown(
-            section.kind, *inputs, name=name, reason=reason, declared=shape, arrays=arrays
+            section.kind,
+            *inputs,
+            name=name,
+            reason=reason,
+            declared=shape,
+            arrays=arrays,
+            multiplies=part != "activation" and may_multiply(section.kind),
         )
 
     def source(self, section: Section, number: int) -> Node:

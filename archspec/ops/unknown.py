@@ -11,8 +11,8 @@ from archspec.ops.shape import UNKNOWN_SHAPE, Shape
 class Unknown(Op):
     """A layer of a model file that archspec does not know. It is no kind: no spec can write it.
 
-    It has the shape and the weights that the file declares. All else is `UNKNOWN`, which no sum
-    loses.
+    It has the shape and the weights that the file declares, and no MACs if its type never has.
+    All else is `UNKNOWN`, which no sum loses.
     """
 
     type_name: str
@@ -26,6 +26,9 @@ class Unknown(Op):
 
     arrays: tuple[Any, ...] | None = None
     """Its weights, each a `Weight`; None if the file does not tell them."""
+
+    multiplies: bool = True
+    """Whether it may have MACs; a type such as ArgMax never has."""
 
     @property
     def word(self) -> str:
@@ -42,7 +45,7 @@ class Unknown(Op):
         return self.arrays or ()
 
     def work(self, *shapes: Shape) -> Work:  # noqa: ARG002
-        return Work(UNKNOWN, UNKNOWN)
+        return Work(UNKNOWN if self.multiplies else 0, UNKNOWN)
 
     @property
     def unlisted(self) -> int:

@@ -13,6 +13,7 @@ from archspec.imports.building import ModelBuilder
 from archspec.imports.caffe.layer import Layer
 from archspec.imports.caffe.weights import Weighted
 from archspec.imports.modeltext import parse_op
+from archspec.imports.multiplying import may_multiply
 from archspec.imports.prototext import Message
 from archspec.ops.arrangement import Flatten
 from archspec.ops.axes import names_of_axes
@@ -217,6 +218,7 @@ class Net:
             reason=reason,
             declared=shape,
             arrays=arrays,
+            multiplies=may_multiply(layer.type),
         )
 
 

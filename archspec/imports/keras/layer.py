@@ -13,6 +13,7 @@ from archspec.imports.flattening import in_order
 from archspec.imports.keras.calls import ShapedArray
 from archspec.imports.keras.config import Config, Extents
 from archspec.imports.keras.layout import FOLLOWING, Flattened
+from archspec.imports.multiplying import may_multiply
 from archspec.ops.axes import AXES, Axis
 from archspec.ops.convolution import LocalConv
 from archspec.ops.op import Op, Weight
@@ -94,6 +95,8 @@ class KerasLayer:
     """Parameters that Keras counts beside the arrays in the file."""
     reason: str = ""
     """Why archspec does not know the layer; empty if it does."""
+    is_foreign: bool = False
+    """Whether its class is not Keras's."""
     misfit: str = ""
     """Clause about arrays of the file that are not those of the ops; empty if they all are."""
     parts: dict[str, Node] = field(default_factory=dict)
@@ -253,6 +256,7 @@ class KerasLayer:
             reason=reason,
             declared=None if output else self.shown,
             arrays=arrays,
+            multiplies=self.is_foreign or may_multiply(self.kind.rpartition(".")[2]),
         )
         if arrays:
             self._keep(

@@ -471,6 +471,7 @@ def _function_of(config: LayerConfig, layer: KerasLayer) -> Function:
     package = _package(config)
     if package == own.PACKAGE and kind in own.LAYERS:
         return own.LAYERS[kind]
+    layer.is_foreign = bool(package) or kind not in TABLE
     if package:
         layer.kind = f"{package}>{kind}"
         return _unknown(FOREIGN)

@@ -18,6 +18,7 @@ from archspec.errors import Problem, UsageError
 from archspec.graph.graph import Node
 from archspec.imports.building import ModelBuilder, one_or_each
 from archspec.imports.model import ABSENT, BATCH, Arrays
+from archspec.imports.multiplying import may_multiply
 from archspec.imports.onnx.folding import CannotFold
 from archspec.imports.onnx.inference import inferred
 from archspec.imports.onnx.names import layer_name, model_scope
@@ -405,6 +406,8 @@ class Trace:
                 continue
             dims = self.source.declared.get(output) or self._inferred(step, number)
             axes, extent, batch = self.laid_out(dims, inputs, step.op)
+            # Of values that it puts into the batch, what follows counts one alone.
+            spreads = dims is not None and not same(batch, self.batch_of(inputs))
             node = self.b.unknown(
                 type_of(step),
                 *(value.node for value in inputs),
@@ -412,6 +415,7 @@ class Trace:
                 reason=reason,
                 declared=extent,
                 arrays=arrays,
+                multiplies=may_multiply(type_of(step)) or spreads,
             )
             arrays = []
             self.nodes[node.index] = node
