@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 
 import black
 import numpy as np
@@ -47,6 +48,46 @@ def test_a_list_is_not_named_by_a_word_of_python_and_no_module_as_a_tensor():
     source = source_of(network(steps))
     assert "self.as2 = nn.Sequential()" in source
     compile(source, "ejected.py", "exec")
+
+
+NESTED = """
+  - branches:
+      - [conv: 6]
+      - - conv: 4
+        - branches: [[conv: {filters: 4, kernel: [1, 3]}], [conv: {filters: 4, kernel: [3, 1]}]]
+          merge: concat
+      - - conv: 5
+        - conv: {filters: 4, kernel: 3}
+        - branches: [[conv: {filters: 4, kernel: [1, 3]}], [conv: {filters: 4, kernel: [3, 1]}]]
+          merge: concat
+      - [avg_pool: {size: 3, stride: 1, padding: same}, conv: 7]
+    merge: concat
+    repeat: 2
+"""
+"""Branches within branches of a repeated module, as the last ones of Inception-v3."""
+
+
+def nested():
+    return spec_of(
+        "name: net\ninput: [8, 8, 4]\n"
+        f"defaults: {{conv: {{kernel: 1, norm: batch, padding: same}}}}\nlayers:{NESTED}"
+    )
+
+
+def test_lists_and_variables_of_loops_within_loops_have_names_of_their_own():
+    source = source_of(nested())
+    assert "for conv4_3 in conv4_2:" in source
+    for lists, item in re.findall(r"(\S+)\.append\((\w+)\)", source):
+        assert lists != item
+    (forward,) = [
+        each
+        for each in ast.walk(ast.parse(source))
+        if isinstance(each, ast.FunctionDef) and each.name == "forward" and len(each.body) < 3
+    ]
+    loops = [each.target for each in ast.walk(forward) if isinstance(each, ast.For)]
+    targets = [each.id for loop in loops for each in ast.walk(loop) if isinstance(each, ast.Name)]
+    assert len(loops) == 3
+    assert len({*targets}) == len(targets)
 
 
 def unused_names(source):
@@ -384,6 +425,12 @@ def _furthest(ours, theirs, axis=-1):
         assert a.shape == other.shape
         worst = max(worst, float(np.abs(a - other).max() / max(np.abs(other).max(), 0.1)))
     return worst
+
+
+@pytest.mark.keras
+def test_loops_within_loops_have_keras_s_outputs():
+    pytest.importorskip("torch")
+    assert outputs_differ(expand(nested()), nested()) < 1e-5
 
 
 @pytest.mark.parametrize("family", family_names(*CANNOT))

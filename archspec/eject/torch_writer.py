@@ -121,6 +121,8 @@ class TorchWriter(KerasWriter):
         self.torch = torch
         self.here = _Class((), ())
         self.forward_pass = False
+        self.looping: set[str] = set()
+        """Variables of the loops of `forward` around what is being written."""
         self.read: set[Symbol] = set()
         """Symbols of what was written last."""
         self.parts: set[str] = set()
@@ -388,27 +390,34 @@ class TorchWriter(KerasWriter):
         if lists is not None and id(loop) in lists and lists.get(-id(loop)):
             return self._init_rounds(loop, depth, lists)  # a chain within a chain
         if is_chain(loop, is_link):
-            name = self._attribute(loop)
-            target = f"self.{name}" if lists is None else name
+            target = self._list(loop, lists)
             within = {id(each): target for each in statements(loop.body)}
             within |= {-id(each): target for each in statements(loop.body)}
             result = [f"{margin}{target} = nn.Sequential()"]
             result += self._init_rounds(loop, depth, within)
             if lists is not None:
-                result.append(f"{margin}{lists[id(loop)]}.append({name})")
+                result.append(f"{margin}{lists[id(loop)]}.append({target})")
             return result
         own = [*self._lone(loop.body)]
         within = {}
         before = []
         after = []
         for each in own:
-            name = self._attribute(each)
-            target = f"self.{name}" if lists is None else name
-            within[id(each)] = target
+            target = within[id(each)] = self._list(each, lists)
             before.append(f"{margin}{target} = nn.ModuleList()")
             if lists is not None:
-                after.append(f"{margin}{lists[id(each)]}.append({name})")
+                after.append(f"{margin}{lists[id(each)]}.append({target})")
         return [*before, *self._init_rounds(loop, depth, within), *after] if own else []
+
+    def _list(self, statement: Statement, lists: dict[int, str] | None) -> str:
+        """Return the list in which a loop keeps a statement's modules: the class's, or a round's.
+
+        A round's list is a variable, called like the class's if no loop around it has one so.
+        """
+        name = self._attribute(statement)
+        if lists is None:
+            return f"self.{name}"
+        return free_name(name, {*lists.values()}.__contains__)
 
     def _init_rounds(self, loop: For, depth: int, lists: dict[int, str]) -> list[str]:
         outer, self.read = self.read, set()
@@ -528,15 +537,18 @@ class TorchWriter(KerasWriter):
         own = [*self._lone(loop.body)]
         within: dict[int, str] = {}
         tensors = self.here.tensors
+        around = self.looping
+        self.looping = {*around}
+        taken = {*tensors, *keyword.kwlist}
         for each in own:
             name = _singular(self._attribute(each))
             name = f"{name}_layer" if name in tensors else name
-            while name in tensors or name in within.values() or keyword.iskeyword(name):
-                name += "_"
+            name = free_name(name, lambda each: each in taken or each in self.looping)
             within[id(each)] = name
+            self.looping.add(name)
         outer, self.read = self.read, set()
         body = self.forward(loop.body, depth + 1, within)
-        used = self.read
+        used, self.looping = self.read, around
         if used & {*loop.variables}:
             raise UnrollError([loop.start])
         is_counted = loop.index in used
@@ -760,4 +772,4 @@ def _plural(word: str) -> str:
 
 
 def _singular(word: str) -> str:
-    return word[:-1] if word.endswith("s") and len(word) > 2 else word
+    return re.sub(r"(?<=..)s(\d*)$", r"\1", word)
