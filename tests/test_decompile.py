@@ -14,8 +14,11 @@ import archspec
 from archspec.cli import main
 from archspec.compile.expand import expand
 from archspec.decompile.decompiler import decompiled
+from archspec.decompile.naming import Naming
 from archspec.decompile.proof import difference
 from archspec.decompile.running import open_runner
+from archspec.decompile.steps import Step
+from archspec.decompile.view import View
 from archspec.decompile.weighted import compare_outputs
 from archspec.imports.building import ModelBuilder
 from archspec.ops.arrangement import Reshape, Slice
@@ -58,6 +61,27 @@ def test_random_networks_give_specs_of_the_same_networks(spec):
 )
 def test_well_known_networks_are_as_short_as_a_person_would_write_them(network, most):
     assert len(decompiled(expand(load(network))).text.splitlines()) <= most
+
+
+def test_what_norms_that_stand_alone_have_is_not_said_of_those_in_blocks():
+    """As in a head of its own, whose norms are another library's than the backbone's."""
+    alone = "convolution: {filters: 4, kernel: 1}, batch_norm: {epsilon: 1e-5}"
+    unit = "conv: {filters: 4, norm: batch, activation: relu}"
+    layers = ", ".join([*[unit] * 4, *[alone] * 3])
+    text = decompiled(graph_of(layers, "[16, 16, 4]")).text
+    assert text.partition("defaults:\n")[2].splitlines() == [
+        "  conv: {norm: batch, activation: relu}",
+        "layers:",
+        "  - {conv: 4, repeat: 4}",
+        f"  - {{repeat: 3, layers: [{alone}]}}",
+    ]
+
+
+def test_a_loop_is_not_called_as_steps_are_that_use_a_block_of_the_spec():
+    """The rounds of a loop `stage` are `stage1` and so on, as are the uses of a block `stage`."""
+    loop = Step("layers", 1, body=[Step("conv", 1, name="skip")])
+    Naming(View(graph_of("conv: 4")), [loop], [], ["stage"]).name_loops([loop])
+    assert loop.name == "stage_1"
 
 
 def test_a_name_of_any_length_has_room_for_a_number_behind_it():

@@ -208,7 +208,8 @@ class _Draft:
         if self.effort:
             outside = [s for body in bodies.values() for s in body]
             steps = rolled(steps, entry, [*starts.values()], outside)
-        naming = Naming(view, steps, [self._head(name) for name in bodies])
+        kinds = [block.name for block in self.blocks]
+        naming = Naming(view, steps, [self._head(name) for name in bodies], kinds)
         naming.run(bodies, starts)
         naming.name_loops(steps)
         for block in self.blocks:

@@ -89,16 +89,24 @@ class Naming:
         view: The network.
         steps: The steps of its `layers`.
         heads: Names of its heads, which no step may have.
+        kinds: Names of its own blocks, which steps have with a number by themselves, as `stem1`.
     """
 
-    def __init__(self, view: View, steps: Sequence[Step], heads: Iterable[str]) -> None:
+    def __init__(
+        self,
+        view: View,
+        steps: Sequence[Step],
+        heads: Iterable[str],
+        kinds: Iterable[str] = (),
+    ) -> None:
         self.view = view
         self.steps = steps
         self.inputs = self._inputs(view)
         """The name of each input by its node."""
         self.texts: dict[tuple[int, int], str] = {}
         """Names that steps read, by the identity of the step and the node."""
-        self._taken = {*self.inputs.values(), *heads}
+        self._kinds = {*kinds}
+        self._taken = {*self.inputs.values(), *heads, *self._kinds}
         self._groups: list[_Group] = []
         self._ports: Mapping[int, str] = {}
 
@@ -192,9 +200,13 @@ class Naming:
 
     def _free(self, name: str) -> str:
         """Return a name that nothing else has, nor gets by itself."""
-        free = free_name(name, lambda each: each in self._taken or not is_free(each), first=1)
+        free = free_name(name, lambda each: not self._is_free(each), first=1)
         self._taken.add(free)
         return free
+
+    def _is_free(self, name: str) -> bool:
+        word = re.sub("[0-9]+$", "", name)
+        return name not in self._taken and word not in self._kinds and is_free(name)
 
     def name_loops(self, steps: Sequence[Step], word: str = "stage") -> None:
         """Name the loops that contain names, so that each round has its own."""

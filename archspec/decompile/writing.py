@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from archspec.decompile.naming import Naming
+from archspec.decompile.proposals import WORDS
 from archspec.decompile.steps import (
     PREVIOUS,
     Expression,
@@ -19,6 +21,7 @@ from archspec.decompile.steps import (
     usual,
 )
 from archspec.element import is_choice
+from archspec.ops.convolution import Convolution
 
 WIDTH = 100
 """Characters of the longest line."""
@@ -36,14 +39,20 @@ Common = Mapping[str, Mapping[str, Any]]
 """Plain values of arguments, by kind and name."""
 
 
+_NORMS: Final = frozenset(norm.kind for norm in WORDS)
+
+
 def said_once(steps: Iterable[Step], given: Common) -> dict[str, dict[str, Any]]:
-    """Return `given`, and the arguments that so many steps have that they are said once."""
+    """Return `given`, and the arguments that so many steps have that they are said once.
+
+    Not those of norms: what is said of a norm goes for those that blocks add, too.
+    """
     defaults = {kind: dict(values) for kind, values in given.items()}
     counts: dict[tuple[str, str], Counter[str]] = {}
     values: dict[str, Any] = {}
     known: dict[str, Any] = {}
     for step in steps:
-        if step.element is None or step.branches or step.is_merge:
+        if step.element is None or step.branches or step.is_merge or step.kind in _NORMS:
             continue
         known[step.kind] = step.element
         for name, value in step.arguments.items():
@@ -101,18 +110,35 @@ class Writer:
             data["branches"] = [[self.data(each) for each in way] for way in step.branches]
             data["merge"] = step.arguments["merge"]
         else:
-            arguments = self._arguments(step)
+            said = self._bare(step)
+            arguments = self._arguments(said)
             merged = self._merged(step)
             if step.is_merge and merged is not None and not arguments:
                 data[step.kind] = merged
             else:
-                data[step.kind] = _short(step, arguments)
+                data[said.kind] = _short(said, arguments)
                 self._add_sources(data, step)
         if step.repeat is not None and "repeat" not in data:
             data["repeat"] = _value(step.repeat)
         if step.when is not None:
             data["when"] = _value(step.when)
         return step.kind if data == {step.kind: None} else data
+
+    def _bare(self, step: Step) -> Step:
+        """Return a `conv` as the op `convolution` where the others have more and it has no more."""
+        given = self.defaults.get("conv", {})
+        if step.kind != "conv" or not given.keys() & {"norm", "activation"}:
+            return step
+        values = step.arguments
+        of_op = {name: value for name, value in values.items() if name in Convolution.model_fields}
+        of_op["bias"] = values["bias"] is None or values["bias"]
+        if any(
+            value is not None and value != usual(step, name)
+            for name, value in values.items()
+            if name not in of_op
+        ):
+            return step
+        return replace(step, kind="convolution", element=Convolution, arguments=of_op)
 
     def _arguments(self, step: Step) -> dict[str, Any]:
         given = self.defaults.get(step.kind, {})
@@ -235,7 +261,7 @@ def _is_group(step: Any) -> bool:
 def pair(key: str, value: Any, indent: int) -> list[str]:
     """Return the lines of a key and its value."""
     margin = " " * indent
-    text = f"{margin}{key}:" + ("" if value is None else f" {flow(value)}")
+    text = f"{margin}{key}: {flow(value)}"
     if key in ("layers", "branches") and isinstance(value, list):
         few = key == "layers" and len(value) < SEVERAL and not any(map(_is_group, value))
         if few and len(text) <= WIDTH:
