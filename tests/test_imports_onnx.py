@@ -365,6 +365,39 @@ def test_a_type_that_never_multiplies_leaves_the_macs_known(tmp_path, ending, ma
                for line in str(report).splitlines())  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("producer", "op", "arrays", "shape"),
+    [
+        ("pytorch", "Relu", {}, "16x24x5"),
+        ("", "Relu", {}, "5x16x24"),  # nothing tells: as in a file of TensorFlow's
+        ("", "Pad", {"pads": np.array([0, 0, 1, 2, 0, 0, 1, 2])}, "18x28x5"),
+        ("", "Resize", {"": "", "scales": np.float32([1, 1, 2, 2])}, "32x48x5"),
+    ],
+)
+def test_maps_without_a_convolution_have_the_channels_that_torch_or_a_resize_gives_them(
+    tmp_path, producer, op, arrays, shape
+):
+    onnx = pytest.importorskip("onnx")
+    from support.onnx_files import network
+
+    nodes = [onnx.helper.make_node(op, ["x", *arrays], ["y"])]
+    stored = {name: value for name, value in arrays.items() if name}
+    model = network(tmp_path / "n.onnx", [1, 5, 16, 24], nodes, stored, producer=producer)
+    assert str(model.graph.nodes[-1].shape) == shape
+    assert not model.unknown
+
+
+def test_the_numbers_that_say_how_to_resize_are_no_weights(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    from support.onnx_files import network
+
+    nodes = [onnx.helper.make_node("Resize", ["x", "", "scales"], ["y"], mode="cubic")]
+    scales = {"scales": np.float32([1, 2, 1, 1])}
+    model = network(tmp_path / "net.onnx", [1, 5, 16, 24], nodes, scales, producer="pytorch")
+    (node,) = model.unknown_nodes
+    assert node.op.weights() == ()
+
+
 def test_a_loop_counts_the_weights_that_its_body_has_or_reads_from_around_it(tmp_path):
     onnx = pytest.importorskip("onnx")
     from support.onnx_files import network

@@ -130,6 +130,10 @@ def _convolved(step: Step, dims: Sequence[Any], constants: Sequence[Any]) -> Seq
     return (x[0], kernel[0], *places)
 
 
+def _sampled(step: Step, dims: Sequence[Any], constants: Sequence[Any]) -> Sequence[Any]:  # noqa: ARG001
+    return (*dims[0][:2], *dims[1][1:-1])
+
+
 def _looked_up(step: Step, dims: Sequence[Any], constants: Sequence[Any]) -> Sequence[Any]:  # noqa: ARG001
     return tuple(dims[1])
 
@@ -173,6 +177,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "Slice": _sliced,
     "Squeeze": _squeezed,
     "Unsqueeze": _unsqueezed,
+    "GridSample": _sampled,
     "MatMul": _multiplied,
     "Gemm": _dense,
 }  # fmt: skip

@@ -178,7 +178,7 @@ def build(
     layouts = {
         each: (dims or (), tuple(range(1, len(dims or ()))))
         if channels_last
-        else layout(graph, each, dims)
+        else layout(graph, each, dims, is_torch=writer in _TORCH)
         for each, dims in inputs.items()
     }
     shapes = {
@@ -229,10 +229,18 @@ def input_value(node: Any, dims: Dims, order: Sequence[int]) -> Value:
     return Value(node, tuple(axes), batch)
 
 
-def layout(graph: Source, name: str, dims: Dims | None) -> tuple[Dims, tuple[int, ...]]:
+_TORCH: Final = {"pytorch", "torch.export"}
+"""Writers whose maps have their channels second."""
+
+
+def layout(
+    graph: Source, name: str, dims: Dims | None, *, is_torch: bool = False
+) -> tuple[Dims, tuple[int, ...]]:
     """Return an input's extents, and its axes in archspec's order: channels last, no batch.
 
     The first step that knows its channels decides, as a convolution, whose are the second axis.
+    Where none does, they are the second axis of torch's maps, and of those whose last axis is
+    resized or padded.
     """
     if dims is None:
         return (), ()
@@ -245,7 +253,8 @@ def layout(graph: Source, name: str, dims: Dims | None) -> tuple[Dims, tuple[int
     if channels is None:
         channels = rank - 1
         few = (1, 3, 4)
-        if rank > 3 and dims[1] in few and dims[-1] not in few:
+        is_second = dims[1] in few and dims[-1] not in few
+        if rank > 3 and (is_torch or is_second or _has_places_last(graph, name)):
             channels = 1
     places = (at for at in range(rank) if at not in (batch, channels))
     return dims, (*places, channels)
@@ -302,6 +311,23 @@ def _batch_and_channels(graph: Source, name: str, rank: int) -> tuple[int, int] 
             elif step.op in _TRANSPARENT:
                 pending += [(out, axes) for out in step.outputs]
     return None
+
+
+def _has_places_last(graph: Source, name: str) -> bool:
+    """Return whether a step changes the extent of an input's last axis, and not of its second."""
+    for step in graph.steps:
+        if step.op not in ("Pad", "Resize", "Upsample") or step.inputs[:1] != (name,):
+            continue
+        given = [graph.constants.get(each) for each in step.inputs[1:3]]
+        if step.op == "Pad":
+            pads = step.get("pads", []) or list((given and given[0] and given[0].values) or ())
+            half = len(pads) // 2
+            changed = [bool(a or b) for a, b in zip(pads[:half], pads[half:], strict=False)]
+        else:
+            stored = next((each.values for each in reversed(given) if each and each.values), ())
+            changed = [n != 1 for n in step.get("scales", []) or stored]
+        return len(changed) > 3 and changed[-1] and not changed[1]
+    return False
 
 
 _WEIGHT_PLACES: Final = {

@@ -381,7 +381,8 @@ class Trace:
     def unknown(self, step: Step, reason: str) -> None:
         """Add a layer that archspec does not know, and give its outputs to those who read them."""
         inputs = [value for name in step.inputs if (value := self.values.get(name))]
-        stored = (self.constants.get(name) for name in step.inputs if name)
+        names = step.inputs[:1] if step.op in _WITH_SETTINGS else step.inputs
+        stored = (self.constants.get(name) for name in names if name)
         given = [
             constant
             for constant in (*filter(None, stored), *_inside(step, self.constants))
@@ -968,6 +969,12 @@ def is_learned(constant: Constant, step: Step) -> bool:
         return step.op not in _ARITHMETIC or not is_kernel(constant)
     return constant.origin == STORED
 
+
+_WITH_SETTINGS: Final = {
+    "CropAndResize", "Expand", "NonMaxSuppression", "OneHot", "Pad", "Resize", "Slice", "Tile",
+    "TopK", "Upsample",
+}  # fmt: skip
+"""Operators of which all inputs but the first say what to do, and are no weights."""
 
 _ARITHMETIC: Final = {"Add", "Sub", "Mul", "Div", "Concat", "Where", "Max", "Min", "Gather"}
 
