@@ -13,7 +13,7 @@ from archspec.imports.formats import read as read_format
 from archspec.imports.model import ImportedModel
 from archspec.imports.tensorflow.tflitefile import open_tflite
 
-pytest.importorskip("tflite")
+tflite = pytest.importorskip("tflite")
 
 FILES = Path(__file__).parent / "model_files" / "tflite"
 
@@ -219,3 +219,16 @@ def test_a_padding_that_tflite_does_not_have_is_told(tmp_path):
     (layer, *_) = read_format(path, TFLITE).unknown
     assert layer.type == "CONV_2D"
     assert layer.reason == "its padding is number 5, and TFLite has 0 and 1 alone"
+
+
+def test_a_convolution_without_a_kernel_is_an_unknown_layer(tmp_path):
+    content = bytearray((FILES / "norms.tflite").read_bytes())
+    graph = tflite.Model.GetRootAs(content).Subgraphs(0)
+    kinds = [each.kind for each in open_tflite(FILES / "norms.tflite").operators]
+    table = graph.Operators(kinds.index("CONV_2D"))._tab  # noqa: SLF001
+    inputs = table.Vector(table.Offset(6))  # the second field, after its length
+    content[inputs - 4 : inputs] = (1).to_bytes(4, "little")
+    path = tmp_path / "net.tflite"
+    path.write_bytes(content)
+    (layer, *_) = read_format(path, TFLITE).unknown
+    assert layer.type == "CONV_2D"

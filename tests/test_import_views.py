@@ -375,3 +375,10 @@ def test_a_split_into_more_or_less_than_there_is_is_unknown(tmp_path, sizes):
     ]
     model = network(tmp_path / "net.onnx", [1, 12, 4, 4], nodes, {"sizes": np.array(sizes)})
     assert model.unknown[0].reason == "its parts do not make up the axis that it splits"
+
+
+def test_a_padding_beyond_all_extents_is_unknown(tmp_path):
+    pads = np.array([0, 0, 2**40, 1, 0, 0, 1, 1])
+    pad = onnx.helper.make_node("Pad", ["x", "pads"], ["y"])
+    model = network(tmp_path / "net.onnx", [1, 12, 4, 4], [pad], {"pads": pads})
+    assert model.unknown[0].reason.startswith("`amount` of `pad` must be a whole number")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from archspec.element import ArgumentProblems
 from archspec.errors import Problem, UsageError, listed
 from archspec.imports.building import ModelBuilder
 from archspec.imports.inputs import NOTHING_GIVEN, Given
@@ -470,8 +471,8 @@ def _follow(t: Trace, step: Step, depth: int) -> None:
         t.unknown(step, str(why))
     except CannotFold:
         t.unknown(step, "its extents are not known before the network runs")
-    except Problem as problem:
-        t.unknown(step, problem.message)
+    except (Problem, ArgumentProblems) as problem:
+        t.unknown(step, str(problem))
     except MALFORMED:
         t.unknown(step, "its inputs and attributes are not as ONNX defines them")
     for output in step.outputs:

@@ -265,9 +265,8 @@ class _Net(Writer):
             o: The operator.
             first: Whether the name of what others were fused into is asked for.
         """
-        tensors = [o.outputs[0]]
-        if first and o.kind in _WITH_KERNEL:
-            tensors.insert(0, o.inputs[1])
+        kernels = o.inputs[1:2] if first and o.kind in _WITH_KERNEL else ()
+        tensors = [*(index for index in kernels if index >= 0), o.outputs[0]]
         name = ""
         for index in tensors:
             names = self.file.tensors[index].name
