@@ -589,3 +589,13 @@ def test_what_is_not_run_is_not_verified(tmp_path):
     done = CliRunner().invoke(main, ["import", file, "-o", str(tmp_path / "a.keras")])
     assert done.exit_code == 2
     assert "holds no weights" in done.output
+
+
+@pytest.mark.parametrize(
+    ("ending", "has_classes"),
+    [("fc: 10, softmax: null", True), ("fc: 10, unit_norm: null", False)],
+)
+def test_the_units_of_the_last_layer_alone_are_the_classes(ending, has_classes):
+    """The projection of an attention has a sum and a norm behind it, an embedding a norm."""
+    text = decompiled(graph_of(f"conv: 4, flatten: null, {ending}", "[8, 8, 3]")).text
+    assert ("classes" in text) == has_classes

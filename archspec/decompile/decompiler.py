@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
+from typing import Any, Final
 
 from archspec.compile.expand import expand
 from archspec.decompile.arrangement import Arrangement
@@ -318,7 +318,7 @@ class _Draft:
         """Make the number of classes a variable; return the variables."""
         if not self.effort:
             return {}
-        last = next((s for s in reversed(steps) if s.kind in ("fc", "conv")), None)
+        last = next((s for s in reversed(steps) if s.kind not in _AFTER_CLASSES), None)
         if last is None or last.kind != "fc" or last.repeat is not None:
             return {}
         classes = last.arguments["units"]
@@ -326,6 +326,10 @@ class _Draft:
             return {}
         last.arguments = last.arguments | {"units": Expression("classes")}
         return {"classes": classes}
+
+
+_AFTER_CLASSES: Final = {"activation", "dropout", "rescale", "softmax"}
+"""Kinds of steps that may follow the one with a unit for each class."""
 
 
 def _order(steps: Sequence[Step]) -> list[int]:
