@@ -25,8 +25,12 @@ from archspec.ops.op import Op
 
 
 def elementwise(t: Trace, step: Step, op: Op, place: int = 0) -> None:
-    """Add an op that leaves every value where it is."""
-    x = t.value(step, place)
+    """Add an op that leaves every value of an input where it is."""
+    elementwise_on(t, step, t.value(step, place), op)
+
+
+def elementwise_on(t: Trace, step: Step, x: Value, op: Op) -> None:
+    """Add an op that leaves every value of `x` where it is."""
     t.values[step.outputs[0]] = replace(x, node=t.add(step, op, x.node))
 
 

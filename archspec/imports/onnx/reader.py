@@ -15,14 +15,18 @@ from archspec.imports.inputs import NOTHING_GIVEN, Given
 from archspec.imports.model import ABSENT, BATCH, ImportedModel
 from archspec.imports.onnx import (
     activation,
+    axes,
     convolution,
+    einsum,
+    merging,
     normalization,
+    parts,
     pooling,
     products,
     recurrent,
+    resizing,
 )
 from archspec.imports.onnx.folding import CannotFold, folded
-from archspec.imports.onnx.moving import MOVING
 from archspec.imports.onnx.patterns import Finder, put_together
 from archspec.imports.onnx.quantized import MICROSOFT, floated
 from archspec.imports.onnx.source import (
@@ -48,12 +52,16 @@ from archspec.imports.onnx.trace import (
 
 HANDLERS: Final[Mapping[str, Handler]] = {
     **activation.LAYERS,
+    **axes.LAYERS,
     **convolution.LAYERS,
+    **einsum.LAYERS,
+    **merging.LAYERS,
     **normalization.LAYERS,
+    **parts.LAYERS,
     **pooling.LAYERS,
     **products.LAYERS,
     **recurrent.LAYERS,
-    **MOVING,
+    **resizing.LAYERS,
 }
 """The function for each operator; those of `archspec.` stand for several steps, see `patterns`."""
 
