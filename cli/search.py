@@ -78,6 +78,7 @@ if TYPE_CHECKING:
 @click.option("--resume", metavar="DIR", help="Go on with a search that was stopped; without SPEC.")
 @click.option(
     "--join",
+    "place",
     metavar="DIR|URL",
     help="Take part in a search of another process, by its folder or storage; without SPEC.",
 )
@@ -94,7 +95,7 @@ def command(
     epochs: int | None,
     data: str | None,
     resume: str | None,
-    join: str | None,
+    place: str | None,
     study: str | None,
     trials: int | None,
     jobs: int,
@@ -120,11 +121,11 @@ def command(
     silent = quiet or form == "json"
     line = None if silent else _line
     given = {name: value for name, value in options.items() if value is not None}
-    if resume is not None or join is not None:
+    if resume is not None or place is not None:
         beside = {**given, "vary": vary, "set": settings, "where": where, "train": train}
         beside |= {"variant": variant, "epochs": epochs, "data": data}
         wrong = [f"--{name}" for name, value in beside.items() if value]
-        if resume and join:
+        if resume and place:
             raise click.UsageError("--resume and --join mean the same: give one of them")
         if spec or wrong:
             what = "SPEC" if spec else wrong[0]
@@ -133,7 +134,7 @@ def command(
             )
         with _stopped(silent=silent):
             found = archspec.join_search(
-                resume or join or "", trials=trials, jobs=jobs, study=study, progress=line
+                resume or place or "", trials=trials, jobs=jobs, study=study, progress=line
             )
     else:
         if spec is None:

@@ -202,6 +202,12 @@ def test_a_place_without_a_search_is_refused_and_not_made(net, place):
     assert not [*net.parent.glob("nowhere*")]
 
 
+def test_an_empty_place_to_join_is_refused_by_the_option_that_gave_it():
+    done = run("search", "--join", "")
+    assert done.returncode == 2
+    assert done.stderr == "error: `--join` must be a path or a name\n"
+
+
 def test_a_search_in_a_journal_is_joined_from_another_folder(whole, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     begun, _ = whole
