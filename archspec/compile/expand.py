@@ -297,6 +297,16 @@ class _Run:
         kind = step.kind if step.element or step.kind in GROUPS else "step"
         path = self.builder.claim(kind, name)
         self.names.remember(path, None)
+        self.names.unfinished.add(path)
+        try:
+            return self._named(step, path, owner, inputs, env)
+        finally:
+            self.names.unfinished.discard(path)
+
+    def _named(
+        self, step: Step, path: str, owner: str | None, inputs: _Inputs, env: _Env
+    ) -> Node | None:
+        """Carry a step out that has a path."""
         begun = self.builder.size, len(self.names.trail)
         if step.kind in ("layers", "branches"):
             carry_out = self._group if step.kind == "layers" else self._branches

@@ -15,6 +15,8 @@ from archspec.spec.findings import MOST_FOUND
 UNREAD = LONGEST_PATH + 1
 """Characters of a scope that is inside of all others: no name was looked up."""
 
+EARLIER = "a step may take from earlier ones of its own group and of those around it"
+
 
 class Names:
     """The names that a step can refer to: those in its scope and in the scopes around it.
@@ -40,6 +42,8 @@ class Names:
         """The index of each step's output by its path; None where a mistake makes it unknown."""
         self.trail = list(self.nodes)
         """The keys of `nodes`, in order."""
+        self.unfinished: set[str] = set()
+        """Paths of the step that is carried out, and of the groups around it."""
         self.placed: dict[str, Placed] = {}
         """The step at each path."""
         self._folded: list[tuple[Sequence[Inside], str, int, int, int]] = []
@@ -64,11 +68,13 @@ class Names:
     def apart(self, builder: Builder) -> Iterator[None]:
         """Forget all names while steps are added to a builder, and then those of these steps."""
         ours = self.builder, self.nodes, self.trail, self._folded, self.outermost
+        unfinished, self.unfinished = self.unfinished, set()
         self.builder, self.nodes, self.trail, self._folded = builder, {}, [], []
         try:
             yield
         finally:
             self.builder, self.nodes, self.trail, self._folded, self.outermost = ours
+            self.unfinished = unfinished
 
     def inside(self, scope: str, first: int, start: int) -> tuple[Inside, ...]:
         """Return the steps of a scope, as they are wherever it is.
@@ -145,6 +151,9 @@ class Names:
         if name == "input":
             return self.enclosing
         path = self.path(name)
+        if path in self.unfinished:
+            message = f"`{name}` is this step, or a group around it, and not known yet"
+            raise Problem("circular", message, help=EARLIER)
         return None if path is None else self.output(path)
 
     def output(self, path: str) -> Node | None:
@@ -209,7 +218,7 @@ class Names:
             help_ = Mend(f"from here it is called `{inside}`", inside)
             return Problem("unknown-name", f"`{name}` is inside `{scope}`", help=help_)
         if name in self.known:
-            help_ = "a step may take from earlier ones of its own group and of those around it"
+            help_ = EARLIER
             message = f"`{name}` is defined later, or in a scope this step cannot see"
             return Problem("circular", message, help=help_)
         match = nearest(name, ["input", *visible])
