@@ -93,7 +93,7 @@ def check(
             model file, which claims nothing, is checked for layers that archspec does not know.
         variant: The only variant of each to check.
         engine: The engine for which a training step must also fit in a `training_bytes` of
-            `budget:` that names no figure: `"jax-gpu"` or `"torch-gpu"`.
+            `budget:` that names no figure, as in `report`.
         variables: Values of the specs' variables, and `input`, as `load` takes them.
 
     Returns:

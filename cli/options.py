@@ -160,7 +160,7 @@ class Option(click.Option):
                 )
 
 
-ESTIMATED = ("jax-gpu", "torch-gpu")
+ESTIMATED = ("jax-gpu", "tensorflow-gpu", "torch-gpu", "cpu")
 """Engines that have an estimate in `archspec.cost.estimate`, which the help needs not load."""
 
 
@@ -332,7 +332,7 @@ def engine_option(command: Command) -> Command:
         "--engine",
         type=Words(*ESTIMATED),
         metavar="NAME",
-        help="Estimate a training step's memory on an engine too: jax-gpu, torch-gpu.",
+        help=f"Estimate a training step's memory on an engine too: {', '.join(ESTIMATED)}.",
     )(command)
 
 

@@ -13,7 +13,7 @@ from support.specs import graph_of, spec_of
 from torch_saved import BATCH, DTYPES, spec
 
 import archspec
-from archspec.cost.estimate import ESTIMATED, jax_gpu
+from archspec.cost.estimate import ESTIMATED, cpu, jax_gpu, tensorflow_gpu
 from archspec.cost.estimate.engines import NOT_MEASURED
 from archspec.cost.estimate.jax_gpu import BASIS, footprint, values
 from archspec.cost.estimate.torch_saved import RULES, saved_tensors
@@ -167,6 +167,103 @@ def test_vgg_needs_more_than_must_be_kept_and_densenet_less():
         assert (report.estimate.bytes > 1.2 * report.memory.must_keep) is more
 
 
+# TensorFlow
+
+
+def test_tensorflow_has_the_rule_of_jax_and_errors_of_its_own():
+    report = archspec.report("vgg16", batch=32, optimizer="momentum")
+    assert tensorflow_gpu.footprint(report) == footprint(report)
+    assert tensorflow_gpu.band().cases < jax_gpu.band().cases
+    assert "tensorflow" in tensorflow_gpu.band().versions
+
+
+def test_xla_plans_a_step_of_tensorflow_nearly_as_one_of_jax(calibrate):
+    totals = [
+        {(each["network"], each["batch"], each["dtype"]): each["total"] for each in entries}
+        for entries in (
+            calibrate.truth_of(engine)["entries"] for engine in ("jax-gpu", "tensorflow-gpu")
+        )
+    ]
+    apart = [abs(total / totals[0][case] - 1) for case, total in totals[1].items()]
+    alike = sum(each < 0.001 for each in apart)
+    page = " ".join((ROOT / "docs" / "costs.md").read_text("utf-8").split())
+    assert (
+        f"Of {len(apart)} steps that were compiled for both, {alike} differ by less than 0.1%, and "
+        f"the others by up to {max(apart):.1%}" in page
+    )
+
+
+# CPU
+
+CONV = "convolution: {filters: 4, kernel: 1}"
+
+
+def on_cpu(layers: str, dtype: str = "float32") -> int:
+    """Return the bytes of an example at the fullest moment."""
+    spec = spec_of(f"name: net\ninput: [8, 8, 4]\nlayers: [{layers}]\n")
+    once, each = cpu.terms(archspec.report(spec, dtype=dtype))["kept"]
+    assert once == 0
+    return each
+
+
+@pytest.mark.parametrize(
+    ("layers", "tensors"),
+    [
+        # The input, in another layout for the gradient of the kernel.
+        (CONV, 1),
+        # And what the convolution before gives, as on a GPU.
+        (f"{CONV}, {CONV}", 2),
+        # A norm reads the convolution's result with its bias, which is kept with it and without.
+        (f"{CONV}, batch_norm, {CONV}", 4),
+        (f"{CONV[:-1]}, bias: false}}, batch_norm, {CONV}", 3),
+        # A concatenation is written where a norm reads it; on a GPU it is computed again.
+        (f"{{branches: [[{CONV}], [{CONV}]], merge: concat}}, batch_norm", 3),
+        # A dropout keeps two random numbers for a value, beside what is read of it.
+        (f"{CONV}, dropout: 0.5, {CONV}", 2 + 2),
+        # A GELU keeps two tensors beside its input and its output.
+        (f"{CONV}, activation: gelu, {CONV}", 3 + 2),
+    ],
+)
+def test_on_a_cpu_xla_keeps_more_than_on_a_gpu(layers, tensors):
+    assert on_cpu(layers) == tensors * IMAGE * 4
+
+
+@pytest.mark.parametrize(
+    ("layers", "bytes_"),
+    [
+        # The input and what the second convolution reads in both precisions; the first one's
+        # result in full, as a norm reads it, and with its bias in half.
+        (f"{CONV}, batch_norm, {CONV}", (4 + 2) + (4 + 2) + (4 + 2)),
+        # The second convolution reads what is computed of a result in half precision.
+        (f"{CONV}, activation: relu, {CONV}", (4 + 2) + 2 + 4),
+        # A product reads half precision.
+        ("flatten, fully_connected: 256, fully_connected: 10", (4 + 2) + 2),
+    ],
+)
+def test_on_a_cpu_convolutions_are_computed_in_float32(layers, bytes_):
+    assert on_cpu(layers, "mixed_bfloat16") == bytes_ * IMAGE
+
+
+def test_on_a_cpu_a_max_pool_has_four_numbers_for_each_value_that_it_reads_and_gives():
+    small = 4 * 4 * 4
+    before, copies = 2 * 4 * IMAGE, 2 * 4 * IMAGE
+    apart = f"{CONV}, max_pool: 2"
+    assert on_cpu(apart) == before + copies + 16 * IMAGE + 16 * small
+    # Windows that overlap add up their gradients in a map of zeros.
+    overlapping = f"{CONV}, max_pool: {{size: 3, stride: 2, padding: same}}"
+    assert on_cpu(overlapping) == on_cpu(apart) + 4 * IMAGE
+    # The numbers of a later pool are there from the beginning; what this one gives is read then.
+    assert on_cpu(f"{apart}, max_pool: 2") == on_cpu(apart) + 16 * small + 4 * small
+    # A window of one value has no maximum.
+    assert on_cpu(f"{CONV}, max_pool: {{size: 1, stride: 2}}") == before
+
+
+def test_on_a_cpu_the_gradient_of_a_depthwise_kernel_is_that_of_a_whole_one():
+    layers = "depthwise_convolution: {kernel: 3, bias: false}"
+    report = archspec.report(spec_of(f"name: net\ninput: [8, 8, 4]\nlayers: [{layers}]\n"))
+    assert cpu.terms(report)["gradients"] == (4 * (3 * 3 * 4 + 3 * 3 * 4 * 4), 0)
+
+
 # Errors
 
 
@@ -181,7 +278,7 @@ def calibrate():
 
 @pytest.mark.parametrize(
     ("engine", "mean", "worst", "networks"),
-    [("jax-gpu", 0.08, 0.25, 12)],
+    [("jax-gpu", 0.08, 0.25, 24), ("tensorflow-gpu", 0.08, 0.25, 12), ("cpu", 0.08, 0.25, 12)],
 )
 def test_the_errors_on_families_that_were_held_out_are_within_the_target(
     calibrate, engine, mean, worst, networks
@@ -209,6 +306,11 @@ def test_an_engine_that_was_not_measured_has_no_estimate(engine):
         archspec.report("lenet5", engine=engine)
 
 
+def test_the_refusal_for_a_tpu_names_the_command_that_works():
+    with pytest.raises(UsageError, match="`archspec measure SPEC --device v5e`"):
+        archspec.report("lenet5", engine="jax-tpu")
+
+
 def test_the_command_knows_every_engine():
     assert options.ESTIMATED == ESTIMATED
 
@@ -216,7 +318,8 @@ def test_the_command_knows_every_engine():
 def test_an_unknown_engine_is_refused_with_the_known_ones():
     done = run("build", "lenet5", "--engine", "jax")
     assert done.returncode == 2
-    assert "must be one of jax-gpu, torch-gpu; did you mean `jax-gpu`?" in done.stderr
+    known = "jax-gpu, tensorflow-gpu, torch-gpu, cpu"
+    assert f"must be one of {known}; did you mean `jax-gpu`?" in done.stderr
 
 
 def test_an_open_network_needs_a_size():
@@ -303,10 +406,10 @@ def test_an_expected_figure_without_a_name_is_what_must_be_kept():
 
 def test_a_budget_for_an_engine_that_was_not_measured_is_a_mistake(tmp_path):
     path = tmp_path / "small.yaml"
-    path.write_text(SMALL + "budget: {training_bytes: {cpu: 1 GB}}\n", encoding="utf-8")
+    path.write_text(SMALL + "budget: {training_bytes: {jax-tpu: 1 GB}}\n", encoding="utf-8")
     done = run("check", path)
     assert done.returncode == 1
-    assert f"{path}:4:32: error[value] there is no estimate for cpu" in done.stderr
+    assert f"{path}:4:36: error[value] there is no estimate for jax-tpu" in done.stderr
 
 
 def test_no_estimate_is_imported_where_none_is_asked_for():

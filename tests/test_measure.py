@@ -462,6 +462,15 @@ def test_the_truth_is_compiled_again(network: str):
     compiled_again(network, "h100", "jax-gpu")
 
 
+@pytest.mark.slow
+@pytest.mark.keras
+@pytest.mark.parametrize("network", ["lenet5", "cifar_resnet20"])
+def test_the_truth_for_a_cpu_is_compiled_again(network: str):
+    if not compiling.is_installed("jaxlib"):
+        pytest.skip("needs the extra `jax`")
+    compiled_again(network, "cpu", "cpu")
+
+
 def compiled_again(network: str, device: str, engine: str) -> None:
     entries = json.loads((TRUTH / f"{engine}.json").read_text(encoding="utf-8"))["entries"]
     entry = next(each for each in entries if (each["network"], each["batch"]) == (network, 8))

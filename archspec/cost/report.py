@@ -509,8 +509,8 @@ def report(
             several in a list, or `"all"`.
         stored: Form of storage in which the bytes of the weights are counted too: `"int8"`,
             `"int4"`, or `"sparse:0.9"` for kernels of which nine tenths are zeros.
-        engine: The engine on which a training step's bytes are estimated too: `"jax-gpu"` or
-            `"torch-gpu"`.
+        engine: The engine on which a training step's bytes are estimated too: `"jax-gpu"`,
+            `"tensorflow-gpu"`, `"torch-gpu"`, or `"cpu"` (JAX).
 
     Returns:
         A report that prints itself: `totals`, `memory` in bytes, `estimate`, `rows()`, and

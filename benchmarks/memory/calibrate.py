@@ -23,16 +23,16 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 import archspec
-from archspec.cost.estimate import jax_gpu
+from archspec.cost.estimate import cpu, jax_gpu, tensorflow_gpu
 from archspec.cost.estimate.calibrated import input_bytes
 from archspec.device.table import BY_NAME
 
 TRUTH = Path(__file__).with_name("truth")
 
-RULES: Final[dict[str, Any]] = {"jax-gpu": jax_gpu}
+RULES: Final[dict[str, Any]] = {"jax-gpu": jax_gpu, "tensorflow-gpu": tensorflow_gpu, "cpu": cpu}
 """The module of each engine's rule."""
 
-FITTED_TO: Final[dict[str, str]] = {}
+FITTED_TO: Final = {"tensorflow-gpu": "jax-gpu"}
 """The engine to whose truth the factors of another are fitted."""
 
 RELATED: Final = {

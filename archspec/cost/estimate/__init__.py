@@ -1,7 +1,7 @@
 """Estimates of what a training step takes on an engine, on the graph: one rule an engine."""
 
-ESTIMATED = ("jax-gpu", "torch-gpu")
+ESTIMATED = ("jax-gpu", "tensorflow-gpu", "torch-gpu", "cpu")
 """Names of the engines that have an estimate."""
 
-ENGINES = (*ESTIMATED, "tensorflow-gpu", "jax-tpu", "cpu")
+ENGINES = (*ESTIMATED, "jax-tpu")
 """Names of the engines, also of those that have no estimate yet."""

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from archspec.cost.report import Report
 
 NOT_MEASURED: Final = {
-    "tensorflow-gpu": "nothing says here what TensorFlow allocates on a GPU",
-    "jax-tpu": "too few networks were compiled for a TPU; `archspec measure` compiles one for v5e",
-    "cpu": "XLA keeps on a CPU up to three times what a GPU needs, by no rule that was found",
+    "jax-tpu": "too few networks were compiled for a TPU; `archspec measure SPEC --device v5e` "
+    "tells what its compiler plans",
 }
 """Reasons why an engine has no estimate."""
 

@@ -124,26 +124,11 @@ def terms(report: Report) -> calibrated.Terms:
 def values(graph: Graph) -> Values:
     """Return the parts of the estimate of a network of known size."""
     nodes = graph.nodes
-    inside = 0
-    memory = _Memory(graph)
-    for node in nodes:
-        if not memory.learns[node.index]:
-            continue
-        layer, name = node.layer, kind_of(node.op)
-        inside += layer.saved_inside
-        if layer.saved.output and name in FROM_OUTPUT:
-            memory.keep(node.index)
-        elif layer.saved.input or layer.saved.output:
-            for index in node.inputs:
-                memory.keep(index)
-        if name in EXPENSIVE or (name == "softmax" and node.shape.rank):
-            inside += node.shape.size
-        if name == "lrn":
-            inside += NORMALISERS * node.shape.size
+    memory = Memory(graph)
     sizes = [node.shape.size for node in nodes]
     in_full = memory.kept_in_full()
     return Values(
-        kept=inside + sum(sizes[index] for index in memory.kept - in_full),
+        kept=memory.inside + sum(sizes[index] for index in memory.kept - in_full),
         kept_in_full=sum(sizes[index] for index in in_full),
         masks=sum(node.shape.size for node in nodes if node.layer.saved.mask),
         largest=max(size for size, node in zip(sizes, nodes, strict=True) if not node.is_input),
@@ -161,10 +146,15 @@ def _is_conv_relu(graph: Graph, node: Node) -> bool:
     return kind_of(node.op) == "relu" and graph.nodes[node.inputs[0]].op.kind == "convolution"
 
 
-class _Memory:
-    """The tensors of a graph that are in memory."""
+class Memory:
+    """The tensors of a graph that are in memory, and those that are kept for the backward pass.
 
-    def __init__(self, graph: Graph) -> None:
+    Args:
+        graph: The network, of known size.
+        writes: Kinds of the steps whose output is in memory, whatever reads it.
+    """
+
+    def __init__(self, graph: Graph, writes: frozenset[str] = WRITES_MEMORY) -> None:
         self.nodes = graph.nodes
         self.shown: list[int] = []
         """Index of the node whose output each node shows: its own, but for views."""
@@ -181,7 +171,7 @@ class _Memory:
             node.index
             for node in self.nodes
             if node.is_input
-            or node.op.kind in WRITES_MEMORY
+            or node.op.kind in writes
             or kind_of(node.op) in IN_FULL
             or (node.op.kind == "add" and readers[node.index] > 1)
         }
@@ -192,6 +182,24 @@ class _Memory:
         for node in self.nodes:
             if node.op.kind in READS_MEMORY:
                 self.written.update(self.shown[index] for index in node.inputs)
+        self.inside = 0
+        """Values inside of steps that are kept beside these tensors."""
+        for node in filter(lambda node: self.learns[node.index], self.nodes):
+            self._keep_for(node)
+
+    def _keep_for(self, node: Node) -> None:
+        """Keep what the backward pass of a node reads."""
+        layer, name = node.layer, kind_of(node.op)
+        self.inside += layer.saved_inside
+        if layer.saved.output and name in FROM_OUTPUT:
+            self._keep(node.index)
+        elif layer.saved.input or layer.saved.output:
+            for index in node.inputs:
+                self._keep(index)
+        if name in EXPENSIVE or (name == "softmax" and node.shape.rank):
+            self.inside += node.shape.size
+        if name == "lrn":
+            self.inside += NORMALISERS * node.shape.size
 
     def kept_in_full(self) -> set[int]:
         """Return the indices of tensors that are kept in float32 under a mixed policy."""
@@ -199,7 +207,7 @@ class _Memory:
         cast = {self.shown[index] for node in products for index in node.inputs}
         return {i for i in self.kept - cast if kind_of(self.nodes[i].op) in IN_FULL}
 
-    def keep(self, index: int) -> None:
+    def _keep(self, index: int) -> None:
         """Keep the tensors in memory from which a node's output is computed again."""
         waiting = [index]
         while waiting:
