@@ -377,6 +377,14 @@ def test_a_split_into_more_or_less_than_there_is_is_unknown(tmp_path, sizes):
     assert model.unknown[0].reason == "its parts do not make up the axis that it splits"
 
 
+@pytest.mark.parametrize("op", ["Shape", "Size", "Relu", "MatMul", "If"])
+def test_an_operator_that_reads_nothing_is_unknown(tmp_path, op):
+    node = onnx.helper.make_node(op, [], ["y"])
+    relu = onnx.helper.make_node("Add", ["x", "y"], ["z"])
+    model = network(tmp_path / "net.onnx", [1, 12, 4, 4], [node, relu], {})
+    assert model.unknown[0].type == op
+
+
 def test_a_padding_beyond_all_extents_is_unknown(tmp_path):
     pads = np.array([0, 0, 2**40, 1, 0, 0, 1, 1])
     pad = onnx.helper.make_node("Pad", ["x", "pads"], ["y"])

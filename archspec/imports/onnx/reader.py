@@ -462,17 +462,17 @@ def _follow(t: Trace, step: Step, depth: int) -> None:
         value = next(t.values[name] for name in step.inputs if name in t.values)
         t.values[step.outputs[0]] = value
         return
-    if step.op in ("Shape", "Size"):
-        _shape(t, step)
-        return
-    if _fold(step, t.constants):
-        return
-    if step.op == "If":
-        _branch(t, step, depth)
-        return
     start = t.b.size
     t.absorbed.clear()
     try:
+        if step.op in ("Shape", "Size"):
+            _shape(t, step)
+            return
+        if _fold(step, t.constants):
+            return
+        if step.op == "If":
+            _branch(t, step, depth)
+            return
         HANDLERS.get(step.op, _other)(t, step)
         t.done.update(map(id, t.absorbed))
     except Unsupported as why:
