@@ -267,6 +267,12 @@ def test_a_newer_keras_may_have_more_names_but_no_more_callbacks(monkeypatch):
         Recipe.resolve({"callbacks": ["newest"]})
 
 
+def test_the_installed_kerass_version_is_read_once_however_many_recipes_there_are(monkeypatch):
+    Recipe.resolve({"optimizer": "adam", "loss": "hinge"})
+    monkeypatch.setattr("importlib.metadata.version", lambda _: pytest.fail("it was read again"))
+    assert Recipe.resolve({"optimizer": "sgd", "loss": "hinge"}).optimizer.name == "sgd"
+
+
 def test_all_problems_are_found_at_once():
     with pytest.raises(RecipeError) as caught:
         Recipe.resolve({"epochs": 0, "schedule": {"plateau": {"factor": 2, "patiense": 1}}})

@@ -89,10 +89,16 @@ class KerasFamily:
 
 def is_newer() -> bool:
     """Return whether the Keras that is installed may have more names."""
-    from importlib.metadata import version  # noqa: PLC0415  (only where something may be wrong)
+    return _installed() > KERAS
+
+
+@cache
+def _installed() -> tuple[int, int]:
+    """Return the version of Keras that is installed, whose package is read once."""
+    from importlib.metadata import version  # noqa: PLC0415  (only where a recipe names something)
 
     major, minor, *_ = version("keras").split(".")
-    return (int(major), int(minor)) > KERAS
+    return int(major), int(minor)
 
 
 SCHEDULES: Final = KerasFamily(
