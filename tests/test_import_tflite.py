@@ -156,6 +156,7 @@ def test_the_keras_model_with_its_weights_computes_what_tflite_does(name, tolera
     assert np.abs(found - expected).max() <= tolerance * np.abs(expected).max()
 
 
+@pytest.mark.keras
 def test_an_lstm_is_one_and_computes_what_tflite_does():
     model = read("lstm")
     assert [node.op.kind for node in model.graph.nodes[1:]] == ["lstm", "fully_connected"]
