@@ -238,3 +238,36 @@ def test_the_image_scaler_of_coreml_is_a_factor_and_a_bias(tmp_path):
     nodes = [make("ImageScaler", ["x"], ["y"], scale=0.5, bias=[-1.0, -1.0, -1.0])]
     ops = [node.op for node in network(tmp_path / "net.onnx", IMAGE, nodes, {}).graph.nodes]
     assert [(op.scale, op.offset) for op in ops[1:]] == [(0.5, 0.0), (1.0, (-1.0,) * 3)]
+
+
+def test_whole_numbers_with_their_channels_last_are_those_of_onnx_between_two_transposes(tmp_path):
+    """The kernel keeps ONNX's order of axes."""
+    one = ["scale", "zero"]
+    nodes = [
+        make("QuantizeLinear", ["x", *one], ["q"]),
+        make("Transpose", ["q"], ["last"], perm=[0, 2, 3, 1]),
+        own("QLinearConv", ["last", *one, "taps", *one, *one], ["c"], channels_last=1),
+        own("QLinearGlobalAveragePool", ["c", *one, *one], ["p"], channels_last=1),
+        make("DequantizeLinear", ["p", *one], ["y"]),
+    ]
+    arrays = {"scale": np.float32(0.5), "zero": np.int8(0), "taps": np.ones((4, 3, 3, 3), np.int8)}
+    model = network(tmp_path / "net.onnx", [1, 3, 6, 8], nodes, arrays)
+    assert not model.unknown
+    assert [(node.op.label, str(node.shape)) for node in model.graph.nodes] == [
+        ("INPUT", "6x8x3"),
+        ("CONV3-4", "4x6x4"),
+        ("GAP", "1x1x4"),
+    ]
+
+
+def test_a_factor_that_is_rounded_and_made_real_again_is_the_nearest_multiple_of_its_scale(
+    tmp_path,
+):
+    nodes = [
+        make("QuantizeLinear", ["factor", "scale", "zero"], ["q"]),
+        make("DequantizeLinear", ["q", "scale", "zero"], ["r"]),
+        make("Mul", ["x", "r"], ["y"]),
+    ]
+    arrays = {"factor": np.float32(0.36), "scale": np.float32(0.125), "zero": np.uint8(3)}
+    (_, node) = network(tmp_path / "net.onnx", [1, 8], nodes, arrays).graph.nodes
+    assert (node.op.kind, node.op.scale) == ("rescale", 0.375)

@@ -16,7 +16,7 @@ from itertools import product
 from math import prod
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from archspec.errors import Problem
+from archspec.errors import Problem, UsageError
 from archspec.imports.onnx.source import (
     COMPUTED,
     FIXED,
@@ -86,7 +86,7 @@ def _derived(step: Step, made: Constant, given: Sequence[Constant], number: int)
         number: Number of the result among those of the step.
     """
     learned = [each for each in given if each.origin != FIXED and each.size > 1]
-    if step.op == "DequantizeLinear":  # stored as whole numbers, which stand for others
+    if step.op in _ROUNDING:  # stored as whole numbers, which stand for others
         learned = [*given[:1]]
     else:
         learned = learned or [each for each in given if each.origin != FIXED]
@@ -105,7 +105,7 @@ def _derived(step: Step, made: Constant, given: Sequence[Constant], number: int)
             part += f"{step.op}{bounds}{step.attributes.get('axis')}{number}"
     if not learned:
         origin = FIXED
-    elif step.op == "DequantizeLinear" or (
+    elif step.op in _ROUNDING or (
         count == made.size and all(each.origin in (STORED, FROZEN) for each in learned)
     ):
         origin = FROZEN if {each.origin for each in learned} == {FROZEN} else STORED
@@ -120,6 +120,10 @@ def _derived(step: Step, made: Constant, given: Sequence[Constant], number: int)
         part=part,
         is_standardized=made.is_standardized or any(each.is_standardized for each in given),
     )
+
+
+_ROUNDING: Final = {"DequantizeLinear", "QuantizeLinear"}
+"""Operators between real numbers and the whole ones that stand for them."""
 
 
 def _kind(step: Step, given: Sequence[Constant]) -> str:
@@ -789,6 +793,37 @@ def _logistic(step: Step, inputs: Sequence[Any]) -> list[Constant]:  # noqa: ARG
     return [Constant(inputs[0].dims, inputs[0].kind, None, load)]
 
 
+def _quantized(step: Step, inputs: Sequence[Any]) -> list[Constant]:  # noqa: ARG001
+    """Return multiples of a scale, none of which is cut off at an end of its type."""
+    x, scale, *zero = inputs
+    if scale.size != 1:
+        raise CannotFold
+
+    def load() -> Any:
+        import numpy as np  # noqa: PLC0415
+
+        point = zero[0].load() if zero and zero[0] is not None else 0
+        with np.errstate(all="ignore"):
+            return np.round(x.load() / scale.load()) + np.asarray(point, "float32")
+
+    return [_with_values(Constant(x.dims, "float", None, load, x.name, x.count))]
+
+
+def _with_values(constant: Constant) -> Constant:
+    """Return a constant with its values, where they are few."""
+    if constant.size > MOST_SCALARS:
+        return constant
+    try:
+        values = tuple(constant.load().ravel().tolist())
+    except (UsageError, *MALFORMED):  # in another file, or damaged
+        return constant
+    return replace(constant, values=values)
+
+
+MOST_SCALARS: Final = 4
+"""Largest number of values of a constant that are computed with the graph, as a factor's is."""
+
+
 def _dequantized(step: Step, inputs: Sequence[Any]) -> list[Constant]:
     x, scale, *zero = inputs
     axis = step.get("axis", 1)
@@ -807,7 +842,7 @@ def _dequantized(step: Step, inputs: Sequence[Any]) -> list[Constant]:
         values = x.load().astype("float32") - np.asarray(point, "float32")
         return values * np.reshape(scale.load(), shape)
 
-    return [Constant(x.dims, "float", None, load, x.name, x.count)]
+    return [_with_values(Constant(x.dims, "float", None, load, x.name, x.count))]
 
 
 def _copied(step: Step, inputs: Sequence[Any]) -> list[Constant]:  # noqa: ARG001
@@ -924,6 +959,7 @@ LARGE: Final[Mapping[str, Large]] = {
     "ReduceSum": _along("sum"),
     "ReduceMax": _along("max"),
     "DequantizeLinear": _dequantized,
+    "QuantizeLinear": _quantized,
     "ConstantOfShape": _constant_of_shape,
     "Tile": _copied,
     "CumSum": _summed_up,

@@ -371,6 +371,24 @@ def _channels_last(op: str) -> Rule:
     return write
 
 
+def _whole_channels_last(op: str) -> Rule:
+    """Return the rule of an operator on whole numbers whose maps may have their channels last.
+
+    The kernel's axes are ONNX's in any case.
+    """
+
+    def write(w: _Writing, step: Step, inputs: list[str]) -> None:
+        plain = {name: value for name, value in step.attributes.items() if name != "channels_last"}
+        if not step.get("channels_last", 0):
+            w.write(op, inputs, step.outputs[:1], **plain)
+            return
+        x = w.value("Transpose", inputs[:1], perm=[0, 3, 1, 2])
+        y = w.value(op, [x, *inputs[1:]], **plain)
+        w.write("Transpose", [y], step.outputs[:1], perm=[0, 2, 3, 1])
+
+    return write
+
+
 def _unblocked(steps: Sequence[Step], constants: dict[str, Constant]) -> list[Step]:
     """Return the steps with those on blocks of channels as those on all channels."""
     counts = _channels(steps, constants)
@@ -483,6 +501,11 @@ RULES: Final[Mapping[str, Rule]] = {
             "MultiHeadAttention": _cross_attention,
             "NhwcConv": _channels_last("Conv"),
             "NhwcFusedConv": _channels_last("Conv"),
+            "QLinearAveragePool": _whole_channels_last(f"{MICROSOFT}QLinearAveragePool"),
+            "QLinearConv": _whole_channels_last("QLinearConv"),
+            "QLinearGlobalAveragePool": _whole_channels_last(
+                f"{MICROSOFT}QLinearGlobalAveragePool"
+            ),
             "QuantizeLinear": _same("QuantizeLinear"),
             "NhwcMaxPool": _channels_last("MaxPool"),
             "QuickGelu": _quick_gelu,
