@@ -222,6 +222,8 @@ def on_cpu(layers: str, dtype: str = "float32") -> int:
         (f"{CONV}, dropout: 0.5, {CONV}", 2 + 2),
         # A GELU keeps two tensors beside its input and its output.
         (f"{CONV}, activation: gelu, {CONV}", 3 + 2),
+        # A SiLU is written, with its sigmoid.
+        (f"{CONV}, activation: silu, {CONV}", 3 + 1),
     ],
 )
 def test_on_a_cpu_xla_keeps_more_than_on_a_gpu(layers, tensors):

@@ -9,7 +9,7 @@ as they are:
 - What a convolution reads is kept in float32 and another layout, for the gradient of the kernel:
   the network's input, too. A norm before it needs it in the policy's precision as well.
 - A concatenation is written, and kept where a norm reads it: a DenseNet needs more than on a GPU.
-- A GELU, a layer norm and a dropout keep more of what they computed.
+- A GELU, a SiLU, a layer norm and a dropout keep more of what they computed.
 - The kernels of convolutions are there in another layout as well, and the gradients of layers on
   vectors, which are the first of the backward pass. The gradient of a depthwise kernel is computed
   as that of a whole one: extent x extent x channels x channels.
@@ -43,11 +43,11 @@ if TYPE_CHECKING:
     from archspec.cost.report import Report
     from archspec.cost.setting import Setting
 
-BASIS = "liveness of what XLA keeps on a CPU, with factors fitted to compiled steps"
+BASIS = "Keras on JAX: liveness of what XLA keeps on a CPU, with factors fitted to compiled steps"
 
 CALIBRATION = Path(__file__).with_name("cpu.json")
 
-WRITES_MEMORY: Final = jax_gpu.WRITES_MEMORY | {"concat"}
+WRITES_MEMORY: Final = jax_gpu.WRITES_MEMORY | {"concat", "silu"}
 """Steps whose output is a tensor in memory."""
 
 CONVOLUTIONS: Final = frozenset(
@@ -63,9 +63,9 @@ BITS_BYTES: Final = 2 * 4
 DRAWN: Final = 2
 """Random numbers that are drawn for each that is kept."""
 
-INSIDE: Final = {"gelu": 1, "layer_norm": 4}
+INSIDE: Final = {"gelu": 1, "silu": 1, "layer_norm": 4}
 """Tensors that a step keeps beside those that it keeps on a GPU, in float32: a part of the
-derivative, or the input less its mean and its products."""
+derivative, the sigmoid, or the input less its mean and its products."""
 
 COPIES: Final = 2
 """Copies of what a max pool reads while it is computed."""

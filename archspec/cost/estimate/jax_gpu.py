@@ -171,7 +171,7 @@ class Memory:
             node.index
             for node in self.nodes
             if node.is_input
-            or node.op.kind in writes
+            or kind_of(node.op) in writes
             or kind_of(node.op) in IN_FULL
             or (node.op.kind == "add" and readers[node.index] > 1)
         }
