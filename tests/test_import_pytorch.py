@@ -9,6 +9,12 @@ from support.specs import graph_of
 import archspec
 
 
+class Text(str):
+    """An argument that is a text, where others call tensors by their names."""
+
+    __slots__ = ()
+
+
 def program(path, shapes, calls, output, parameters=()):
     """Return the model of an archive as `torch.export.save` writes it.
 
@@ -22,6 +28,8 @@ def program(path, shapes, calls, output, parameters=()):
     """
 
     def argument(value):
+        if isinstance(value, Text):
+            return {"as_string": str(value)}
         if isinstance(value, str):
             return {"as_tensor": {"name": value}}
         if isinstance(value, list):
@@ -101,6 +109,28 @@ def test_a_mask_that_the_program_makes_is_a_constant(tmp_path):
     assert not model.unknown
     (added,) = next(iter(model.weights().values()))
     assert added.tolist() == [[0.0] * 4] * 2 + [[-100.0] * 4] * 2
+
+
+def test_a_quotient_that_the_program_rounds_down_is_rounded_down(tmp_path):
+    """As the frequencies of XCiT's positions are, each of which stands twice."""
+    shapes = {"x": [1, 4, 6], "y": [1, 4, 6], "n": [6], "half": [6]}
+
+    def added(*calls):
+        start = ("arange.default", {"end": 6}, "n")
+        end = ("add.Tensor", {"self": "x", "other": "half"}, "y")
+        return program(tmp_path / "net.pt2", shapes, [start, *calls, end], "y")
+
+    given = {"self": "n", "other": 2}
+    for call in (
+        ("div.Tensor_mode", {**given, "rounding_mode": Text("floor")}, "half"),
+        ("floor_divide.default", given, "half"),
+    ):
+        (numbers,) = next(iter(added(call).weights().values()))
+        assert numbers.tolist() == [0, 0, 1, 1, 2, 2]
+    (numbers,) = next(iter(added(("div.Tensor", given, "half")).weights().values()))
+    assert numbers.tolist() == [0, 0.5, 1, 1.5, 2, 2.5]
+    towards_zero = ("div.Tensor_mode", {**given, "rounding_mode": Text("trunc")}, "half")
+    assert [each.type for each in added(towards_zero).unknown][:1] == ["div"]
 
 
 def test_tensors_are_stacked_summed_and_shifted(tmp_path):

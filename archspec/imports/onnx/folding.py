@@ -138,6 +138,8 @@ def _kind(step: Step, given: Sequence[Constant]) -> str:
         return value.kind if isinstance(value, Constant) else "float"
     if step.op == "Where" and len(given) > 1:
         return given[1].kind
+    if step.op in ("Add", "Sub", "Mul", "Div", "Pow", "Max", "Min"):  # PyTorch mixes them
+        return "float" if any(each.kind == "float" for each in given) else "int"
     return given[0].kind if given else "int"
 
 
@@ -935,6 +937,8 @@ LARGE: Final[Mapping[str, Large]] = {
     "Div": _numpy("divide"),
     "Sqrt": _numpy("sqrt"),
     "Reciprocal": _numpy("reciprocal"),
+    "Floor": _numpy("floor"),
+    "Ceil": _numpy("ceil"),
     "Neg": _numpy("negative"),
     "Exp": _numpy("exp"),
     "Sin": _numpy("sin"),

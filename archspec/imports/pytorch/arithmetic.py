@@ -66,6 +66,23 @@ def _arithmetic(op: str) -> Operator:
     return write
 
 
+def divide(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
+    """Write a quotient, rounded down where ATen rounds so; other roundings are not known."""
+    rounding = a.get("rounding_mode")
+    if rounding not in (None, "floor"):
+        raise ValueError
+    if rounding is None:
+        _arithmetic("Div")(p, a, outputs)
+        return
+    quotient = p.new(outputs[0])
+    _arithmetic("Div")(p, a, [quotient])
+    p.step("Floor", [quotient], outputs)
+
+
+def floor_divide(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
+    divide(p, {**a, "rounding_mode": "floor"}, outputs)
+
+
 def einsum(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
     p.step("Einsum", [each.name for each in a["tensors"]], outputs, equation=str(a["equation"]))
 
@@ -226,7 +243,8 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "add": _arithmetic("Add"),
     "sub": _arithmetic("Sub"),
     "mul": _arithmetic("Mul"),
-    "div": _arithmetic("Div"),
+    "div": divide,
+    "floor_divide": floor_divide,
     "maximum": _arithmetic("Max"),
     "minimum": _arithmetic("Min"),
     "rsub": rsub,
@@ -281,6 +299,7 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "cumsum": cumsum,
     "triu": _triangle(1),
     "tril": _triangle(0),
+    "floor": plain("Floor"),
     "sin": plain("Sin"),
     "cos": plain("Cos"),
 }
