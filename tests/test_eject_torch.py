@@ -50,6 +50,19 @@ def test_a_list_is_not_named_by_a_word_of_python_and_no_module_as_a_tensor():
     compile(source, "ejected.py", "exec")
 
 
+def test_an_argument_inside_of_another_call_has_its_name():
+    """A frozen layer is a call around its constructor, whose first argument has no keyword."""
+    spec = spec_of(
+        "name: net\ninput: [8, 6, 4]\n"
+        "blocks: {moved: {args: {shape: list}, layers: [parameter: "
+        "{shape: =shape, trainable: false}]}}\n"
+        "layers: [moved: [8, 6, 4], max_pool: 2, moved: [4, 3, 4]]"
+    )
+    source = source_of(spec)
+    assert "def __init__(self, shape: tuple[int, ...]) -> None:" in source
+    assert 'self.parameter1 = Parameter(shape, "add").requires_grad_(False)' in source
+
+
 NESTED = """
   - branches:
       - [conv: 6]
@@ -425,6 +438,18 @@ def _furthest(ours, theirs, axis=-1):
         assert a.shape == other.shape
         worst = max(worst, float(np.abs(a - other).max() / max(np.abs(other).max(), 0.1)))
     return worst
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize("merge", ["divide", "subtract", "min", "max"])
+def test_two_values_are_merged_as_in_keras(merge):
+    layers = (
+        "{name: a, conv: {filters: 4, activation: relu}}, "
+        "{name: b, conv: {filters: 4, activation: sigmoid}, from: input}, "
+        f"{{{merge}: [a, b]}}"
+    )
+    spec = spec_of(f"name: net\ninput: [8, 8, 3]\nlayers: [{layers}]")
+    assert outputs_differ(expand(spec), spec) < 1e-5
 
 
 @pytest.mark.keras

@@ -18,6 +18,7 @@ from archspec.eject.levels import (
     NotAlikeError,
 )
 from archspec.eject.outline import Id, Leaf, Loop, Nest, Outline, Round
+from archspec.eject.positional import argument_name
 from archspec.eject.program import (
     Apply,
     Call,
@@ -397,7 +398,9 @@ class _Abstraction:
             if all(value is HOLE for value in values):
                 arguments.append((key, Constant(EITHER_PADDING)))
                 continue
-            arguments.append((key, level.resolve(values, _words(key, sample), prefer=prefer)))
+            arguments.append(
+                (key, level.resolve(values, argument_name(sample.construction, key), prefer=prefer))
+            )
         out = tuple(HOLE if leaf is None else leaf.out for leaf in leaves)
         target = self._target(level, out, _hint(sample))
         layer = Made(sample.construction.name, tuple(arguments))
@@ -731,52 +734,6 @@ def _argument(value: Any) -> Any:
         given = {key: _argument(each) for key, each in value.arguments.items()}
         return Construction(value.name, given)
     return value
-
-
-def _words(key: int | str, leaf: Leaf) -> str:
-    """Return the name of a parameter for an argument of a layer."""
-    if isinstance(key, str):
-        return key
-    names = POSITIONAL.get(leaf.construction.name.partition("|")[0], ())
-    return names[key] if key < len(names) else "value"
-
-
-POSITIONAL: dict[str, tuple[str, ...]] = {
-    "Dense": ("units",),
-    "Dropout": ("rate",),
-    "Activation": ("activation",),
-    "Reshape": ("shape",),
-    "Pad": ("amounts",),
-    "Function": ("function", "arguments"),
-    "ChannelSlice": ("start", "stop"),
-    "AxisSlice": ("axis", "start", "stop"),
-    **dict.fromkeys(("LSTM", "GRU", "SimpleRNN"), ("units",)),
-    **{
-        f"{kind}{rank}D{end}": ("filters",)
-        for kind in ("Conv", "SeparableConv")
-        for rank in (1, 2, 3)
-        for end in ("", "Transpose")
-    },
-    **{f"ZeroPadding{rank}D": ("padding",) for rank in (1, 2, 3)},
-    **{f"Cropping{rank}D": ("cropping",) for rank in (1, 2, 3)},
-    **{f"UpSampling{rank}D": ("size",) for rank in (1, 2, 3)},
-    **{
-        f"nn.{kind}{rank}d": ("in_channels", "out_channels", "kernel_size")
-        for kind in ("Conv", "ConvTranspose")
-        for rank in (1, 2, 3)
-    },
-    **{f"nn.BatchNorm{rank}d": ("channels",) for rank in (1, 2, 3)},
-    **{f"nn.{kind}Pool{rank}d": ("size",) for kind in ("Max", "Avg") for rank in (1, 2, 3)},
-    **{f"nn.ZeroPad{rank}d": ("padding",) for rank in (1, 2, 3)},
-    "nn.Linear": ("in_features", "out_features"),
-    "nn.LayerNorm": ("channels",),
-    "nn.GroupNorm": ("groups", "channels"),
-    "nn.Dropout": ("rate",),
-    "DropPath": ("rate",),
-    "activation": ("activation",),
-    "Scale": ("channels",),
-}
-"""Names of the first arguments of constructors, which ops give by position."""
 
 
 def _hint(item: Any) -> str:

@@ -16,6 +16,7 @@ from itertools import combinations
 from typing import Any, Final
 
 from archspec.eject.outline import Item
+from archspec.eject.positional import argument_name
 from archspec.eject.program import (
     Arithmetic,
     Both,
@@ -171,7 +172,13 @@ class Level(ABC):
             return Made(
                 first.name,
                 tuple(
-                    (key, self.resolve(_part(values, lambda v, k=key: v.arguments[k]), str(key)))
+                    (
+                        key,
+                        self.resolve(
+                            _part(values, lambda v, k=key: v.arguments[k]),
+                            argument_name(first, key),
+                        ),
+                    )
                     for key in keys
                 ),
             )

@@ -67,7 +67,8 @@ DEFAULTS: Final[dict[str, dict[str, Any]]] = {
 
 FUNCTIONS: Final = frozenset(
     {
-        "add", "subtract", "multiply", "mean_of", "maximum", "difference", "cat", "matmul",
+        "add", "subtract", "multiply", "divide", "mean_of", "maximum", "minimum", "difference",
+        "cat", "matmul",
         "matmul_transposed", "slice", "permute", "reshape", "mean", "amax", "resize",
         "resize_like", "pad_channels", "crop_like", "roll", "rescale", "scaled_tanh",
         "squareplus", "hard_sigmoid", "torch.exp", "torch.abs", "F.normalize",
@@ -611,9 +612,11 @@ class TorchWriter(KerasWriter):
             Joined([f"{key}=", each]) for key, each in value.items() if isinstance(key, str)
         ]
         before = f"{target} = "
-        signs = {"add": " + ", "subtract": " - ", "multiply": " * "}
+        signs = {"add": " + ", "subtract": " - ", "multiply": " * ", "divide": " / "}
         if name in signs:
             if is_list:
+                if name in ("subtract", "divide"):  # of two, in order
+                    return f"{before}{x}[0]{signs[name]}{x}[1]"
                 if name == "multiply":
                     return Brackets(f"{before}torch.stack({x}).prod(", ["dim=0"])
                 return f"{before}sum({x})"
@@ -623,11 +626,11 @@ class TorchWriter(KerasWriter):
             return f"{before}{total} / {len(apply.inputs)}"
         if name == "difference":
             return f"{before}({read[0]} - {read[1]}).abs()"
-        if name == "maximum":
+        if name in ("maximum", "minimum"):
             if is_list or len(read) > 2:
                 stack: Code = x if is_list else Brackets("[", [*read], "]")
-                return Brackets(f"{before}torch.stack(", [stack], ").amax(dim=0)")
-            return Brackets(f"{before}torch.maximum(", [*read])
+                return Brackets(f"{before}torch.stack(", [stack], f").a{name[:3]}(dim=0)")
+            return Brackets(f"{before}torch.{name}(", [*read])
         if name == "cat":
             items: Code = x if is_list else Brackets("[", [*read], "]")
             return Brackets(f"{before}torch.cat(", [items, *named])
