@@ -78,7 +78,9 @@ def decompiled(graph: Graph, name: str = "", comment: Sequence[str] = ()) -> Dec
             made = _proved(graph, draft, failures)
             if made is not None and (best is None or made.length < best.length):
                 best = made
-            if made is not None and not _ASKS.search(made.text):
+            if made is not None and (
+                not _ASKS.search(made.text) or (best and made.length > FAR * best.length)
+            ):
                 break
         if effort >= BLOCKS and best is not None and not (draft and draft.blocks):
             break
@@ -86,6 +88,9 @@ def decompiled(graph: Graph, name: str = "", comment: Sequence[str] = ()) -> Dec
         raise UsageError(f"this model cannot be written as a spec: {failures[-1]}")
     return best
 
+
+FAR = 1.1
+"""Length of a text, as a multiple of the shortest, from which on it is not tried in another way."""
 
 _ASKS = re.compile(r"=in(put)?\.")
 """A number of a text that follows from a shape."""

@@ -168,7 +168,8 @@ class Factoring:
             best = _better(best, self._joined(largest, others))
         if best is None:
             return False
-        places, block, calls = best.places, best.block, best.calls
+        places = best.places
+        block, calls = self._uses(best)
         self.has_optional = self.has_optional or len(best.groups) > 1
         self.blocks.append(block)
         gone: set[int] = set()
@@ -194,6 +195,7 @@ class Factoring:
                     lambda key: count[key] > 1, keys[number][start + 1 : start + longest]
                 )
                 length = 1 + sum(1 for _ in rest) if first_count[firsts[number][start]] > 1 else 0
+                length = self._closable(number, start, length)
                 self._left -= length
                 for stop in range(start + 1 if single else start + 2, start + length + 1):
                     place = _Place(number, start, stop)
@@ -296,17 +298,32 @@ class Factoring:
             return False
         return not self._splits_sum(place) and self._is_closed(place)
 
+    def _closable(self, number: int, start: int, most: int) -> int:
+        """Return the number of steps from one on, at most so many, that may be closed.
+
+        One that reads what is before them, or shares weights, is in no block that begins there.
+        """
+        known = {self._entry(_Place(number, start, start + 1))}
+        first = self._sequences[number][0][start]
+        steps = self._sequences[number][0][start : start + most]
+        for count, step in enumerate(steps):
+            every = [*step.walk()]
+            known.update(each.output for each in every)
+            for each in every:
+                sources = () if each is first and len(each.sources) == 1 else each.sources
+                if each.owner >= 0 or each.output in self._owners:
+                    return count
+                if any(source != PREVIOUS and source not in known for source in sources):
+                    return count
+        return len(steps)
+
     def _is_closed(self, place: _Place) -> bool:
-        """Return whether steps read only what comes before them, and only the last is read."""
+        """Return whether of steps that are closable the last alone is read by others."""
         steps = self._round(place).steps
         every = [each for step in steps for each in step.walk()]
         self._left -= len(every)
         outputs = {each.output for each in every}
-        if any(each.owner >= 0 for each in every) or not self._owners.isdisjoint(outputs):
-            return False
         reads = Counter(each for step in every for each in step.sources if each != PREVIOUS)
-        if not reads.keys() <= outputs | {self._entry(place)}:
-            return False
         outputs.discard(steps[-1].output)
         return all(self._reads[each] == reads[each] for each in outputs)
 
@@ -343,24 +360,27 @@ class Factoring:
         gain = saved - 1.4 * said - sum(map(cost, body)) - HEADER - len(values)
         if gain < LEAST_GAIN:
             return None
+        return _Made(gain, groups, rounds, body, types, values)
+
+    def _uses(self, made: _Made) -> tuple[OwnBlock, list[Step]]:
+        """Return a block with its name, and the step that uses it in each place."""
         taken = {block.name for block in self.blocks}
-        layers = [_layers(steps) for steps, _ in rounds]
-        name = block_name(layers, taken, kinds=_kinds(body))
-        block = OwnBlock(name, types, body, rounds[0].entry)
+        layers = [_layers(steps) for steps, _ in made.rounds]
+        name = block_name(layers, taken, kinds=_kinds(made.body))
         calls = [
             Step(
                 name,
                 steps[-1].output,
                 tuple(index for step in steps for index in step.order()),
-                arguments={each: values[each][number] for each in values},
-                sources=self._sources(places[number]),
+                arguments={each: values[number] for each, values in made.values.items()},
+                sources=self._sources(place),
                 layer=steps[-1].layer,
-                main=next(iter(values), ""),
+                main=next(iter(made.values), ""),
                 shape=steps[0].shape,
             )
-            for number, (steps, _) in enumerate(rounds)
+            for number, (place, (steps, _)) in enumerate(zip(made.places, made.rounds, strict=True))
         ]
-        return _Made(gain, groups, block, calls)
+        return OwnBlock(name, made.types, made.body, made.rounds[0].entry), calls
 
     @staticmethod
     def _said(
@@ -384,9 +404,14 @@ class _Made(NamedTuple):
     """Amount by which it shortens the text, in units of `cost`."""
     groups: Sequence[list[_Place]]
     """Places where it stands; those of a group have the same steps."""
-    block: OwnBlock
-    calls: list[Step]
-    """The steps that use it, one for each place."""
+    rounds: list[Round]
+    """The steps of each place."""
+    body: list[Step]
+    """Its own steps."""
+    types: dict[str, str]
+    """The type of each argument."""
+    values: Mapping[str, Sequence[Any]]
+    """The value of each argument in each place."""
 
     @property
     def places(self) -> list[_Place]:

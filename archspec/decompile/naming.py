@@ -106,7 +106,7 @@ class Naming:
         self.texts: dict[tuple[int, int], str] = {}
         """Names that steps read, by the identity of the step and the node."""
         self._kinds = {*kinds}
-        self._taken = {*self.inputs.values(), *heads, *self._kinds}
+        self._taken = {*self.inputs.values(), *heads}
         self._groups: list[_Group] = []
         self._ports: Mapping[int, str] = {}
 
@@ -192,21 +192,28 @@ class Naming:
             word = "skip" if step.repeat is None and not step.loop else "stage"
             if self._ports and step.is_merge:
                 word = MERGED.get(step.kind, word)
-            step.name = self._free(suited(step.layer) or word)
+            step.name = self._free(suited(step.layer) or word, counted=bool(step.rounds))
         if step.rounds:
             numbers = [i for i, each in enumerate(step.rounds, start=1) if each == source]
             return f"{step.name}{numbers[-1]}"
         return step.name
 
-    def _free(self, name: str) -> str:
-        """Return a name that nothing else has, nor gets by itself."""
-        free = free_name(name, lambda each: not self._is_free(each), first=1)
+    def _free(self, name: str, *, counted: bool = False) -> str:
+        """Return a name that nothing else has, nor gets by itself.
+
+        Args:
+            name: The name, if it is free.
+            counted: Whether a loop has it, whose rounds have it with their number.
+        """
+
+        def is_taken(each: str) -> bool:
+            word = re.sub("[0-9]+$", "", each)
+            own = word in self._kinds and (counted or word != each)
+            return own or each in self._taken or not is_free(each)
+
+        free = free_name(name, is_taken, first=1)
         self._taken.add(free)
         return free
-
-    def _is_free(self, name: str) -> bool:
-        word = re.sub("[0-9]+$", "", name)
-        return name not in self._taken and word not in self._kinds and is_free(name)
 
     def name_loops(self, steps: Sequence[Step], word: str = "stage") -> None:
         """Name the loops that contain names, so that each round has its own."""
@@ -214,7 +221,7 @@ class Naming:
             for sequence in step.inner:
                 self.name_loops(sequence, "unit")
             if step.body and not step.name and any(each.name for each in step.body):
-                step.name = self._free(word)
+                step.name = self._free(word, counted=True)
 
 
 def is_free(name: str) -> bool:

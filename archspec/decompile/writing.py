@@ -112,6 +112,8 @@ class Writer:
         else:
             said = self._bare(step)
             arguments = self._arguments(said)
+            if said is not step and len(flow(arguments)) >= len(flow(self._arguments(step))):
+                said, arguments = step, self._arguments(step)
             merged = self._merged(step)
             if step.is_merge and merged is not None and not arguments:
                 data[step.kind] = merged
