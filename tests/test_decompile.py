@@ -77,6 +77,20 @@ def test_what_norms_that_stand_alone_have_is_not_said_of_those_in_blocks():
     ]
 
 
+@pytest.mark.parametrize(
+    ("number", "written"),
+    [
+        ("0.00392156862745098", "=1 / 255"),
+        ("0.003921569", "=1 / 255"),
+        ("0.00784313725490196", "=1 / 127.5"),
+        ("0.25", "0.25"),
+        ("0.17677669", "0.17677669"),
+    ],
+)
+def test_simple_fractions_are_written_as_such(number, written):
+    assert spec_from(f"rescale: {number}") == [f"  - rescale: {written}"]
+
+
 def test_a_loop_is_not_called_as_steps_are_that_use_a_block_of_the_spec():
     """The rounds of a loop `stage` are `stage1` and so on, as are the uses of a block `stage`."""
     loop = Step("layers", 1, body=[Step("conv", 1, name="skip")])

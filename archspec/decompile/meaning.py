@@ -78,11 +78,11 @@ def tidy(op: Op) -> Op:
 def _short(name: str, value: Any) -> Any:
     """Return the shortest way to write an argument: a number, or amounts of windows or sides."""
     if type(value) is float:
-        return _decimal(value)
+        return decimal(value)
     if not isinstance(value, tuple) or not value:
         return value
     if all(type(each) is float for each in value):
-        return tuple(map(_decimal, value))
+        return tuple(map(decimal, value))
     if name in WINDOWS and all(each == value[0] for each in value):
         return value[0]
     if name in SIDES:
@@ -93,7 +93,7 @@ def _short(name: str, value: Any) -> Any:
     return value
 
 
-def _decimal(value: float) -> float:
+def decimal(value: float) -> float:
     """Return the number of fewest digits that is the same in single precision, as layers take it.
 
     0.075 for 0.07500000000000001, which comes of a product, and 0.17677669 for the root of 1/32.

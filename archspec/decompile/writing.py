@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from archspec.decompile.meaning import decimal
 from archspec.decompile.naming import Naming
 from archspec.decompile.proposals import WORDS
 from archspec.decompile.steps import (
@@ -26,11 +27,17 @@ from archspec.ops.convolution import Convolution
 WIDTH = 100
 """Characters of the longest line."""
 
-_PLAIN: Final = re.compile(r"=?[A-Za-z_][A-Za-z0-9_ =+*/.<>()%-]*")
+_PLAIN: Final = re.compile(r"(?:=[0-9]|=?[A-Za-z_])[A-Za-z0-9_ =+*/.<>()%-]*")
 _WORDS: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 
 SAID = frozenset({"kernel", "stride", "padding"})
 """Arguments that blocks say of their convolutions, so that a default changes no block."""
+
+SHORT = 8
+"""Characters of the longest number that is written as it is, if it is a simple fraction."""
+
+MOST_PARTS = 1000
+"""Largest number by which one is divided in a simple fraction."""
 
 SEVERAL = 4
 """Number of steps that are too many for one line."""
@@ -147,7 +154,7 @@ class Writer:
         main = step.element.main if step.element else step.main
         ordered = sorted(step.arguments.items(), key=lambda item: item[0] != main)
         return {
-            name: _value(value)
+            name: _fraction(value) if step.kind == "rescale" else _value(value)
             for name, value in ordered
             if value != (given[name] if name in given else usual(step, name))
         }
@@ -216,6 +223,15 @@ def scalar(value: Any) -> str:
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS and " #" not in text:
         return text if not text.endswith(" ") else f'"{text}"'
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _fraction(value: Any) -> Any:
+    """Return a factor as `=1 / 255` if it is one divided by a whole number or a half of one."""
+    if type(value) is not float or not 1 / MOST_PARTS <= value < 1 or len(repr(value)) <= SHORT:
+        return _value(value)
+    parts = round(2 / value) / 2
+    shown = int(parts) if parts.is_integer() else parts
+    return f"=1 / {shown}" if decimal(1 / parts) == decimal(value) else value
 
 
 def flow(value: Any) -> str:
