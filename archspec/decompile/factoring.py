@@ -22,6 +22,9 @@ NULLABLE: Final = frozenset({"activation", "norm"})
 FEW: Final = 3
 """Largest number of steps of a block that is named by their kinds."""
 
+JOINED: Final = {"add": "residual", "concat": "joined", "multiply": "gated"}
+"""Words for blocks by the merge at their end."""
+
 MOST_GROUPS: Final = 8
 """Largest number of groups of places among which those are looked for that may be one block."""
 
@@ -366,7 +369,8 @@ class Factoring:
         """Return a block with its name, and the step that uses it in each place."""
         taken = {block.name for block in self.blocks}
         layers = [_layers(steps) for steps, _ in made.rounds]
-        name = block_name(layers, taken, kinds=_kinds(made.body))
+        again = _word_for(made.body)
+        name = block_name(layers, taken, again=again and f"_{again}", kinds=_kinds(made.body))
         calls = [
             Step(
                 name,
@@ -445,6 +449,18 @@ def _kinds(steps: Sequence[Step]) -> list[str]:
     functions = [step.arguments.get("function") for step in steps]
     pairs = zip(steps, functions, strict=True)
     return [f if type(f) is str and f.isidentifier() else step.kind for step, f in pairs]
+
+
+def _word_for(steps: Sequence[Step]) -> str:
+    """Return a word for what steps do, which tells a block from others of its name; or nothing."""
+    every = [each for step in steps for each in step.walk()]
+    merges = {step.arguments["merge"] for step in every if step.branches}
+    kinds = {step.kind for step in every} | merges
+    if kinds & {"attention", "transformer"} or {"matmul", "softmax"} <= kinds:
+        return "attention"
+    ends = [step.arguments["merge"] if step.branches else step.kind for step in steps]
+    joins = [each for each in reversed(ends) if each in JOINED]
+    return JOINED[joins[0]] if joins else ""
 
 
 def _layers(steps: Sequence[Step]) -> list[str]:
