@@ -385,6 +385,12 @@ def test_an_operator_that_reads_nothing_is_unknown(tmp_path, op):
     assert model.unknown[0].type == op
 
 
+def test_an_axis_that_is_put_in_twice_makes_an_unknown_layer(tmp_path):
+    node = onnx.helper.make_node("Unsqueeze", ["x", "axes"], ["y"])
+    model = network(tmp_path / "net.onnx", [1, 12, 4, 4], [node], {"axes": np.array([1, 1])})
+    assert [each.type for each in model.unknown] == ["Unsqueeze"]
+
+
 def test_a_padding_beyond_all_extents_is_unknown(tmp_path):
     pads = np.array([0, 0, 2**40, 1, 0, 0, 1, 1])
     pad = onnx.helper.make_node("Pad", ["x", "pads"], ["y"])

@@ -74,10 +74,7 @@ def unsqueeze(t: Trace, step: Step) -> None:
     if isinstance(x, View) or x.joined:
         t.keep(step, t.reshaped(step, x, unsqueezed_dims(x.file_dims, axes)))
         return
-    places = {axis % (x.rank + len(axes)) for axis in axes}
-    rest = iter(x.axes)
-    result = tuple(ABSENT if at in places else next(rest) for at in range(x.rank + len(axes)))
-    t.keep(step, replace(x, axes=result))
+    t.keep(step, replace(x, axes=unsqueezed_dims(x.axes, axes, ABSENT)))
 
 
 def expand(t: Trace, step: Step) -> None:

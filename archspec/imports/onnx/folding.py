@@ -288,12 +288,14 @@ def _exactly(dims: Sequence[Any], known: Any) -> Any:
     raise CannotFold
 
 
-def unsqueezed_dims(dims: Sequence[Any], axes: Sequence[int]) -> tuple[Any, ...]:
-    """Return extents with 1 put in at the axes of the result."""
+def unsqueezed_dims(dims: Sequence[Any], axes: Sequence[int], new: Any = 1) -> tuple[Any, ...]:
+    """Return what an input has for each axis, with `new` put in at axes of the result."""
     rank = len(dims) + len(axes)
     places = {axis % rank for axis in axes}
+    if len(places) < len(axes):
+        raise ValueError("an axis is put in twice")
     rest = iter(dims)
-    return tuple(1 if at in places else next(rest) for at in range(rank))
+    return tuple(new if at in places else next(rest) for at in range(rank))
 
 
 def squeezed_dims(dims: Sequence[Any], axes: Sequence[int] | None) -> tuple[Any, ...]:

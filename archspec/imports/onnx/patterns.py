@@ -390,7 +390,7 @@ def _factor_of_norm(
     """
     product = f.maker(name, "Mul")
     gamma = next((n for n in product.inputs if n in f.constants), "") if product else ""
-    inverse = product and f.maker(next(n for n in product.inputs if n != gamma), "Reciprocal")
+    inverse = product and f.maker(next((n for n in product.inputs if n != gamma), ""), "Reciprocal")
     root = inverse and f.maker(inverse.inputs[0], "Sqrt")
     add = root and f.maker(root.inputs[0], "Add")
     if not (product and inverse and root and add and gamma):

@@ -144,7 +144,7 @@ def _scaled_after(r: _Rewriting, step: Step) -> tuple[list[Step], Constant | Non
         (user,) = r.users[name]
         following.append(user)
         if user.op == "Mul":
-            other = next(each for each in user.inputs if each != name)
+            other = next((each for each in user.inputs if each != name), name)
             made = r.makers.get(other)
             names = [other] if made is None or made.op != "Mul" else made.inputs
             scales = [each for each in map(r.constants.get, names) if each is not None]

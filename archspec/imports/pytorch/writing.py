@@ -113,8 +113,11 @@ def tensor_names(value: Any) -> list[str]:
 
 
 def first_tensor(a: Arguments) -> Tensor:
-    """Return the first argument that is a tensor."""
-    return next(value for value in a.values() if isinstance(value, Tensor))
+    """Return the first argument that is a tensor; raise `Unwritten` where none is."""
+    found = next((value for value in a.values() if isinstance(value, Tensor)), None)
+    if found is None:
+        raise Unwritten("it reads no tensor")
+    return found
 
 
 def each_axis(value: Any, count: int) -> list[int]:
