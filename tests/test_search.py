@@ -208,6 +208,13 @@ def test_an_empty_place_to_join_is_refused_by_the_option_that_gave_it():
     assert done.stderr == "error: `--join` must be a path or a name\n"
 
 
+def test_a_message_about_a_database_does_not_show_its_password(net):
+    done = run("search", net, "--storage", "oracle://me:secret@host/all", cwd=net.parent)
+    assert done.returncode == 2
+    assert "oracle://me:***@host/all" in done.stderr
+    assert "secret" not in done.stderr
+
+
 def test_a_search_in_a_journal_is_joined_from_another_folder(whole, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     begun, _ = whole

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -114,7 +115,12 @@ def opened(url: str, home: Path) -> optuna.storages.BaseStorage:
         if not isinstance(error, (SQLAlchemyError, ImportError, ValueError)):
             raise
         reason = str(error).splitlines()[0]
-        raise UsageError(f"the storage {url} cannot be opened: {reason}") from None
+        raise UsageError(_shown(f"the storage {url} cannot be opened: {reason}")) from None
+
+
+def _shown(message: str) -> str:
+    """Return a message without the passwords in its URLs."""
+    return re.sub(r"(://[^\s:/@]*:)[^\s/@]*@", r"\1***@", message)
 
 
 def repeat(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
@@ -170,7 +176,7 @@ def find(where: str, name: str | None) -> tuple[optuna.Study, Path | None]:
     storage = opened(url, home or Path())
     names = optuna.get_all_study_names(storage)
     if not names:
-        raise UsageError(f"the storage {where} has no search")
+        raise UsageError(_shown(f"the storage {where} has no search"))
     if name is None and len(names) > 1:
         raise UsageError(
             f"the storage has several searches: give `study={names[0]!r}`, or another of: "
