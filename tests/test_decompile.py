@@ -24,7 +24,8 @@ from archspec.imports.building import ModelBuilder
 from archspec.ops.arrangement import Reshape, Slice
 from archspec.ops.convolution import Convolution, FullyConnected
 from archspec.ops.elementwise import Activate
-from archspec.ops.merge import Concat, MatMul, Multiply
+from archspec.ops.merge import Add, Concat, MatMul, Multiply
+from archspec.ops.normalization import LayerNorm
 from archspec.ops.pooling import GlobalAvgPool, MaxPool
 from archspec.spec.loading import load, networks
 
@@ -378,6 +379,28 @@ def test_what_a_step_reads_stands_right_before_it():
     again = b.add(Concat(), both, ends[0], name="again", type_name="Concat")
     lines = decompiled(b.finish({"out": again}).graph).text.splitlines()
     assert [line for line in lines if "from" in line] == ["  - {activation: tanh, from: input}"]
+
+
+def test_of_blocks_of_one_name_the_second_says_what_it_does():
+    b = ModelBuilder("net.onnx", {"image": (8,)}, name="net", format_name="ONNX")
+    x = b.inputs["image"]
+    between = {"n": LayerNorm(), "a": Activate(function="swish"), "f": FullyConnected(units=8)}
+    for number, (sort, kinds) in enumerate(
+        zip("ABBABA", ("", "a", "f", "aa", "fn", "af"), strict=True)
+    ):
+        name = f"stage{number}"
+        for kind in kinds:
+            x = b.add(between[kind], x, name=f"between{number}_{kind}", type_name="")
+        y = x
+        for place, function in enumerate(("tanh", "relu") if sort == "A" else ("elu", "selu")):
+            units = 8 * (4 - 3 * place)
+            y = b.add(LayerNorm(), y, name=f"{name}_norm{place}", type_name="")
+            y = b.add(FullyConnected(units=units), y, name=f"{name}_fc{place}", type_name="")
+            y = b.add(Activate(function=function), y, name=f"{name}_act{place}", type_name="")
+        merge = Multiply() if sort == "A" else Add()
+        x = b.add(merge, x, y, name=f"{name}_end", type_name="")
+    text = decompiled(b.finish({"out": x}).graph).text
+    assert re.findall(r"\n  (\w+):\n    layers", text) == ["stage", "stage_residual"]
 
 
 def test_a_block_of_layers_with_long_names_has_a_name_that_a_spec_may_have():
