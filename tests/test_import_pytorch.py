@@ -378,3 +378,15 @@ def test_a_matrix_times_the_input_is_a_product(tmp_path):
     model = program(tmp_path / "net.pt2", shapes, calls, "y", ("w",))
     assert kinds(model) == ["parameter", "matmul"]
     assert archspec.report(model).totals.macs == 3 * 5 * 4
+
+
+def test_a_whole_number_becomes_real_beside_a_real_one(tmp_path):
+    """As a grid of places does, half a place of which is subtracted."""
+    shapes = {**dict.fromkeys(("x", "y"), (1, 3, 4)), **dict.fromkeys(("i", "h"), (4,))}
+    calls = [
+        ("arange.default", {"end": 4}, "i"),
+        ("sub.Tensor", {"self": "i", "other": 0.5}, "h"),
+        ("add.Tensor", {"self": "x", "other": "h"}, "y"),
+    ]
+    model = program(tmp_path / "net.pt2", shapes, calls, "y")
+    assert model.graph.nodes[-1].op.offset == (-0.5, 0.5, 1.5, 2.5)

@@ -398,6 +398,30 @@ def test_the_numbers_that_say_how_to_resize_are_no_weights(tmp_path):
     assert node.op.weights() == ()
 
 
+def test_an_array_less_a_value_is_the_value_turned_around_and_the_array_added(tmp_path):
+    """As YOLO's boxes are; an axis of one place may stand behind those of the file."""
+    onnx = pytest.importorskip("onnx")
+    from support.onnx_files import network
+
+    make = onnx.helper.make_node
+    nodes = [
+        make("Conv", ["x", "kernel"], ["maps"]),
+        make("Reshape", ["maps", "shape"], ["places"]),
+        make("Sub", ["grid", "places"], ["y"]),
+    ]
+    grid = np.arange(6, dtype=np.float32).reshape(1, 2, 3)
+    arrays = {
+        "kernel": np.ones((1, 4, 1, 1), np.float32),
+        "shape": np.array([1, 2, 3]),
+        "grid": grid,
+    }
+    model = network(tmp_path / "net.onnx", [1, 4, 2, 3], nodes, arrays)
+    assert not model.unknown
+    assert [node.op.kind for node in model.graph.nodes[2:4]] == ["rescale", "parameter"]
+    (added,) = (arrays[0] for name, arrays in model.weights().items() if arrays[0].size == 6)
+    assert added.ravel().tolist() == grid.ravel().tolist()
+
+
 def test_a_loop_counts_the_weights_that_its_body_has_or_reads_from_around_it(tmp_path):
     onnx = pytest.importorskip("onnx")
     from support.onnx_files import network

@@ -42,9 +42,12 @@ def with_constant(t: Trace, step: Step, kind: type[Merge]) -> None:
         elementwise(t, step, Activate(function="relu"), 1 - place)
         return
     if sub and place == 0:
-        if number is None:
-            raise Unsupported("it subtracts its input from an array")
-        elementwise(t, step, Rescale(scale=-1.0, offset=float(number)), 1)
+        if number is not None:
+            elementwise(t, step, Rescale(scale=-1.0, offset=float(number)), 1)
+            return
+        x = t.straight(step, x)
+        node = t.add(step, Rescale(scale=-1.0), x.node, suffix="-negative")
+        apply_array(t, step, replace(x, node=node), constant, "add")
         return
     if constant.size == 1 and number is not None:
         if (number == 1 and mul) or (number == 0 and not mul):
@@ -82,7 +85,9 @@ def apply_array(
     if any(dims[a] != 1 and x.axes[a] < 0 for a in range(x.rank)):
         raise Unsupported("its constant has the axis of the batch")
     order = sorted((a for a in range(x.rank) if x.axes[a] >= 0), key=lambda a: x.axes[a])
-    shape = tuple(dims[a] for a in order)
+    # An axis of extent 1 that the file has dropped may stand in the node still.
+    places = range(len(x.node.shape))
+    shape = tuple(dims[x.axes.index(place)] if place in x.axes else 1 for place in places)
     wide = [a for a in order if dims[a] != 1]
 
     def read() -> Any:

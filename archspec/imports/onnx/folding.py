@@ -59,6 +59,8 @@ def folded(step: Step, inputs: Sequence[Constant | None]) -> list[Constant]:
             made = LARGE[step.op](step, inputs)
         except MALFORMED:
             raise CannotFold from None
+        if step.op == "Cast" or step.op in _PROMOTING:
+            made = [replace(each, kind=kind) for each in made]
     else:
         raise CannotFold
     return [_derived(step, each, given, number) for number, each in enumerate(made)]
@@ -122,6 +124,9 @@ def _derived(step: Step, made: Constant, given: Sequence[Constant], number: int)
     )
 
 
+_PROMOTING: Final = {"Add", "Div", "Max", "Min", "Mod", "Mul", "Pow", "Sub"}
+"""Operators of two numbers of which one may be whole and one real."""
+
 _ROUNDING: Final = {"DequantizeLinear", "QuantizeLinear"}
 """Operators between real numbers and the whole ones that stand for them."""
 
@@ -138,8 +143,8 @@ def _kind(step: Step, given: Sequence[Constant]) -> str:
         return value.kind if isinstance(value, Constant) else "float"
     if step.op == "Where" and len(given) > 1:
         return given[1].kind
-    if step.op in ("Add", "Sub", "Mul", "Div", "Pow", "Max", "Min"):  # PyTorch mixes them
-        return "float" if any(each.kind == "float" for each in given) else "int"
+    if step.op in _PROMOTING and any(each.kind == "float" for each in given):
+        return "float"  # in ONNX both are of one type, in PyTorch a whole number becomes real
     return given[0].kind if given else "int"
 
 

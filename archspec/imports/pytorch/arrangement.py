@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from archspec.imports.pytorch.writing import (
+    REAL_TYPES,
     Arguments,
     Operator,
     Program,
@@ -55,6 +56,29 @@ def pixel_unshuffle(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
 def expand(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
     to = [n if n >= 0 else 1 for n in p.shape_of(outputs[0])]
     p.step("Expand", [a["self"].name, p.ints([n or 1 for n in to])], outputs)
+
+
+def meshgrid(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
+    """Write a grid for each sequence: its values along one axis, repeated along the others."""
+    tensors = a["tensors"]
+    order = list(range(len(tensors)))
+    if a.get("indexing") == "xy":
+        order[:2] = order[1::-1]
+    for axis, tensor, output in zip(order, tensors, outputs, strict=True):
+        shape = [-1 if at == axis else 1 for at in range(len(tensors))]
+        line = p.stepped("Reshape", [tensor.name, p.ints(shape)])
+        p.step("Expand", [line, p.ints([int(n) for n in p.dims[output]])], [output])
+
+
+def as_type(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
+    """Write a tensor with numbers of another type, or on another device."""
+    dtype = a.get("dtype")
+    if isinstance(dtype, int) and not isinstance(dtype, bool):
+        x = first_tensor(a).name
+        p.copies[outputs[0]] = p.copies.get(x, x)
+        p.step("Cast", [x], outputs[:1], to=1 if dtype in REAL_TYPES else 7)
+    else:
+        same(p, a, outputs)
 
 
 def permute(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
@@ -249,6 +273,7 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     ),
     "expand": expand,
     "expand_as": expand,
+    "meshgrid": meshgrid,
     "permute": permute,
     **dict.fromkeys(("transpose", "swapaxes", "swapdims"), transpose),
     "t": turned,
@@ -280,8 +305,10 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "pixel_unshuffle": pixel_unshuffle,
     "channel_shuffle": channel_shuffle,
     **dict.fromkeys(
-        ("contiguous", "clone", "detach", "alias", "to", "_to_copy", "lift_fresh_copy", "type_as"),
+        ("contiguous", "clone", "detach", "alias", "lift_fresh_copy", "type_as"),
         same,
     ),
+    "to": as_type,
+    "_to_copy": as_type,
 }
 """The function of each operator, without its overload and the `_` of those in place."""

@@ -25,6 +25,7 @@ from archspec.imports.onnx.source import (
 from archspec.imports.pytorch import arithmetic, arrangement, layers, pooling, recurrent
 from archspec.imports.pytorch.archive import Archive, opened, read_archive, read_array
 from archspec.imports.pytorch.writing import (
+    REAL_TYPES,
     Operator,
     Program,
     Tensor,
@@ -149,7 +150,7 @@ class _Reader:
         if any(not isinstance(n, int) or not 0 <= n <= LARGEST for n in dims):
             refuse(self.path, f"the array {stored[:60]!r} has impossible extents")
         meta = self.graph["tensor_values"][name]
-        kind = "float" if meta.get("dtype") in (6, 7, 8, 13) else "int"
+        kind = "float" if meta.get("dtype") in REAL_TYPES else "int"
         entry = self.stored.get(stored)
 
         def load() -> Any:

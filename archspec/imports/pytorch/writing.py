@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from archspec.imports.onnx.source import SCOPE, Constant, Dims, Step
+
+REAL_TYPES: Final = (6, 7, 8, 13)
+"""Numbers of the types of real numbers in torch's archives."""
 
 
 class Unwritten(ValueError):  # noqa: N818  (no error: the layer is shown as unknown)
