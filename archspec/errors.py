@@ -210,8 +210,9 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """Return the candidate that `word` misspells, or None.
 
     Case, separators and a plural's `s` count nothing. One letter in four may be missing, wrong, too
-    many or swapped with the next: with more, or in a word of two, another word is as likely. A word
-    may also be a short form: `cosine` of `cosine_decay`, `exp_decay` of `exponential_decay`.
+    many or swapped with the next: with more, or in a word of two, another word is as likely. So it
+    is with another first letter in a word of three: `gpu` is not `cpu`. A word may also be a short
+    form: `cosine` of `cosine_decay`, `exp_decay` of `exponential_decay`.
     """
     names = list(islice(candidates, MOST_CANDIDATES))
     word = word[:80]
@@ -220,7 +221,11 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
         if plain and _alike(plain, _plain(name)):
             return name
     for slips in range(1, min(len(word) // 4 or len(word) // 3, 3) + 1):
-        near = [name for name in names if _misspells(word, name, slips)]
+        near = [
+            name
+            for name in names
+            if _misspells(word, name, slips) and not (len(name) == 3 and name[1:] == word[1:])
+        ]
         if near:
             from difflib import SequenceMatcher  # noqa: PLC0415  (only where something is wrong)
 
