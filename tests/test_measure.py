@@ -318,6 +318,8 @@ def test_what_this_machine_has_allocated_stands_beside_it(spec: str):
     ("arguments", "message"),
     [
         (["--device", "h1000"], "device `h1000` is not known; did you mean `h100`?"),
+        (["--device", "gpu"], "devices: a100, a100-80gb, cpu, h100, "),
+        (["--time", "--device", "tensor"], "devices: a100, a100-80gb, cpu, h100, "),
         (["--device", "absent.txtpb"], "cannot read the description of a device in absent.txtpb"),
         (["--batch", "0"], "0 is not in the range"),
         (["--dtype", "float64"], "JAX computes in float32 at most"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ from archspec.device.table import BY_NAME
 from archspec.errors import UsageError, suggestion
 
 
-def find(device: Any) -> Device:
+def find(device: Any, others: Mapping[str, Device] | None = None) -> Device:
     """Return a device by its name, or by a file that describes it.
 
     Args:
         device: A name of the table, as `h100`, in any case; or the path of a `.txtpb` file; or a
             device, which is returned as it is.
+        others: Further devices by their names, which mean something here alone.
 
     Raises:
         UsageError: There is no device of that name, or the file describes none.
@@ -32,9 +34,10 @@ def find(device: Any) -> Device:
     if word.endswith(target.SUFFIX):
         return target.read(Path(word))
     name = word.lower().replace("_", "-").replace(" ", "-")
-    known = BY_NAME.get(name)
+    named = {**BY_NAME, **(others or {})}
+    known = named.get(name)
     if known is None:
-        hint = suggestion(name, BY_NAME, what="devices")
+        hint = suggestion(name, named, what="devices")
         raise UsageError(
             f"device `{word[: arguments.LONGEST]}` is not known; {hint} "
             f"(another is described by a file, as `mine{target.SUFFIX}`)"

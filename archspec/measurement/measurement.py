@@ -136,7 +136,7 @@ def measure(
         >>> measured.training.total  # doctest: +SKIP
         5619355112
     """
-    known = ANY_CPU if device == ANY_CPU.name else find(device)
+    known = find(device, {ANY_CPU.name: ANY_CPU})
     if batch is not None:
         batch = arguments.whole("batch", batch)
     spec = spec_for("`archspec.measure`", spec)

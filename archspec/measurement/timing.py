@@ -24,6 +24,7 @@ from archspec.cost.roofline import Bound, Roofline
 from archspec.cost.size import refuse_open
 from archspec.device.device import Device
 from archspec.device.finding import find
+from archspec.device.table import ANY_CPU
 from archspec.display import Displayed
 from archspec.errors import UsageError
 from archspec.graph.graph import Graph, Input, Node, layer_at
@@ -200,8 +201,8 @@ def time_network(
     spec = spec_for("a measurement", spec, inference=not training)
     costs = report(spec, batch=batch, dtype=dtype, at=at)
     refuse_open(costs.graph, "a measurement")
-    is_here = isinstance(device, str) and device.lower() == CPU
-    known = None if is_here else find(device)
+    found = find(device, {CPU: ANY_CPU})
+    known = None if found is ANY_CPU else found
     keras = load_keras()
     backend = keras.backend.backend()
     if training and backend != "jax":
