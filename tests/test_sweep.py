@@ -147,6 +147,8 @@ def test_where_nothing_fits_the_nearest_is_named(net):
         ({"width": [8]}, {"front": "max accuracy"}, "known after training only"),
         ({"width": [8]}, {"front": "macs, macs"}, "`macs` is an objective twice"),
         ({"width": [8]}, {"where": "parms < 3"}, "did you mean `params`?"),
+        ({"width": [8]}, {"where": "training_bytes < 1GB"}, "mean `training_bytes.must_keep`?"),
+        ({"width": [8]}, {"where": "cpu < 1GB"}, "training_bytes.cpu"),
         ({"width": [8]}, {"where": "params < 3 apples"}, "is not a valid bound"),
         ({"width": [8]}, {"where": "small"}, "write one as `params < 20K`"),
         ({"width": [8]}, {"jobs": 0}, "`jobs=0` must be a whole number"),
@@ -156,6 +158,15 @@ def test_a_mistake_is_explained(net, vary, options, message):
     with pytest.raises(UsageError) as error:
         archspec.sweep(net, vary, **options)
     assert message in str(error.value)
+
+
+def test_an_engine_without_an_estimate_is_not_offered_but_says_why(net):
+    with pytest.raises(UsageError) as error:
+        archspec.sweep(net, {"width": [8]}, where="bytes_of_a_step < 1GB")
+    assert "training_bytes.jax-gpu" in str(error.value)
+    assert "jax-tpu" not in str(error.value)
+    with pytest.raises(UsageError, match="there is no estimate for jax-tpu"):
+        archspec.sweep(net, {"width": [8]}, where="training_bytes.jax-tpu < 1GB")
 
 
 def test_a_condition_may_have_commas_in_its_number(net):

@@ -6,7 +6,15 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-from archspec.cost.checks import CLAIMS, COMPARISONS, FIGURES, read_bound
+from archspec.cost.checks import (
+    CLAIMS,
+    COMPARISONS,
+    FIGURES,
+    MUST_KEEP,
+    TRAINING,
+    TRAINING_NAMES,
+    read_bound,
+)
 from archspec.cost.report import Report
 from archspec.errors import Problem, UsageError, suggestion
 
@@ -15,6 +23,9 @@ SCORES: Final = ("accuracy", "loss")
 
 _BOUNDED: Final = {**CLAIMS, **FIGURES}
 """Figures that a condition may be about."""
+
+_OFFERED: Final = (*FIGURES, *(f"{TRAINING}.{name}" for name in TRAINING_NAMES))
+"""Figures for a condition that can be had, so that no engine without an estimate is among them."""
 
 _DIRECTIONS: Final = {"min": False, "minimize": False, "max": True, "maximize": True}
 
@@ -111,7 +122,8 @@ def _bound(text: str) -> Bound:
         raise UsageError(f"{text!r} is not a condition: write one as `params < 20K`")
     name = text[:place].strip()
     if name not in _BOUNDED:
-        hint = suggestion(name, _BOUNDED, what="figures")
+        meant = MUST_KEEP if name == TRAINING else None
+        hint = suggestion(name, _OFFERED, what="figures", meant=meant)
         raise UsageError(f"there is no figure `{name}`; {hint}")
     in_bytes = "_bytes" in name or name == "must_keep"
     try:
