@@ -209,6 +209,8 @@ def test_a_memory_of_any_size_is_answered_at_once():
     found = archspec.fits("lenet5", 10**30, global_batch=2**31 - 1)
     assert found.entries[0].batch == 2**31 - 1
     assert found.entries[0].accumulate == 1
+    assert found.notes == ("no batch over 2,147,483,647 is considered",)
+    assert archspec.fits("lenet5", "24GB").notes == ()
 
 
 @pytest.mark.parametrize("written", ["24GB", "24e9", "2.4e1 GB", 24e9])

@@ -176,6 +176,8 @@ def fits(
     entries = []
     for name, footprint in _footprints(costs, engine_name, notes, asked=engine is not None):
         entries.append(_fit(name, footprint, room, wanted, _accumulator(costs)))
+    if max(entry.batch for entry in entries) == arguments.LARGEST:
+        notes.append(f"no batch over {arguments.LARGEST:,} is considered")
     if known is not None and known.platform == "tpu" and engine is None:
         notes.append(f"{engine_name} is the estimate for a GPU: there is none for {known}")
     smallest = min(entry.batch for entry in entries)
