@@ -229,6 +229,13 @@ def test_a_block_is_a_module_and_its_decisions_are_made_once():
 """ in source_of("resnet50")
 
 
+def test_what_comes_in_is_the_first_argument_of_each_module_as_in_pytorch():
+    source = source_of("lenet5")
+    assert "def __init__(self, in_channels: int, filters: int) -> None:" in source
+    assert "def __init__(self, in_features: int, units: int) -> None:" in source
+    assert "self.c5 = Fc(400, 120)\n        self.f6 = Fc(120, 84)\n" in source
+
+
 def test_what_repeats_is_a_sequential_of_modules_made_in_a_loop():
     source = source_of("vgg16")
     assert (

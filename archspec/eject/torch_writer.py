@@ -11,6 +11,7 @@ from typing import Any, Final
 from archspec.eject.chains import UnrollError, is_chain
 from archspec.eject.keras_writer import KerasWriter, given, is_value, quoted
 from archspec.eject.layout import INDENT, WIDTH, Brackets, Code, Joined, flat, lines
+from archspec.eject.levels import INCOMING
 from archspec.eject.naming import name_classes
 from archspec.eject.parts import TORCH, own_parts, part_names
 from archspec.eject.program import (
@@ -133,7 +134,7 @@ class TorchWriter(KerasWriter):
         self.classes: dict[int, _Class] = {}
         super().__init__(program, graph)
         for function in program.functions:
-            function.parameters.sort(key=lambda each: each.name != "in_channels")
+            function.parameters.sort(key=lambda each: each.name not in INCOMING)
         self.title = name_classes(program, {*part_names(TORCH), "Module", "Tensor"})
 
     # The program.
