@@ -236,6 +236,17 @@ def test_what_comes_in_is_the_first_argument_of_each_module_as_in_pytorch():
     assert "self.c5 = Fc(400, 120)\n        self.f6 = Fc(120, 84)\n" in source
 
 
+def test_moving_statistics_are_buffers_and_no_parameters():
+    text = """
+    name: small
+    input: [8, 8, 3]
+    layers: [conv: {filters: 4, kernel: 3, norm: batch}, global_avg_pool, fc: 2]
+    """
+    (line,) = re.findall("Input .*", source_of(spec_of(text)))
+    # A kernel of 3x3x3x4, scales and offsets of 4 channels, 4x2 weights and 2 biases.
+    assert line == ("Input 8x8x3, output 2; 126 parameters, and 8 moving statistics in buffers.")
+
+
 def test_what_repeats_is_a_sequential_of_modules_made_in_a_loop():
     source = source_of("vgg16")
     assert (

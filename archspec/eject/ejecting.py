@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from functools import partial
+from math import prod
 from os import PathLike
 from typing import NamedTuple, TypeAlias
 
@@ -97,7 +98,8 @@ def ejected(
             raise UsageError(
                 f"{what} is for Keras; source of PyTorch has the network alone, in one style"
             )
-        return Ejected(written(graph, about_lines(graph, about), known).source, [])
+        lines = about_lines(graph, about, buffers=True)
+        return Ejected(written(graph, lines, known).source, [])
     if train and known is None:
         raise UsageError("a graph has no recipe to train with; give the spec")
     recipe = Recipe.resolve(known.train) if train and known else None
@@ -175,10 +177,25 @@ def graph_of(network: Spec | Graph) -> tuple[Graph, str]:
     return expand(network), network.document.about or network.name
 
 
-def about_lines(graph: Graph, about: str) -> list[str]:
-    """Return the lines of a docstring about a network."""
+def about_lines(graph: Graph, about: str, *, buffers: bool = False) -> list[str]:
+    """Return the lines of a docstring about a network.
+
+    Args:
+        graph: The network.
+        about: What it is.
+        buffers: Count moving statistics by themselves: in PyTorch they are no parameters.
+    """
     params = sum(node.layer.params for node in graph.nodes)
+    moving = sum(
+        prod(weight.shape)
+        for node in graph.nodes
+        for weight in node.layer.weights
+        if weight.name.startswith("moving_")
+    )
+    count = f"{params:,} parameters"
+    if buffers and moving:
+        count = f"{params - moving:,} parameters, and {moving:,} moving statistics in buffers"
     output = ", ".join(str(graph.nodes[index].shape) for index in graph.outputs.values())
-    text = f"Input {graph.input_text}, output {output}; {params:,} parameters."
+    text = f"Input {graph.input_text}, output {output}; {count}."
     first = escaped(about.strip() or "A network.")
     return [*textwrap.wrap(first, WIDTH - 8), "", *textwrap.wrap(text, WIDTH - 8)]
