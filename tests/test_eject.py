@@ -16,6 +16,8 @@ from support.random_specs import specs
 from support.specs import family_names, spec_of
 
 import archspec
+from archspec.blocks.block import Block
+from archspec.compile import catalog
 from archspec.compile.expand import expand
 from archspec.eject.ejecting import eject, ejected
 from archspec.eject.torch_weights import torch_weights
@@ -397,3 +399,11 @@ def test_the_command_says_what_a_script_leaves_out(tmp_path):
     done = commands.run("eject", "cifar_resnet20", "--train", "-o", str(path))
     assert done.returncode == 0
     assert done.stderr == f"wrote {path}\n"
+
+
+def test_the_docstring_of_a_block_names_no_argument_that_its_function_may_lack():
+    # A block's sentence becomes the docstring of a function with the arguments of its uses alone.
+    blocks = [kind for kind in catalog.kinds().values() if issubclass(kind, Block)]
+    assert [each.kind for each in blocks if "`" in each.__doc__.split("\n\n")[0]] == []
+    source = eject("mobilenet_v2")
+    assert '"""Each channel convolved by itself, by one kernel or several. (Sifre' in source

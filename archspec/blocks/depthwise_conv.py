@@ -14,7 +14,7 @@ from archspec.ops.padding import MODE_HINTS, Padding
 
 
 class DepthwiseConv(Block, kind="depthwise_conv", main="kernel"):
-    """Each channel convolved by itself, with `multiplier` kernels. (Sifre 2014; Howard et al. 2017)
+    """Each channel convolved by itself, by one kernel or several. (Sifre 2014; Howard et al. 2017)
 
     Then optional normalisation and activation.
     """
