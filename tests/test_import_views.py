@@ -377,12 +377,21 @@ def test_a_split_into_more_or_less_than_there_is_is_unknown(tmp_path, sizes):
     assert model.unknown[0].reason == "its parts do not make up the axis that it splits"
 
 
-@pytest.mark.parametrize("op", ["Shape", "Size", "Relu", "MatMul", "If"])
+@pytest.mark.parametrize("op", ["Shape", "Size", "Relu", "MatMul", "If", "CastLike"])
 def test_an_operator_that_reads_nothing_is_unknown(tmp_path, op):
     node = onnx.helper.make_node(op, [], ["y"])
     relu = onnx.helper.make_node("Add", ["x", "y"], ["z"])
     model = network(tmp_path / "net.onnx", [1, 12, 4, 4], [node, relu], {})
     assert model.unknown[0].type == op
+
+
+def test_a_constant_without_an_output_is_no_step(tmp_path):
+    nodes = [
+        onnx.helper.make_node("Constant", [], [], value_float=1.0),
+        onnx.helper.make_node("Relu", ["x"], ["y"]),
+    ]
+    model = network(tmp_path / "net.onnx", [1, 12, 4, 4], nodes, {})
+    assert [node.op.kind for node in model.graph.nodes[1:]] == ["activation"]
 
 
 def test_an_axis_that_is_put_in_twice_makes_an_unknown_layer(tmp_path):

@@ -393,13 +393,13 @@ def _without_constants(steps: Sequence[Step], constants: dict[str, Constant]) ->
 def _fold(step: Step, constants: dict[str, Constant]) -> bool:
     """Compute a step on constants; return whether it was one."""
     if step.op == "Constant":
-        constant = _constant_of(step)
+        constant = _constant_of(step) if step.outputs else None
         if constant is None:
             return False
         constants[step.outputs[0]] = constant
         return True
     names = [name for name in step.inputs if name]
-    if step.op == "CastLike" and names[0] in constants:  # the second one only says the type
+    if step.op == "CastLike" and names and names[0] in constants:  # the other only says the type
         names = names[:1]
         step = Step("Cast", step.name, tuple(names), step.outputs, {"to": _type(step, constants)})
     if not names or any(name not in constants for name in names):

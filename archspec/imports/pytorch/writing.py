@@ -133,7 +133,7 @@ def plain(op: str, **attributes: Any) -> Operator:
     """Return the function of an operator on one tensor."""
 
     def write(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
-        p.step(op, [tensor_name(next(iter(a.values())))], outputs[:1], **attributes)
+        p.step(op, [first_tensor(a).name], outputs[:1], **attributes)
 
     return write
 
@@ -146,7 +146,7 @@ def with_numbers(op: str, **names: tuple[str, float]) -> Operator:
             ours: float(a[theirs] if a.get(theirs) is not None else default)
             for ours, (theirs, default) in names.items()
         }
-        p.step(op, [tensor_name(next(iter(a.values())))], outputs[:1], **numbers)
+        p.step(op, [first_tensor(a).name], outputs[:1], **numbers)
 
     return write
 
