@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from archspec.cost.report import Report
 
 NOT_MEASURED: Final = {
-    "jax-tpu": "too few networks were compiled for a TPU; `archspec measure SPEC --device v5e` "
-    "tells what its compiler plans",
+    "jax-tpu": "too few networks were compiled for a TPU; `archspec measure` with "
+    "`device=v5e` tells what its compiler plans",
 }
 """Reasons why an engine has no estimate."""
 
