@@ -285,7 +285,7 @@ class _Abstraction:
         if self.strict.get(blocks[0].kind, 0):
             return False
         rounds = [_round(each) for each in blocks]
-        columns = aligned(rounds)
+        columns = aligned(rounds, blocks=True)
         return columns is not None and not is_reordered(rounds, columns)
 
     def _make_function(self, kind: str, number: int, blocks: list[Nest]) -> None:
@@ -346,7 +346,7 @@ class _Abstraction:
     # Bodies.
 
     def _body(self, level: Level, rounds: list[Round]) -> list[Statement]:
-        columns = aligned(rounds)
+        columns = aligned(rounds, blocks=isinstance(level, FunctionLevel))
         if columns is None:
             raise NotAlikeError
         body: list[Statement] = []

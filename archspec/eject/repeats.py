@@ -157,7 +157,7 @@ def is_worth_it(loop: Loop) -> bool:
     rounds = loop.rounds
     if any(isinstance(item, Leaf) and item.is_shared for each in rounds for item in each.items):
         return False
-    columns = aligned(rounds)
+    columns = _aligned(rounds, [spliced(each) for each in rounds])
     if columns is None:
         return False
     if rounds[0].is_group:
@@ -182,13 +182,26 @@ def _varying(items: Sequence[Item | None]) -> set[int | str]:
     return {key for key in first if any(each[key] != first[key] for each in tables)}
 
 
-def aligned(rounds: Sequence[Round]) -> list[Column] | None:
-    """Return the items of several rounds side by side; None if they have too little in common."""
-    lists = _with_equal_loops([spliced(each) for each in rounds])
-    keys = [
-        tuple((_place(item, each), sort(item)) for item in items)
-        for each, items in zip(rounds, lists, strict=True)
-    ]
+def aligned(rounds: Sequence[Round], *, blocks: bool = False) -> list[Column] | None:
+    """Return the items of several rounds side by side; None if they have too little in common.
+
+    Args:
+        rounds: The rounds of a loop, or the bodies of blocks.
+        blocks: Whether they are blocks, which are one function although some have more items.
+    """
+    lists = [spliced(each) for each in rounds]
+    apart = _without_pairs(lists)
+    is_one = len({_keys(items, each) for items, each in zip(apart, rounds, strict=True)}) == 1
+    return _aligned(rounds, apart if blocks or is_one else lists)
+
+
+def _keys(items: Sequence[Item], around: Round) -> Keys:
+    return tuple((_place(item, around), sort(item)) for item in items)
+
+
+def _aligned(rounds: Sequence[Round], lists: list[list[Item]]) -> list[Column] | None:
+    lists = _with_equal_loops(lists)
+    keys = [_keys(items, each) for items, each in zip(lists, rounds, strict=True)]
     merged = _merged({*keys}, keys[0])
     if merged is None:
         return None
@@ -222,7 +235,7 @@ Keys: TypeAlias = tuple[tuple[str, tuple[Any, ...]], ...]
 
 def keys_of(around: Round) -> Keys:
     """Return what the items of a round are, where rounds of a block are compared."""
-    return tuple((_place(item, around), sort(item)) for item in spliced(around))
+    return _keys(spliced(around), around)
 
 
 def _merged(kinds: set[Keys], first: Keys) -> Keys | None:
@@ -279,6 +292,40 @@ def spliced(around: Round) -> list[Item]:
         else:
             result.append(item)
     return result
+
+
+def _without_pairs(lists: list[list[Item]]) -> list[list[Item]]:
+    """Return lists in which a loop of two is two items, as they are in another of the lists."""
+    loops = [{sort(item): item for item in items if isinstance(item, Loop)} for items in lists]
+    pairs = {
+        kind
+        for own in loops
+        for kind, loop in own.items()
+        if all(_is_pair(other[kind]) for other in loops if kind in other)
+        and not all(kind in other for other in loops)
+        and all(
+            kind in other or _count(items, loop.rounds[0].items[0]) > 1
+            for items, other in zip(lists, loops, strict=True)
+        )
+    }
+
+    def unrolled(item: Item) -> list[Item]:
+        if not isinstance(item, Loop) or sort(item) not in pairs:
+            return [item]
+        return [each for around in item.rounds for each in around.items]
+
+    return [[each for item in items for each in unrolled(item)] for items in lists]
+
+
+def _is_pair(loop: Loop) -> bool:
+    """Return whether a loop is of two single items."""
+    (first, *others) = loop.rounds
+    return len(others) == 1 and len(first.items) == 1 and not first.is_group
+
+
+def _count(items: Sequence[Item], like: Item) -> int:
+    """Return the number of items of an item's sort."""
+    return sum(sort(each) == sort(like) for each in items)
 
 
 def _with_equal_loops(lists: list[list[Item]]) -> list[list[Item]]:
