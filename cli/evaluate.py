@@ -33,7 +33,7 @@ def command(
 ) -> None:
     """Score trained networks on images they were not trained on.
 
-    RUN is a run's folder or a .keras file. Several runs are scored each alone, and together by the
+    RUN is a run's folder or a model file. Several runs are scored each alone, and together by the
     mean of their probabilities. They must have the same classes; each gets the images prepared as
     in its training.
 

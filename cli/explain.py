@@ -180,7 +180,7 @@ def _common_options(images: bool) -> list[click.Parameter]:
             ["--normalize"],
             type=click.Choice(NORMALIZE),
             metavar="HOW",
-            help=f"How the images of a .keras file were prepared: {', '.join(NORMALIZE)}.",
+            help=f"How the images of a model file were prepared: {', '.join(NORMALIZE)}.",
         ),
         click.Option(["--batch"], type=AT_LEAST_1, metavar="N", help="Images at a time.  [32]"),
         click.Option(
@@ -198,7 +198,7 @@ def _help(function: Callable[..., Any], word: str) -> str:
     text = inspect.cleandoc(function.__doc__ or "").partition("\nArgs:")[0].strip()
     first = text.removeprefix("Return ")
     text = first[:1].upper() + first[1:]
-    about = "RUN is a run's folder, a .keras file, or a spec, whose weights are then random."
+    about = "RUN is a run's folder, a model file, or a spec, whose weights are then random."
     images = ""
     if takes_images(function):
         about += (

@@ -396,7 +396,7 @@ def images_options(command: Command) -> Command:
         "--normalize",
         type=click.Choice(NORMALIZE),
         metavar="HOW",
-        help=f"How the images of a .keras file were prepared: {', '.join(NORMALIZE)}.",
+        help=f"How the images of a model file were prepared: {', '.join(NORMALIZE)}.",
     )
     white = click.option(
         "--white",

@@ -45,7 +45,7 @@ def command(
 ) -> None:
     """Predict the classes, labels or numbers of images with a trained network.
 
-    RUN is a run's folder or a .keras file. IMAGE is a picture file, a folder of them, an array of
+    RUN is a run's folder or a model file. IMAGE is a picture file, a folder of them, an array of
     images (.npy, .npz), or a table (.csv, .tsv, .parquet); `-` reads such paths from
     standard input, one per line. Images that cannot be read are named, and the others predicted.
 

@@ -470,7 +470,7 @@ def test_the_commands_print_what_the_library_gives(here):
 REFUSED = [
     ("evaluate nowhere", "there is no run nowhere"),
     ("evaluate onee", "did you mean `one`?"),
-    ("evaluate small.yaml", "neither a run's folder nor a .keras file"),
+    ("evaluate small.yaml", "neither a run's folder nor a model file"),
     ("evaluate empty", "empty is not the folder of a run"),
     ("evaluate begun", "begun holds no trained model"),
     ("evaluate damaged", "data.json is damaged"),
@@ -486,7 +486,7 @@ REFUSED = [
     ("evaluate one --top 0", "0 is not in the range"),
     ("evaluate one --batch 0", "0 is not in the range"),
     ("evaluate one --white 1", "`--white` is for arrays"),
-    ("evaluate one --normalize unit", "`--normalize` is for .keras files"),
+    ("evaluate one --normalize unit", "`--normalize` is for model files"),
     ("evaluate bare.keras", "give `--normalize`, one of unit, symmetric"),
     ("evaluate bare.keras --normalize unit", "give `--data`"),
     ("evaluate bare.keras --normalize standardize", "'standardize' is not one of"),

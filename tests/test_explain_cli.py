@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +25,8 @@ from archspec.explain.subject import open_subject
 
 METHODS = list(explain.METHODS)
 OF_IMAGES = [name for name in METHODS if takes_images(getattr(explain, name.replace("-", "_")))]
+
+FILES = Path(__file__).parent / "model_files"
 
 each_method = pytest.mark.parametrize("name", METHODS)
 each_of_images = pytest.mark.parametrize("name", OF_IMAGES)
@@ -143,7 +146,7 @@ def keras():
 def test_no_such_run_and_no_run_at_all(name, tmp_path):
     done = shell(name, tmp_path / "nosuch")
     assert (done.exit_code, "there is no run" in done.stderr) == (2, True)
-    with pytest.raises(UsageError, match=r"`run=3` must be a run, its folder, a \.keras file"):
+    with pytest.raises(UsageError, match=r"`run=3` must be a run, its folder, a model file"):
         python(name, 3)
     (tmp_path / "spec.yaml").write_text(
         "input: [8, 8, 1]\nlayers: [{conv: {filters: 4, kernel: 30}}]\n", encoding="utf-8"
@@ -252,6 +255,23 @@ def test_wrong_arguments_are_named(name, wrong, message, small):
 
 
 @pytest.mark.keras
+@pytest.mark.keras
+@pytest.mark.parametrize("file", ["onnx/keras_tf.onnx", "keras/zoo-2.0.5.h5", "onnx/torch_net.pt2"])
+def test_a_model_file_is_explained_as_the_model_that_is_imported_from_it(file):
+    model = archspec.import_model(FILES / file).build()
+    pixels = np.random.default_rng(0).integers(0, 256, (1, *model.inputs[0].shape[1:]), np.uint8)
+    here, there = (
+        explain.saliency(each, pixels, normalize="unit") for each in (FILES / file, model)
+    )
+    np.testing.assert_array_equal(here[0].items[1].values, there[0].items[1].values)
+
+
+@pytest.mark.keras
+def test_a_model_file_without_weights_cannot_be_explained():
+    with pytest.raises(UsageError, match="has no values for conv1_b"):
+        explain.filters(FILES / "onnx" / "caffe2.onnx")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -271,7 +291,7 @@ def test_wrong_arguments_are_named(name, wrong, message, small):
         (["black.png", "--data", "digits"], "`--data` is for images of a part"),
         (["test:0", "--data", "nosuch"], "there is no such source, folder or file"),
         (["test:0", "--data", "only"], "folder only has no test images: write train:0"),
-        (["test:0", "--normalize", "unit"], "`--normalize` is for .keras files"),
+        (["test:0", "--normalize", "unit"], "`--normalize` is for model files"),
         (["test:0", "--target", "cat"], "has no such class; classes: 0, 1, 2"),
     ],
 )

@@ -48,7 +48,7 @@ class Result:
     """Name of the run, as it was given."""
     measures: Mapping[str, float]
     """Loss and metrics of the recipe for the main output. An ensemble has them if its runs' recipes
-    have the same ones; a .keras file has none."""
+    have the same ones; a model file has none."""
     scores: TaskScores
 
     def to_dict(self) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def evaluate(
     mean of their probabilities.
 
     Args:
-        runs: A run, its folder or a .keras file, or a list of them.
+        runs: A run, its folder or a model file, or a list of them.
         data: Other data than the runs': the name of a source or a path, as `fit` takes it.
         part: `test`, `validation`, `train` or `all`. By default the test images; of other data
             without test images, all.
@@ -149,7 +149,7 @@ def evaluate(
         top: The k of top-k accuracy of classes; by default 5.
         threshold: Probability from which a label counts as predicted, of networks that predict
             sets of labels; by default 0.5.
-        normalize: How the images of .keras files were normalised.
+        normalize: How the images of model files were normalised.
         white: The value of white in arrays; by default as in training.
         mc_dropout: Number of passes with dropout active to take the mean over.
         seed: Seed of the units that are dropped.

@@ -177,7 +177,7 @@ def predict(
     the mean of their probabilities or numbers. Numbers are in the units of the training labels.
 
     Args:
-        runs: A run, its folder or a .keras file, or a list of them.
+        runs: A run, its folder or a model file, or a list of them.
         images: Files, folders of files, .npy and .npz arrays, tables (.csv, .tsv, .parquet) with
             the columns of the training, or an array (n, height, width, channels). For a network
             with several inputs, arrays by their names, or tables and .npz files with such arrays.
@@ -185,7 +185,7 @@ def predict(
         threshold: Probability from which an image has a label; by default 0.5.
         flip: Whether to take the mean over an image and its mirror image.
         batch: Images at a time.
-        normalize: How the images of .keras files were normalised.
+        normalize: How the images of model files were normalised.
         white: The value of white in arrays; by default as in training. Black is then 0, or with
             negative values, in the same proportion to white as in training.
         mc_dropout: Number of passes with dropout active to take mean and standard deviation over.

@@ -1,4 +1,4 @@
-"""A run's folder or a .keras file -> a trained network, ready to classify images.
+"""A run's folder or a model file -> a trained network, ready to classify images.
 
 A run's folder records its classes and how its images were prepared; a separate file does not.
 Everything that can be checked without Keras is checked before it is loaded.
@@ -22,10 +22,12 @@ from archspec.data.splitting import SPLIT_RULE, SplitRule
 from archspec.data.targets import TargetScale
 from archspec.data.task import NOUNS, TaskKind
 from archspec.data.values import BYTES, Range
+from archspec.decompile.importing import import_model
 from archspec.errors import UsageError, beside, listed
 from archspec.evaluation.dropout import dropping
 from archspec.evaluation.inference import answers, main_output
 from archspec.graph.graph import Graph
+from archspec.imports.loading import is_model_file
 from archspec.keras_model.build import build
 from archspec.keras_model.engine import load_file, load_keras
 from archspec.keras_model.verify import other_network
@@ -46,10 +48,10 @@ if TYPE_CHECKING:
     from archspec.runs.outcome import Run
 
 RunSource: TypeAlias = "str | PathLike[str] | Run"
-"""A run, its folder, or a .keras file."""
+"""A run, its folder, or a model file."""
 
 NORMALIZE: Final = ("unit", "symmetric", "torch", "caffe", "none")
-"""Normalisations that a .keras file may need: those that do not depend on training images."""
+"""Normalisations that a model file may need: those that do not depend on training images."""
 
 BRIGHTER: Final = 1.5
 """Largest factor between white and an array's largest value."""
@@ -57,7 +59,7 @@ BRIGHTER: Final = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A trained network before it is loaded; what a .keras file does not record is None."""
+    """A trained network before it is loaded; what a model file does not record is None."""
 
     name: str
     """Name of the network as the user gave it."""
@@ -105,7 +107,7 @@ def find(
     """Return trained networks by run, folder or file, all with the same classes.
 
     Args:
-        runs: A run, its folder or a .keras file, or a list of them.
+        runs: A run, its folder or a model file, or a list of them.
         normalize: How the images of those that are files were normalised.
 
     Raises:
@@ -115,7 +117,7 @@ def find(
     if isinstance(runs, (str, PathLike)) or not isinstance(runs, Sequence):
         runs = [runs]
     if not runs:
-        raise UsageError("no run was given: name its folder, or a .keras file")
+        raise UsageError("no run was given: name its folder, or a model file")
     if normalize is not None:
         arguments.one_of("normalize", normalize, NORMALIZE)
     networks = [_find(_place(run)) for run in runs]
@@ -134,7 +136,7 @@ def find(
             f"give `normalize=`, one of {', '.join(NORMALIZE)}"
         )
     if normalize is not None and not bare:
-        raise UsageError(f"`normalize=` is for .keras files: {networks[0].name} records its own")
+        raise UsageError(f"`normalize=` is for model files: {networks[0].name} records its own")
     class_names = named[0].class_names if named else None
     kind = named[0].kind if named else "classification"
     return tuple(replace(each, class_names=class_names, kind=kind) for each in networks)
@@ -148,7 +150,7 @@ def _place(run: Any) -> Path:
 
 def _find(place: Path) -> Trained:
     kind = storage.kind_of(place)
-    if kind == "folder":
+    if kind == "folder" and not is_model_file(place):
         if not storage.exists(place / SPEC):
             raise UsageError(f"{place} is not the folder of a run")
         return _of_run(str(place), place, saved_model(place))
@@ -157,8 +159,10 @@ def _find(place: Path) -> Trained:
         if place.name in MODELS and storage.exists(home / SPEC) and storage.exists(home / DATA):
             return _of_run(str(place), home, place)
         return Trained(str(place), place)
+    if kind and is_model_file(place):
+        return Trained(str(place), place)
     if kind:
-        raise UsageError(f"{place} is neither a run's folder nor a .keras file")
+        raise UsageError(f"{place} is neither a run's folder nor a model file")
     raise UsageError(f"there is no run {place}{beside(place)}")
 
 
@@ -341,7 +345,7 @@ def load(
 
     """
     keras = load_keras()
-    model = load_file(trained.file)
+    model = _model_in(trained.file)
     if trained.graph and (different := other_network(trained.graph, model)):
         raise UsageError(f"{trained.file} is not the model of its run: {different}")
     if compilation.jit(keras, trained.recipe or Recipe()) is False:
@@ -356,6 +360,15 @@ def load(
             "give the folder of a run, which records what its outputs mean"
         )
     return network
+
+
+def _model_in(file: Path) -> Any:
+    """Return the model in a `.keras` file, or one that is built with the weights of another file.
+
+    Raises:
+        UsageError: The file is damaged, has no weights, or layers that archspec does not know.
+    """
+    return load_file(file) if file.suffix == ".keras" else import_model(file).build()
 
 
 def _resized(trained: Trained, model: Any, at: Any) -> tuple[Trained, Any]:

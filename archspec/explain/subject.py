@@ -46,7 +46,7 @@ class KerasModel(Protocol):
 
 
 Explainable: TypeAlias = "RunSource | Spec | KerasModel | Subject"
-"""A run, its folder, a .keras file, a Keras model, or a spec, whose weights are then random.
+"""A run, its folder, a model file, a Keras model, or a spec, whose weights are then random.
 
 A `Subject` is a network that is loaded already, which one method passes to another.
 """
@@ -275,7 +275,7 @@ def open_subject(
     """Load the network to explain.
 
     Args:
-        run: a run, its folder, a .keras file, a Keras model, or a spec; a `Subject` is returned as
+        run: a run, its folder, a model file, a Keras model, or a spec; a `Subject` is returned as
             it is.
         normalize: how images are prepared, for files, models and specs, which do not say.
         seed: seed of the weights of a spec, which is untrained.
@@ -310,7 +310,7 @@ def open_subject(
         place = getattr(run, "folder", run)
         if not isinstance(place, (str, PathLike)):
             raise arguments.wrong(
-                "run", run, "a run, its folder, a .keras file, a Keras model or a spec"
+                "run", run, "a run, its folder, a model file, a Keras model or a spec"
             )
         if not looks and Path(place).is_file():
             normalize = normalize or UNPREPARED

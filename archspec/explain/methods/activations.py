@@ -47,7 +47,7 @@ def activations(
     saturated within 0.5 % of its range from a bound.
 
     Args:
-        run: a run, its folder, a .keras file, a Keras model, or a spec.
+        run: a run, its folder, a model file, a Keras model, or a spec.
         images: files, folders, arrays, or images of the data such as `test:0-3`.
         layer: a layer, or a block for its last layer; by default the first two activations that
             have maps, and the last one.

@@ -55,7 +55,7 @@ def embed(
     map of t-SNE, distances between groups and sizes of groups mean nothing.
 
     Args:
-        run: a run, its folder, a .keras file, a Keras model, or a spec.
+        run: a run, its folder, a model file, a Keras model, or a spec.
         images: files, folders, arrays, or images of the data such as `test:0-99`; by default all of
             the test part.
         layer: the layer whose outputs are the features; by default the input of the last layer with

@@ -48,7 +48,7 @@ def faithfulness(
     baseline's, where they should be equal.
 
     Args:
-        run: a run, its folder, a .keras file, a Keras model, or a spec.
+        run: a run, its folder, a model file, a Keras model, or a spec.
         images: files, folders, arrays, or images of the data such as `test:0-31`.
         method: a method whose maps are tried, or `all` for those that the network allows.
         check: a trial: `curves`, `sanity`, `pointing` or `completeness`; by default all of them.

@@ -47,7 +47,7 @@ def filters(
     same size. It takes 5x5 weights: 3x3 are as many as the parameters.
 
     Args:
-        run: a run, its folder, a .keras file, a Keras model, or a spec.
+        run: a run, its folder, a model file, a Keras model, or a spec.
         layer: a layer, or a block for all of its kernels; by default all layers with kernels.
         scale: `filter`: each filter is on a scale of its own, up to its largest absolute weight
             (kernels of color images run from their least to their largest weight); `layer`: all

@@ -38,7 +38,7 @@ def fool(
     again as `predict` reads it; the results are those of the file.
 
     Args:
-        run: a run, its folder, a .keras file, a Keras model, or a spec.
+        run: a run, its folder, a model file, a Keras model, or a spec.
         images: files, folders, arrays, or images of the data such as `test:0-3`.
         epsilon: largest change of a pixel, as a share of white - black.
         steps: number of steps; 1 is the fast gradient sign method.

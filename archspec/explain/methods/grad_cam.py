@@ -36,7 +36,7 @@ def grad_cam(
     section 3.
 
     Args:
-        run: a run, its folder, a .keras file, a Keras model, or a spec.
+        run: a run, its folder, a model file, a Keras model, or a spec.
         images: files, folders, arrays, or images of the data such as `test:0-3`.
         target: the class, by name; by default the most probable one.
         layer: the layer, or a block for its last layer; by default the last one before pooling.

@@ -41,7 +41,7 @@ def guided(
     field (grey: outside the image), and their projections beside them.
 
     Args:
-        run: a run, its folder, a .keras file, a Keras model, or a spec.
+        run: a run, its folder, a model file, a Keras model, or a spec.
         images: files, folders, arrays, or images of the data such as `test:0-3`. With `layer=`,
             the images to search, by default the whole test part.
         target: the class, by name; by default the most probable one.

@@ -47,7 +47,7 @@ def integrated_gradients(
     Axiomatic attribution for deep networks, section 3.
 
     Args:
-        run: a run, its folder, a .keras file, a Keras model, or a spec.
+        run: a run, its folder, a model file, a Keras model, or a spec.
         images: files, folders, arrays, or images of the data such as `test:0-3`.
         target: the class, by name; by default the most probable one.
         baseline: the image where the way begins: `black`, `white`, `mean`, `blurred`, or a raw

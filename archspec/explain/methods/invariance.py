@@ -52,7 +52,7 @@ def invariance(
     Gradient-based learning applied to document recognition, section III.E and figure 13.
 
     Args:
-        run: a run, its folder, a .keras file, a Keras model, or a spec.
+        run: a run, its folder, a model file, a Keras model, or a spec.
         images: files, folders, arrays, or images of the data such as `test:0-99`; the whole test
             part by default. For images without labels, the class of the unchanged image is used.
         by: a change: `translation`, `rotation`, `scale`, `squeeze`, `stroke` or `noise`; by default

@@ -45,7 +45,7 @@ def invert(
     and that of the pixels.
 
     Args:
-        run: a run, its folder, a .keras file, a Keras model, or a spec.
+        run: a run, its folder, a model file, a Keras model, or a spec.
         images: files, folders, arrays, or images of the data such as `test:0-3`.
         layer: a layer, or a block for its last layer; by default 6 layers from the first one to the
             scores.

@@ -55,7 +55,7 @@ def maximize(
     shown beside it.
 
     Args:
-        run: a run, its folder, a .keras file, a Keras model, or a spec.
+        run: a run, its folder, a model file, a Keras model, or a spec.
         images: real images to compare with; by default the test part of the run's data.
         target: a class, by name; by default every one, if there are no more than 20.
         layer: a layer, or a block for its last layer, whose units are maximised instead of classes.

@@ -47,7 +47,7 @@ def occlusion(
     positions that hide it.
 
     Args:
-        run: a run, its folder, a .keras file, a Keras model, or a spec.
+        run: a run, its folder, a model file, a Keras model, or a spec.
         images: files, folders, arrays, or images of the data such as `test:0-3`.
         target: the class, by name; by default the true one where it is known, else the most
             probable one.

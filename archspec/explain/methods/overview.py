@@ -70,7 +70,7 @@ def overview(
     does not allow; the rest is shown.
 
     Args:
-        run: a run, its folder, a .keras file, a Keras model, or a spec.
+        run: a run, its folder, a model file, a Keras model, or a spec.
         images: files, folders, arrays, or images of the data such as `test:0-3`; by default the
             first of the test part.
         target: the class, by name; by default the most probable one.

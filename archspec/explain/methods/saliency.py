@@ -32,7 +32,7 @@ def saliency(
     Zisserman 2013, Deep inside convolutional networks, section 3.
 
     Args:
-        run: a run, its folder, a .keras file, a Keras model, or a spec.
+        run: a run, its folder, a model file, a Keras model, or a spec.
         images: files, folders, arrays, or images of the data such as `test:0-3`.
         target: the class, by name; by default the most probable one.
         **common: `normalize`, `white`, `data`, `batch`, `seed`, `progress`: see `Common`.

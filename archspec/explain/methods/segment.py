@@ -55,7 +55,7 @@ def segment(
     the ink as on it, and integrated gradients are not.
 
     Args:
-        run: a run, its folder, a .keras file, a Keras model, or a spec.
+        run: a run, its folder, a model file, a Keras model, or a spec.
         images: files, folders, arrays, or images of the data such as `test:0-3`.
         target: the class, by name; by default the most probable one.
         by: the method whose map seeds the cut; of a signed map, its values above 0.

@@ -37,7 +37,7 @@ def smoothgrad(
     maximum over the channels. Smilkov et al. 2017, SmoothGrad, section 3.
 
     Args:
-        run: a run, its folder, a .keras file, a Keras model, or a spec.
+        run: a run, its folder, a model file, a Keras model, or a spec.
         images: files, folders, arrays, or images of the data such as `test:0-3`.
         target: the class, by name; by default the most probable one.
         noise: standard deviation of the noise, as a share of the pixels' range.
