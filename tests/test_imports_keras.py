@@ -291,6 +291,17 @@ def test_the_weights_of_a_class_of_its_own_stand_under_its_attributes(tmp_path):
         archspec.load(tmp_path / "net.json")
 
 
+def test_a_configuration_without_a_class_is_refused_as_damaged(tmp_path):
+    weights = weights_file(tmp_path / "net.weights.h5", layers__conv__vars__0=(3, 3, 3, 4))
+    path = tmp_path / "net.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps({"config": {"name": "net"}}))
+        archive.writestr("metadata.json", json.dumps({"keras_version": "3.15.1"}))
+        archive.write(weights, "model.weights.h5")
+    with pytest.raises(UsageError, match="its configuration is not that of a network with layers"):
+        archspec.load(path)
+
+
 def test_the_weights_of_a_model_at_each_time_are_counted(tmp_path):
     arrays: dict[str, tuple[int, ...]] = {
         "layers__time_distributed__vars__0": (),

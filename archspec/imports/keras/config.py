@@ -88,7 +88,9 @@ def model_in(layer: LayerConfig) -> LayerConfig | None:
 
 def is_own_class(model: LayerConfig) -> bool:
     """Return whether a model is of a user's class, whose file does not say which layers it has."""
-    return layers_of(model) is None and class_of(model) not in ("Functional", "Model", "Sequential")
+    if layers_of(model) is not None or "class_name" not in model:
+        return False
+    return class_of(model) not in ("Functional", "Model", "Sequential")
 
 
 def is_joined(model: LayerConfig) -> bool:
