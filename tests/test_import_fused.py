@@ -95,6 +95,19 @@ FORMS = {
             make("Mul", ["n", "s"], ["y"]),
         ],
     ),
+    "a sum, its norm by groups and both as outputs": (
+        IMAGE,
+        [
+            own("SkipGroupNorm", ["x", "three", "three", "x"], ["n", "s"], groups=3,
+                channels_last=0, epsilon=1e-3),
+            make("Mul", ["n", "s"], ["y"]),
+        ],
+        [
+            make("Add", ["x", "x"], ["s"]),
+            make("GroupNormalization", ["s", "three", "three"], ["n"], num_groups=3, epsilon=1e-3),
+            make("Mul", ["n", "s"], ["y"]),
+        ],
+    ),
     "a bias and a function": (
         SEQUENCE,
         [

@@ -226,7 +226,7 @@ def _skip_norm(op: str, bias_at: int, count: int) -> Rule:
 
 def _group_norm(w: _Writing, step: Step, inputs: list[str]) -> None:
     """Write GroupNorm: x, factors, offsets; SkipGroupNorm: with what is added before."""
-    x = _sum(w, inputs[0], *inputs[3:5])
+    x = total = _sum(w, inputs[0], *inputs[3:5])
     channels = -1 if step.get("channels_last", 1) else 1
     attributes = {"num_groups": step.get("groups", 32), "epsilon": step.get("epsilon", 1e-5),
                   "archspec.channels": channels}  # fmt: skip
@@ -236,7 +236,7 @@ def _group_norm(w: _Writing, step: Step, inputs: list[str]) -> None:
     else:
         w.write("GroupNormalization", [x, *inputs[1:3]], step.outputs[:1], **attributes)
     if len(step.outputs) > 1 and step.outputs[1]:
-        w.write("Identity", [_sum(w, inputs[0], *inputs[3:5])], step.outputs[1:2])
+        w.write("Identity", [total], step.outputs[1:2])
 
 
 def _vectors(w: _Writing, step: Step, inputs: list[str]) -> None:
