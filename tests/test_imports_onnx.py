@@ -343,6 +343,8 @@ def test_unknown_operators_are_named_with_what_is_known():
         ([("ArgMax", ["maps"], {"axis": 1})], "15,552", "15,552"),
         ([("TopK", ["maps", "k"], {"axis": 1})], "15,552", "15,552"),
         ([("my.ops.ArgMax", ["maps"], {})], "15,552 + ?", "at least 15,552 + unknown"),
+        # A product of a grid with a matrix.
+        ([("AffineGrid", ["maps", "k"], {})], "15,552 + ?", "at least 15,552 + unknown"),
         # What stands in the batch is counted once, so that what follows is too little.
         ([("Tile", ["maps", "copies"], {})], "15,552 + ?", "at least 15,552 + unknown"),
     ],

@@ -13,7 +13,7 @@ _NEVER: Final = frozenset(
     abs acos acosh adaptiveaveragepooling1d adaptiveaveragepooling2d adaptiveaveragepooling3d
     adaptiveavgpool1d adaptiveavgpool2d adaptiveavgpool3d adaptivemaxpool1d adaptivemaxpool2d
     adaptivemaxpool3d adaptivemaxpooling1d adaptivemaxpooling2d adaptivemaxpooling3d add addn
-    affinegrid affinegridgenerator all amax amin and any argmax argmin argsort asin asinh atan
+    all amax amin and any argmax argmin argsort asin asinh atan
     atan2 atanh averagepool averagepool2d avgpool avgpool2d batchnorm batchnormalization
     batchreindex batchtospacend bincount bitwiseand bitwiseor bitwisexor broadcastto cast cat ceil
     celu chunk clamp clampmax clampmin clip combinednonmaxsuppression complexabs compress concat
