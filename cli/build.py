@@ -10,11 +10,12 @@ import click
 
 from .engine import EngineCommand
 from .options import (
-    Option,
     Words,
     convention_option,
     engine_option,
+    files_option,
     format_option,
+    inference_option,
     load_network,
     memory_options,
     rows_options,
@@ -51,24 +52,17 @@ if TYPE_CHECKING:
     type=Words("int8", "int4", "sparse:0.9"),
     metavar="FORM",
     default="",
-    help="Bytes of the weights at int8, int4 or sparse:0.9 (the share of zeros) too.",
+    help="Show the bytes of the weights stored as int8, int4 or sparse:0.9 (the share of zeros).",
 )
 @rows_options
 @click.option("--columns", metavar="A,B,..", help="Columns to show, such as layer,params,macs.")
-@click.option("--formulas", is_flag=True, help="Show how each number comes about.")
+@click.option("--formulas", is_flag=True, help="Show how each number is computed.")
 @format_option(*FORMATS)
-@click.option(
-    "-o",
-    "--out",
-    "outputs",
-    cls=Option,
-    aliases={"--output": None},
-    multiple=True,
-    metavar="FILE",
-    help="Write .html (a page with figure and table), .keras (the model), .json, .csv, .md, .txt "
-    "(the report) or .yaml (the spec, its variables resolved). May be given several times.",
+@files_option(
+    "Write .html (a page with figure and table), .keras (the model), .json, .csv, .md, .txt (the "
+    "report) or .yaml (the spec, its variables resolved)."
 )
-@click.option("--inference", is_flag=True, help="Leave out the heads, which only help to train.")
+@inference_option
 @click.option("--verify", is_flag=True, help="Build the Keras model and prove the table by it.")
 @click.option(
     "--weights",

@@ -61,7 +61,7 @@ BY = ("recipe", "network", "run")
     "--by",
     type=click.Choice(BY),
     metavar="WHAT",
-    help="With --runs: what the runs of a line have in common: recipe (all but the seeds), "
+    help="With --runs: group the runs that have this in common: recipe (all but the seeds), "
     "network or run.  [recipe]",
 )
 @set_option
@@ -74,7 +74,7 @@ BY = ("recipe", "network", "run")
 @click.option("--columns", metavar="A,B,..", help="Columns to show, such as name,params,flops.")
 @click.option("--diff", is_flag=True, help="Show where two networks differ, row by row.")
 @click.option(
-    "--plot", is_flag=True, help="The figure and no table: to -o FILE.svg, or as SVG into a pipe."
+    "--plot", is_flag=True, help="Write the figure alone: to -o FILE.svg, or as SVG into a pipe."
 )
 @rows_options
 @format_option(*FORMATS)

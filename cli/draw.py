@@ -14,6 +14,8 @@ from .options import (
     Form,
     Option,
     Words,
+    files_option,
+    inference_option,
     load_network,
     memory_options,
     set_option,
@@ -52,7 +54,7 @@ FORMS = {"svg": ".svg", "html": ".html", "tex": ".tex", "json": ".json"} | {
     "them).  [graph]",
 )
 @click.option(
-    "--depth", type=AT_LEAST_1, metavar="N", help="Open N levels of blocks; deeper ones are boxes."
+    "--depth", type=AT_LEAST_1, metavar="N", help="Open N levels of blocks; a deeper one is a box."
 )
 @click.option("--ops", is_flag=True, help="Open layers such as conv into their primitive ops.")
 @click.option("--repeats", is_flag=True, help="Draw every repeat of a block, not the first alone.")
@@ -60,19 +62,19 @@ FORMS = {"svg": ".svg", "html": ".html", "tex": ".tex", "json": ".json"} | {
     "--show",
     type=Words(*MEASURES, several=True),
     metavar="A,B,..",
-    help=f"Figures in each box: {', '.join(MEASURES)}.",
+    help=f"Show figures in each box: {', '.join(MEASURES)}.",
 )
 @click.option(
-    "--bar", type=Words(*MEASURES), metavar="NAME", help="A figure that each box shows as a bar."
+    "--bar", type=Words(*MEASURES), metavar="NAME", help="Show a figure as a bar in each box."
 )
 @click.option(
     "--color",
     type=Words("kind", *MEASURES),
     metavar="NAME",
-    help="What colours boxes: kind, or a figure.  [kind]",
+    help="Colour boxes by their kind, or by a figure.  [kind]",
 )
 @memory_options
-@click.option("--inference", is_flag=True, help="Leave out the heads, which only help to train.")
+@inference_option
 @click.option(
     "--theme",
     type=Words(*THEMES),
@@ -84,7 +86,7 @@ FORMS = {"svg": ".svg", "html": ".html", "tex": ".tex", "json": ".json"} | {
     "--scale",
     type=BoundedNumber(min=0, min_open=True),
     metavar="X",
-    help="Pixels of a PNG to a point; letters are 11 points high.  [2]",
+    help="Pixels per point of a PNG; letters are 11 points high.  [2]",
 )
 @click.option(
     "--format",
@@ -96,16 +98,9 @@ FORMS = {"svg": ".svg", "html": ".html", "tex": ".tex", "json": ".json"} | {
     help="What to print: svg, html, tex or json; of a table also text, markdown or csv.  "
     "[svg; text for a table]",
 )
-@click.option(
-    "-o",
-    "--out",
-    "outputs",
-    cls=Option,
-    aliases={"--output": None},
-    multiple=True,
-    metavar="FILE",
-    help="Write .svg, .pdf, .png, .html, .tex (TikZ) or .json; of a table also .md, .csv, .txt, "
-    "and .tex is a tabular. May be given several times.",
+@files_option(
+    "Write .svg, .pdf, .png, .html, .tex (TikZ) or .json; of a table also .md, .csv, .txt, and "
+    ".tex is a tabular."
 )
 def command(
     specs: tuple[str, ...],

@@ -16,13 +16,13 @@ PARTS = ("test", "validation", "train", "all")
 @click.command("evaluate", cls=EngineCommand)
 @click.argument("runs", nargs=-1, required=True, type=Place(), metavar="RUN...")
 @click.option(
-    "--data", metavar="SOURCE", help="Other data: digits, cifar10, .., a folder, a table, an .npz."
+    "--data", metavar="SOURCE", help="Other data: digits, cifar10, ..., a folder, a table, an .npz."
 )
 @click.option(
     "--part",
     type=click.Choice(PARTS),
     metavar="PART",
-    help=f"{', '.join(PARTS)}.  [test; of other data without test images all]",
+    help=f"Part of the data: {', '.join(PARTS)}.  [test; of other data without test images all]",
 )
 @click.option("--top", type=AT_LEAST_1, metavar="K", help="The k of top-k accuracy.  [5]")
 @threshold_option

@@ -187,7 +187,7 @@ def _common_options(images: bool) -> list[click.Parameter]:
             ["--seed"], type=Whole(0, 2**32 - 1), metavar="N", help="Seed of random numbers.  [0]"
         ),
         *vars(decorated)["__click_params__"],
-        click.Option(["--quiet"], is_flag=True, help="No progress, only the result."),
+        click.Option(["--quiet"], is_flag=True, help="Show no progress, only the result."),
     ]
 
 

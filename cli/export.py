@@ -14,8 +14,8 @@ from .engine import EngineCommand
 from .options import (
     BoundedNumber,
     NetworkName,
-    Option,
     Whole,
+    files_option,
     format_option,
     load_spec,
     set_option,
@@ -39,17 +39,10 @@ SPECS = (".yaml", ".yml")
 @click.argument("source", type=NetworkName(), metavar="RUN|SPEC")
 @variant_option
 @set_option
-@click.option(
-    "-o",
-    "--out",
-    "outputs",
-    cls=Option,
-    aliases={"--output": None},
-    multiple=True,
-    required=True,
+@files_option(
+    "Write .onnx, .tflite, .keras, .weights.h5, or a SavedModel (a folder: no suffix).",
     metavar="PATH",
-    help="Write .onnx, .tflite, .keras, .weights.h5, or a SavedModel (a folder: no suffix). May be "
-    "given several times.",
+    required=True,
 )
 @click.option("--which", type=click.Choice(MODELS), help="The run's model.  [best]")
 @click.option(
@@ -57,7 +50,7 @@ SPECS = (".yaml", ".yml")
     type=BoundedNumber(min=0),
     metavar="X",
     default=1e-4,
-    help="Largest difference of an output to the model's.  [1e-4]",
+    help="Largest difference between the file's outputs and the model's.  [1e-4]",
 )
 @click.option(
     "--opset",

@@ -20,6 +20,7 @@ from .options import (
     collect,
     format_option,
     load_spec,
+    quiet_option,
     set_option,
     variant_option,
 )
@@ -76,7 +77,9 @@ class _Thaw(click.ParamType):  # type: ignore[type-arg]
     metavar="X",
     help="The optimizer's highest learning rate.",
 )
-@click.option("--seed", type=Whole(0, 2**32 - 1), metavar="N", help="The same one repeats a run.")
+@click.option(
+    "--seed", type=Whole(0, 2**32 - 1), metavar="N", help="Seed of weights, order, augmentation."
+)
 @click.option(
     "--train",
     type=Assignment("schedule=cosine or data.resize=crop", mappings=True),
@@ -138,7 +141,7 @@ class _Thaw(click.ParamType):  # type: ignore[type-arg]
     is_flag=True,
     help="Show the run's page while it trains, at an address of this machine.",
 )
-@click.option("--quiet", is_flag=True, help="Show no progress, only the result.")
+@quiet_option
 @format_option("text", "json")
 def command(
     spec: str | None,

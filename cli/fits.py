@@ -9,10 +9,11 @@ import click
 from .options import (
     AT_LEAST_1,
     DeviceName,
-    NameOrMapping,
     at_option,
+    dtype_option,
     engine_option,
     load_network,
+    optimizer_option,
     output_options,
     spec_options,
 )
@@ -21,20 +22,20 @@ from .output import deliver
 
 @click.command("fits")
 @spec_options
-@click.option("--memory", metavar="SIZE", help="Memory, as 24GB or 80GiB.  [the device's]")
-@click.option("--device", type=DeviceName(), metavar="NAME", help="Device, as h100 or rtx4090.")
-@click.option("--dtype", metavar="NAME", help="Keras dtype policy.  [the recipe's, or float32]")
+@click.option("--memory", metavar="SIZE", help="Memory: 24GB, 80GiB.  [the device's]")
 @click.option(
-    "--optimizer",
-    type=NameOrMapping(),
+    "--device",
+    type=DeviceName(),
     metavar="NAME",
-    help="Whose state to count, as adam or {adam: {amsgrad: true}}.  [the recipe's, or adam]",
+    help="Device: h100, rtx4090, or a .txtpb file that describes one.",
 )
+@dtype_option
+@optimizer_option
 @click.option(
     "--global-batch",
     type=AT_LEAST_1,
     metavar="N",
-    help="Examples of an update, which accumulated batches reach.",
+    help="Images of an update of the weights, whose gradients several batches may add up to.",
 )
 @engine_option
 @at_option
@@ -49,9 +50,10 @@ def command(
 ) -> None:
     """Find the largest batch of a training step that fits in a memory.
 
-    By each figure: what must be kept on any engine, the estimate for one (jax-gpu unless another is
-    named), and the compiler's plan where `archspec measure` has made it. Where nothing fits, the
-    changes are listed by which something does. The exit code is 1 where no batch fits.
+    There is an answer for each figure of its bytes: what must be kept on any engine, the estimate
+    for an engine (jax-gpu by default), and the compiler's plan if `archspec measure` has made it.
+    Where nothing fits, changes are listed with which a batch does. The exit code is 1 where no
+    batch fits.
 
     \b
     archspec fits vgg16 --memory 24GB

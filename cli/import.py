@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .engine import EngineCommand
-from .options import Assignment, Option, Place, collect, format_option
+from .options import Assignment, Place, collect, files_option, format_option
 from .output import as_json, check_outputs, echo, tell, uncollected, write
 
 if TYPE_CHECKING:
@@ -37,16 +37,9 @@ SUFFIXES = (".yaml", ".yml", ".keras", ".json", ".csv")
     help="The weights of a .cfg or .prototxt: a .weights or .caffemodel file.",
 )
 @format_option("text", "json")
-@click.option(
-    "-o",
-    "--out",
-    "outputs",
-    cls=Option,
-    aliases={"--output": None},
-    multiple=True,
-    metavar="FILE",
-    help="Write .yaml (the spec), .keras (the model with the file's weights), .csv (each layer's "
-    "name in the file and in the spec) or .json (all but the weights). May be given several times.",
+@files_option(
+    "Write .yaml (the spec), .keras (the model with the file's weights), .csv (each layer's name "
+    "in the file and in the spec) or .json (all but the weights)."
 )
 @click.option(
     "--verify",

@@ -13,9 +13,11 @@ from .options import (
     DeviceName,
     NameOrMapping,
     at_option,
+    dtype_option,
     format_option,
     load_spec,
     out_option,
+    quiet_option,
     spec_options,
 )
 from .output import FIGURES, FORMATS, SUFFIXES, apart, deliver, save
@@ -27,11 +29,11 @@ from .output import FIGURES, FORMATS, SUFFIXES, apart, deliver, save
     "--device",
     type=DeviceName(),
     metavar="NAME",
-    help="Device to compile for, cpu, or a .txtpb file that describes a GPU to XLA.  [h100; with "
-    "--time cpu, which means the machine at hand]",
+    help="Device to compile for: h100, v5e, cpu, or a .txtpb file that describes a GPU. With "
+    "--time: cpu for this machine, or its accelerator.  [h100; with --time cpu]",
 )
-@click.option("--batch", type=AT_LEAST_1, metavar="N", help="Examples of a step.  [the recipe's]")
-@click.option("--dtype", metavar="NAME", help="Keras dtype policy.  [the recipe's, or float32]")
+@click.option("--batch", type=AT_LEAST_1, metavar="N", help="Images of a step.  [the recipe's]")
+@dtype_option
 @click.option(
     "--optimizer",
     type=NameOrMapping(),
@@ -41,8 +43,8 @@ from .output import FIGURES, FORMATS, SUFFIXES, apart, deliver, save
 @at_option
 @click.option("--time", "timing", is_flag=True, help="Run the layers here, and show their times.")
 @click.option("--training", is_flag=True, help="With --time: run a training step too (JAX).")
-@click.option("--fresh", is_flag=True, help="Compile again what was compiled before.")
-@click.option("--quiet", is_flag=True, help="Print no progress.")
+@click.option("--fresh", is_flag=True, help="Compile even if the result is in the cache.")
+@quiet_option
 @format_option(*FORMATS)
 @out_option(*SUFFIXES, *FIGURES)
 def command(

@@ -186,7 +186,7 @@ def output_options(*forms: str, **hidden: str) -> Callable[[Command], Command]:
 
 
 def out_option(*endings: str) -> Callable[[Command], Command]:
-    """`-o`, `--out`: files to write too, in the formats of their suffixes: parameter `outputs`."""
+    """`-o`, `--out`: also write files, in the formats of their suffixes: parameter `outputs`."""
 
     def check(
         ctx: click.Context,
@@ -197,6 +197,13 @@ def out_option(*endings: str) -> Callable[[Command], Command]:
         check_outputs(paths, endings, specs=ctx.params.get("specs") or ([spec] if spec else []))
         return paths
 
+    return files_option(f"Also write {', '.join(endings)}.", callback=check)
+
+
+def files_option(
+    text: str, metavar: str = "FILE", **attributes: Any
+) -> Callable[[Command], Command]:
+    """`-o`, `--out`, once for each file, with a help of its own: parameter `outputs`."""
     return click.option(
         "-o",
         "--out",
@@ -204,9 +211,9 @@ def out_option(*endings: str) -> Callable[[Command], Command]:
         cls=Option,
         aliases={"--output": None},
         multiple=True,
-        metavar="FILE",
-        callback=check,
-        help=f"Write {', '.join(endings)} too. May be given several times.",
+        metavar=metavar,
+        help=f"{text} May be given several times.",
+        **attributes,
     )
 
 
@@ -270,7 +277,7 @@ specs_argument = click.argument(
 )
 """Several of these."""
 
-variant_option = click.option("--variant", metavar="NAME", help="Which member of the family.")
+variant_option = click.option("--variant", metavar="NAME", help="The variant of the family.")
 
 set_option = click.option(
     "--set",
@@ -282,12 +289,36 @@ set_option = click.option(
     help="Set a variable of the spec, or its input: classes=10, depth=[1,2], input=[32,32,3].",
 )
 
-
 at_option = click.option(
     "--at",
     metavar="SIZE",
-    help="Evaluate a network of open input at a size: 512x768, or 512 for all open axes.",
+    help="Size of an open input: 512x768, or 512 for all open axes.",
 )
+
+dtype_option = click.option(
+    "--dtype", metavar="NAME", help="Keras dtype policy.  [the recipe's, or float32]"
+)
+
+optimizer_option = click.option(
+    "--optimizer",
+    type=NameOrMapping(),
+    metavar="NAME",
+    help="Optimizer whose state is counted: adam, or {adam: {amsgrad: true}}.  "
+    "[the recipe's, or adam]",
+)
+
+inference_option = click.option(
+    "--inference", is_flag=True, help="Leave out the heads, which only help to train."
+)
+
+depth_option = click.option(
+    "--depth",
+    type=AT_LEAST_1,
+    metavar="N",
+    help="Show N levels of blocks; a deeper one is a single row.",
+)
+
+quiet_option = click.option("--quiet", is_flag=True, help="Show no progress, only the result.")
 
 
 def spec_options(command: Command) -> Command:
@@ -303,16 +334,7 @@ def memory_options(command: Command) -> Command:
         metavar="N",
         help="Images in a batch.  [the recipe's for training, else 1]",
     )
-    dtype = click.option(
-        "--dtype", metavar="NAME", help="Keras dtype policy.  [the recipe's, or float32]"
-    )
-    optimizer = click.option(
-        "--optimizer",
-        type=NameOrMapping(),
-        metavar="NAME",
-        help="Whose state to count, as adam or {adam: {amsgrad: true}}.  [the recipe's, or adam]",
-    )
-    return batch(dtype(optimizer(at_option(command))))
+    return batch(dtype_option(optimizer_option(at_option(command))))
 
 
 def convention_option(command: Command) -> Command:
@@ -322,7 +344,7 @@ def convention_option(command: Command) -> Command:
         type=Words(*CONVENTIONS, "all", several=True),
         metavar="A,B,..",
         callback=lambda _context, _parameter, value: tuple(value.split(",")) if value else (),
-        help=f"Totals as other tools print them too: {', '.join(CONVENTIONS)}, or all.",
+        help=f"Show the totals as other tools count them: {', '.join(CONVENTIONS)}, or all.",
     )(command)
 
 
@@ -332,17 +354,14 @@ def engine_option(command: Command) -> Command:
         "--engine",
         type=Words(*ESTIMATED),
         metavar="NAME",
-        help=f"Estimate a training step's memory on an engine too: {', '.join(ESTIMATED)}.",
+        help=f"Estimate the memory of a training step on an engine: {', '.join(ESTIMATED)}.",
     )(command)
 
 
 def rows_options(command: Command) -> Command:
     """Add the options for a table's rows: parameters `depth` and `ops`."""
-    depth = click.option(
-        "--depth", type=AT_LEAST_1, metavar="N", help="Group what lies deeper in the path."
-    )
-    ops = click.option("--ops", is_flag=True, help="A line for every primitive op.")
-    return depth(ops(command))
+    ops = click.option("--ops", is_flag=True, help="Show a row for every primitive op.")
+    return depth_option(ops(command))
 
 
 class Values(click.ParamType):  # type: ignore[type-arg]
@@ -366,14 +385,14 @@ vary_option = click.option(
     type=Values(),
     metavar="NAME=VALUES",
     multiple=True,
-    help="The values of a variable: width=8..64:8 from 8 to 64 in steps of 8, or depth=2,3,4; "
-    "input=128,160 and variant=NAME,NAME too.  [those of the spec's `search:`]",
+    help="Values of a variable, `input` or `variant`: width=8..64:8 (from 8 to 64 in steps of 8), "
+    "depth=2,3,4, input=128,160.  [those of the spec's `search:`]",
 )
 where_option = click.option(
     "--where",
     metavar="CONDITION",
     multiple=True,
-    help="A condition beside the spec's `budget:`, as 'params < 20K' or 'macs <= 5M'.",
+    help="Condition in addition to the spec's `budget:`: 'params < 20K', 'macs <= 5M'.",
 )
 
 
@@ -402,9 +421,8 @@ def images_options(command: Command) -> Command:
         "--white",
         type=BoundedNumber(min=0, min_open=True),
         metavar="X",
-        help="The value of white in arrays.  [as in training]",
+        help="Value of white in arrays.  [as in training]",
     )
-    quiet = click.option("--quiet", is_flag=True, help="No count of images, only the result.")
     passes = click.option(
         "--mc-dropout",
         type=AT_LEAST_1,
@@ -415,9 +433,9 @@ def images_options(command: Command) -> Command:
         "--seed",
         type=Whole(0),
         metavar="N",
-        help="Of what --mc-dropout drops.  [0]",
+        help="Seed of the units that --mc-dropout drops.  [0]",
     )
-    return flip(passes(seed(batch(normalize(white(quiet(command)))))))
+    return flip(passes(seed(batch(normalize(white(quiet_option(command)))))))
 
 
 def threshold_option(command: Command) -> Command:

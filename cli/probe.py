@@ -13,9 +13,19 @@ from .output import FORMATS, deliver
 
 @click.command("probe", cls=EngineCommand)
 @spec_options
-@click.option("--init", metavar="HOW", default="keras", help="Initialiser of kernels.  [keras]")
-@click.option("--data", metavar="SOURCE", default="gaussian", help="Data to feed.  [gaussian]")
-@click.option("--batch", type=Whole(1), metavar="N", default=32, help="Number of examples.  [32]")
+@click.option(
+    "--init",
+    metavar="HOW",
+    default="keras",
+    help="Initialiser of kernels: keras, normal:X, xavier or he.  [keras]",
+)
+@click.option(
+    "--data",
+    metavar="SOURCE",
+    default="gaussian",
+    help="Data to feed: gaussian or digits.  [gaussian]",
+)
+@click.option("--batch", type=Whole(1), metavar="N", default=32, help="Images in the batch.  [32]")
 @click.option(
     "--seed",
     type=Whole(0, 2**32 - 1),

@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from .options import (
-    AT_LEAST_1,
     DeviceName,
+    depth_option,
     format_option,
+    inference_option,
     load_network,
     memory_options,
     out_option,
@@ -28,12 +29,12 @@ from .output import FIGURES, FORMATS, SUFFIXES, apart, deliver, save, uncollecte
     required=True,
     type=DeviceName(),
     metavar="NAME",
-    help="Device, as h100 or rtx4090, or a .txtpb file that describes a GPU to XLA.",
+    help="Device: h100, rtx4090, or a .txtpb file that describes one.",
 )
 @memory_options
-@click.option("--training", is_flag=True, help="Rows of a training step, not of inference.")
-@click.option("--inference", is_flag=True, help="Leave out the heads, which only help to train.")
-@click.option("--depth", type=AT_LEAST_1, metavar="N", help="Group what lies deeper in the path.")
+@click.option("--training", is_flag=True, help="Show a training step, not inference.")
+@inference_option
+@depth_option
 @format_option(*FORMATS)
 @out_option(*SUFFIXES, *FIGURES)
 def command(
@@ -50,8 +51,8 @@ def command(
 ) -> None:
     """Show the least time of each layer on a device: by its multiply-adds, by the bytes it moves.
 
-    No engine that runs the rows one by one is faster; the line `floor` bounds one that joins them.
-    -o FILE.svg draws the rows under the roof of the device.
+    An engine that runs the rows one by one cannot be faster. The line `floor` is the least time of
+    one that fuses them. -o FILE.svg draws the rows under the roof of the device.
 
     \b
     archspec roofline resnet50 --device h100 --batch 32

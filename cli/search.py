@@ -18,6 +18,7 @@ from .options import (
     collect,
     format_option,
     load_spec,
+    quiet_option,
     set_option,
     variant_option,
     varied,
@@ -40,13 +41,11 @@ if TYPE_CHECKING:
 @click.option(
     "--objective",
     metavar="GOALS",
-    help="What is best: 'max accuracy' or 'min loss' of the validation images, or a figure as "
-    "'min macs'; several, with commas, give a front.  [max accuracy]",
+    help="Objective: 'max accuracy' or 'min loss' on the validation images, or a figure such as "
+    "'min macs'; several, separated by commas, give a Pareto front.  [max accuracy]",
 )
 @where_option
-@click.option(
-    "--trials", type=AT_LEAST_1, metavar="N", help="Candidates to train, of all processes.  [20]"
-)
+@click.option("--trials", type=AT_LEAST_1, metavar="N", help="Candidates to train in all.  [20]")
 @click.option("--epochs", type=AT_LEAST_1, metavar="N", help="Epochs of a trial.  [the recipe's]")
 @click.option("--data", metavar="SOURCE", help="The training data, as for `fit`.")
 @click.option(
@@ -57,15 +56,15 @@ if TYPE_CHECKING:
     callback=collect,
     help="Set any other value of the recipe, as for `fit`: batch=64, deterministic=false.",
 )
-@click.option("--seed", type=Whole(0, 2**31 - 1), metavar="N", help="The same one repeats it.  [0]")
+@click.option("--seed", type=Whole(0, 2**31 - 1), metavar="N", help="Seed of the search.  [0]")
 @click.option(
     "--pruner",
     type=Words("median", "halving", "hyperband", "none"),
     metavar="NAME",
-    help="When trials end early: median, halving, hyperband, none.  [median]",
+    help="Rule that ends weak trials early: median, halving, hyperband, none.  [median]",
 )
 @click.option(
-    "--jobs", type=AT_LEAST_1, metavar="N", default=1, help="Processes that train at a time.  [1]"
+    "--jobs", type=AT_LEAST_1, metavar="N", default=1, help="Number of processes that train.  [1]"
 )
 @click.option(
     "-o", "--out", metavar="DIR", help="The search's new folder.  [default: searches/NAME-N]"
@@ -75,15 +74,15 @@ if TYPE_CHECKING:
     metavar="URL",
     help="Store trials in a database, or in FILE.journal.  [an SQLite file in the folder]",
 )
-@click.option("--resume", metavar="DIR", help="Go on with a search that was stopped; without SPEC.")
+@click.option("--resume", metavar="DIR", help="Resume a search that was stopped; without SPEC.")
 @click.option(
     "--join",
     "place",
     metavar="DIR|URL",
-    help="Take part in a search of another process, by its folder or storage; without SPEC.",
+    help="Join a search of another process, by its folder or storage; without SPEC.",
 )
-@click.option("--study", metavar="NAME", help="With --join URL: which search of the storage.")
-@click.option("--quiet", is_flag=True, help="No line for each trial, only the result.")
+@click.option("--study", metavar="NAME", help="With --join URL: name of the search in the storage.")
+@quiet_option
 @format_option("text", "json", "csv", "markdown")
 def command(
     spec: str | None,
@@ -105,10 +104,10 @@ def command(
 ) -> None:
     """Search for the best network within a budget, and train every candidate.
 
-    The spec's `search:` section says among which values of its variables, its `budget:` what a
-    candidate may cost: what is over it is rejected in a millisecond. Ctrl-C ends the search, and
-    `--resume` goes on. The folder has a page, a table, the best network as a spec, and the run of
-    each trial.
+    The spec's `search:` section has the values of its variables that are tried, its `budget:` the
+    most that a candidate may cost: one that costs more is rejected in a millisecond. Ctrl-C ends
+    the search, and `--resume` continues it. The folder has a page, a table, the best network as a
+    spec, and the run of each trial.
 
     \b
     archspec search digits_net --epochs 10

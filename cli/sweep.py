@@ -12,9 +12,11 @@ import click
 from .options import (
     AT_LEAST_1,
     format_option,
+    inference_option,
     load_spec,
     memory_options,
     out_option,
+    quiet_option,
     spec_options,
     varied,
     vary_option,
@@ -35,10 +37,11 @@ from .output import FIGURES, FORMATS, SUFFIXES, apart, deliver, save, terminal_w
 )
 @where_option
 @memory_options
-@click.option("--jobs", type=AT_LEAST_1, metavar="N", default=1, help="Processes.  [1]")
+@inference_option
+@click.option("--jobs", type=AT_LEAST_1, metavar="N", default=1, help="Number of processes.  [1]")
 @format_option(*FORMATS)
 @out_option(*SUFFIXES, *FIGURES)
-@click.option("--quiet", is_flag=True, help="No count of candidates, only the result.")
+@quiet_option
 def command(
     spec: str,
     variant: str | None,
@@ -50,7 +53,7 @@ def command(
     form: str,
     outputs: Sequence[str],
     quiet: bool,
-    **memory: Any,
+    **options: Any,
 ) -> None:
     """Cost all combinations of some variables' values, and show the Pareto front.
 
@@ -68,7 +71,7 @@ def command(
     values = varied(vary)
     with counting(quiet=quiet) as progress:
         found = sweep(
-            network, values, front=front, where=where, jobs=jobs, progress=progress, **memory
+            network, values, front=front, where=where, jobs=jobs, progress=progress, **options
         )
     tables, figures = apart(outputs)
     deliver(found, form, tables)
