@@ -168,7 +168,7 @@ def predict(
     white: float | None = None,
     mc_dropout: int | None = None,
     seed: int | None = None,
-    at: Any = None,
+    at: str | int | Sequence[int] | None = None,
     progress: ProgressCallback | None = None,
 ) -> Predictions:
     """Predict the classes, labels or numbers of images with one or several trained networks.

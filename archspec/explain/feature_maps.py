@@ -37,13 +37,12 @@ def last_maps(subject: Subject) -> CircuitCall | None:
     return computed[-1] if computed else None
 
 
-def maps_layer(subject: Subject, name: str | None, argument: str = "layer") -> CircuitCall:
+def maps_layer(subject: Subject, name: str | None) -> CircuitCall:
     """Return a layer that has maps.
 
     Args:
         subject: the network.
         name: the layer's name; None for the last one (see `last_maps`).
-        argument: name of the argument, for a message.
 
     Raises:
         UsageError: there is no such layer, it has no maps, or no score depends on it.
@@ -53,15 +52,13 @@ def maps_layer(subject: Subject, name: str | None, argument: str = "layer") -> C
         if (last := last_maps(subject)) is None:
             raise UsageError(f"{subject.name} has no layer with feature maps")
         return last
-    call = subject.layer(name, argument)
+    call = subject.layer(name)
     known = _with_place(subject)
     if not has_place(subject, call):
         hint = f"; name one with maps, such as `{known[-1].name}`" if known else ""
-        raise UsageError(
-            f"`{argument}={name!r}`: its output {call.shape} is not a feature map{hint}"
-        )
+        raise UsageError(f"`layer={name!r}`: its output {call.shape} is not a feature map{hint}")
     if call not in known:
-        raise UsageError(f"`{argument}={name!r}`: no score depends on this layer")
+        raise UsageError(f"`layer={name!r}`: no score depends on this layer")
     return call
 
 

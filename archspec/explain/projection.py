@@ -149,7 +149,7 @@ class Strongest:
         return Strongest(self.values[unit][kept], self.images[unit][kept], self.places[unit][kept])
 
 
-def strongest(study: Study, samples: Samples, call: CircuitCall, most: int = TOP) -> Strongest:
+def strongest(study: Study, samples: Samples, call: CircuitCall) -> Strongest:
     """Return the images of a data set that excite the units of a layer most."""
     import numpy as np  # noqa: PLC0415
 
@@ -170,7 +170,7 @@ def strongest(study: Study, samples: Samples, call: CircuitCall, most: int = TOP
         both = (
             now if not best else [np.concatenate(pair, 1) for pair in zip(best, now, strict=True)]
         )
-        order = np.argsort(-both[0], axis=1, kind="stable")[:, :most]
+        order = np.argsort(-both[0], axis=1, kind="stable")[:, :TOP]
         best = tuple(np.take_along_axis(each, order, axis=1) for each in both)
         study.tick(int(numbers[-1]) + 1, len(samples))
     return Strongest(*best)

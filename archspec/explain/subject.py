@@ -107,20 +107,20 @@ class Subject:
         names = self.network.trained.class_names
         return names or tuple(map(str, range(self.network.classes)))
 
-    def class_index(self, name: str | int, argument: str = "target") -> int:
+    def class_index(self, name: str | int) -> int:
         """Return the number of a class, given by its name or, if it has none, by its number."""
         names = self.class_names
         if isinstance(name, str) and name in names:
             return names.index(name)
         if not isinstance(name, str):
-            index = arguments.whole(argument, name, least=0)
+            index = arguments.whole("target", name, least=0)
             if index < len(names):
                 return index
             raise UsageError(
-                f"`{argument}={index}`: {self.name} has {len(names)} classes, 0 to {len(names) - 1}"
+                f"`target={index}`: {self.name} has {len(names)} classes, 0 to {len(names) - 1}"
             )
         hint = suggestion(name, names, what="classes")
-        raise UsageError(f"`{argument}={name!r}`: {self.name} has no such class; {hint}")
+        raise UsageError(f"`target={name!r}`: {self.name} has no such class; {hint}")
 
     @cached_property
     def _made(self) -> dict[Any, Any]:

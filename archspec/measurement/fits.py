@@ -123,7 +123,7 @@ def fits(
     spec: Network | str | PathLike[str],
     memory: int | str | None = None,
     *,
-    device: Any = None,
+    device: Device | str | None = None,
     dtype: str | None = None,
     optimizer: str | Mapping[str, Any] | None = None,
     global_batch: int | None = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any, Final
@@ -98,12 +98,12 @@ class Measurement(Displayed):
 
 def measure(
     spec: Spec | str | PathLike[str],
-    device: Any = "h100",
+    device: Device | str = "h100",
     *,
     batch: int | None = None,
     dtype: str | None = None,
-    optimizer: Any = None,
-    at: Any = None,
+    optimizer: str | Mapping[str, Any] | None = None,
+    at: str | int | Sequence[int] | None = None,
     fresh: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Measurement:
@@ -116,7 +116,7 @@ def measure(
         spec: A spec, a path, or the name of a network.
         device: A name such as `h100`, or the path of a `.txtpb` file that describes a GPU to XLA;
             or `cpu`, for which all CPUs are alike.
-        batch: Examples of a step. Default: the recipe's, or 32.
+        batch: Images of a step. Default: the recipe's, or 32.
         dtype: Keras dtype policy. Default: the recipe's, or float32.
         optimizer: Keras's name, or one name with its arguments. Default: the recipe's, or SGD with
             momentum.

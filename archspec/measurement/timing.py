@@ -168,9 +168,8 @@ def time_network(
     batch: int | None = None,
     dtype: str | None = None,
     training: bool = False,
-    at: Any = None,
+    at: str | int | Sequence[int] | None = None,
     progress: Callable[[str], None] | None = None,
-    clock: Callable[[], float] = time.perf_counter,
 ) -> Timings:
     """Run each distinct layer and the whole network, and return times beside their bounds.
 
@@ -183,7 +182,6 @@ def time_network(
         training: Whether to run a training step too, which needs Keras on JAX.
         at: The size at which a network whose input is open is evaluated.
         progress: Function that is called with a line before each row.
-        clock: Clock in seconds.
 
     Returns:
         Times that print themselves: `rows`, and `inference` and `step` as a whole.
@@ -216,7 +214,7 @@ def time_network(
     with dtype_policy(keras, setting.dtype):
         if known is None:
             say("measuring the peak by a matrix product, the bandwidth by a copy ...")
-        roofline = Roofline(costs, known or measured_device(keras, setting.dtype, clock))
+        roofline = Roofline(costs, known or measured_device(keras, setting.dtype))
         bounds = {row.path: row for row in roofline.rows()}
         busy = [row for row in costs.rows() if row.path in bounds and bounds[row.path].seconds]
         groups = _distinct(costs.graph, busy)
@@ -224,31 +222,28 @@ def time_network(
         for index, (rows, graph) in enumerate(groups, 1):
             first = bounds[rows[0].path]
             say(f"{index} of {len(groups)}: {first.path}")
-            timing = _timed_forward(keras, graph, setting.batch, clock)
+            timing = _timed_forward(keras, graph, setting.batch)
             timed.append(TimedRow(first, len(rows), timing))
             paths.update({row.path: timing.seconds for row in rows})
         say("the whole network")
-        whole = _timed_forward(keras, costs.graph, setting.batch, clock)
+        whole = _timed_forward(keras, costs.graph, setting.batch)
         step = None
         if training:
             say("a training step")
-            step = _timed_step(keras, spec, costs.graph, setting, clock)
+            step = _timed_step(keras, spec, costs.graph, setting)
     version = f"Keras {keras.__version__} on {backend}"
     return Timings(roofline, version, tuple(timed), whole, step, paths)
 
 
-def measured_device(
-    keras: Any, dtype: str, clock: Callable[[], float] = time.perf_counter
-) -> Device:
+def measured_device(keras: Any, dtype: str) -> Device:
     """Return the machine at hand as a device: its peak and its bandwidth are measured.
 
     Args:
         keras: The keras module.
         dtype: Keras dtype policy.
-        clock: Clock in seconds.
     """
     # Other processes may disturb one.
-    peak = max(system.peak_flops(keras, dtype, clock) for _ in range(LEAST_SAMPLES))
+    peak = max(system.peak_flops(keras, dtype) for _ in range(LEAST_SAMPLES))
     copy: Callable[[], Any]
     if _has_accelerator(keras):
         values = keras.ops.ones((COPIED_VALUES,), dtype="float32")
@@ -256,7 +251,7 @@ def measured_device(
         copy = partial(added, values)
     else:
         copy = _copy_by_threads()
-    samples = [_sample(copy, 1, clock) for _ in range(WARM_UP + LEAST_SAMPLES)]
+    samples = [_sample(copy, 1, time.perf_counter) for _ in range(WARM_UP + LEAST_SAMPLES)]
     return Device(
         CPU,
         f"this machine ({', '.join(system.devices(keras))})",
@@ -333,7 +328,7 @@ def row_graph(graph: Graph, start: int, stop: int) -> tuple[Graph, Hashable]:
     return Graph("row", tuple(nodes), outputs), key
 
 
-def _timed_forward(keras: Any, graph: Graph, batch: int, clock: Callable[[], float]) -> Timing:
+def _timed_forward(keras: Any, graph: Graph, batch: int) -> Timing:
     """Return the time of a network's forward pass on random values."""
     model = build(graph)
     policy = keras.config.dtype_policy()
@@ -343,7 +338,7 @@ def _timed_forward(keras: Any, graph: Graph, batch: int, clock: Callable[[], flo
     values = [_random(keras, (batch, *shape), policy) for shape in graph.input_shapes.values()]
     inputs = values[0] if len(values) == 1 else dict(zip(graph.inputs, values, strict=True))
     function = _forward(keras, model)
-    return timed(lambda: function(inputs), clock)
+    return timed(lambda: function(inputs))
 
 
 def _random(keras: Any, shape: Sequence[int], policy: Any) -> Any:
@@ -440,9 +435,7 @@ def _sample(run: Callable[[], Any], calls: int, clock: Callable[[], float]) -> f
     return max(clock() - begin, 1e-12) / calls
 
 
-def _timed_step(
-    keras: Any, spec: Spec, graph: Graph, setting: Any, clock: Callable[[], float]
-) -> Timing:
+def _timed_step(keras: Any, spec: Spec, graph: Graph, setting: Any) -> Timing:
     """Return the time of a training step by the spec's recipe, as JAX runs it, on zeros."""
     import jax  # noqa: PLC0415
 
@@ -461,4 +454,4 @@ def _timed_step(
             logs, held[0] = compiled(held[0], data)
             return logs, held[0]
 
-        return timed(lambda: jax.tree.leaves(run()), clock)
+        return timed(lambda: jax.tree.leaves(run()))

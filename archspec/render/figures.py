@@ -308,11 +308,11 @@ def draw_line(axes: Axes, points: Points, line: Line) -> None:
         )
 
 
-def thinned(points: Points, most: int = MOST_POINTS) -> Points:
-    """Return at most `most` points: the first, the last, and the extremes of each stretch."""
-    if len(points) <= most:
+def thinned(points: Points) -> Points:
+    """Return at most `MOST_POINTS` points: the first, the last, the extremes of stretches."""
+    if len(points) <= MOST_POINTS:
         return points
-    stretches = most // 2 - 1
+    stretches = MOST_POINTS // 2 - 1
     inner = len(points) - 2
     kept = {0, len(points) - 1}
     for stretch in range(stretches):

@@ -22,7 +22,7 @@ from archspec.serve.board import Board, View, key
 from archspec.serve.guard import Guard
 from archspec.serve.loopback import address, hosts, listening, secret_of, settings
 from archspec.serve.spec_file import ChangedError, Content, SpecFile
-from archspec.serve.worker import ALLOWED_SECONDS, RawAnswer, Worker
+from archspec.serve.worker import RawAnswer, Worker
 from archspec.spec.bundled import bundled
 from archspec.spec.loading import locate
 
@@ -60,7 +60,6 @@ class PageServer:
             colon.
         port: The port; None for `PORT`, or any other if that is taken.
         read_only: Whether the page cannot save.
-        seconds: The longest time for one answer.
 
     Raises:
         SpecError: There is no file to read.
@@ -68,21 +67,13 @@ class PageServer:
 
     """
 
-    def __init__(
-        self,
-        spec: str,
-        *,
-        port: int | None = None,
-        read_only: bool = False,
-        seconds: float = ALLOWED_SECONDS,
-    ) -> None:
+    def __init__(self, spec: str, *, port: int | None = None, read_only: bool = False) -> None:
         path, self._variant = locate(spec)
         own = Path(path) in bundled().values()
         self.file = SpecFile(path, read_only=read_only or own)
         self._socket = listening(port)
         self.port: int = self._socket.getsockname()[1]
         self._secret = secret_of(self.file.path)
-        self._seconds = seconds
         self.app = Guard(self._application(), hosts(self.port), self._secret)
 
     @property
@@ -116,8 +107,8 @@ class PageServer:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:  # noqa: ARG002
-        self._pictures = Worker(self._seconds)
-        self._drafts = Worker(self._seconds)
+        self._pictures = Worker()
+        self._drafts = Worker()
         self._board = Board(self.file, self._pictures)
         self._saving = asyncio.Lock()
         following = asyncio.create_task(self._board.follow())

@@ -34,16 +34,15 @@ WATCHED: Final = 6.0
 class RunServer(Watcher):
     """A watcher that serves the page of its run, until the run has ended and is shown."""
 
-    def __init__(self, announce: Callable[[str], None], *, port: int | None = None) -> None:
-        """Take a port; raise `UsageError` if it cannot be had.
+    def __init__(self, announce: Callable[[str], None]) -> None:
+        """Take the usual port, or any other if that is taken.
 
         Args:
             announce: Function that is called with the address once the run has a folder.
-            port: The port; None for the usual one, or any other if that is taken.
 
         """
         self._announce = announce
-        self._socket = listening(port)
+        self._socket = listening(None)
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._asked = -WATCHED

@@ -45,7 +45,7 @@ def reshape(layer: KerasLayer) -> Node:
     return reshaped(layer, layer.config["target_shape"])
 
 
-def reshaped(layer: KerasLayer, target: Sequence[Any], *inputs: Node, part: str = "") -> Node:
+def reshaped(layer: KerasLayer, target: Sequence[Any], *inputs: Node) -> Node:
     """Add a reshape to extents of which -1 takes what is left."""
     extents = [None if n in (-1, None) else int(n) for n in target]
     if layer.wants_first and len(extents) > 1 and all(n == 1 for n in extents[1:]):
@@ -57,7 +57,7 @@ def reshaped(layer: KerasLayer, target: Sequence[Any], *inputs: Node, part: str 
         known = prod(n for n in extents if n is not None)
         if known and x.size % known == 0:
             extents = [x.size // known if n is None else n for n in extents]
-    return layer.add(Reshape(to=tuple(extents)), *inputs, part=part)
+    return layer.add(Reshape(to=tuple(extents)), *inputs)
 
 
 def permute(layer: KerasLayer) -> Node:

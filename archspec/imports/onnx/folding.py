@@ -211,12 +211,11 @@ def _pick(condition: Any, a: Any, b: Any) -> Any:
     return a if condition else b
 
 
-def axes_of(step: Step, inputs: Sequence[Any], place: int = 1) -> list[int] | None:
+def axes_of(step: Step, inputs: Sequence[Any]) -> list[int] | None:
     """Return the axes that a step names, in an attribute or, since opset 13, in an input."""
     if "axes" in step.attributes:
         return [int(axis) for axis in step.attributes["axes"]]
-    if len(inputs) > place and inputs[place] is not None:
-        given = inputs[place]
+    if len(inputs) > 1 and (given := inputs[1]) is not None:
         return [int(axis) for axis in (given.items if isinstance(given, Array) else given.values)]
     return None
 

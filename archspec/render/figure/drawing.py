@@ -304,17 +304,21 @@ def _round_box(x: float, y: float, width: float, height: float, radius: float) -
     ]
 
 
-def arrow_head(points: Sequence[Point], size: float = 5.0) -> tuple[Point, ...]:
+ARROW: Final = 5.0
+"""Length of an arrow's head, in points."""
+
+
+def arrow_head(points: Sequence[Point]) -> tuple[Point, ...]:
     """Return the triangle at the end of a line, and nothing for a line without a length."""
     end = points[-1]
     before = next((each for each in reversed(points) if _distance(each, end) > 0.01), None)
     if before is None:
         return ()
-    base = _towards(end, before, size)
+    base = _towards(end, before, ARROW)
     length = _distance(before, end)
     across = (
-        (end[1] - before[1]) / length * size * 0.4,
-        (before[0] - end[0]) / length * size * 0.4,
+        (end[1] - before[1]) / length * ARROW * 0.4,
+        (before[0] - end[0]) / length * ARROW * 0.4,
     )
     return (
         end,
