@@ -105,23 +105,107 @@ def test_every_function_with_a_command_of_another_name_is_public() -> None:
         assert set(options) <= known
 
 
-@pytest.mark.parametrize(
-    ("name", "function"),
-    [("fit", "fit"), ("evaluate", "evaluate"), ("predict", "predict"), ("export", "export")],
-)
-def test_options_have_the_names_of_arguments(name: str, function: str) -> None:
-    """`spelled` relies on it; the options of `own` concern the command's output."""
-    arguments = set(inspect.signature(getattr(archspec, function)).parameters)
-    recipe = {*Recipe.model_fields, "learning_rate", "transfer_from", "transfer_freeze"}
-    recipe.add("transfer_unfreeze")
-    hosts = {"hosts_count", "hosts_index", "hosts_coordinator"}
-    own = {
-        *("variant", "settings", "train", "resume", "find_lr", "quiet", "form", "outputs"),
-        "serve",
-        *("others", "which", "out", "is_json", "is_csv", "as_json"),
-    }
-    options = {param.name for param in command(name).params if isinstance(param, click.Option)}
-    assert options <= arguments | recipe | hosts | own
+FUNCTIONS = {
+    "build": ("report", "build", "verify"),
+    "import": ("import_model",),
+    "measure": ("measure", "time_network"),
+    "fits": ("fits",),
+    "draw": ("draw",),
+    "check": ("check",),
+    "compare": ("compare", "diff", "compare_runs"),
+    "sweep": ("sweep",),
+    "roofline": ("roofline",),
+    "search": ("search", "join_search"),
+    "fit": ("fit", "resume", "find_lr"),
+    "evaluate": ("evaluate",),
+    "predict": ("predict",),
+    "export": ("export",),
+    "eject": ("eject", "torch_weights"),
+    "probe": ("probe",),
+    "list": ("networks", "kinds"),
+    "show": ("show",),
+    "schema": ("schema",),
+}
+"""Public functions that a command calls."""
+
+SHOWN = {
+    *("form", "outputs", "out"),  # how and where; in Python, methods of what is returned
+    *("depth", "ops", "columns", "formulas", "curves", "plot", "theme", "scale"),
+    "quiet",  # in Python, no `progress` and no `watchers`
+}
+"""Options for how a result is shown."""
+
+LOADED = {"variant", "settings"}
+"""Options that are arguments of `archspec.load`: a function is given what that returns."""
+
+CHOSEN = {"diff", "runs", "timing", "resume", "place", "find_lr", "kinds", "verify"}
+"""Options that choose another function."""
+
+RECIPE = {
+    *(*Recipe.model_fields, "learning_rate", "train"),
+    *("transfer_from", "transfer_freeze", "transfer_unfreeze"),
+    *("hosts_count", "hosts_index", "hosts_coordinator"),
+}
+"""Options whose values are keys of a recipe, or fields of an argument, as `transfer.from`."""
+
+ONLY_OPTIONS = {
+    "import": {"file", "weights", "verify"},  # a path, a variable, and a test of what is returned
+    "fit": {"serve"},  # in Python, one of the `watchers`
+    "predict": {"run", "others"},  # in Python, one list
+    "export": {"source", "which"},  # the model, and where it is in the folder of a run
+    "show": {"word"},
+}
+"""Further options that no function has under this name."""
+
+ONLY_ARGUMENTS = {
+    "build": {"model"},  # whose table `--verify` proves: the one that is built
+    "compare": {"before", "after"},  # of two networks; they are in `specs`
+    "import": {"model"},
+    "fit": {"hosts", "run"},  # by its fields; the value of `--resume`
+    "predict": {"runs"},
+    "export": {"model", "path", "inputs"},  # also those of a run; random ones otherwise
+    "show": {"name"},
+}
+"""Further arguments of functions that no option is called by."""
+
+
+def parameters(name: str) -> dict[str, inspect.Parameter]:
+    """Return the parameters of the functions that a command calls."""
+    signatures = [inspect.signature(getattr(archspec, each)) for each in FUNCTIONS[name]]
+    return {key: value for each in signatures for key, value in each.parameters.items()}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_options_have_the_names_of_arguments(name: str) -> None:
+    """`spelled` relies on it: a message names an argument, and the command shows its option."""
+    options = {str(param.name) for param in command(name).params}
+    beside = SHOWN | LOADED | CHOSEN | ONLY_OPTIONS.get(name, set())
+    beside |= RECIPE if "recipe" in parameters(name) else set()
+    assert options - set(parameters(name)) <= beside
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_argument_has_an_option(name: str) -> None:
+    options = {str(param.name) for param in command(name).params}
+    keywords = {"recipe", "variables", "progress", "watchers"}  # `--train`, `--set`, not `--quiet`
+    assert set(parameters(name)) - options - keywords == ONLY_ARGUMENTS.get(name, set())
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_an_option_has_the_default_of_the_argument(name: str) -> None:
+    arguments = parameters(name)
+    with click.Context(command(name)) as context:
+        for param in command(name).params:
+            default = param.get_default(context)
+            if param.name in arguments and isinstance(default, str | int | float) and default:
+                assert default == arguments[param.name].default
+
+
+def test_every_function_is_a_command() -> None:
+    called = {function for functions in FUNCTIONS.values() for function in functions}
+    # `load` is in all of them, `load_model` is for programs.
+    exported = {name for name in archspec.__all__ if inspect.isfunction(getattr(archspec, name))}
+    assert exported - called == {"load", "load_model"}
 
 
 def test_every_command_is_a_command() -> None:
