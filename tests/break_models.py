@@ -112,7 +112,7 @@ def outcome_of(path: Path) -> tuple[str, str]:
         if max(map(len, message.splitlines()), default=0) > LONGEST_MESSAGE:  # a line a problem
             return "failed", f"a message of {len(message):,} characters: {message[:200]!r}"
         return ("unforeseen" if "cannot be read as" in message else "sentences"), message
-    except BaseException as error:  # noqa: BLE001  (also what is no `Exception`)
+    except BaseException as error:  # noqa: BLE001  (also what is not a `Exception`)
         place = traceback.extract_tb(error.__traceback__)[-1]
         return "failed", f"{type(error).__name__}: {error!s:.200} ({place.filename}:{place.lineno})"
     finally:

@@ -333,6 +333,23 @@ def test_a_docstring_stands_alone_when_an_editor_shows_it():
     assert wrong(found) == {}
 
 
+NEGATED_NOUN = re.compile(r"(?<![Tt]here )\b(is|are|was|were) no (?!longer|more|matter)\w")
+
+
+def test_a_sentence_negates_its_verb_and_not_the_noun():
+    """A text "is not a shape"; it never "is no shape"."""
+
+    def found(module: str) -> list[str]:
+        strings = [
+            " ".join(node.value.split())
+            for node in everything(module)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        ]
+        return [text for text in strings if NEGATED_NOUN.search(text)]
+
+    assert wrong(found) == {}
+
+
 def words_of(module: str) -> set[str]:
     """All strings in a module except its docstrings and other bare ones."""
     bare = {id(node.value) for node in everything(module) if isinstance(node, ast.Expr)}

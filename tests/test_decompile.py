@@ -217,7 +217,7 @@ def test_equal_steps_become_a_loop():
 GATED = """{{branches: [[], [global_avg_pool, {{reshape: [1, 1, {width}]}},
     {{conv: {{filters: {narrow}, kernel: 1}}}}, {{conv: {{filters: {width}, kernel: 1}}}}]],
     merge: multiply}}"""
-"""A gate as keras.applications writes it, which is no kind of archspec's."""
+"""A gate as keras.applications writes it, which is not a kind of archspec's."""
 
 
 def test_numbers_of_a_block_follow_from_what_its_steps_read():

@@ -23,7 +23,7 @@ TALL = (12, 9, 3)
 
 @pytest.fixture(scope="module")
 def net():
-    """A network with ReLUs, of images that are no squares."""
+    """A network with ReLUs, of images that are not squares."""
     return relu_net(keras, TALL)
 
 

@@ -139,7 +139,7 @@ def test_another_image_of_the_same_features_is_not_taken_for_the_first():
 
 @pytest.mark.parametrize("beta", [1.0, 2.0])
 def test_a_flat_start_has_a_slope(beta):
-    """The slope of a root at 0 is infinite, and 0 times that is no number."""
+    """The slope of a root at 0 is infinite, and 0 times that is not a number."""
     found = explain.invert(
         orthogonal(), images(1, (4, 6, 3)), beta=beta, tv=1e-5, start="mean", normalize="none"
     )

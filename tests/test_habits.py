@@ -39,7 +39,7 @@ def option(name: str, flag: str) -> click.Option:
     )
 
 
-@pytest.mark.parametrize("name", sorted({*RESULTS} - {"eject"}))  # a program is no result
+@pytest.mark.parametrize("name", sorted({*RESULTS} - {"eject"}))  # a program is not a result
 def test_every_command_says_its_format_alike(name: str) -> None:
     form = option(name, "--format")
     assert isinstance(form.type, click.Choice)

@@ -121,7 +121,7 @@ def test_a_standardised_kernel_is_a_kernel_and_its_gain_a_scale(tmp_path, form):
 
 
 def test_arrays_that_grow_while_they_are_computed_are_still_computed(tmp_path):
-    """Small ones are lists of numbers, others are NumPy's: two of 3,000 places are no list."""
+    """Small ones are lists of numbers, others are NumPy's: two of 3,000 places are not lists."""
     nodes = [
         make("Concat", ["index", "index"], ["twice"], axis=0),
         make("Gather", ["table", "twice"], ["offsets"]),

@@ -169,7 +169,7 @@ def test_an_lstm_is_one_and_computes_what_tflite_does():
 
 
 def test_a_loop_is_unknown_and_has_the_weights_that_stand_inside_it():
-    """The zeros with which it begins are no weights."""
+    """The zeros with which it begins are not weights."""
     model = archspec.load(FILES / "loop.tflite")
     assert [each.type for each in model.unknown] == ["WHILE"]
     assert archspec.report(model).totals.params == 3 * 5 * (8 + 5 + 2) + 5 * 2 + 2

@@ -361,7 +361,7 @@ def test_what_follows_an_unknown_layer_is_known_without_declared_shapes(tmp_path
 
 
 def test_every_second_place_up_to_an_odd_one_is_a_pool_of_one_place(tmp_path):
-    """LeViT takes 4 of 7 rows, which are no halves of anything."""
+    """LeViT takes 4 of 7 rows, which are not halves of anything."""
     model = saved(tmp_path / "net.onnx", [1, 7, 8, 12], [("Slice", [[0], [7], [1], [2]], {})])
     assert kinds(model) == ["max_pool"]
     assert tuple(model.graph.nodes[-1].shape) == (4, 8, 12)

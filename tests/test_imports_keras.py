@@ -262,7 +262,7 @@ def weights_file(path: Path, **arrays: tuple[int, ...]) -> Path:
 
 
 def test_the_weights_of_a_class_of_its_own_stand_under_its_attributes(tmp_path):
-    """Keras puts them beside `layers`; the optimizer and metrics are no layers."""
+    """Keras puts them beside `layers`; the optimizer and metrics are not layers."""
     arrays: dict[str, tuple[int, ...]] = {
         "layers__stem__vars__0": (3, 4),
         "blocks__res__conv__vars__0": (4, 4),

@@ -467,7 +467,7 @@ def test_a_kernel_that_two_layers_use_counts_once():
     assert totals("shared.onnx") == (4 * 4 * 9, 2 * 4 * 4 * 9 * 64)
 
 
-# Constants that are no weights
+# Constants that are not weights
 
 
 POSITIONS = ["torch_script_positions.onnx", "torch_positions.pt2"]

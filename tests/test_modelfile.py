@@ -404,5 +404,5 @@ def test_a_list_of_names_without_values_is_refused_by_its_name(tmp_path):
     path = tmp_path / "net.h5"
     with h5py.File(path, "w") as file:
         file.attrs["layer_names"] = h5py.Empty("S8")
-    with pytest.raises(UsageError, match="its attribute `layer_names` is no list of names"):
+    with pytest.raises(UsageError, match="its attribute `layer_names` is not a list of names"):
         archspec.load(path)

@@ -76,7 +76,7 @@ def references(document: Document, offset: int) -> tuple[Region, ...]:
 
 
 def use_at(document: Document, offset: int) -> Use | None:
-    """Return the name that is used at an offset; None if none is."""
+    """Return the name that is used at an offset; None elsewhere."""
     if not document.is_spec:
         return None
     place = place_at(document.root, offset)
@@ -248,7 +248,7 @@ def _is_called(document: Document, step: Step, name: str) -> bool:
 
 
 def _defined_at(document: Document, offset: int) -> Region | None:
-    """Return the region of the name that is defined at an offset; None if none is."""
+    """Return the region of the name that is defined at an offset; None elsewhere."""
     if not document.is_spec:
         return None
     place = place_at(document.root, offset)

@@ -23,7 +23,7 @@ def mistakes(document: Document) -> tuple[Mistake, ...]:
     """Return everything that is wrong with a spec, in the order of the text.
 
     These are the mistakes of all variants that were examined so far. One that not all of them have
-    gets a note that says which ones do. A text that is no spec has no mistakes.
+    gets a note that says which ones do. A text that is not a spec has no mistakes.
     """
     if not document.is_spec:
         return ()

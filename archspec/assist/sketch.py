@@ -295,7 +295,7 @@ class _Sketcher:
         return True
 
     def fill(self, node: Node) -> bool:
-        """Make a node the value of the entry that waits for one; return whether there is such."""
+        """Make a node the value of the entry that waits for one; return whether an entry did."""
         if not self.stack:
             if self.top is not None:
                 return False

@@ -260,7 +260,7 @@ def _field(
 
 
 def _activation(block: str | int, arg: str, written: Any) -> Any:
-    """Return an activation that is an argument's default; raise `Problem` if it is none."""
+    """Return an activation as the default of an argument; raise `Problem` for an unknown one."""
     annotations = {arg: _annotation("activation")}
     cls: type[Element] = type(arg, (Element,), {"__annotations__": annotations})
     cls.kind = str(block)

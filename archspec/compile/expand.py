@@ -915,12 +915,12 @@ class _Run:
 
 
 def _moved(spans: Sequence[tuple[_Key, int, int]], by: int) -> tuple[tuple[_Key, int, int], ...]:
-    """Return spans of nodes in a graph that has so many more before them."""
+    """Return spans of nodes, each moved by a number of nodes."""
     return tuple([(key, start + by, stop + by) for key, start, stop in spans])
 
 
 def _names(value: Any, key: str) -> tuple[str, ...]:
-    """Return the names of steps that an expression gives; raise `Problem` if it gives others."""
+    """Return the names of steps that an expression gives; raise `Problem` if it gives no names."""
     names = value if isinstance(value, tuple) else (value,)
     if names and all(isinstance(name, str) for name in names):
         return names

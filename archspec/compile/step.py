@@ -142,7 +142,7 @@ def names_in_blocks(blocks: Iterable[type[SpecBlock]]) -> set[str]:
 
 
 def read_inside(let: Mapping[str, Template], steps: Iterable[Step]) -> set[str]:
-    """Return the variables around them that steps read, and the `let` before these."""
+    """Return the variables that steps and the `let` before them read from around the two."""
     read: set[str] = set()
     own: set[str] = set()
     for name, template in let.items():

@@ -98,7 +98,7 @@ class Arrangement:
             view: The network.
             units: The units, in order.
             defaults: Values of arguments that the spec says once, by kind and name.
-            ports: The node that each number is that is none: an input of a cell.
+            ports: The node behind each number that stands for an input of a cell.
             has_shapes: Whether steps know the shape that they read, so that numbers follow from it.
         """
         self.view = view
@@ -203,7 +203,7 @@ class Arrangement:
         return dominators_of_units(self.units)
 
     def _branches(self, number: int, inside: set[int]) -> list[list[int]] | None:
-        """Return the units of each branch that a merge joins; None if they are no branches."""
+        """Return the units of each branch that a merge joins; None if they are not branches."""
         unit = self.units[number]
         if not isinstance(unit.element, Merge) or not self._has_defaults(unit.element):
             return None

@@ -93,7 +93,7 @@ FAR = 1.1
 """Length of a text, as a multiple of the shortest, from which on it is not tried in another way."""
 
 _ASKS = re.compile(r"=in(put)?\.")
-"""A number of a text that follows from a shape."""
+"""Start of an expression in which a number follows from a shape."""
 
 
 def _proved(graph: Graph, draft: _Draft, failures: list[str]) -> Decompiled | None:

@@ -13,7 +13,7 @@ CHANNELS: Final = frozenset({"filters", "units", "groups", "heads"})
 """Arguments that are a number of channels, and follow from no other extent."""
 
 LARGEST_SHARE: Final = 8
-"""Largest denominator of a share that is no whole part, as 3/4 is."""
+"""Largest denominator of a share such as 3/4, whose numerator is not 1."""
 
 Way: TypeAlias = tuple[int, str]
 """The amount that there is to read in an expression, and its text."""

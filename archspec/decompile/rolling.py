@@ -38,7 +38,7 @@ FIRST: Final = frozenset({"stride", "preactivate", "expansion", "shortcut"})
 """Arguments that may differ between the first round of a `repeat` and the others."""
 
 JOINED: Final = frozenset({"residual", "inverted_residual"})
-"""Kinds of which the first of several may differ."""
+"""Kinds whose first round in a `repeat` may differ by an argument of `FIRST`."""
 
 COUNT: Final = "n"
 """Name of a variable that counts rounds or layers, of which no width is a multiple."""
@@ -198,7 +198,7 @@ class _Rolling:
         return steps[start - 1].output if start else PREVIOUS
 
     def _loop(self, span: list[Step], period: int, entry: int, *, exact: bool) -> Step | None:
-        """Return steps as a loop of rounds that are so long; None where they are none."""
+        """Return steps as a loop with rounds of a length; None where they are not rounds."""
         rounds = []
         for i in range(0, len(span), period):
             rounds.append(Round(span[i : i + period], entry))

@@ -96,7 +96,7 @@ def read(path: Path) -> Device:
         path: The file, in the text form of XLA's `GpuTargetConfigProto`.
 
     Raises:
-        UsageError: The file cannot be read, is no such text, or lacks a number that is needed.
+        UsageError: The file cannot be read, is not such a text, or lacks a number that is needed.
     """
     try:
         with path.open("rb") as file:
@@ -111,7 +111,7 @@ def read(path: Path) -> Device:
         message = _group(iter([*_tokens(text), ("end", "")]), "", 0)
     except ValueError as error:  # also of what is not UTF-8
         raise UsageError(
-            f"{path} is not a text form of XLA's GpuTargetConfigProto: {error}"
+            f"{path} is not the text form of XLA's GpuTargetConfigProto: {error}"
         ) from None
     info = message.get(INFO)
     if not isinstance(info, Mapping):
@@ -137,7 +137,7 @@ def read(path: Path) -> Device:
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the kind and the text of each symbol; raise `ValueError` at what is none."""
+    """Yield the kind and the text of each symbol; raise `ValueError` at any other text."""
     place = 0
     while place < len(text):
         match = _TOKEN.match(text, place)

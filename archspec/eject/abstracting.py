@@ -75,7 +75,7 @@ class Refusals:
     loops: set[str] = field(default_factory=set)
     """Paths at which no loop may begin."""
     kinds: dict[str, int] = field(default_factory=dict)
-    """Kinds of which only equal blocks are one function (1), or each is one of its own (2)."""
+    """Kinds for which only equal blocks share a function (1), or every block has its own (2)."""
 
 
 def program_of(member: Member, refusals: Refusals, *, shapes: bool = True) -> Program:
@@ -208,7 +208,7 @@ class _Abstraction:
     # Functions.
 
     def _make_functions(self) -> None:
-        """Make a function of each kind of block, first those in which are no others."""
+        """Make a function of each kind of block, inner blocks first."""
         blocks: dict[str, list[Nest]] = {}
         heights: dict[int, int] = {}
 

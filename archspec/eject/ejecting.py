@@ -182,8 +182,8 @@ def about_lines(graph: Graph, about: str, *, buffers: bool = False) -> list[str]
 
     Args:
         graph: The network.
-        about: What it is.
-        buffers: Count moving statistics by themselves: in PyTorch they are no parameters.
+        about: The docstring's first sentence.
+        buffers: Count moving statistics by themselves: in PyTorch they are not parameters.
     """
     params = sum(node.layer.params for node in graph.nodes)
     moving = sum(

@@ -177,7 +177,7 @@ class KerasWriter(PythonWriter):
         ]
 
     def constants(self) -> str:
-        """Return the sentence about variables that are no parameters; "" if there are none."""
+        """Return the sentence about variables that are not parameters; "" if there are none."""
         given = ", ".join(f"{k}={literal(v)}" for k, v in self.program.constants.items())
         other = "Other variables" if self.program.parameters else "Variables"
         return f"{other} of its spec are constants here: {given}." if given else ""

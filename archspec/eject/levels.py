@@ -42,7 +42,8 @@ from archspec.ops.shape import Shape
 from archspec.text import free_name
 
 INCOMING: Final = frozenset({"in_channels", "in_features", "channels"})
-"""Arguments that say what comes in. Other arguments tell it only by chance, so it is one itself."""
+"""Arguments that are the width of the input. An argument that only happens to equal it is not used
+for it."""
 
 
 class _Hole:
@@ -58,9 +59,9 @@ _NUMBER = re.compile(r"(\d+)")
 
 
 class NotAlikeError(Portable):
-    """Raised where uses differ in a way that no expression can say.
+    """Raised where uses differ in a way for which there is no expression.
 
-    `loops` are the paths at which loops begin whose rounds they are; none for a function's.
+    `loops` are the paths at which the loops begin whose rounds differ; empty for a function.
     """
 
     def __init__(self, loops: frozenset[str] = frozenset(), kind: str = "") -> None:
@@ -305,7 +306,7 @@ class Level(ABC):
     # Conditions.
 
     def test(self, flags: Sequence[Any]) -> Expression | None:
-        """Return a condition that is true in the uses where a flag is; None if none is found."""
+        """Return a condition that is true in the uses where a flag is; None if there is none."""
         atoms = []
         for atom, values in self.atoms():
             if _fits(flags, values):

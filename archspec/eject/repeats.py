@@ -13,7 +13,7 @@ from archspec.eject.outline import Item, Leaf, Loop, Nest, Round
 from archspec.graph.graph import SEPARATOR
 
 LONGEST_ROUND = 12
-"""Largest number of items in a round that is no group of its own."""
+"""Largest number of items in a round that is not a group of its own."""
 
 _NUMBER = re.compile(r"\d+")
 

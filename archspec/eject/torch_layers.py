@@ -337,7 +337,7 @@ def _transposed(place: Place) -> list[Construction]:
 
 
 def _torch_window(place: Place) -> tuple[Any, bool, bool] | None:
-    """Return padding, `ceil_mode` and whether padding is all explicit; None if torch has no such.
+    """Return padding, `ceil_mode` and whether all padding is explicit; None if it cannot.
 
     PyTorch pads both ends alike, and a last window may hang over the end with `ceil_mode`.
     """

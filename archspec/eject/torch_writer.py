@@ -75,7 +75,7 @@ FUNCTIONS: Final = frozenset(
         "squareplus", "hard_sigmoid", "torch.exp", "torch.abs", "F.normalize",
     }
 )  # fmt: skip
-"""Constructions that are no modules, but are written where they are computed."""
+"""Constructions that are not modules, but are written where they are computed."""
 
 TAKEN: Final = frozenset(
     {

@@ -114,7 +114,7 @@ class DataLines:
         return self._worded([*result, "", "", *self._batches()])
 
     def _worded(self, lines: list[str]) -> list[str]:
-        """Return lines with another word for examples that are no images."""
+        """Return lines with another word for examples that are not images."""
         if self.source != "table" or self.shape.rank:
             return lines
         return [re.sub(r"\bimages\b", "rows", line) for line in lines]

@@ -63,7 +63,7 @@ class Goal:
     def of(cls, subject: Subject, layer: str | None, at: str) -> Goal:
         """Return the units of a layer, or the classes.
 
-        Raise `UsageError` if there is no such layer, or the network is no classifier.
+        Raise `UsageError` if there is no such layer, or the network is not a classifier.
         """
         if layer is not None:
             return cls(subject, subject.layer(layer).name, layer, at)

@@ -25,7 +25,7 @@ MAIN_OUTPUT = "output"
 
 
 class Input(Op):
-    """An image or a vector that comes in. It is no kind: `input:` or `inputs:` declares it."""
+    """An image or a vector that comes in. It is not a kind: `input:` or `inputs:` declares it."""
 
     extent: tuple[Any, ...]
     """Whole numbers; an `Extent` for an axis that is open. Empty if a model file does not tell."""

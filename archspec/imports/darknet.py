@@ -696,7 +696,7 @@ def crop(net: _Net, section: Section, x: Node) -> Node:
 
 
 def cost(net: _Net, section: Section, x: Node) -> Node:
-    net.builder.note(f"The loss of [{section.kind}] is no part of the network.")
+    net.builder.note(f"The loss of [{section.kind}] is not part of the network.")
     return x
 
 
@@ -804,7 +804,7 @@ def _arrays(path: str | os.PathLike[str], stored: list[Stored], unreadable: str)
     with open_file(path) as file:
         head = file.read(12)
         if len(head) < 12:
-            raise UsageError(f"{path} is no file of Darknet's weights: it has {len(head)} bytes")
+            raise UsageError(f"{path} is not a file of Darknet's weights: it has {len(head)} bytes")
         major, minor, _ = np.frombuffer(head, "<i4").tolist()
         # A count of the images seen in training, which once had 4 bytes.
         is_long = major * 10 + minor >= 2 and major < 1000 and minor < 1000

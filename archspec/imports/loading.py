@@ -150,7 +150,7 @@ def load_model(path: str | os.PathLike[str], **variables: Any) -> ImportedModel:
         variables: What it lacks, as `load` takes it.
 
     Raises:
-        UsageError: It is no model file, or damaged.
+        UsageError: It is not a model file, or damaged.
     """
     arguments.place("model", path)
     # A file of another kind is not parsed as a spec, whose faults would mislead.

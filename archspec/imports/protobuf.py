@@ -61,7 +61,7 @@ class Reader:
         """Return the fields of a message by name; by default of the one that is the whole file.
 
         Raises:
-            UsageError: The bytes are no such message, or exceed a limit.
+            UsageError: The bytes are not such a message, or exceed a limit.
         """
         try:
             return self._message(kind, *(span or Span(0, len(self.data))), 0)
@@ -121,7 +121,7 @@ class Reader:
                     yield struct.unpack(letter, self.data[at : at + size])[0]
 
     def _raw(self, at: int, stop: int) -> Iterator[tuple[int, int, int, int, int]]:
-        """Yield number, wire type, place and, if it is one, the whole number of each field."""
+        """Yield number, wire type and place of each field, and its value if that is a varint."""
         data = self.data
         while at < stop:
             self._count()

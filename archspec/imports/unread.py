@@ -109,7 +109,7 @@ MOST_LISTED: Final = 1000
 
 
 def unread_file(head: bytes, path: str) -> Unread | None:
-    """Return what a file is that begins so; None if it may be read, or is no known model.
+    """Return the kind of model in a file that cannot be read; None if it can, or is unknown.
 
     Args:
         head: The first bytes of the file.

@@ -225,7 +225,7 @@ class _Names:
         return "other", "", ""
 
     def _named(self, name: str, *, is_argument: bool) -> tuple[str, str, str] | None:
-        """Return the origin of the value of a name in JAX; None if it is of no step."""
+        """Return the origin of the value that has a name in JAX; None if no step has it."""
         if is_argument:
             return self._argument(name)
         *scopes, operation = _WORD.findall(name) or [""]

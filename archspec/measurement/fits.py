@@ -55,7 +55,7 @@ class Fit(NamedTuple):
     fits: bool
     """Whether a step with that batch fits."""
     accumulate: int | None
-    """Batches whose gradients add up to the wanted one; None if none is wanted, or none fits."""
+    """Batches to accumulate for `global_batch`; None if none is asked for, or none fits."""
     accumulated_batch: int | None
     """Examples of each of these batches."""
 
@@ -328,7 +328,7 @@ def _remedies(
 
 
 def _largest(spec: Network, engine: str, room: int, options: Mapping[str, Any]) -> int:
-    """Return the largest batch that fits by every figure; 0 for a network that is none."""
+    """Return the largest batch that fits by every figure; 0 if the spec gives no network."""
     try:
         costs = report(spec, batch=1, **options)
         figures = list(_footprints(costs, engine, [], asked=False))

@@ -14,7 +14,7 @@ from archspec.ops.shape import Shape
 
 
 class _OnScores(Elementwise):
-    """A family: changes the scores of attention, [..., heads, queries, keys]."""
+    """Base of ops that change the scores of attention, [..., heads, queries, keys]."""
 
     def check(self, x: Shape) -> None:
         """Raise `Problem` for an input that cannot be the scores of positions for themselves."""

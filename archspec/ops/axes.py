@@ -8,7 +8,7 @@ from archspec.errors import Problem, did_you_mean
 from archspec.ops.op import Elementwise, Reach
 from archspec.ops.shape import Shape
 
-_NO_BATCH = "the batch is no axis here: examples do not see each other"
+_NO_BATCH = "the batch is not an axis here: examples do not see each other"
 
 Axis: TypeAlias = Annotated[
     Literal["height", "width", "depth", "length", "channels"],
@@ -67,7 +67,7 @@ def place_of_axis(kind: str, axis: str, x: Shape) -> int:
 
 
 class AlongAxis(Elementwise):
-    """A family: the values along one axis are computed together, and the shape stays."""
+    """Base of ops that compute the values along one axis together, and keep the shape."""
 
     axis: Axis = "channels"
     """The axis whose values belong together."""

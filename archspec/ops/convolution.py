@@ -35,7 +35,7 @@ def check_groups(groups: int, channels: int, filters: int) -> None:
 
 
 class _Kernel(Windowed, Weighted):
-    """A family: a kernel slides over the input, which its gradient needs."""
+    """Base of ops whose kernel slides over the input, which its gradient needs."""
 
     hints = FROZEN_HINTS | MODE_HINTS
 
@@ -112,7 +112,7 @@ class _Kernel(Windowed, Weighted):
 
 
 class Banked(_Kernel):
-    """A family: the kernel may start as a bank of filters, the same for each input channel."""
+    """Base of ops whose kernel may start as a bank of filters, the same for each input channel."""
 
     initial: Bank | None = None
     """Bank of filters that the kernel starts as (see `initial`); null for random."""

@@ -147,7 +147,7 @@ class Squash(AlongAxis, kind="squash", main="axis"):
 
 
 class _Drop(Elementwise):
-    """A family: values are dropped in training; at inference nothing happens."""
+    """Base of ops that drop values in training, and do nothing at inference."""
 
     rate: Rate
     """Share that is dropped in training."""

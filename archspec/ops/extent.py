@@ -560,7 +560,7 @@ def _signed(number: int, form: str) -> str:
 
 
 def _factored(extent: Extent, form: str) -> str:
-    """Return a product of one formula for each axis, if it is one; else an empty text."""
+    """Return a formula as a product of one factor for each axis; empty if it is not one."""
     if len(extent.axes) < 2:
         return ""
     factors: list[Extent] = []

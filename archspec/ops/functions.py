@@ -95,7 +95,7 @@ class Function(Element):
 
     def __init_subclass__(cls, *, word: str, main: str | None = None) -> None:
         super().__init_subclass__()
-        cls.kind = word  # in messages; it is no kind of step
+        cls.kind = word  # in messages; it is not a kind of step
         cls.main = main
 
     def emit(self, layers: Any, name: str) -> Any:
@@ -239,7 +239,7 @@ FUNCTIONS: Final[dict[str, type[Function] | str]] = {
 """The class of each function's arguments by its word; a description of one without."""
 
 OPS_OF_THEIR_OWN: Final = ("prelu", "glu")
-"""Activations that are no functions, because they have weights or change the shape."""
+"""Activations that are not functions, because they have weights or change the shape."""
 
 NAMES: Final = frozenset((*FUNCTIONS, *OPS_OF_THEIR_OWN))
 """Names of all activations."""
@@ -253,7 +253,7 @@ NOTES: Final = Instead(
     )
     | dict.fromkeys(("none", "no", "off", "false"), Mend("for no activation write `null`", "null"))
 )
-"""Help for words of other tools that are no functions here."""
+"""Help for words of other tools that are not functions here."""
 
 WORDS: Final = Expect(
     "a function such as relu, or one with its arguments such as {leaky_relu: 0.1}"

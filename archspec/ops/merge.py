@@ -9,7 +9,7 @@ from archspec.ops.shape import Shape
 
 
 class Merge(Op):
-    """A family: takes two inputs or more, named by the step or gathered by `branches`."""
+    """Base of ops of two or more inputs, named by the step or gathered by `branches`."""
 
     family = "merge"
 
@@ -116,7 +116,7 @@ def _mend(first: Shape, other: Shape) -> str:
 
 
 class _Repeating(Merge):
-    """A family: where an input has an extent of 1, it is repeated to that of the others."""
+    """Base of merges that repeat an extent of 1 to that of the other inputs."""
 
     def output_shape(self, *inputs: Shape) -> Shape:
         first, *others = inputs
@@ -167,7 +167,7 @@ class Min(_Repeating, kind="min"):
 
 
 class _Pair(Merge):
-    """A family: takes two inputs, in order."""
+    """Base of merges of two inputs, whose order counts."""
 
     def output_shape(self, *inputs: Shape) -> Shape:
         if len(inputs) != 2:

@@ -10,7 +10,7 @@ from archspec.ops.shape import Shape
 
 
 class _Normalization(Elementwise, Weighted):
-    """A family: statistics, then a learned factor and offset for each channel."""
+    """Base of norms: statistics, then a learned factor and offset for each channel."""
 
     family = "normalization"
 
@@ -62,7 +62,7 @@ class BatchNorm(_Normalization, kind="batch_norm"):
 
 
 class _SampleNormalization(_Normalization):
-    """A family: the statistics are the example's own, so they are computed at inference too."""
+    """Base of norms by statistics of the example itself, computed at inference too."""
 
     in_place = False
 

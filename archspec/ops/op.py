@@ -147,7 +147,7 @@ def pointwise(x: Shape) -> Reach:
 
 
 class Weighted(Op):
-    """A family: an op that owns weights, and whose spec may keep training from them."""
+    """Base of ops that own weights, which a spec may exclude from training."""
 
     hints: ClassVar[dict[str, str]] = FROZEN_HINTS
 
@@ -160,7 +160,7 @@ class Weighted(Op):
 
 
 class Elementwise(Op):
-    """A family: the output has the input's shape, and a value depends on its own place alone."""
+    """Base of ops that keep the shape, and whose values depend on the same place alone."""
 
     in_place = True
 
@@ -175,7 +175,7 @@ class Elementwise(Op):
 
 
 class Rearrangement(Op):
-    """A family: values are moved or dropped, none is computed, and nothing is learned."""
+    """Base of ops that move or drop values, compute none and learn nothing."""
 
     def weights(self, x: Shape) -> tuple[Weight, ...]:  # noqa: ARG002
         return ()

@@ -16,7 +16,7 @@ class Mode(Element):
 
     def __init_subclass__(cls, *, word: str) -> None:
         super().__init_subclass__()
-        cls.kind = word  # in messages; it is no kind of step
+        cls.kind = word  # in messages; it is not a kind of step
         cls.main = "amount"
 
 

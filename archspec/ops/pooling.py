@@ -12,7 +12,7 @@ from archspec.ops.windows import Windowed, by_rank, padded
 
 
 class _Pool(Windowed):
-    """A family: each window of a channel becomes one value."""
+    """Base of pools: each window of a channel becomes one value."""
 
     family = "pooling"
 
@@ -320,7 +320,7 @@ class BlurPool(Op, kind="blur_pool", main="stride"):
 
 
 class _GlobalPool(Op):
-    """A family: the whole plane of a channel becomes one value."""
+    """Base of global pools: the whole plane of a channel becomes one value."""
 
     family = "pooling"
 

@@ -10,7 +10,7 @@ from archspec.ops.shape import Shape
 
 
 class _Recurrent(Weighted):
-    """A family: the same step at each position, on the values there and the state before."""
+    """Base of recurrences: one step for each position, on its values and the state before it."""
 
     family = "recurrence"
 
@@ -124,7 +124,7 @@ def _given(
 
 
 class _Gated(_Recurrent):
-    """A family: recurrences whose gates say what of the state is kept."""
+    """Base of recurrences whose gates choose what of the state is kept."""
 
     family = "recurrence"
 

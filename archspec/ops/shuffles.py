@@ -97,7 +97,7 @@ class ChannelShuffle(Rearrangement, kind="channel_shuffle", main="groups"):
 
 
 class _BlockShuffle(Rearrangement):
-    """A family: a block of places and the channels of one place are exchanged."""
+    """Base of ops that exchange a block of places and the channels of one place."""
 
     factor: Window
     """Extent of a block: one number, or one for each spatial axis."""

@@ -9,7 +9,7 @@ from archspec.ops.shape import UNKNOWN_SHAPE, Shape
 
 
 class Unknown(Op):
-    """A layer of a model file that archspec does not know. It is no kind: no spec can write it.
+    """A layer of a model file that archspec does not know. It is not a kind: no spec can write it.
 
     It has the shape and the weights that the file declares, and no MACs if its type never has.
     All else is `UNKNOWN`, which no sum loses.

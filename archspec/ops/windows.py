@@ -63,7 +63,7 @@ def _at_least_0(amount: int, most: int) -> int:
 
 
 class Windowed(Op):
-    """A family: each output place sees a window of the input."""
+    """Base of ops each of whose output places sees a window of the input."""
 
     padding: Padding = "valid"
     """Zeros around the input: same, valid, amounts, causal; or other values, as {reflect: 1}."""

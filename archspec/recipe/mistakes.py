@@ -117,7 +117,7 @@ def _item(value: Any, key: str | int) -> object:
 
 
 def _members(annotation: Any) -> list[Any]:
-    """Return the members of a union, without None; the annotation alone if it is none."""
+    """Return the members of a union, without None; of another annotation, itself."""
     if get_origin(annotation) is Annotated:
         return _members(get_args(annotation)[0])
     if get_origin(annotation) in (tuple, dict, Literal) or not get_args(annotation):

@@ -22,7 +22,7 @@ UNBROKEN = "\N{NO-BREAK SPACE}"
 
 
 NEEDS_SIZE = "which needs a size: --at 512x768, or `at='512x768'` in Python"
-"""The end of a line about what is no formula in the input's size."""
+"""End of a line about a figure that has no formula in the input's size."""
 
 
 MOST_TYPES = 5

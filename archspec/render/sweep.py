@@ -21,7 +21,7 @@ MOST_ROWS: Final = 40
 """Rows of the front that are printed."""
 
 MOST_REASONS: Final = 8
-"""Reasons that are printed why combinations are no networks."""
+"""Reasons that are printed why combinations are not networks."""
 
 TITLES: Final = {
     "macs": "MACs",
@@ -120,7 +120,7 @@ def _space(sweep: Sweep) -> str:
 
 
 def _notes(sweep: Sweep) -> list[str]:
-    """Return the counts of the candidates, and why some are no networks."""
+    """Return the counts of the candidates, and why some are not networks."""
     goals = ", ".join(map(str, sweep.objectives))
     notes = []
     if sweep.front:

@@ -13,7 +13,7 @@ from archspec.text import counted, printable
 READING: Final = (
     "Median of the samples after two runs to warm up; the spread is the middle half of the "
     "samples, in per cent of the median. Equal rows are run once; a time includes the start of "
-    "the call. A peak that was measured is no data sheet's: a row whose tensors stay in a cache, "
+    "the call. A measured peak is not that of a data sheet: a row whose tensors stay in a cache, "
     "or whose convolution saves multiplications, may be faster than its least time."
 )
 

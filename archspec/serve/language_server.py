@@ -195,7 +195,7 @@ class SpecServer(LanguageServer):
     def show_mistakes(
         self, opened: Opened, lines: Lines, found: tuple[Mistake, ...], version: int | None
     ) -> None:
-        """Send the mistakes of a document; nothing for one that is no spec and never was."""
+        """Send the mistakes of a document; nothing for one that is not a spec and never was."""
         if found or opened.has_mistakes or opened.document.is_spec:
             opened.has_mistakes = bool(found)
             self.publish(opened.uri, version, [_diagnostic(lines, each) for each in found])

@@ -19,7 +19,7 @@ MISSING: Final = "missing"
 """Version of a file that is not there."""
 
 UNREADABLE: Final = "unreadable"
-"""Version of a file that cannot be read, or that is no regular file."""
+"""Version of a file that cannot be read, or that is not a regular file."""
 
 _BOM: Final = b"\xef\xbb\xbf"
 _LINE: Final = re.compile("[^\r\n]*(?:\r\n|\r|\n)?")

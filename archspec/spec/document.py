@@ -338,7 +338,7 @@ def _help(path: KeyPath, value: Any) -> str | None:
 
 
 def _meant_inputs(value: Any) -> str:
-    """Return a help line for a value of `inputs` that is no mapping."""
+    """Return a help line for a value of `inputs` that is not a mapping."""
     if isinstance(value, list) and any(isinstance(extent, int) for extent in value):
         return f"one input needs no name: `input: {show(value)}`"
     return _EXAMPLES["inputs"]
@@ -466,7 +466,7 @@ def searchable(document: Document) -> list[str]:
 
 
 def _check_search(findings: Findings, document: Document, lost: frozenset[KeyPath]) -> None:
-    """Report variables of `search` that do not exist, and values that are none."""
+    """Report variables of `search` that do not exist, and invalid values."""
     from archspec.spec.space import dimension  # noqa: PLC0415  (few specs have any)
 
     known = searchable(document)
@@ -635,7 +635,7 @@ def choose(
 
 
 def _given_inputs(value: Any, known: Mapped) -> Mapped:
-    """Return shapes of inputs given from outside; raise `UsageError` if they are none."""
+    """Return shapes of inputs given from outside; raise `UsageError` if they are not shapes."""
     if not isinstance(value, Mapping) or not 0 < len(value) <= MAX_ITEMS:
         help_ = "as `inputs={left: [64, 64, 3], right: [64, 64, 3]}`"
         raise UsageError(f"`inputs` must be set to a mapping of names to shapes, {help_}")
@@ -646,7 +646,7 @@ def _given_inputs(value: Any, known: Mapped) -> Mapped:
 
 
 def _given(name: str, value: Any, known: Mapped, depth: int = 0) -> Any:
-    """Return a value given from outside as plain data; raise `UsageError` if it is none."""
+    """Return a value given from outside as plain data; raise `UsageError` if it is not a value."""
     if isinstance(value, (list, tuple)) and len(value) <= MAX_ITEMS and depth < MAX_NESTING:
         return [_given(name, item, known, depth + 1) for item in value]
     is_mapping = isinstance(value, dict) and (depth > 0 or has_arguments(value))
@@ -670,7 +670,7 @@ def _given(name: str, value: Any, known: Mapped, depth: int = 0) -> Any:
 
 
 def no_value(name: str, given: str) -> UsageError:
-    """Return the error of a variable that was set from outside to what is no value."""
+    """Return the error of a variable that was set to something that is not a value."""
     return UsageError(
         f"`{name}` cannot be set to {given}: "
         f"a variable is a number, a word, a truth value, a list of at most {MAX_ITEMS:,}, or "

@@ -112,7 +112,7 @@ class Expression:
     @classmethod
     @lru_cache(maxsize=1_024)
     def parse(cls, text: str) -> Expression:
-        """Return the expression of a text with its leading `=`; raise `Problem` if it is none."""
+        """Return the expression of a text with its leading `=`; raise `Problem` for bad syntax."""
         source = _source(text)
         tree = _tree(source)
         compiler = _Compiler(source)

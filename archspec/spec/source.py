@@ -63,14 +63,14 @@ class Source:
 
 
 def read(path: str | os.PathLike[str]) -> Source:
-    """Return the source in the regular file at `path`; raise `SpecError` if it is none."""
+    """Return the source in the file at `path`; raise `SpecError` if it is not a regular file."""
     return parse(content(path), os.fspath(path))
 
 
 def content(path: str | os.PathLike[str], name: str | None = None) -> bytes:
     """Return the bytes of the regular file at `path`, which messages call `name`.
 
-    Of a file over 1 MiB one byte more than that is returned. Raise `SpecError` if it is no file
+    Of a file over 1 MiB one byte more than that is returned. Raise `SpecError` if it is not a file
     or cannot be read.
     """
     name = name or os.fspath(path)
@@ -93,7 +93,7 @@ def content(path: str | os.PathLike[str], name: str | None = None) -> bytes:
 
 
 def parse(text: str | bytes, name: str = "<spec>") -> Source:
-    """Return the source of a text, which messages call `name`; raise `SpecError` if it is none.
+    """Return the source of a text, which messages call `name`; raise `SpecError` for bad syntax.
 
     A name that ends in `.json` also admits what JSON writes differently from YAML.
     """

@@ -74,7 +74,7 @@ class Dimension(NamedTuple):
 
 
 def dimension(name: str, written: Any) -> Dimension:
-    """Return the values of a variable as `search:` has them; raise `Problem` if they are none."""
+    """Return the values of a variable in `search:`; raise `Problem` if they are not valid."""
     if isinstance(written, (list, tuple)):
         return _choice(name, list(written))
     if not isinstance(written, dict):

@@ -1,6 +1,6 @@
 """Proposals of a search: values that no condition forbids, drawn by Optuna or at random.
 
-A network that is none, or is over budget, costs a millisecond here and never becomes a trial.
+Values that give no network, or one over budget, cost a millisecond here and never become a trial.
 """
 
 from __future__ import annotations
@@ -164,11 +164,11 @@ class Coding:
         return trial.suggest_float(d.name, d.low, d.high, step=d.step, log=d.log)
 
     def encoded(self, value: Any) -> Any:
-        """Return a value as Optuna has it."""
+        """Return the form in which Optuna stores a value."""
         return value if self.dimension.is_range else _code(value)
 
     def decoded(self, code: Any) -> Any:
-        """Return the value that Optuna has so."""
+        """Return the value that Optuna stores in this form."""
         return code if self.dimension.is_range else self._values[code]
 
 

@@ -67,7 +67,7 @@ def search(
 ) -> Study:
     """Search the values of a spec's variables for the best network within its budget.
 
-    Candidates that are no networks, or outside the conditions, are rejected at once; the others are
+    Candidates that are not networks, or miss a condition, are rejected at once; the others are
     trained by `fit`. With one process, the same seed gives the same search. Ctrl-C ends it after
     the current step, and `join_search` goes on.
 

@@ -44,7 +44,7 @@ LARGEST: Final = 2**63 - 1
 """Largest figure, so that a table of many networks is small."""
 
 WITHIN, OUTSIDE, INVALID = range(3)
-"""States of a combination: it meets every condition, not every one, or is no network."""
+"""States of a combination: it meets every condition, not every one, or is not a network."""
 
 
 class Candidate(NamedTuple):
@@ -179,7 +179,7 @@ class Sweep(Displayed):
     states: bytearray
     """State of each candidate: 0 within the conditions, 1 outside, 2 no network."""
     problems: Mapping[int, str]
-    """The reason why a candidate is no network, by its number."""
+    """The reason why a candidate is not a network, by its number."""
     nearest: str = ""
     """The network that comes nearest to the conditions, where none meets them."""
 
@@ -193,7 +193,7 @@ class Sweep(Displayed):
         return len(self.states)
 
     def __iter__(self) -> Iterator[Candidate]:
-        """Yield all candidates, those that are no networks too."""
+        """Yield all candidates, those that are not networks too."""
         return map(self.candidate, range(len(self)))
 
     def candidate(self, index: int) -> Candidate:
@@ -220,7 +220,7 @@ class Sweep(Displayed):
 
     @cached_property
     def reasons(self) -> Sequence[tuple[str, int, Candidate]]:
-        """Why candidates are no networks, how many for each reason, and the first of these."""
+        """Why candidates are not networks, how many for each reason, and the first of these."""
         counts = Counter(self.problems.values())
         first: dict[str, int] = {}
         for index, reason in self.problems.items():
@@ -397,7 +397,7 @@ def shown_value(value: Any) -> str:
 
 
 def _reason(error: SpecError) -> str:
-    """Return why a combination is no network: its first mistake."""
+    """Return why a combination is not a network: its first mistake."""
     more = len(error.diagnostics) - 1
     return error.diagnostics[0].message + (f" (and {more} more)" if more else "")
 

@@ -164,7 +164,7 @@ def _is_sign(area: Area) -> bool:
 
 
 def _pictograms(marks: Sequence[object]) -> list[object]:
-    """Return the marks that are no maps: bars of amounts."""
+    """Return the marks that are not maps: bars of amounts."""
     return [each for each in marks if isinstance(each, Rect) and each.tone in ("bar", "track")]
 
 

@@ -157,7 +157,7 @@ class Memory:
     def __init__(self, graph: Graph, writes: frozenset[str] = WRITES_MEMORY) -> None:
         self.nodes = graph.nodes
         self.shown: list[int] = []
-        """Index of the node whose output each node shows: its own, but for views."""
+        """Index of the node in whose buffer each output lies: its own, unless it is a view."""
         self.learns: list[bool] = []
         """Whether the backward pass comes to each node."""
         readers = [0] * len(self.nodes)

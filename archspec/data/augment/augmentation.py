@@ -142,7 +142,7 @@ class Augmentation(BaseModel):
 
 
 class ImageAugmentation(Augmentation):
-    """A family: changes images, and leaves their labels."""
+    """Base of augmentations that change images, and not their labels."""
 
     def __call__(
         self,

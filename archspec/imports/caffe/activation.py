@@ -69,7 +69,7 @@ def softmax(net: Net, layer: Layer, x: Laid) -> Made:
 def softmax_with_loss(net: Net, layer: Layer, inputs: list[Laid]) -> Node:
     """Add the last function of the network, which Caffe computes together with the loss."""
     net.builder.note(
-        f"A {layer.type} layer is read as the {LOSSES[layer.type]} in it; the loss is no part of "
+        f"A {layer.type} layer is read as the {LOSSES[layer.type]} in it; the loss is not part of "
         "the network."
     )
     return net.add(layer, Activate, net.usual(layer, inputs[0]).node, function=LOSSES[layer.type])

@@ -147,7 +147,7 @@ def upsample(net: Net, layer: Layer, x: Node) -> Node:
     if before is None:
         return net.add(layer, UpsampleOp, x, factor=factor)
     if any(n != factor * m for n, m in zip(before.shape.spatial, x.shape.spatial, strict=True)):
-        reason = "its maps are no whole multiple of what was pooled"
+        reason = "its maps are not a whole multiple of what was pooled"
         shape = (*before.shape.spatial, x.shape.channels)
         return net.unknown(layer, x, reason=reason, shape=shape, arrays=())
     return net.add(layer, MaxUnpool, x, before, size=factor)

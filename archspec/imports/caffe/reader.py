@@ -45,7 +45,7 @@ _WITHOUT_WEIGHTS: Final = {
 """Types that archspec has no op for, and that learn nothing."""
 
 _PRIORS: Final = "PriorBox"
-"""The type of a layer that makes boxes of extents alone, which are no part of the network."""
+"""Type of a layer that makes boxes from extents alone: they are not part of the network."""
 
 
 def read(

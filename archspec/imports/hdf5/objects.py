@@ -39,7 +39,7 @@ def open_hdf5(stream: IO[bytes] | Any, size: int, path: object) -> Group:
         path: The file, for messages.
 
     Raises:
-        DamagedModelError: It is no HDF5, or of a kind that h5py does not write.
+        DamagedModelError: It is not HDF5, or of a kind that h5py does not write.
     """
     source = Source(stream, size, path)
     if size < 96 or not (start := source.read(0, 96)).startswith(SIGNATURE):

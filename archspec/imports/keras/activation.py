@@ -13,7 +13,7 @@ from archspec.ops.functions import FUNCTIONS
 from archspec.ops.op import Op
 
 OTHER_WORDS: Final = {"swish": "silu", "hard_silu": "hard_swish", "exp": "exponential"}
-"""The word of archspec's for each function that has another in Keras."""
+"""Archspec's word for each function that Keras calls by another."""
 
 NONE: Final = (None, "linear", "identity")
 """Values of the argument `activation` that change nothing."""

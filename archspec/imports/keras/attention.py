@@ -67,7 +67,7 @@ def _dropped(layer: KerasLayer, weights: Node) -> Node:
 def attention(layer: KerasLayer) -> Node | Mapping[int, Node]:
     """Add Attention: the softmax of products of queries and keys, times the values."""
     if layer.config.get("use_scale") or layer.config.get("score_mode", "dot") != "dot":
-        raise UnlikeError("its scores have a learned scale, or are no products")
+        raise UnlikeError("its scores have a learned scale, or are not products")
     query, value, key = _sequences(layer)
     scores = layer.add(MatMul(transpose_b=True), query, key, part="scores")
     return _weighed(layer, scores, value)

@@ -68,7 +68,7 @@ class Tensor(NamedTuple):
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a layer that is no model."""
+    """One call of a layer that is not a model."""
 
     path: tuple[str, ...]
     """Names of the models in which the layer is, and its own."""

@@ -65,7 +65,7 @@ def dot(layer: KerasLayer) -> Node:
     pair = (axes, axes) if isinstance(axes, int) else (axes or (None, None))
     x, y = layer.inputs
     if not x.shape.rank == y.shape.rank <= 1 or not x.shape or x.shape.is_open or y.shape.is_open:
-        raise UnlikeError(f"it is no product of two matrices, but of {x.shape} and {y.shape}")
+        raise UnlikeError(f"it is not a product of two matrices, but of {x.shape} and {y.shape}")
     along = [layer.axis(axis, each.shape) for axis, each in zip(pair, (x, y), strict=True)]
     names = [layer.axis_name(axis, each.shape) for axis, each in zip(pair, (x, y), strict=True)]
     if layer.config.get("normalize"):

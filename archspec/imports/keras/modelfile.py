@@ -200,7 +200,7 @@ def names_in(group: Any, attribute: str) -> list[str]:
     for piece in pieces:
         listed = group.attrs[piece]
         if listed is None or isinstance(listed, str | bytes | float | int):
-            group.refuse(f"its attribute `{piece}` is no list of names")
+            group.refuse(f"its attribute `{piece}` is not a list of names")
         names += [_bytes(name).decode(errors="replace") for name in listed]
     return names
 

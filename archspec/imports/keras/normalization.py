@@ -24,7 +24,7 @@ from archspec.ops.shape import Shape
 class Standardization(Rescale):
     """Keras's Normalization: (x - mean) / deviation, with both as arrays that are not trained.
 
-    It is no kind: a spec writes the constants as a `rescale`.
+    It is not a kind: a spec writes the constants as a `rescale`.
     """
 
     kept: tuple[Any, ...] = ()

@@ -152,7 +152,7 @@ class _ByPlace:
 
 
 def _by_kind(layers: Sequence[LayerConfig]) -> dict[str, list[int]]:
-    """Return the places of the layers of each class that are no models, and no operators."""
+    """Return the places of the layers of each class that are neither models nor operators."""
     kinds: dict[str, list[int]] = {}
     for index, layer in enumerate(layers):
         if layers_of(layer) is None and not is_operator(layer):
@@ -211,7 +211,7 @@ def _variables(group: Any, *, is_model: bool = False) -> list[Any]:
 
 
 _NO_WEIGHTS: Final = frozenset({"seed_generator", "_seed_generator"})
-"""Groups in a layer's that are no weights of it: states of random numbers."""
+"""Groups inside a layer's group that are not its weights: states of random numbers."""
 
 _PARTS: Final = (
     "cell", "forward_layer", "backward_layer",
@@ -252,7 +252,7 @@ def _layer(group: Any, place: str, scope: tuple[str, ...]) -> Iterator[StoredLay
 def attributes_of(group: Any) -> list[str]:
     """Return the attributes of a model of a class of its own that hold layers, by their names.
 
-    Its optimizer and its metrics, whose arrays are single numbers, are no layers.
+    Its optimizer and its metrics, whose arrays are single numbers, are not layers.
     """
     names = [name for name in group if name not in (*LAYERS, "vars") and "optimizer" not in name]
     return [

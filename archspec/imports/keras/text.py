@@ -36,7 +36,7 @@ def read_text(path: Path) -> tuple[Mapping[str, Any], str]:
     """Return the configuration in a text, and the name of its format.
 
     Raises:
-        UsageError: It is no configuration of a network.
+        UsageError: It is not a configuration of a network.
     """
     text = read_all(path, MOST_JSON, "a Keras configuration")
     if text.lstrip()[:1] == b"{":

@@ -1,4 +1,4 @@
-"""Operators that give axes another order, or values other extents: most of it is no work.
+"""Operators that give axes another order, or values other extents: most of them cost nothing.
 
 Transpose, Squeeze and many a Reshape only relabel the axes of a value. What remains becomes
 `reshape`, `permute` and so on.

@@ -26,7 +26,7 @@ BLOCKED_NOTE: Final = (
 
 
 class Unwritten(Exception):  # noqa: N818  (no error: the layer is shown as unknown)
-    """A clause that says why an operator cannot be written out."""
+    """Raised where an operator cannot be written out; the text is a clause that says why."""
 
 
 class _Writing:

@@ -34,7 +34,7 @@ _FUNCTIONS: Final = {
     "moments",
     "separable_conv2d",
 }
-"""Parts of TensorFlow's names that are no layers."""
+"""Parts of TensorFlow's names that are not layers."""
 
 
 def layer_name(step: Step, arrays: Sequence[str] = (), model: tuple[str, str] = ("", "")) -> str:

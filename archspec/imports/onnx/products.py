@@ -91,7 +91,7 @@ def fully_connected(
     """Add a fully connected layer on the last axis; a flattened map's rows are put in order."""
     x = t.value(step)
     if x.rank < 1 or x.axes[-1] == BATCH:
-        raise Unsupported("its input is no vector")
+        raise Unsupported("its input is not a vector")
     inner = kernel.size // units if units else 0
     if x.dims[-1] != inner:
         raise Unsupported(f"its kernel is for {inner} values, its input has {x.dims[-1]}")

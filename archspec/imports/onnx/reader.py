@@ -106,14 +106,14 @@ _OTHER_MODELS: Final = {
     "LinearClassifier": "a linear model",
     "LinearRegressor": "a linear model",
 }
-"""Models that are no networks, by their operators in the domain ai.onnx.ml."""
+"""Models that are not networks, by their operators in the domain ai.onnx.ml."""
 
 _OF_NETWORKS: Final = r"(?:\w+\.)*(?:\w*Conv\w*|Q?Gemm|\w*MatMul\w*|LSTM|GRU|RNN|\w*Attention)"
-"""Operators without which a graph of ai.onnx.ml is no network."""
+"""Operators without which a graph of ai.onnx.ml is not a network."""
 
 
 def _check_is_network(path: Path, graph: Source) -> None:
-    """Refuse a model that is no network, as skl2onnx writes those of scikit-learn.
+    """Refuse a model that is not a network, as skl2onnx writes those of scikit-learn.
 
     Raises:
         UsageError: It is one.
@@ -641,7 +641,7 @@ def notes(t: Trace, writer: str, unread: int, sources: int) -> Iterator[str]:
             "finite masks", "mask of shifted windows adds", "masks of shifted windows add"
         )
         yield (
-            f"{what} a number such as -100 to the scores of places that are no neighbours, "
+            f"{what} a number such as -100 to the scores of places that are not neighbours, "
             "archspec's minus infinity: after the softmax both are 0."
         )
     if "standardized" in counts:

@@ -33,7 +33,7 @@ def _recurrent(
     if step.get("direction", "forward") == "reverse":
         raise Unsupported("it reads its sequence backwards")
     if x.rank != 3 or x.axes[1] not in (BATCH, ABSENT):
-        raise Unsupported("its input is no sequence of vectors")
+        raise Unsupported("its input is not a sequence of vectors")
     if len(step.inputs) > 7 and step.inputs[7]:
         raise Unsupported("it has peepholes")
     whole, final = step.outputs[0], step.outputs[1] if len(step.outputs) > 1 else ""

@@ -140,7 +140,7 @@ class Source:
     steps: list[Step]
     constants: dict[str, Constant]
     inputs: dict[str, Dims | None]
-    """The declared shape of each input that is no constant."""
+    """The declared shape of each input that is not a constant."""
     outputs: list[str]
     declared: dict[str, Dims]
     """The declared shape of values, by name."""
@@ -166,7 +166,7 @@ def read_source(path: Any) -> ModelSource:
     """Return what an ONNX file holds.
 
     Raises:
-        UsageError: It cannot be read, or is no ONNX file.
+        UsageError: It cannot be read, or is not an ONNX file.
     """
     with open_file(path) as file:
         try:

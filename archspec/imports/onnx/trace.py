@@ -80,7 +80,7 @@ RECURRENT: Final = {"LSTM", "GRU", "RNN"}
 
 
 class Unsupported(Exception):  # noqa: N818  (no error: the layer is shown as unknown)
-    """A clause that says why archspec has no op for a step."""
+    """Raised where archspec has no op for a step; the text is a clause that says why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,7 +266,7 @@ class Trace:
         return value
 
     def optional(self, step: Step, place: int) -> Value | None:
-        """Return an input that is no constant; None where there is none."""
+        """Return an input that is not a constant; None where there is none."""
         return self.settled(step.inputs[place], step) if place < len(step.inputs) else None
 
     def settled(self, name: str, step: Step) -> Value | None:
@@ -974,7 +974,7 @@ _WITH_SETTINGS: Final = {
     "CropAndResize", "Expand", "NonMaxSuppression", "OneHot", "Pad", "Resize", "Slice", "Tile",
     "TopK", "Upsample",
 }  # fmt: skip
-"""Operators of which all inputs but the first say what to do, and are no weights."""
+"""Operators of which all inputs but the first say what to do, and are not weights."""
 
 _ARITHMETIC: Final = {"Add", "Sub", "Mul", "Div", "Concat", "Where", "Max", "Min", "Gather"}
 

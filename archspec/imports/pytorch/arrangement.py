@@ -135,7 +135,7 @@ def written_into(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
     keys and values, of which the keys have none.
 
     Raises:
-        KeyError: It is no constant, or the value is none.
+        KeyError: One of the values is not a constant.
         ValueError: It is a stored array.
     """
     name, value, cuts = a["self"].name, a.get("value", a.get("src", 0)), []

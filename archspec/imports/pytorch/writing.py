@@ -12,7 +12,7 @@ REAL_TYPES: Final = (6, 7, 8, 13)
 
 
 class Unwritten(ValueError):  # noqa: N818  (no error: the layer is shown as unknown)
-    """A clause that says why ONNX, or archspec, has no operator for one of ATen."""
+    """Raised where ONNX or archspec has no operator for one of ATen; the text says why."""
 
 
 class Tensor:

@@ -27,7 +27,7 @@ NOT_KNOWN: Final = "archspec does not know this operator"
 
 
 class Unwritable(Exception):  # noqa: N818  (no error: the operator is shown as unknown)
-    """A clause that says why an operator has no counterpart among ONNX's."""
+    """Raised for an operator without a counterpart in ONNX; the text is a clause that says why."""
 
 
 @dataclass(frozen=True)

@@ -163,7 +163,7 @@ class _Opening:
 def _dissolve(graph: Graph, box: Box) -> None:
     """Replace blocks whose frames would add nothing by the boxes in them.
 
-    That is a block alone in another; and parts of a published block that are no unit, as boxes in
+    That is a block alone in another; and parts of a published block that are not units, as boxes in
     them begin with different outputs: the rows of a fractal, which join its columns.
     """
     for inner in box.boxes:

@@ -136,7 +136,7 @@ class Side:
         return {index for node in nodes for index in node.inputs if index < box.start}
 
     def _folded(self, run: Sequence[Box], other: Side) -> list[Box]:
-        """Return one box for a run of quiet ones, or these where one would hide a shortcut."""
+        """Return one box for a run of unchanged ones; the boxes where it would hide a shortcut."""
         if not run:
             return []
         start, stop = run[0].start, run[-1].stop

@@ -215,11 +215,11 @@ class Planes:
     step: float
     """Way to the right and down from a plane to the next."""
     left: float = 0.0
-    """Width of the numbers beside it on the left: none."""
+    """Width of the numbers on the left: 0, as they stand above."""
     right: float = 0.0
-    """Width of the numbers beside it on the right: none."""
+    """Width of the numbers on the right: 0, as they stand above."""
     has_numbers: bool = False
-    """Whether there are extents along its edges: no, they are above."""
+    """Whether the extents stand along the edges: False, as they stand above."""
 
     @property
     def depth(self) -> float:

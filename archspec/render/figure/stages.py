@@ -290,7 +290,7 @@ class _Column:
             self._add(stages, item, sort if sort == ATTACHED or sort[0] == "pool" else BODY)
         body = next((stage for stage in stages if stage.sort == BODY), None)
         for stage in stages:
-            stage.grouped = group.path not in self.report.graph.outputs  # a head is no repeat
+            stage.grouped = group.path not in self.report.graph.outputs  # a head is not a repeat
             stage.name = "" if stage.sort == BODY else _last(stage.path)
         if body:
             body.path = group.path

@@ -74,7 +74,7 @@ def svg(
 
 
 def style(drawing: Drawing | None = None, *, theme: str = "auto") -> str:
-    """Return the style sheet of a page with a drawing inline: of its tones, or of all."""
+    """Return the style sheet of a page with a drawing inline, with the drawing's tones or all."""
     tones = TONES if drawing is None else drawing.tones()
     if theme == "dark":
         return _rules(tones, "dark")
@@ -105,7 +105,7 @@ def _short(colour: str) -> str:
 
 
 class _Marks:
-    """Marks as elements, painted for a theme, or by the style sheet of a page if there is none."""
+    """Marks as elements, painted for a theme; without a theme, by the page's style sheet."""
 
     def __init__(self, theme: str) -> None:
         self._theme = theme
