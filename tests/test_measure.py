@@ -90,8 +90,56 @@ def test_a_layout_is_whole_once_the_file_after_it_is_there(tmp_path: Path):
     assert dump.finished(tmp_path) is None
     (tmp_path / PROGRAM.name).touch()
     assert dump.finished(tmp_path) is None
-    (tmp_path / f"{PROGRAM.stem}{dump.LAST}").touch()
+    (tmp_path / f"small{dump.LAST[0]}").touch()
     assert dump.finished(tmp_path) == tmp_path / PROGRAM.name
+
+
+def test_a_tpu_has_memory_on_its_chip_and_fills_tiles_in_the_other(tmp_path: Path):
+    program = tmp_path / "module_0000.jit_train_step.cl_1.after_optimizations.txt"
+    layout = f"{program.stem}{dump.ASSIGNMENT}"
+    (tmp_path / layout).write_text(
+        """\
+BufferAssignment:
+allocation 0: size 512, page 0, thread-local:
+allocation 1: size 204800, page 0, parameter 0, shape |f32[400,120]| at {}, maybe-live-out:
+ value: <1 state_0__4_.1 @0> (size=204800,offset=0): f32[400,120]{1,0:T(8,128)}
+allocation 2: size 7352832, color 1, page 0, preallocated-temp:
+ value: <2 copy-start.1{0} @1> (size=204800,offset=0): f32[400,120]{1,0:T(8,128)S(1)}
+allocation 3: size 802816, page 0, preallocated-temp:
+ value: <3 fusion.32 @0> (size=802816,offset=0): f32[32,14,14,6]{0,3,2,1:T(8,128)}
+""",
+        encoding="utf-8",
+    )
+    (tmp_path / f"{program.stem}{dump.LIVE_RANGES}").write_text(
+        """\
+  Live ranges at 58 (peak):
+    copy-start.1{0}: 192000 bytes (cumulative: 192000 bytes)
+    state_0__4_.1{}: 192000 bytes (cumulative: 384000 bytes)
+    fusion.32{}: 150528 bytes (cumulative: 534528 bytes)
+""",
+        encoding="utf-8",
+    )
+    program.write_text(
+        """\
+ENTRY %main {
+  %state_0__4_.1 = f32[400,120]{1,0:T(8,128)} parameter(0), metadata={op_name="state[0][0]"}
+  %fusion.32 = f32[32,14,14,6]{0,3,2,1:T(8,128)} fusion(), metadata={op_name="jit(f)/conv1/conv"}
+}
+""",
+        encoding="utf-8",
+    )
+    assert dump.finished(tmp_path) is None
+    (tmp_path / f"module_0000.jit_train_step.cl_1{dump.LAST[1]}").touch()
+    assert dump.finished(tmp_path) == program
+    memory = dump.read(
+        program, {"state[0]": ["weights:fc1/kernel"]}, {"fc1": "fc1", "conv1": "conv1"}
+    )
+    assert memory.arguments == memory.aliased == 204_800
+    assert memory.temporaries == 802_816  # 6 channels take 8 places, 32 examples 128
+    assert [(each.bytes, each.role, each.step) for each in memory.buffers] == [
+        (802_816, "forward", "conv1"),
+        (204_800, "weights", "fc1"),
+    ]
 
 
 # What was compiled before
@@ -206,9 +254,8 @@ def test_a_compiler_is_ended_once_the_memory_is_laid_out(
         cat <<'END'
 {names}
 END
-        folder=${{XLA_FLAGS##*--xla_dump_to=}}
-        cp {SAVED}/*.txt "$folder"
-        touch "$folder/{PROGRAM.stem}{dump.LAST}"
+        cp {SAVED}/*.txt "$5"
+        touch "$5/small{dump.LAST[0]}"
         echo $$ > {tmp_path}/pid
         exec sleep 1000
         """,

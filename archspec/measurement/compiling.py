@@ -43,13 +43,6 @@ MOST_MEMORY: Final = 0.8
 
 ENDING_SECONDS: Final = 5.0
 
-DUMPS: Final = (
-    "--xla_dump_hlo_as_text",
-    "--xla_dump_hlo_module_re=jit_(train_step|predict).*",
-    # Code that will not run need not be fast.
-    "--xla_gpu_disable_gpuasm_optimizations=true",
-)
-
 
 def check(platform: str) -> None:
     """Raise `UsageError` if what compiles for a platform of JAX is not installed.
@@ -87,10 +80,9 @@ def compiled(job: Job) -> CompiledMemory:
     check(platform)
     with tempfile.TemporaryDirectory(prefix="archspec-") as name:
         folder = Path(name)
-        flags = [os.environ.get("XLA_FLAGS", ""), *DUMPS, f"--xla_dump_to={folder}"]
-        changes = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": " ".join(flags).strip()}
+        changes = {"JAX_PLATFORMS": "cpu"}
         if platform == "tpu":
-            changes = _of_a_tpu_host(job) | {"JAX_PLATFORMS": "cpu"}
+            changes |= _of_a_tpu_host(job)
         with _process(job, changes, folder) as process:
             program = _awaited(process, folder, job)
             news = _news(folder)
@@ -120,8 +112,9 @@ def run_once(job: Job) -> Mapping[str, Any] | None:
 
 
 def _of_a_tpu_host(job: Job) -> dict[str, str]:
-    """Return the variables that keep libtpu from looking for the host it would be on."""
+    """Return the variables that keep libtpu from looking for its host, and for a chip to lock."""
     return {
+        "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
         "TPU_SKIP_MDS_QUERY": "1",
         "TPU_ACCELERATOR_TYPE": getattr(job.device.chip, "accelerator", ""),
         "TPU_WORKER_HOSTNAMES": "localhost",
@@ -135,8 +128,9 @@ def _process(
     """Start the process of a job, which ends with the block at the latest."""
     environment = {**os.environ, **changes, "KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3"}
     with (folder / "news").open("wb") as news, (folder / "log").open("wb") as log:
+        program = [sys.executable, "-P", "-m", worker.__name__]
         process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-P", "-m", worker.__name__, str(os.getpid()), *arguments],
+            [*program, str(os.getpid()), str(folder), *arguments],
             stdin=subprocess.PIPE,
             stdout=news,
             stderr=log,

@@ -16,11 +16,18 @@ from typing import Any, Final
 
 ASSIGNMENT: Final = "-buffer-assignment.txt"
 LIVE_RANGES: Final = "-live-range.txt"
-LAST: Final = "-memory-usage-report.txt"
-"""The end of the name of the file that is written after those that are read here."""
+LAST: Final = (
+    "_after_optimizations-memory-usage-report.txt",
+    ".after_optimizations_after_buffer_assignment.txt",  # for a TPU
+)
+"""Ends of the names of files that are written after those that are read here."""
+OPTIMIZED: Final = "after_optimizations"
 
-_ALLOCATION: Final = re.compile(r"allocation \d+: size (\d+), (.*):$")
-_ALIVE: Final = re.compile(r"    (\S+)\{([\d,]*)\}: (\d+) bytes ")
+_ALLOCATION: Final = re.compile(
+    r"allocation \d+: size (\d+), (?P<color>color \d+, )?(?:page \d+, )?(?P<kind>.*):$"
+)
+_VALUE: Final = re.compile(r" value: <\d+ (\S+?)(?:\{([\d,]*)\})? @(\d+)> \(size=(\d+),")
+_ALIVE: Final = re.compile(r"    (\S+)\{([\d,]*)\}: \d+ bytes ")
 _PEAK: Final = re.compile(r"  Live ranges at \d+ \(peak\):$")
 _DEFINITION: Final = re.compile(r"\s+(?:ROOT )?%?([\w.-]+) = (.*)$")
 _OPERATION: Final = re.compile(r"^(?P<shape>\(.*?\)|\S+) (?P<name>[\w-]+)\((?P<operands>[^)]*)\)")
@@ -108,10 +115,25 @@ class CompiledMemory:
         )
 
 
+def options(folder: Path) -> dict[str, str | bool]:
+    """Return the options of a compilation with which XLA writes its layout into a folder.
+
+    A TPU's compiler takes them from the compilation alone, not from `XLA_FLAGS`.
+    """
+    return {
+        "xla_dump_to": str(folder),
+        "xla_dump_hlo_as_text": True,
+        # Code that will not run need not be fast.
+        "xla_gpu_disable_gpuasm_optimizations": True,
+    }
+
+
 def finished(folder: Path) -> Path | None:
     """Return the program's file in a folder of dumps, once all is written that `read` needs."""
-    last = next(iter(folder.glob(f"*_after_optimizations{LAST}")), None)
-    return last and last.with_name(last.name.removesuffix(LAST) + ".txt")
+    for end in LAST:
+        for last in folder.glob(f"*{end}"):
+            return last.with_name(last.name.partition(OPTIMIZED)[0] + f"{OPTIMIZED}.txt")
+    return None
 
 
 def read(
@@ -130,14 +152,14 @@ def read(
         most: Number of buffers to return.
     """
     stem = program.name.removesuffix(".txt")
-    with program.with_name(stem + ASSIGNMENT).open(encoding="utf-8") as lines:
-        memory = _assigned(lines)
+    assignment = program.with_name(stem + ASSIGNMENT).read_text(encoding="utf-8").splitlines()
+    memory, sizes = _assigned(assignment), _sizes(assignment)
     with program.with_name(stem + LIVE_RANGES).open(encoding="utf-8") as lines:
-        alive = _alive(lines)
+        alive = [each for each in _alive(lines) if each in sizes]
     with program.open(encoding="utf-8") as lines:
         names = _Names(lines, arguments, steps)
     buffers = sorted(
-        (names.buffer(name, index, size) for name, index, size in alive),
+        (names.buffer(name, index, sizes[name, index]) for name, index in alive),
         key=lambda buffer: -buffer.bytes,
     )
     roles: dict[str, int] = {}
@@ -157,7 +179,9 @@ def _assigned(lines: Iterable[str]) -> tuple[int, int, int, int]:
     for line in lines:
         if (match := _ALLOCATION.match(line)) is None:
             continue
-        size, kind = int(match[1]), match[2]
+        if match["color"]:  # on the chip, not in its memory
+            continue
+        size, kind = int(match[1]), match["kind"]
         lives_on = kind.endswith("maybe-live-out")
         if kind.startswith("parameter"):
             arguments += size
@@ -169,8 +193,20 @@ def _assigned(lines: Iterable[str]) -> tuple[int, int, int, int]:
     return arguments, temporaries, outputs, aliased
 
 
-def _alive(lines: Iterable[str]) -> list[tuple[str, str, int]]:
-    """Return name, index in its tuple, and bytes of each value that is alive at the peak."""
+def _sizes(lines: Iterable[str]) -> dict[tuple[str, str], int]:
+    """Return the bytes of each value in the device's memory by name and index in its tuple.
+
+    On a TPU they include what fills tiles.
+    """
+    return {
+        (match[1], match[2] or ""): int(match[4])
+        for line in lines
+        if (match := _VALUE.match(line)) is not None and match[3] == "0"
+    }
+
+
+def _alive(lines: Iterable[str]) -> list[tuple[str, str]]:
+    """Return name and index in its tuple of each value that is alive at the peak."""
     values = []
     inside = False
     for line in lines:
@@ -179,7 +215,7 @@ def _alive(lines: Iterable[str]) -> list[tuple[str, str, int]]:
         elif inside:
             if (match := _ALIVE.match(line)) is None:
                 break
-            values.append((match[1], match[2], int(match[3])))
+            values.append((match[1], match[2]))
     return values
 
 

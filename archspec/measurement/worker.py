@@ -1,6 +1,6 @@
 """The process that compiles: a job comes on standard input, news of it goes to standard output.
 
-`python -m archspec.measurement.worker PARENT` is started by `compiling.py`. A crash of the
+`python -m archspec.measurement.worker PARENT FOLDER` is started by `compiling.py`. A crash of the
 compiler, or its hunger for memory, ends this process alone. Each piece of news is a line of JSON.
 """
 
@@ -14,12 +14,14 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from archspec.device import target
 from archspec.device.device import Device, TpuChip
 from archspec.errors import ArchspecError
 from archspec.keras_model.engine import first_line, load_keras, shortened
+from archspec.measurement import dump
 from archspec.measurement.job import Job
 from archspec.measurement.step import Program, forward_pass, training_step
 
@@ -32,11 +34,15 @@ PARENT_SECONDS: Final = 1.0
 
 
 def main() -> None:
-    """Do the job that standard input has, for the process whose number is the first argument."""
+    """Do the job that standard input has.
+
+    The first argument is the number of the process that started this one, the second the folder
+    into which XLA writes.
+    """
     threading.Thread(target=_end_with, args=(int(sys.argv[1]),), daemon=True).start()
     job: Job = pickle.load(sys.stdin.buffer)  # noqa: S301  (from the process that started this)
     try:
-        _do(job, runs=RUN in sys.argv)
+        _do(job, Path(sys.argv[2]), runs=RUN in sys.argv)
     except ArchspecError as error:
         _tell(error=str(error))
     except Exception as error:  # noqa: BLE001  (of Keras, JAX or XLA, which have many)
@@ -50,7 +56,7 @@ def _end_with(parent: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)  # also while C++ code runs
 
 
-def _do(job: Job, *, runs: bool) -> None:
+def _do(job: Job, folder: Path, *, runs: bool) -> None:
     keras = load_keras()
     recipe = job.recipe
     described = (
@@ -72,7 +78,7 @@ def _do(job: Job, *, runs: bool) -> None:
         )
         lowered = jax.jit(program.function, donate_argnums=program.donated).lower(*placed)
         _tell(traced=True)
-        memory = lowered.compile().memory_analysis()
+        memory = lowered.compile(compiler_options=dump.options(folder)).memory_analysis()
         _tell(
             memory={
                 "arguments": memory.argument_size_in_bytes,

@@ -1,6 +1,6 @@
 """The training step of Keras on TensorFlow, planned by XLA for an NVIDIA GPU that need not exist.
 
-    python benchmarks/memory/tensorflow_step.py vgg16 32 float32
+    python benchmarks/memory/tensorflow_step.py vgg16 32 float32 FOLDER
 
 `compile.py --engine tensorflow-gpu` starts this program, and reads what XLA writes. TensorFlow
 traces the step that `fit` runs with `jit_compile`, and gives XLA's program for it, with the
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -30,6 +31,7 @@ import archspec
 from archspec.compile.expand import expand
 from archspec.device import target
 from archspec.device.finding import find
+from archspec.measurement import dump
 from archspec.measurement.measurement import DEFAULT_OPTIMIZER
 from archspec.measurement.step import compiled_model
 from archspec.recipe.train import Recipe
@@ -57,8 +59,14 @@ def program(network: str, batch: int, dtype: str) -> bytes:
     return serialized
 
 
-def planned(serialized: bytes, device: str) -> Any:
-    """Return the statistics of a program's memory, compiled for a device."""
+def planned(serialized: bytes, device: str, folder: Path) -> Any:
+    """Return the statistics of a program's memory, compiled for a device.
+
+    Args:
+        serialized: The program.
+        device: The device's name.
+        folder: Where XLA writes how it lays out the memory.
+    """
     described = target.described(find(device))
     topology = topologies.get_topology_desc(
         "", platform="cuda", target_config=described, topology="1x1x1"
@@ -68,7 +76,9 @@ def planned(serialized: bytes, device: str) -> Any:
         module = ir.Module.parse(_jax.mlir.hlo_to_stablehlo(serialized))
         module.operation.attributes["sym_name"] = ir.StringAttr.get(MODULE)
         _without_copies(module.operation)
-    options = compiler.get_compile_options(num_replicas=1, num_partitions=1)
+    options = compiler.get_compile_options(
+        num_replicas=1, num_partitions=1, env_options_overrides=dump.options(folder)
+    )
     compiled = compiler.backend_compile_and_load(
         chip.client, module, _jax.DeviceList((chip,)), options, []
     )
@@ -89,9 +99,9 @@ def _without_copies(operation: Any) -> None:
 
 
 def main() -> None:
-    network, batch, dtype = sys.argv[1:]
+    network, batch, dtype, folder = sys.argv[1:]
     jax.config.update("jax_platforms", "cpu")
-    print(planned(program(network, int(batch), dtype), "h100"))
+    print(planned(program(network, int(batch), dtype), "h100", Path(folder)))
 
 
 if __name__ == "__main__":
