@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -64,7 +65,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     unwanted = [mark for mark in ("client", "keras") if f"not {mark}" in config.option.markexpr]
     if unwanted and collection_path.suffix == ".py":
         text = collection_path.read_text(encoding="utf-8")
-        return any(f"\npytestmark = pytest.mark.{mark}\n" in text for mark in unwanted) or None
+        marks = re.search(r"^pytestmark = (\[[^\]]*\]|.*)$", text, re.MULTILINE)
+        found = re.findall(r"\bpytest\.mark\.(\w+)", marks[1]) if marks else []
+        return any(mark in found for mark in unwanted) or None
     return None
 
 
