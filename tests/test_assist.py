@@ -214,10 +214,14 @@ def mended(spec: Document, fix: Fix) -> str:
 
 @cache
 def fixable() -> dict[str, Document]:
-    """Return those of the wrong specs of `test_diagnostics` that have a mistake with a fix."""
+    """Return those of the wrong specs of `test_diagnostics` that have a mistake with a fix.
+
+    Those that reach a limit, which takes tens of thousands of steps, are left out.
+    """
     specs = {
         title: Document((BARE + text if text.startswith("- ") else text), was_spec=True)
         for title, (text, _) in CASES.items()
+        if not title.startswith("limits: ")
     }
     return {
         title: spec

@@ -24,15 +24,16 @@ VARIANTS = [
 SUMMED = ("params", "trainable", "non_trainable", "macs", "other_ops", "activations")
 
 
-def report_of(family: str, variant: str | None) -> Report:
+@pytest.fixture(scope="module", params=VARIANTS, ids=lambda each: each[1] or each[0])
+def costs(request) -> Report:
+    """The report of each network in turn, one for all tests of it."""
+    family, variant = request.param
     source, validated, _ = find(family)
     spec = choose(validated, source, variant, {})
     return Report(expand(spec), spec)
 
 
-@pytest.mark.parametrize(("family", "variant"), VARIANTS)
-def test_columns_add_up_to_the_totals_at_every_depth(family, variant):
-    costs = report_of(family, variant)
+def test_columns_add_up_to_the_totals_at_every_depth(costs):
     deepest = max(node.name.count("/") for node in costs.graph.nodes) + 1
     layouts = [costs.rows(), costs.rows(ops=True)]
     layouts += [costs.rows(depth) for depth in range(1, deepest + 1)]
@@ -46,9 +47,7 @@ def test_columns_add_up_to_the_totals_at_every_depth(family, variant):
         assert rows[-1].stop == len(costs.graph.nodes)
 
 
-@pytest.mark.parametrize(("family", "variant"), VARIANTS)
-def test_totals_follow_from_the_layers(family, variant):
-    costs = report_of(family, variant)
+def test_totals_follow_from_the_layers(costs):
     layers = [node.layer for node in costs.graph.nodes]
     weights = [weight for layer in layers for weight in layer.weights]
     totals = costs.totals

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import click
@@ -36,24 +37,58 @@ ON_USE = {
 BASE = {"archspec"}
 """Modules that `import archspec` imports."""
 
-RUN = """
-import json, sys
+BARE = """
+import gc, json, os, sys
 before = set(sys.modules)
-from archspec.cli import main
-try:
-    main(sys.argv[1:])
-except SystemExit as end:
-    assert not end.code, end.code
-print(json.dumps(sorted(set(sys.modules) - before)), file=sys.stderr)
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+for line in sys.stdin:
+    if os.fork():
+        if os.wait()[1]:
+            print("null", file=answers, flush=True)
+        continue
+    from archspec.cli import main
+    try:
+        main(json.loads(line))
+    except SystemExit as end:
+        assert not end.code, end.code
+    collects = gc.isenabled() and gc.get_freeze_count() > 0
+    print(json.dumps([sorted(set(sys.modules) - before), collects]), file=answers, flush=True)
+    break
+"""
+"""A process that has imported nothing and forks for each command, which saves Python's own start.
+
+It reads a list of arguments a line, and writes the modules that the command imported and whether
+garbage is collected after it, or `null` for a command that failed.
 """
 
 
-def imported(*arguments: str) -> set[str]:
-    """The modules that `archspec ARGUMENTS` imports."""
-    command = [sys.executable, "-c", RUN, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return set(json.loads(done.stderr.splitlines()[-1]))
+@pytest.fixture(scope="module")
+def bare():
+    command = [sys.executable, "-c", BARE]
+    with subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as it:
+        yield it
+        it.communicate()
+
+
+@pytest.fixture(scope="module")
+def answer(bare):
+    """The function that has a command run: one run for all tests of its imports."""
+
+    @cache
+    def answer(*arguments: str) -> tuple[set[str], bool]:
+        print(json.dumps(arguments), file=bare.stdin, flush=True)
+        answered = json.loads(bare.stdout.readline())
+        assert answered, f"archspec {' '.join(arguments)} failed"
+        return set(answered[0]), answered[1]
+
+    return answer
+
+
+@pytest.fixture(scope="module")
+def imported(answer):
+    """The function that returns the modules that `archspec ARGUMENTS` imports."""
+    return lambda *arguments: answer(*arguments)[0]
 
 
 def packages(modules: set[str]) -> set[str]:
@@ -88,17 +123,17 @@ def third_party(modules: set[str]) -> set[str]:
     ],
     ids=" ".join,
 )
-def test_nothing_heavy_is_imported(arguments):
+def test_nothing_heavy_is_imported(arguments, imported):
     assert packages(imported(*arguments)) & HEAVY == set()
 
 
 @pytest.mark.parametrize("name", ["net-2.15.h5", "net-3.0.5.keras"])
-def test_nothing_heavy_is_imported_to_read_a_file_of_keras(name):
+def test_nothing_heavy_is_imported_to_read_a_file_of_keras(name, imported):
     path = Path(__file__).parent / "modelfiles" / name
     assert packages(imported("build", str(path))) & HEAVY == set()
 
 
-def test_nothing_heavy_is_imported_to_write_a_page(tmp_path):
+def test_nothing_heavy_is_imported_to_write_a_page(tmp_path, imported):
     arguments = ("build", "vgg16", "-o", str(tmp_path / "vgg16.html"))
     assert packages(imported(*arguments)) & HEAVY == set()
 
@@ -128,12 +163,12 @@ print(*sys.modules)
     ],
     ids=" ".join,
 )
-def test_a_table_imports_few_packages(arguments):
+def test_a_table_imports_few_packages(arguments, imported):
     """Pydantic, whose import would take longer than all else, is for what may be wrong."""
     assert third_party(imported(*arguments)) <= ALLOWED
 
 
-def test_a_table_of_a_file_imports_the_reader_of_yaml_as_well(tmp_path):
+def test_a_table_of_a_file_imports_the_reader_of_yaml_as_well(tmp_path, imported):
     path = tmp_path / "mine.yaml"
     path.write_text("{name: mine, input: [8, 8, 3], layers: [conv: 4, flatten, fc: 10]}")
     modules = imported("build", str(path))
@@ -142,7 +177,7 @@ def test_a_table_of_a_file_imports_the_reader_of_yaml_as_well(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["vgg16", "resnet50", "densenet201"])
-def test_a_table_imports_nothing_that_it_can_do_without(name):
+def test_a_table_imports_nothing_that_it_can_do_without(name, imported):
     modules = imported("build", name)
     assert modules & ON_USE == set()
     assert "archspec.spec.reader" not in modules
@@ -161,20 +196,20 @@ print("pydantic" in sys.modules)
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
 
 
-def test_a_table_imports_only_the_blocks_that_the_spec_uses():
+def test_a_table_imports_only_the_blocks_that_the_spec_uses(imported):
     blocks = {name for name in imported("build", "vgg16") if name.startswith("archspec.blocks.")}
     assert blocks == {
         f"archspec.blocks.{name}" for name in ("activated", "block", "conv", "fc", "normalized")
     }
 
 
-def test_the_help_imports_no_command_and_nothing_of_the_library():
+def test_the_help_imports_no_command_and_nothing_of_the_library(imported):
     own = {name for name in imported("--help") if name.startswith("archspec")}
     assert own == {*BASE, "archspec.cli", "archspec.cli.commands"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_help_of_a_command_imports_that_command_alone(command):
+def test_the_help_of_a_command_imports_that_command_alone(command, imported):
     own = {name for name in imported(command, "--help") if name.startswith("archspec")}
     shared = {
         "archspec.cli",
@@ -197,11 +232,9 @@ def test_annotations_of_a_kind_are_types(kind):
     assert {value for value in found if isinstance(value, str)} == set()
 
 
-def test_garbage_is_collected_again_after_a_table():
-    code = RUN + "import gc; print(gc.isenabled(), gc.get_freeze_count() > 0, file=sys.stderr)"
-    command = [sys.executable, "-c", code, "build", "vgg16"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stderr.split()[-2:] == ["True", "True"]
+def test_garbage_is_collected_again_after_a_table(answer):
+    _, collects = answer("build", "vgg16")
+    assert collects
 
 
 @pytest.mark.parametrize("command", COMMANDS)
