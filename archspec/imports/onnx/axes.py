@@ -13,14 +13,14 @@ from typing import Any, Final
 
 from archspec.imports.building import one_or_each
 from archspec.imports.model import ABSENT, BATCH
-from archspec.imports.onnx.folding import (
+from archspec.imports.onnx.extents import (
     axes_of,
-    changed,
     common_dims,
     reshaped_dims,
     squeezed_dims,
     unsqueezed_dims,
 )
+from archspec.imports.onnx.large_arrays import changed
 from archspec.imports.onnx.source import Step
 from archspec.imports.onnx.trace import Handler, Trace, Unsupported, Value
 from archspec.imports.onnx.view import View

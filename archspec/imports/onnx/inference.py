@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from archspec.imports.onnx.folding import (
+from archspec.imports.onnx.extents import (
     axes_of,
     common_dims,
     cuts_of,

@@ -11,7 +11,7 @@ from archspec.imports.building import one_or_each
 from archspec.imports.model import ABSENT, BATCH
 from archspec.imports.onnx.activation import elementwise
 from archspec.imports.onnx.constants import apply_array, with_constant
-from archspec.imports.onnx.folding import common_dims
+from archspec.imports.onnx.extents import common_dims
 from archspec.imports.onnx.source import Constant, Step
 from archspec.imports.onnx.trace import Handler, Trace, Unsupported, Value
 from archspec.ops.arrangement import Slice

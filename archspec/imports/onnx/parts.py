@@ -9,7 +9,7 @@ from typing import Any, Final
 from archspec.imports.building import one_or_each
 from archspec.imports.model import BATCH
 from archspec.imports.onnx.activation import elementwise_on
-from archspec.imports.onnx.folding import Cut, cuts_of, split_sizes
+from archspec.imports.onnx.extents import Cut, cuts_of, split_sizes
 from archspec.imports.onnx.products import embedding
 from archspec.imports.onnx.source import Step
 from archspec.imports.onnx.trace import MOST_AXES, Handler, Trace, Unsupported, Value

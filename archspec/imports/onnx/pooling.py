@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from archspec.imports.building import one_or_each
 from archspec.imports.model import ABSENT, BATCH
-from archspec.imports.onnx.folding import axes_of
+from archspec.imports.onnx.extents import axes_of
 from archspec.imports.onnx.source import Step, is_one
 from archspec.imports.onnx.trace import Handler, Trace, Unsupported, Value
 from archspec.imports.onnx.windows import last, padding_of, windows

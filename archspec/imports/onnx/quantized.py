@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
-from archspec.imports.onnx.folding import CannotFold, folded
+from archspec.imports.onnx.extents import CannotFold
+from archspec.imports.onnx.folding import folded
 from archspec.imports.onnx.source import Constant, Step
 
 MICROSOFT: Final = "com.microsoft."

@@ -26,7 +26,8 @@ from archspec.imports.onnx import (
     recurrent,
     resizing,
 )
-from archspec.imports.onnx.folding import CannotFold, folded
+from archspec.imports.onnx.extents import CannotFold
+from archspec.imports.onnx.folding import folded
 from archspec.imports.onnx.patterns import Finder, put_together
 from archspec.imports.onnx.quantized import MICROSOFT, floated
 from archspec.imports.onnx.source import (

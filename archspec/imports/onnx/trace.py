@@ -19,7 +19,7 @@ from archspec.graph.graph import Node
 from archspec.imports.building import ModelBuilder, one_or_each
 from archspec.imports.model import ABSENT, BATCH, Arrays
 from archspec.imports.multiplying import may_multiply
-from archspec.imports.onnx.folding import CannotFold
+from archspec.imports.onnx.extents import CannotFold
 from archspec.imports.onnx.inference import inferred
 from archspec.imports.onnx.names import layer_name, model_scope
 from archspec.imports.onnx.source import (

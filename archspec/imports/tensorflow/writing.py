@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from archspec.imports.onnx.folding import CannotFold, folded
+from archspec.imports.onnx.extents import CannotFold
+from archspec.imports.onnx.folding import folded
 from archspec.imports.onnx.source import FULL_NAME, MALFORMED, REASON, SCOPE, Constant, Dims, Step
 
 OPSET: Final = 20

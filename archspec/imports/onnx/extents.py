@@ -1,0 +1,167 @@
+"""Extents that operators give, for arrays and for values of the graph alike.
+
+Extents are whole numbers, or formulas where an input is open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+from archspec.imports.onnx.source import Step
+
+
+class Array(NamedTuple):
+    """Few numbers, the last axis changing fastest."""
+
+    dims: tuple[int, ...]
+    items: list[Any]
+
+
+class CannotFold(Exception):  # noqa: N818  (no error: the step is shown as a layer)
+    """A step is not computed: no rule, other operands than it takes, or too many values."""
+
+
+def common_dims(*shapes: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the extents that arrays are repeated to in an elementwise operation."""
+    rank = max(map(len, shapes), default=0)
+    padded = [(1,) * (rank - len(dims)) + tuple(dims) for dims in shapes]
+    common = []
+    for axis in zip(*padded, strict=True):
+        wide = [n for n in axis if not (isinstance(n, int) and n == 1)]
+        if any(n != wide[0] for n in wide):
+            raise CannotFold
+        common.append(wide[0] if wide else 1)
+    return tuple(common)
+
+
+def _values(given: Any) -> Sequence[Any]:
+    return given.items if isinstance(given, Array) else given.values
+
+
+def axes_of(step: Step, inputs: Sequence[Any]) -> list[int] | None:
+    """Return the axes that a step names, in an attribute or, since opset 13, in an input."""
+    if "axes" in step.attributes:
+        return [int(axis) for axis in step.attributes["axes"]]
+    if len(inputs) > 1 and (given := inputs[1]) is not None:
+        return [int(axis) for axis in _values(given)]
+    return None
+
+
+def reshaped_dims(dims: Sequence[Any], to: Sequence[Any], keep_zeros: bool = False) -> Any:
+    """Return the extents that Reshape gives: 0 copies one, and -1 takes what is left."""
+    new = [
+        dims[at] if isinstance(n, int) and n == 0 and not keep_zeros else n
+        for at, n in enumerate(to)
+    ]
+    free = [at for at, n in enumerate(new) if isinstance(n, int) and n == -1]
+    if len(free) > 1:
+        raise CannotFold
+    if free:
+        known = prod([n for n in new if not (isinstance(n, int) and n == -1)])
+        new[free[0]] = _exactly(dims, known)
+    return tuple(new)
+
+
+def _exactly(dims: Sequence[Any], known: Any) -> Any:
+    """Return how often `known` goes into the product of `dims`."""
+    total: Any = prod(dims)
+    if isinstance(total, int) and isinstance(known, int):
+        if not known or total % known:
+            raise CannotFold
+        return total // known
+    # With open extents: what both products have is left out of both.
+    rest = list(dims)
+    if not isinstance(known, int) and known in rest:
+        rest.remove(known)
+        return prod(rest)
+    if isinstance(known, int) and known:
+        return total // known
+    for extent in dims:
+        if not isinstance(extent, int):
+            rest = [n for n in dims if n is not extent]
+            unit = known // 1 if isinstance(known, int) else None
+            for factor in range(1, 4097) if unit is None else ():
+                if known == extent * factor and prod(rest) % factor == 0:
+                    return prod(rest) // factor
+    raise CannotFold
+
+
+def unsqueezed_dims(dims: Sequence[Any], axes: Sequence[int], new: Any = 1) -> tuple[Any, ...]:
+    """Return what an input has for each axis, with `new` put in at axes of the result."""
+    rank = len(dims) + len(axes)
+    places = {axis % rank for axis in axes}
+    if len(places) < len(axes):
+        raise ValueError("an axis is put in twice")
+    rest = iter(dims)
+    return tuple(new if at in places else next(rest) for at in range(rank))
+
+
+def squeezed_dims(dims: Sequence[Any], axes: Sequence[int] | None) -> tuple[Any, ...]:
+    """Return extents without the axes, or without those of 1 where none are named."""
+    if axes is None:
+        return tuple(n for n in dims if not (isinstance(n, int) and n == 1))
+    places = {axis % len(dims) for axis in axes}
+    return tuple(n for at, n in enumerate(dims) if at not in places)
+
+
+def reduced_dims(dims: Sequence[Any], axes: Sequence[int], *, keep: bool) -> tuple[Any, ...]:
+    """Return extents with 1 along the axes, or without them unless they are kept."""
+    places = {axis % len(dims) for axis in axes}
+    return tuple(1 if at in places else n for at, n in enumerate(dims) if keep or at not in places)
+
+
+class Cut(NamedTuple):
+    """The values that Slice takes along an axis."""
+
+    axis: int
+    start: int
+    stop: int
+    step: int
+
+    @property
+    def extent(self) -> int:
+        return len(range(self.start, self.stop, self.step))
+
+
+def cuts_of(step: Step, inputs: Sequence[Any], dims: Sequence[Any]) -> list[Cut]:
+    """Return what Slice takes along each axis that it names, for an input of these extents."""
+
+    def listed(name: str, place: int) -> list[Any] | None:
+        if name in step.attributes:
+            return list(step.attributes[name])
+        if len(inputs) > place and inputs[place] is not None:
+            given = inputs[place]
+            return list(_values(given))
+        return None
+
+    starts, stops = listed("starts", 1), listed("ends", 2)
+    if starts is None or stops is None:
+        raise CannotFold
+    axes = listed("axes", 3)
+    if axes is None:
+        axes = list(range(len(starts)))
+    steps = listed("steps", 4) or [1] * len(starts)
+    cuts = []
+    for start, stop, axis, by in zip(starts, stops, axes, steps, strict=True):
+        place = axis % len(dims)
+        extent = dims[place]
+        if not isinstance(extent, int):
+            whole = isinstance(stop, int) and stop >= 2**31 - 1
+            if start == 0 and by == 1 and (whole or stop == extent):
+                continue
+            raise CannotFold
+        cuts.append(Cut(place, *slice(start, stop, by).indices(extent)))
+    return cuts
+
+
+def split_sizes(step: Step, given: Any, extent: int) -> list[int]:
+    """Return the extents of the parts that Split gives."""
+    if "split" in step.attributes:
+        return [int(n) for n in step.attributes["split"]]
+    if given is not None:
+        return [int(n) for n in _values(given)]
+    count = step.get("num_outputs", 0) or len(step.outputs)
+    size = -(-extent // count)
+    return [min(size, extent - size * at) for at in range(count)]
