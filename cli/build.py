@@ -135,9 +135,9 @@ def command(
         else:
             echo(_rendered(costs, form, **layout))
     model = None
-    if verify or weights is not None:
+    if weights is not None or (verify and any(path.endswith(".keras") for path in outputs)):
         model = _model(loaded, weights)
-    if verify:
+    if verify:  # without a model, by one that has no values
         _verify(loaded, model)
     for path in outputs:
         _write(path, loaded, costs, model, layout)

@@ -12,7 +12,7 @@ from archspec.display import Sentences
 from archspec.graph.graph import IN_KERAS, SEPARATOR, Graph
 from archspec.graph.sizes import larger, smallest
 from archspec.imports.model import Network
-from archspec.keras_model.build import as_graph, build, layer_name
+from archspec.keras_model.build import as_graph, build, layer_name, outline
 from archspec.keras_model.calls import Call, calls_by_layer
 
 
@@ -59,7 +59,8 @@ def verify(spec: Network | Graph | str | PathLike[str], model: Any = None) -> Ve
 
     Args:
         spec: A spec, a model file's model, a path or a name as `load` takes them, or a graph.
-        model: The Keras model. Default: the one that `build` makes.
+        model: The Keras model. Default: the one that `build` makes, without values of its weights,
+            which take most of the time and memory; an open network's model has them.
 
     Returns:
         What was compared, and `mismatches`, which is empty if the table is right.
@@ -73,8 +74,8 @@ def verify(spec: Network | Graph | str | PathLike[str], model: Any = None) -> Ve
         ()
     """
     graph = as_graph(spec)
-    if model is None:
-        model = build(graph)
+    if model is None:  # an open network is run at two sizes
+        model = build(graph) if graph.is_open else outline(graph)
     emitted, mismatches = _calls_by_node(graph, model)
     mismatches += _differing_tensors(graph, model, emitted)
     weights = 0
