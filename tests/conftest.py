@@ -4,7 +4,7 @@ import gc
 import os
 import re
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -103,6 +103,17 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     yield
     if not before and "keras" in sys.modules and item.get_closest_marker("keras") is None:
         pytest.fail("this test imports Keras; mark it with @pytest.mark.keras", pytrace=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_power_failure() -> Iterator[None]:
+    """Wait for no disk: what tests write need not outlast a power failure.
+
+    Runs, pictures and pages are written file by file, and each would be waited for, 7 ms and more.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)
