@@ -295,7 +295,7 @@ REFUSED = [
     ("{a: " * 100_000, "limit", (1, 257), "64 levels", ""),
     ("- " * 100_000, "limit", (1, 129), "64 levels", ""),
     ("? " * 100_000, "limit", (1, 129), "64 levels", ""),
-    ("a: [" + "[]," * 100_000 + "]", "limit", (1, 299_999), "100,000 values", ""),
+    ("a:\n" + "-\n" * 100_000, "limit", (100_000, 2), "100,000 values", ""),
 ]
 
 
@@ -326,7 +326,7 @@ def test_aliases_count_as_the_nesting_they_stand_for():
 
 def test_limits_admit_what_they_name():
     assert parse("a: " + "[" * 63 + "]" * 63).data["a"]
-    assert len(parse("a: [" + "1," * 99_998 + "]").data["a"]) == 99_998
+    assert len(parse("a:\n" + "-\n" * 99_998).data["a"]) == 99_998
     assert parse("#" * (2**20 - 5) + "\na: 1").data == {"a": 1}
 
 
