@@ -52,7 +52,7 @@ format: $(VENV)/dev
 # The pages and the schema that are made from the classes, and those that show what commands print.
 docs: $(VENV)/dev
 	$(BIN)/python -m archspec.spec.bundled
-	$(BIN)/archspec schema -o archspec/spec/schema.json
+	$(BIN)/python -m archspec.schema_from_classes > archspec/spec/schema.json
 	$(BIN)/python tests/layer_sources.py
 	$(BIN)/python -m archspec.reference > docs/reference.md
 	$(BIN)/python -m archspec.families > docs/families.md

@@ -50,6 +50,7 @@ ROOMS = (
     "inventory",
     "families",
     "explanation",
+    "schema_from_classes",
     "json_schema",
     "assist",
     "serve",

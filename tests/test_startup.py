@@ -160,6 +160,7 @@ print(*sys.modules)
         ["draw", "resnet50", "--format", "svg"],
         ["draw", "alexnet", "--style", "maps", "--format", "json"],
         ["list"],
+        ["schema"],
     ],
     ids=" ".join,
 )

@@ -43,7 +43,7 @@ def _schema() -> Schema:
 
 
 def warm_up() -> None:
-    """Make the schema, which takes as long as a hundred answers."""
+    """Read the schema before the first answer needs it."""
     _schema()
 
 

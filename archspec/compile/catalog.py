@@ -95,6 +95,12 @@ def kinds() -> dict[str, type[Element]]:
     return dict(sorted(KINDS.items(), key=lambda item: (not issubclass(item[1], Op), item[0])))
 
 
+def is_extended() -> bool:
+    """Return whether there are kinds that are not archspec's own, installed or defined here."""
+    own = (f"{ops.__name__}.", f"{blocks.__name__}.")
+    return bool(_entries()) or not all(cls.__module__.startswith(own) for cls in KINDS.values())
+
+
 @cache
 def _modules(package: str) -> frozenset[str]:
     path = {"ops": ops, "blocks": blocks}[package].__path__
