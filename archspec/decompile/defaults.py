@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from archspec.decompile.proposals import ACTIVATIONS, WORDS, activation_of
+from archspec.decompile.proposals.layers import ACTIVATIONS, WORDS, activation_of
 from archspec.decompile.steps import default_of
 from archspec.decompile.view import View
 from archspec.ops.convolution import Convolution

@@ -1,6 +1,6 @@
 """Blocks in a flat graph, each recognised by its own expansion.
 
-A proposal (`proposals.py`) guesses a block, its arguments and what it reads, from the op at its
+A proposal (`proposals/`) guesses a block, its arguments and what it reads, from the op at its
 end. The block is then expanded on inputs of these shapes, and accepted only if that gives exactly
 the nodes that are there. So a proposal may be wrong as often as it likes, and a block never is.
 """
@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from archspec.decompile.meaning import is_commutative, meaning_of
-from archspec.decompile.proposals import PROPOSALS
+from archspec.decompile.proposals.table import PROPOSALS
 from archspec.decompile.sharing import chains
 from archspec.decompile.steps import Call
 from archspec.decompile.view import View

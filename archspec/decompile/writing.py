@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from archspec.decompile.meaning import decimal
 from archspec.decompile.naming import Naming
-from archspec.decompile.proposals import WORDS
+from archspec.decompile.proposals.layers import WORDS
 from archspec.decompile.steps import (
     PREVIOUS,
     Expression,
