@@ -66,6 +66,46 @@ PILLOW: Final = (
 """Note of a script that reads files of images."""
 
 
+BATCHES: Final = '''\
+class Batches(keras.utils.PyDataset):
+    """Batches of {first}, with their labels.
+
+    Those to train on come in a new order in each epoch{changed}.
+    """
+{outputs}
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        mean: np.ndarray | float,
+        deviation: np.ndarray | float,
+        *,
+        training: bool = False,
+    ) -> None:
+        super().__init__()
+        self.images = images
+        self.labels = labels
+        self.mean = np.float32(mean)
+        self.deviation = np.float32(deviation)
+        self.training = training
+{weights}        self.begin(epoch=1)
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.images) / BATCH)
+
+    def __getitem__(self, index: int) -> {result}:
+{body}
+    def begin(self, epoch: int) -> None:
+        """Put the images in the order of an epoch, counted from 1."""
+        self.epoch = epoch
+        self.order = np.arange(len(self.images))
+        if self.training:
+            random = np.random.default_rng((SEED, epoch, 0))
+            self.order = random.permutation(len(self.images))
+'''
+"""The class that makes batches."""
+
+
 @dataclass
 class DataLines:
     """The lines that read images, split them and make batches of them."""
@@ -477,7 +517,24 @@ class DataLines:
 
     def _batches(self) -> list[str]:
         """Return the lines of the class that makes batches."""
-        weights = self._weights()
+        weights, first = self._weights(), "images"
+        outputs: list[str] = []
+        if len(self.outputs) > 1:
+            names = Brackets("outputs = (", [literal(name) for name in self.outputs], is_tuple=True)
+            outputs = ["", *lines(names, 1)]
+        if self.is_files:
+            first = "encoded images" if self.source == "tfds" else "paths of images"
+        return BATCHES.format(
+            first=first,
+            changed=self._changed(),
+            outputs="".join(f"{line}\n" for line in outputs),
+            weights="".join(f"{INDENT * 2}{line}\n" for line in weights),
+            result="tuple" if weights or len(self.outputs) > 1 else "Arrays",
+            body="".join(f"{INDENT * 2}{line}\n" for line in self._one_batch(bool(weights))),
+        ).splitlines()
+
+    def _one_batch(self, has_weights: bool) -> list[str]:
+        """Return the lines that give the batch of a number."""
         body = ["chosen = self.order[index * BATCH : (index + 1) * BATCH]"]
         read = "read_images(self.images[chosen])" if self.is_files else "self.images[chosen]"
         if self._is_resized():
@@ -487,11 +544,9 @@ class DataLines:
         else:
             body.append(f"images, labels = {read}, self.labels[chosen]")
         if self.recipe.augment:
-            call = (
-                "images, labels = augment(images, labels"
-                if self.mixes
-                else "images = augment(images"
-            )
+            call = "images = augment(images"
+            if self.mixes:
+                call = "images, labels = augment(images, labels"
             body += [
                 "if self.training:",
                 f"{INDENT}random = np.random.default_rng((SEED, self.epoch, 1, index))",
@@ -500,70 +555,18 @@ class DataLines:
         if self.recipe.data.normalize == "caffe":
             body.append("images = images[..., ::-1]  # blue, green, red")
         body.append('images = (images.astype("float32") - self.mean) / self.deviation')
-        targets = "labels"
-        if len(self.outputs) > 1:
-            targets = f"dict.fromkeys(self.outputs, {targets})"
-        if weights:
+        targets = self._for_outputs("labels")
+        if has_weights:
             each = "labels @ self.weights" if self.one_hot else "self.weights[labels]"
-            if len(self.outputs) > 1:
-                each = f"dict.fromkeys(self.outputs, {each})"
-            body += ["if self.training:", f"{INDENT}return images, {targets}, {each}"]
-        body.append(f"return images, {targets}")
-        result = "tuple" if weights or len(self.outputs) > 1 else "Arrays"
-        outputs: list[str] = []
-        if len(self.outputs) > 1:
-            outputs = lines(
-                Brackets("outputs = (", [literal(name) for name in self.outputs], is_tuple=True), 1
-            )
-            outputs.append("")
-        first = "images"
-        if self.is_files:
-            first = "encoded images" if self.source == "tfds" else "paths of images"
-        return [
-            "class Batches(keras.utils.PyDataset):",
-            f'{INDENT}"""Batches of {first}, with their labels.',
-            "",
-            f"{INDENT}Those to train on come in a new order in each epoch{self._changed()}.",
-            f'{INDENT}"""',
-            "",
-            *outputs,
-            *(
-                f"{INDENT}{line}" if line else ""
-                for line in [
-                    "def __init__(",
-                    f"{INDENT}self,",
-                    f"{INDENT}images: np.ndarray,",
-                    f"{INDENT}labels: np.ndarray,",
-                    f"{INDENT}mean: np.ndarray | float,",
-                    f"{INDENT}deviation: np.ndarray | float,",
-                    f"{INDENT}*,",
-                    f"{INDENT}training: bool = False,",
-                    ") -> None:",
-                    f"{INDENT}super().__init__()",
-                    f"{INDENT}self.images = images",
-                    f"{INDENT}self.labels = labels",
-                    f"{INDENT}self.mean = np.float32(mean)",
-                    f"{INDENT}self.deviation = np.float32(deviation)",
-                    f"{INDENT}self.training = training",
-                    *(INDENT + line for line in weights),
-                    f"{INDENT}self.begin(epoch=1)",
-                    "",
-                    "def __len__(self) -> int:",
-                    f"{INDENT}return math.ceil(len(self.images) / BATCH)",
-                    "",
-                    f"def __getitem__(self, index: int) -> {result}:",
-                    *(INDENT + line for line in body),
-                    "",
-                    "def begin(self, epoch: int) -> None:",
-                    f'{INDENT}"""Put the images in the order of an epoch, counted from 1."""',
-                    f"{INDENT}self.epoch = epoch",
-                    f"{INDENT}self.order = np.arange(len(self.images))",
-                    f"{INDENT}if self.training:",
-                    f"{INDENT * 2}random = np.random.default_rng((SEED, epoch, 0))",
-                    f"{INDENT * 2}self.order = random.permutation(len(self.images))",
-                ]
-            ),
-        ]
+            body += [
+                "if self.training:",
+                f"{INDENT}return images, {targets}, {self._for_outputs(each)}",
+            ]
+        return [*body, f"return images, {targets}"]
+
+    def _for_outputs(self, value: str) -> str:
+        """Return the expression of a value that is the same for all outputs of the network."""
+        return f"dict.fromkeys(self.outputs, {value})" if len(self.outputs) > 1 else value
 
     def _changed(self) -> str:
         return ", changed at random" if self.recipe.augment else ""
