@@ -483,7 +483,7 @@ def test_what_a_model_computes_from_weights_or_keeps_in_a_buffer_is_not_trained(
     assert costs.params - costs.trainable == 48 + 36  # and the mask of 6 queries and 6 keys
     notes = "\n".join(model.notes)
     assert "One layer has 48 numbers that were computed before the network runs" in notes
-    assert "One layer has 36 numbers that are constants and no parameters of the model" in notes
+    assert "One layer has 36 numbers that are constants and not parameters of the model" in notes
     # An ONNX file does not have the 40: the exporter left the 48 alone in it.
     exact = "learned 40 others, from which they follow" if name.endswith(".pt2") else "may have"
     assert f"and the model {exact}" in notes

@@ -28,11 +28,10 @@ from archspec.imports.onnx import (
 )
 from archspec.imports.onnx.extents import CannotFold
 from archspec.imports.onnx.folding import folded
+from archspec.imports.onnx.notes import notes
 from archspec.imports.onnx.patterns import Finder, put_together
 from archspec.imports.onnx.quantized import MICROSOFT, floated
 from archspec.imports.onnx.source import (
-    COMPUTED,
-    FIXED,
     MALFORMED,
     REASON,
     STORED,
@@ -214,7 +213,7 @@ def build(
     sources = sum(learned.get(name, 0) for name in t.computed - t.trained)
     for sentence in (
         *told,
-        *notes(t, writer, *((unread, sources) if params else (0, 0))),
+        *notes(t.counts, writer, *((unread, sources) if params else (0, 0))),
     ):
         b.note(sentence)
     return b.finish(
@@ -592,104 +591,3 @@ def _compare(t: Trace, output: str, start: int) -> None:
         if axis >= 0:
             extent[axis] = n if isinstance(n, int) else None
     t.b.compare(value.node, tuple(extent))
-
-
-def notes(t: Trace, writer: str, unread: int, sources: int) -> Iterator[str]:
-    """Yield sentences about what the exporter changed, and what is shown otherwise.
-
-    Args:
-        t: The trace.
-        writer: The program that wrote the file.
-        unread: Count of learned numbers that no layer has.
-        sources: Count of those that no layer has, but from which numbers follow that one has.
-    """
-    counts = t.counts
-
-    def number(key: str, one: str, many: str) -> str:
-        return f"{counts[key]:,} {many}" if counts[key] > 1 else f"One {one}"
-
-    if unread:
-        yield (
-            f"{unread:,} stored numbers are in no layer of the graph, as those of heads that only "
-            "help to train."
-        )
-    if FIXED in counts:
-        yield (
-            f"{number(FIXED, 'layer has', 'layers have')} {counts[f'{FIXED} numbers']:,} numbers "
-            "that are constants and no parameters of the model, as masks and grids are: they count "
-            "as not trainable."
-        )
-    if COMPUTED in counts:
-        instead = (
-            f"learned {sources:,} others, from which they follow"
-            if sources
-            else "may have learned others instead"
-        )
-        yield (
-            f"{number(COMPUTED, 'layer has', 'layers have')} {counts[f'{COMPUTED} numbers']:,} "
-            "numbers that were computed before the network runs, from weights or from nothing, as "
-            f"tables of positions are: they count as not trainable, and the model {instead}. What "
-            "computes them is not counted."
-        )
-    if "positions" in counts:
-        what = number("positions", "table of relative positions is", "tables of positions are")
-        yield (
-            f"{what} read out of the offsets that the exporter wrote for all pairs of positions; "
-            "a model that computes them has learned other numbers."
-        )
-    if "finite masks" in counts:
-        what = number(
-            "finite masks", "mask of shifted windows adds", "masks of shifted windows add"
-        )
-        yield (
-            f"{what} a number such as -100 to the scores of places that are not neighbours, "
-            "archspec's minus infinity: after the softmax both are 0."
-        )
-    if "standardized" in counts:
-        yield (
-            f"{number('standardized', 'kernel is', 'kernels are')} standardised each time the "
-            "network runs (Qiao et al. 2019): the weights here are what results, and gains a scale."
-        )
-    if "joined" in counts:
-        yield (
-            f"{number('joined', 'layer has', 'layers have')} {counts['joined numbers']:,} numbers "
-            "among the weights that follow from others or are constants, as the zeros of a bias "
-            "are that a part of a kernel lacks: they count as trained."
-        )
-    if "merged" in counts:
-        yield (
-            f"{number('merged', 'layer has', 'layers have')} weights that are all equal and that "
-            "the exporter stored once with those of another: they count for each layer."
-        )
-    if "norm as a scale" in counts:
-        yield (
-            f"{number('norm as a scale', 'layer is', 'layers are')} a factor and an offset for "
-            "each channel: as exporters write batch norms, with 2 numbers a channel instead of 4."
-        )
-    if "two biases" in counts:
-        what = number("two biases", "recurrent layer has", "recurrent layers have")
-        yield f"{what} two biases in the file; they are added up to the one that archspec has."
-    if "pool of one place" in counts:
-        what = number("pool of one place", "pool", "pools")
-        yield f"{what} over a single place changes nothing and is left out."
-    if "corners" in counts:
-        yield (
-            "A resize counts places from corner pixels or from the first one (align_corners, "
-            "asymmetric), archspec's from the borders of the image: its outputs differ a little."
-        )
-    if "flattened" in counts:
-        yield (
-            "The file flattens its maps with the channels first, archspec with the channels last; "
-            "the rows of the fully connected layer after it are put in that order."
-        )
-    if "folded norm" in counts:
-        what = number("folded norm", "convolution has", "convolutions have")
-        yield (
-            f"{what} a batch norm folded in by the exporter, as a bias: the model had 4 numbers a "
-            "channel instead, 2 of them trained."
-        )
-    if writer == "tf2onnx":
-        yield (
-            "tf2onnx leaves out biases that are all zero and folds batch norms into convolutions: "
-            "the model may have had more parameters."
-        )
