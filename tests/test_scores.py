@@ -12,7 +12,8 @@ import pytest
 
 from archspec.errors import UsageError
 from archspec.evaluation import scores as files
-from archspec.evaluation.scores import Cell, ClassScore, Scores
+from archspec.evaluation.class_score import ClassScore
+from archspec.evaluation.scores import Cell, Scores
 from archspec.evaluation.tally import Tally, measure
 from archspec.render.scores import headline, markdown, text
 from archspec.text import label

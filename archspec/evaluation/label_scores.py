@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 from archspec.data.task import TaskKind
 from archspec.display import Displayed
 from archspec.errors import UsageError
+from archspec.evaluation.class_score import ClassScore
 from archspec.text import csv_lines
 
 THRESHOLD: Final = 0.5
@@ -20,37 +21,12 @@ FIGURES: Final = ("mean_average_precision", "exact_match", "label_accuracy", "ma
 
 
 @dataclass(frozen=True, slots=True)
-class LabelScore:
-    """Scores of one label; a share without any images is None."""
+class LabelScore(ClassScore):
+    """Scores of one label."""
 
-    name: str
-    images: int
-    """Images with the label: its support."""
-    predicted: int
-    """Images for which it was predicted."""
-    right: int
-    """Images with the label for which it was predicted."""
     average_precision: float | None
     """Area under precision over recall, over all thresholds: the mean of the precision at each
     image with the label, in the order of their probabilities."""
-
-    @property
-    def precision(self) -> float | None:
-        """Share of images with the label among those for which it was predicted."""
-        if self.predicted:
-            return self.right / self.predicted
-        return 0.0 if self.images else None
-
-    @property
-    def recall(self) -> float | None:
-        """Share of the images with the label for which it was predicted."""
-        return self.right / self.images if self.images else None
-
-    @property
-    def f1(self) -> float | None:
-        """Harmonic mean of precision and recall."""
-        seen = self.images + self.predicted
-        return 2 * self.right / seen if seen else None
 
 
 @dataclass(frozen=True, slots=True)

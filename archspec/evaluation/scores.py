@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
 from archspec.data.task import TaskKind
 from archspec.display import Displayed
 from archspec.errors import UsageError
+from archspec.evaluation.class_score import ClassScore
 from archspec.evaluation.label_scores import LabelScores
 from archspec.evaluation.number_scores import NumberScores
 from archspec.runs import folder
@@ -49,37 +50,6 @@ class Means(NamedTuple):
     precision: float
     recall: float
     f1: float
-
-
-@dataclass(frozen=True, slots=True)
-class ClassScore:
-    """Scores of one class; a share without any images is None."""
-
-    name: str
-    images: int
-    """Images of this class: its support."""
-    predicted: int
-    """Images predicted as this class."""
-    right: int
-    """Images of this class predicted as it."""
-
-    @property
-    def precision(self) -> float | None:
-        """Share of right images among those predicted as this class; 0 if there are none."""
-        if self.predicted:
-            return self.right / self.predicted
-        return 0.0 if self.images else None
-
-    @property
-    def recall(self) -> float | None:
-        """Share of this class's images that were predicted as it."""
-        return self.right / self.images if self.images else None
-
-    @property
-    def f1(self) -> float | None:
-        """Harmonic mean of precision and recall."""
-        seen = self.images + self.predicted
-        return 2 * self.right / seen if seen else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from archspec.evaluation.scores import Cell, ClassScore, Scores
+from archspec.evaluation.class_score import ClassScore
+from archspec.evaluation.scores import Cell, Scores
 from archspec.render.table import GAP, PAGE, Column, PrintedTable, Style, prose
 from archspec.text import LONGEST_LABEL as LONGEST
 from archspec.text import counted, label
