@@ -15,7 +15,7 @@ class ClassScore:
     predicted: int
     """Images for which it was predicted."""
     right: int
-    """Those among its own images."""
+    """Its own images among these."""
 
     @property
     def precision(self) -> float | None:
