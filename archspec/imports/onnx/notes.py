@@ -83,7 +83,7 @@ COUNTED: Final[Mapping[str, Sentence]] = {
         "instead, 2 of them trained.",
     ),
 }
-"""What is told with a count, by the key under which it is counted."""
+"""Sentences with a count, by the key of the count."""
 
 TOLD: Final[Mapping[str, str]] = {
     "corners": "A resize counts places from corner pixels or from the first one (align_corners, "
@@ -91,7 +91,7 @@ TOLD: Final[Mapping[str, str]] = {
     "flattened": "The file flattens its maps with the channels first, archspec with the channels "
     "last; the rows of the fully connected layer after it are put in that order.",
 }
-"""What is told once, however often it occurs."""
+"""Sentences told once, however often their cause occurs, by its key."""
 
 
 def notes(counts: Mapping[str, int], writer: str, unread: int, sources: int) -> Iterator[str]:
