@@ -389,6 +389,12 @@ def leader_of(disc: Disc, bounds: Bounds) -> tuple[Point, Point]:
 
 def crosses(start: Point, end: Point, bounds: Bounds) -> bool:
     """Whether a line passes through a rectangle, by the shares of it that are within its sides."""
+    (x1, y1), (x2, y2) = start, end
+    # Nearly all are beside each other, which is known without a division.
+    if (x1 <= bounds.x and x2 <= bounds.x) or (x1 >= bounds.right and x2 >= bounds.right):
+        return False
+    if (y1 <= bounds.y and y2 <= bounds.y) or (y1 >= bounds.bottom and y2 >= bounds.bottom):
+        return False
     first, last = 0.0, 1.0
     for axis, (low, high) in enumerate(((bounds.x, bounds.right), (bounds.y, bounds.bottom))):
         length = end[axis] - start[axis]
