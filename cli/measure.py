@@ -11,11 +11,11 @@ from .engine import EngineCommand, say
 from .options import (
     AT_LEAST_1,
     DeviceName,
-    NameOrMapping,
     at_option,
     dtype_option,
     format_option,
     load_spec,
+    optimizer_option,
     out_option,
     quiet_option,
     spec_options,
@@ -34,12 +34,7 @@ from .output import FIGURES, FORMATS, SUFFIXES, apart, deliver, save
 )
 @click.option("--batch", type=AT_LEAST_1, metavar="N", help="Images of a step.  [the recipe's]")
 @dtype_option
-@click.option(
-    "--optimizer",
-    type=NameOrMapping(),
-    metavar="NAME",
-    help="Optimizer of the step.  [the recipe's, or momentum]",
-)
+@optimizer_option
 @at_option
 @click.option("--time", "timing", is_flag=True, help="Run the layers here, and show their times.")
 @click.option("--training", is_flag=True, help="With --time: run a training step too (JAX).")

@@ -18,7 +18,7 @@ from archspec.device.finding import find
 from archspec.errors import UsageError
 from archspec.measurement import cache, compiling, dump
 from archspec.measurement.job import Job
-from archspec.measurement.measurement import Measurement, measure
+from archspec.measurement.measurement import Measurement, measure, recipe_of
 from archspec.recipe.train import Recipe
 
 ROOT = Path(__file__).parent.parent
@@ -142,6 +142,14 @@ ENTRY %main {
     ]
 
 
+# The step
+
+
+def test_without_a_recipe_the_step_is_updated_by_adam_as_it_is_counted(spec: str):
+    compiled_with = recipe_of(archspec.load(spec), None, None, None).optimizer
+    assert compiled_with.name == archspec.report(spec).setting.optimizer.name == "adam"
+
+
 # What was compiled before
 
 
@@ -209,7 +217,7 @@ def test_a_network_is_compiled_for_a_cpu(spec: str):
     measured = measure(spec, "cpu", batch=4)
     parts = measured.report.memory
     assert measured.engine == "cpu"
-    # The weights, their momentum, counters, and a batch of images and one-hot labels.
+    # The weights, their moments, counters, and a batch of images and one-hot labels.
     counted = parts.weights + parts.optimizer + 4 * (4 * 64 + 4 * 3)
     assert counted <= measured.training.arguments < counted + 200
     assert any(each.step == "conv/convolution" for each in measured.training.buffers)

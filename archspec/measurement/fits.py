@@ -201,8 +201,7 @@ def _measure_command(
     setting = costs.setting
     words = [*_arguments(spec), "--device", device.source if device.target else device.name]
     words += ["--batch", str(batch), "--dtype", setting.dtype]
-    # Without a recipe's optimizer, `fits` counts Adam, and `measure` compiles SGD with momentum.
-    if options["optimizer"] is not None or "optimizer" not in spec.train:
+    if options["optimizer"] is not None:
         optimizer = setting.optimizer.to_dict()
         words += ["--optimizer", optimizer if isinstance(optimizer, str) else json.dumps(optimizer)]
     if (at := options["at"]) is not None:

@@ -33,8 +33,8 @@ SCHEMA_VERSION: Final = 1
 ENGINES: Final[Mapping[str, str]] = {"cuda": "jax-gpu", "tpu": "jax-tpu", "cpu": "cpu"}
 """Names of the engines, by JAX's platform."""
 
-DEFAULT_OPTIMIZER: Final = {"sgd": {"learning_rate": 0.1, "momentum": 0.9}}
-"""The optimizer of a spec without a recipe."""
+SGD_WITH_MOMENTUM: Final = {"sgd": {"learning_rate": 0.1, "momentum": 0.9}}
+"""The optimizer that reports call `momentum`, as a recipe names it."""
 
 CONVENTION: Final = (
     "XLA's own plan of the memory, for Keras on JAX with the state donated. arguments: weights, "
@@ -118,8 +118,8 @@ def measure(
             or `cpu`, for which all CPUs are alike.
         batch: Images of a step. Default: the recipe's, or 32.
         dtype: Keras dtype policy. Default: the recipe's, or float32.
-        optimizer: Keras's name, or one name with its arguments. Default: the recipe's, or SGD with
-            momentum.
+        optimizer: Keras's name, or one name with its arguments. Default: the recipe's, or Adam, as
+            everywhere.
         at: Size of an open input, as `"512x768"`.
         fresh: Whether to compile again what was compiled before.
         progress: Function that is called with a line for each compilation that begins.
@@ -196,9 +196,7 @@ def recipe_of(spec: Spec, batch: int | None, dtype: str | None, optimizer: Any) 
         overrides["precision"] = dtype
     if optimizer is not None:
         chosen = Optimizer.read(optimizer)
-        overrides["optimizer"] = DEFAULT_OPTIMIZER if chosen.name == MOMENTUM else chosen.to_dict()
-    elif "optimizer" not in spec.train:
-        overrides["optimizer"] = DEFAULT_OPTIMIZER
+        overrides["optimizer"] = SGD_WITH_MOMENTUM if chosen.name == MOMENTUM else chosen.to_dict()
     with places(spec):
         recipe = Recipe.resolve(spec.train, overrides)
     if recipe.precision == "float64":

@@ -39,7 +39,7 @@ from archspec.measurement import dump
 from archspec.measurement.compiling import LOOK_SECONDS, compiled
 from archspec.measurement.dump import CompiledMemory
 from archspec.measurement.job import Job, versions
-from archspec.measurement.measurement import DEFAULT_OPTIMIZER
+from archspec.measurement.measurement import SGD_WITH_MOMENTUM
 from archspec.recipe.train import Recipe
 
 TRUTH = Path(__file__).with_name("truth")
@@ -150,7 +150,7 @@ def measured(engine: str, case: Case) -> dict[str, Any]:
     if engine == "tensorflow-gpu":
         memory = of_tensorflow(case).to_dict()
     else:
-        settings = {"batch": batch, "precision": dtype, "optimizer": DEFAULT_OPTIMIZER}
+        settings = {"batch": batch, "precision": dtype, "optimizer": SGD_WITH_MOMENTUM}
         recipe = Recipe.resolve({}, settings)
         device = CAMPAIGNS[engine].device
         memory = compiled(Job(expand(archspec.load(network)), recipe, device, "training")).to_dict()

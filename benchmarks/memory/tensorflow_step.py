@@ -32,7 +32,7 @@ from archspec.compile.expand import expand
 from archspec.device import target
 from archspec.device.finding import find
 from archspec.measurement import dump
-from archspec.measurement.measurement import DEFAULT_OPTIMIZER
+from archspec.measurement.measurement import SGD_WITH_MOMENTUM
 from archspec.measurement.step import compiled_model
 from archspec.recipe.train import Recipe
 
@@ -42,7 +42,7 @@ MODULE = "jit_train_step"
 
 def program(network: str, batch: int, dtype: str) -> bytes:
     """Return the training step as a serialized program of XLA."""
-    settings = {"batch": batch, "precision": dtype, "optimizer": DEFAULT_OPTIMIZER}
+    settings = {"batch": batch, "precision": dtype, "optimizer": SGD_WITH_MOMENTUM}
     recipe = Recipe.resolve({}, settings)
     model, labels = compiled_model(keras, expand(archspec.load(network)), recipe)
 
