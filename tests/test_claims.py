@@ -126,7 +126,12 @@ BYTES = 'a number, or a comparison as "< 5M"; units: KB, MB, GB, KiB, MiB, GiB'
             "did you mean `must_keep`?",
         ),
         ("budget: {training_bytes: {must_keep: 5M}}", (6, 38), "`5M` is not a valid bound", BYTES),
-        ("budget: {training_bytes: {}}", (6, 26), "`{}` is not a valid bound", BYTES),
+        (
+            "budget: {training_bytes: {}}",
+            (6, 26),
+            "`{}` is not a valid bound",
+            f"{BYTES}; or bounds by figure, as {{must_keep: 6 GB}}",
+        ),
         ("expect: {params: few}", (6, 18), "`few` is not a valid bound", NUMBER),
         ("budget: {params: 5MB}", (6, 18), "`5MB` is not a valid bound", NUMBER),
         ("expect: {weight_bytes: '< 5M'}", (6, 24), "`< 5M` is not a valid bound", BYTES),

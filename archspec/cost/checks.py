@@ -65,6 +65,9 @@ An engine without an estimate is there to say why it has none.
 TRAINING_NAMES = ("must_keep", *ESTIMATED)
 """Figures that `training_bytes` may name."""
 
+MAY_BE_NAMED = "; or bounds by figure, as {must_keep: 6 GB}"
+"""What may be written instead of the bound of a training step's bytes."""
+
 MUST_KEEP = f"{TRAINING}.must_keep"
 """Figure that a plain number after `training_bytes` claims."""
 
@@ -211,7 +214,8 @@ def _bounds(spec: Spec, report: Report, diagnostics: list[Diagnostic]) -> Iterat
                 written.partition(" at ") if isinstance(written, str) else (written, "", "")
             )
             try:
-                symbol, bound = read_bound(claim_of, in_bytes="_bytes" in figure)
+                others = MAY_BE_NAMED if path[-1] == TRAINING else ""
+                symbol, bound = read_bound(claim_of, in_bytes="_bytes" in figure, others=others)
                 if section == "budget":
                     symbol = _at_most(symbol, written)
             except Problem as problem:
@@ -292,8 +296,14 @@ def _setting(figure: str, report: Report) -> str:
     }.get(figure.partition(".")[0], "")
 
 
-def read_bound(written: Any, *, in_bytes: bool) -> tuple[str, int]:
-    """Return a comparison and its number, from `5`, `4.1e9`, `"< 5M"` or `40MB`."""
+def read_bound(written: Any, *, in_bytes: bool, others: str = "") -> tuple[str, int]:
+    """Return a comparison and its number, from `5`, `4.1e9`, `"< 5M"` or `40MB`.
+
+    Args:
+        written: What the spec has.
+        in_bytes: Whether units of bytes are meant.
+        others: What else might be written in its place, for the help of the problem.
+    """
     if isinstance(written, int) and not isinstance(written, bool):
         return "", written
     if isinstance(written, float) and written.is_integer():
@@ -302,7 +312,7 @@ def read_bound(written: Any, *, in_bytes: bool) -> tuple[str, int]:
     suffixes = {**_BYTES, "": 1} if in_bytes else _SUFFIXES
     if match is None or match[4].upper() not in suffixes:
         units = "KB, MB, GB, KiB, MiB, GiB" if in_bytes else "K, M, G"
-        help_ = f'a number, or a comparison as "< 5M"; units: {units}'
+        help_ = f'a number, or a comparison as "< 5M"; units: {units}{others}'
         shown = written if isinstance(written, str) else show(written)
         raise Problem("value", f"`{shown}` is not a valid bound", help=help_)
     number = match[2].replace("_", "").replace(",", "")
