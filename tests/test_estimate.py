@@ -15,7 +15,7 @@ from torch_saved import BATCH, DTYPES, spec
 import archspec
 from archspec.cost.estimate import ESTIMATED, cpu, jax_gpu, tensorflow_gpu
 from archspec.cost.estimate.engines import NOT_MEASURED
-from archspec.cost.estimate.jax_gpu import BASIS, footprint, values
+from archspec.cost.estimate.jax_gpu import values
 from archspec.cost.estimate.torch_saved import RULES, saved_tensors
 from archspec.errors import UsageError
 from cli import options
@@ -157,7 +157,7 @@ def test_an_estimate_is_a_fixed_part_and_one_for_each_example():
     assert one is not None
     assert many is not None
     assert many.bytes - one.bytes == 63 * one.footprint.example
-    assert one.footprint == many.footprint == footprint(archspec.report("vgg16"))
+    assert one.footprint == many.footprint == jax_gpu.RULE.footprint(archspec.report("vgg16"))
 
 
 def test_vgg_needs_more_than_must_be_kept_and_densenet_less():
@@ -172,9 +172,9 @@ def test_vgg_needs_more_than_must_be_kept_and_densenet_less():
 
 def test_tensorflow_has_the_rule_of_jax_and_errors_of_its_own():
     report = archspec.report("vgg16", batch=32, optimizer="momentum")
-    assert tensorflow_gpu.footprint(report) == footprint(report)
-    assert tensorflow_gpu.band().cases < jax_gpu.band().cases
-    assert "tensorflow" in tensorflow_gpu.band().versions
+    assert tensorflow_gpu.RULE.footprint(report) == jax_gpu.RULE.footprint(report)
+    assert tensorflow_gpu.RULE.band.cases < jax_gpu.RULE.band.cases
+    assert "tensorflow" in tensorflow_gpu.RULE.band.versions
 
 
 def test_xla_plans_a_step_of_tensorflow_nearly_as_one_of_jax(calibrate):
@@ -293,7 +293,7 @@ def test_the_errors_on_families_that_were_held_out_are_within_bounds(
     assert {case.dtype for case, _ in judged} == {"float32", "mixed_bfloat16"}
     assert "\n".join(calibrate.summary(judged)) in (ROOT / "docs" / "costs.md").read_text("utf-8")
     # The band that is printed is not better than what the truth in the repository says.
-    printed = calibrate.RULES[engine].band()
+    printed = calibrate.RULES[engine].band
     assert printed.mean >= found["mean"] - 0.005
     assert printed.worst >= found["worst"] - 0.01
     assert (printed.networks, printed.cases) == (found["networks"], found["cases"])
@@ -359,7 +359,7 @@ def test_a_comparison_has_a_column_for_the_engine():
     text = output("compare", "vgg16", "resnet50", "--batch", "8", "--engine", "jax-gpu")
     header, _, *rows = text.splitlines()
     assert header.split()[-1] == "jax-gpu"
-    assert f"jax-gpu: {BASIS}; {jax_gpu.band()}." in " ".join(text.split())
+    assert f"jax-gpu: {jax_gpu.RULE.basis}; {jax_gpu.RULE.band}." in " ".join(text.split())
     found = archspec.report("vgg16", batch=8, engine="jax-gpu").estimate
     assert found is not None
     assert rows[0].endswith(f"{found.bytes / 1e9:.2f} GB")

@@ -24,13 +24,17 @@ import numpy as np
 
 import archspec
 from archspec.cost.estimate import cpu, jax_gpu, tensorflow_gpu
-from archspec.cost.estimate.calibrated import input_bytes
+from archspec.cost.estimate.calibrated import CalibratedRule, input_bytes
 from archspec.device.table import BY_NAME
 
 TRUTH = Path(__file__).with_name("truth")
 
-RULES: Final[dict[str, Any]] = {"jax-gpu": jax_gpu, "tensorflow-gpu": tensorflow_gpu, "cpu": cpu}
-"""The module of each engine's rule."""
+RULES: Final = {
+    "jax-gpu": jax_gpu.RULE,
+    "tensorflow-gpu": tensorflow_gpu.RULE,
+    "cpu": cpu.RULE,
+}
+"""The rules whose factors are fitted, by engine."""
 
 FITTED_TO: Final = {"tensorflow-gpu": "jax-gpu"}
 """The engine to whose truth the factors of another are fitted."""
@@ -73,7 +77,7 @@ def truth_of(engine: str) -> dict[str, Any]:
     return truth
 
 
-def cases(truth: dict[str, Any], rule: Any) -> tuple[list[str], list[Case]]:
+def cases(truth: dict[str, Any], rule: CalibratedRule) -> tuple[list[str], list[Case]]:
     """Return the names of the factors and the cases."""
     found: list[Case] = []
     names: list[str] = []
@@ -192,7 +196,7 @@ def main() -> None:
     text = json.dumps(result, indent=1)
     print(text)
     if options.write:
-        RULES[options.engine].CALIBRATION.write_text(text + "\n", encoding="utf-8")
+        RULES[options.engine].calibration.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ errors of an engine are in a file that `benchmarks/memory/calibrate.py` writes, 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from math import ceil
@@ -23,30 +24,41 @@ Terms: TypeAlias = Mapping[str, tuple[int, int]]
 """Fixed bytes and those of an example, by the name of the factor that weighs them."""
 
 
-def footprint(report: Report, terms: Terms, calibration: Path) -> Footprint:
-    """Return the bytes of a step: weights, optimizer, inputs, and the terms by their factors."""
-    factors = read(calibration)["factors"]
-    fixed = example = Fraction(0)
-    for name, (once, each) in terms.items():
-        factor = Fraction(str(factors[name]))
-        fixed, example = fixed + factor * once, example + factor * each
-    memory = report.memory
-    return Footprint(
-        memory.weights + memory.optimizer + ceil(fixed), input_bytes(report) + ceil(example)
-    )
+@dataclass(frozen=True, slots=True)
+class CalibratedRule:
+    """The rule of an engine whose terms are weighed by fitted factors."""
+
+    basis: str
+    """The rule in a few words."""
+    terms: Callable[[Report], Terms]
+    """Bytes of the terms of a network."""
+    calibration: Path
+    """The file of the factors and the errors."""
+
+    def footprint(self, report: Report) -> Footprint:
+        """Return the bytes of a step: weights, optimizer, inputs, and the weighed terms."""
+        factors = read(self.calibration)["factors"]
+        fixed = example = Fraction(0)
+        for name, (once, each) in self.terms(report).items():
+            factor = Fraction(str(factors[name]))
+            fixed, example = fixed + factor * once, example + factor * each
+        memory = report.memory
+        return Footprint(
+            memory.weights + memory.optimizer + ceil(fixed), input_bytes(report) + ceil(example)
+        )
+
+    @property
+    def band(self) -> ErrorBand:
+        """Errors of the estimate, as the calibration found them."""
+        errors: Mapping[str, Any] = read(self.calibration)["errors"]
+        lists = {name: tuple(errors[name]) for name in ("batches", "dtypes")}
+        return ErrorBand(**{**errors, **lists})
 
 
 def input_bytes(report: Report) -> int:
     """Return the bytes of an example's inputs."""
     shapes = report.graph.input_shapes.values()
     return sum(shape.size for shape in shapes) * report.setting.weight_bytes
-
-
-def band(calibration: Path) -> ErrorBand:
-    """Return the errors of an estimate, as its calibration found them."""
-    errors: Mapping[str, Any] = read(calibration)["errors"]
-    lists = {name: tuple(errors[name]) for name in ("batches", "dtypes")}
-    return ErrorBand(**{**errors, **lists})
 
 
 @cache

@@ -33,7 +33,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from archspec.cost.estimate import calibrated, jax_gpu
-from archspec.cost.estimate.footprint import ErrorBand, Footprint
 from archspec.graph.graph import Graph, Node
 from archspec.ops.convolution import DepthwiseConvolution
 from archspec.ops.functions import kind_of
@@ -42,10 +41,6 @@ from archspec.ops.pooling import MaxPool
 if TYPE_CHECKING:
     from archspec.cost.report import Report
     from archspec.cost.setting import Setting
-
-BASIS = "Keras on JAX: liveness of what XLA keeps on a CPU, with factors fitted to compiled steps"
-
-CALIBRATION = Path(__file__).with_name("cpu.json")
 
 WRITES_MEMORY: Final = jax_gpu.WRITES_MEMORY | {"concat", "silu"}
 """Steps whose output is a tensor in memory."""
@@ -69,16 +64,6 @@ derivative, the sigmoid, or the input less its mean and its products."""
 
 COPIES: Final = 2
 """Copies of what a max pool reads while it is computed."""
-
-
-def footprint(report: Report) -> Footprint:
-    """Return the estimated bytes of a step."""
-    return calibrated.footprint(report, terms(report), CALIBRATION)
-
-
-def band() -> ErrorBand:
-    """Return the errors of the estimate, as the calibration found them."""
-    return calibrated.band(CALIBRATION)
 
 
 def terms(report: Report) -> calibrated.Terms:
@@ -187,3 +172,10 @@ def _whole_kernel(graph: Graph) -> int:
         if isinstance(node.op, DepthwiseConvolution)
     ]
     return max((prod(kernel) * channels for kernel, channels in shapes), default=0)
+
+
+RULE: Final = calibrated.CalibratedRule(
+    "Keras on JAX: liveness of what XLA keeps on a CPU, with factors fitted to compiled steps",
+    terms,
+    Path(__file__).with_name("cpu.json"),
+)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from archspec import arguments
 from archspec.cost.estimate import ESTIMATED
-from archspec.cost.estimate.footprint import Estimate
+from archspec.cost.estimate.footprint import Estimate, Rule
 from archspec.cost.size import refuse_open
 from archspec.errors import UsageError
 
@@ -47,7 +47,6 @@ def estimate(report: Report, name: str) -> Estimate:
     """
     name = engine(name)
     refuse_open(report.graph, "an estimate")
-    rule = import_module(f"archspec.cost.estimate.{name.replace('-', '_')}")
-    band = rule.band() if hasattr(rule, "band") else None
-    footprint = rule.footprint(report)
-    return Estimate(name, footprint, report.setting.training_batch, band, rule.BASIS)
+    rule: Rule = import_module(f"archspec.cost.estimate.{name.replace('-', '_')}").RULE
+    batch = report.setting.training_batch
+    return Estimate(name, rule.footprint(report), batch, rule.band, rule.basis)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from archspec.cost.report import Report
 
 
 class Footprint(NamedTuple):
@@ -54,6 +57,25 @@ class ErrorBand(NamedTuple):
             f"networks at batch {batches}, {' and '.join(self.dtypes)}, whose families its factors "
             "were not fitted to"
         )
+
+
+class Rule(Protocol):
+    """What an engine takes for a step, as a function of a network's report."""
+
+    @property
+    def basis(self) -> str:
+        """The rule in a few words."""
+
+    @property
+    def band(self) -> ErrorBand | None:
+        """Errors of the estimate; None where nothing was measured."""
+
+    def footprint(self, report: Report) -> Footprint:
+        """Return the bytes of a step, in the report's setting.
+
+        Raises:
+            UsageError: There is no estimate for such a network.
+        """
 
 
 class Estimate(NamedTuple):

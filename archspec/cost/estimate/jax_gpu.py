@@ -25,21 +25,17 @@ families that the fit did not see.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from archspec.cost.estimate import calibrated
-from archspec.cost.estimate.footprint import ErrorBand, Footprint
 from archspec.graph.graph import Graph, Node
 from archspec.ops.functions import kind_of
 
 if TYPE_CHECKING:
     from archspec.cost.report import Report
     from archspec.cost.setting import Setting
-
-BASIS = "liveness of what XLA keeps, with factors fitted to compiled steps"
-
-CALIBRATION = Path(__file__).with_name("jax_gpu.json")
 
 PRODUCTS: Final = frozenset(
     {
@@ -106,16 +102,6 @@ class Values(NamedTuple):
         }
 
 
-def footprint(report: Report) -> Footprint:
-    """Return the estimated bytes of a step."""
-    return calibrated.footprint(report, terms(report), CALIBRATION)
-
-
-def band() -> ErrorBand:
-    """Return the errors of the estimate, as the calibration found them."""
-    return calibrated.band(CALIBRATION)
-
-
 def terms(report: Report) -> calibrated.Terms:
     """Return the bytes of the terms that the factors weigh."""
     return values(report.graph).bytes(report.setting)
@@ -152,9 +138,19 @@ class Memory:
     Args:
         graph: The network, of known size.
         writes: Kinds of the steps whose output is in memory, whatever reads it.
+        reads: Kinds of the steps that read tensors in memory; others are fused with what they read.
+        joins: Whether a step is in memory that several steps read, if it is made of several
+            tensors in memory; or only if it is a sum.
     """
 
-    def __init__(self, graph: Graph, writes: frozenset[str] = WRITES_MEMORY) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        writes: frozenset[str] = WRITES_MEMORY,
+        reads: frozenset[str] = READS_MEMORY,
+        *,
+        joins: bool = False,
+    ) -> None:
         self.nodes = graph.nodes
         self.shown: list[int] = []
         """Index of the node in whose buffer each output lies: its own, unless it is a view."""
@@ -173,19 +169,32 @@ class Memory:
             if node.is_input
             or kind_of(node.op) in writes
             or kind_of(node.op) in IN_FULL
-            or (node.op.kind == "add" and readers[node.index] > 1)
+            or (node.op.kind == "add" and readers[node.index] > 1 and not joins)
         }
         """Indices of the nodes whose output is in memory."""
         self.kept: set[int] = set()
         """Indices of those that are kept for the backward pass."""
         self._seen: set[int] = set()
         for node in self.nodes:
-            if node.op.kind in READS_MEMORY:
+            if node.op.kind in reads:
                 self.written.update(self.shown[index] for index in node.inputs)
+        if joins:
+            self._write_joins(readers)
         self.inside = 0
         """Values inside of steps that are kept beside these tensors."""
         for node in filter(lambda node: self.learns[node.index], self.nodes):
             self._keep_for(node)
+
+    def _write_joins(self, readers: Sequence[int]) -> None:
+        """Write what several steps read and would be computed again from several tensors."""
+        made_of: list[set[int]] = []
+        for node in self.nodes:
+            sources: set[int] = set()
+            for index in (self.shown[each] for each in node.inputs):
+                sources |= {index} if index in self.written else made_of[index]
+            made_of.append(sources)
+            if len(sources) > 1 and readers[node.index] > 1 and not node.op.view:
+                self.written.add(node.index)
 
     def _keep_for(self, node: Node) -> None:
         """Keep what the backward pass of a node reads."""
@@ -219,3 +228,10 @@ class Memory:
                 self.kept.add(index)
             else:
                 waiting.extend(self.nodes[index].inputs)
+
+
+RULE: Final = calibrated.CalibratedRule(
+    "liveness of what XLA keeps, with factors fitted to compiled steps",
+    terms,
+    Path(__file__).with_name("jax_gpu.json"),
+)

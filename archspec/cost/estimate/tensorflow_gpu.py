@@ -9,26 +9,13 @@ each family by factors that were fitted to JAX's programs of all others.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Final
 
-from archspec.cost.estimate import calibrated, jax_gpu
-from archspec.cost.estimate.footprint import ErrorBand, Footprint
+from archspec.cost.estimate import jax_gpu
+from archspec.cost.estimate.calibrated import CalibratedRule
 
-if TYPE_CHECKING:
-    from archspec.cost.report import Report
-
-BASIS = "the rule for jax-gpu, as XLA plans TensorFlow's steps much like JAX's"
-
-CALIBRATION = Path(__file__).with_name("tensorflow_gpu.json")
-
-terms = jax_gpu.terms
-
-
-def footprint(report: Report) -> Footprint:
-    """Return the estimated bytes of a step."""
-    return calibrated.footprint(report, terms(report), CALIBRATION)
-
-
-def band() -> ErrorBand:
-    """Return the errors of the estimate, as the calibration found them."""
-    return calibrated.band(CALIBRATION)
+RULE: Final = CalibratedRule(
+    "the rule for jax-gpu, as XLA plans TensorFlow's steps much like JAX's",
+    jax_gpu.terms,
+    Path(__file__).with_name("tensorflow_gpu.json"),
+)

@@ -9,7 +9,7 @@ convolutions and what the caching allocator cannot use, which nobody measured he
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from archspec.cost.estimate.footprint import Footprint
 from archspec.cost.estimate.torch_saved import saved_tensors
@@ -17,15 +17,22 @@ from archspec.cost.estimate.torch_saved import saved_tensors
 if TYPE_CHECKING:
     from archspec.cost.report import Report
 
-BASIS = "weights, gradients, state, what autograd saves (exact), and the layers' outputs"
+
+class TorchRule:
+    """The rule of PyTorch, which was not measured as a whole."""
+
+    basis = "weights, gradients, state, what autograd saves (exact), and the layers' outputs"
+    band = None
+
+    def footprint(self, report: Report) -> Footprint:
+        """Return the bytes that a step holds when its forward pass has ended."""
+        memory = saved_tensors(report.graph, report.setting)
+        held = [memory.buffers[index] for index in memory.saved | memory.outputs]
+        kept = report.memory
+        return Footprint(
+            kept.weights + kept.gradients + kept.optimizer + sum(each.fixed for each in held),
+            sum(each.example for each in held),
+        )
 
 
-def footprint(report: Report) -> Footprint:
-    """Return the bytes that a step holds when its forward pass has ended."""
-    memory = saved_tensors(report.graph, report.setting)
-    held = [memory.buffers[index] for index in memory.saved | memory.outputs]
-    kept = report.memory
-    return Footprint(
-        kept.weights + kept.gradients + kept.optimizer + sum(each.fixed for each in held),
-        sum(each.example for each in held),
-    )
+RULE: Final = TorchRule()
