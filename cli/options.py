@@ -160,7 +160,7 @@ class Option(click.Option):
                 )
 
 
-ESTIMATED = ("jax-gpu", "tensorflow-gpu", "torch-gpu", "cpu")
+ESTIMATED = ("jax-gpu", "tensorflow-gpu", "torch-gpu", "jax-tpu", "cpu")
 """Engines that have an estimate in `archspec.cost.estimate`, which the help needs not load."""
 
 

@@ -7,6 +7,7 @@ import re
 import stat
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -526,6 +527,27 @@ def test_the_truth_for_a_cpu_is_compiled_again(network: str):
     if not compiling.is_installed("jaxlib"):
         pytest.skip("needs the extra `jax`")
     compiled_again(network, "cpu", "cpu")
+
+
+@pytest.mark.slow
+@pytest.mark.keras
+@pytest.mark.parametrize("network", ["lenet5", "cifar_resnet20"])
+def test_the_truth_for_a_tpu_is_compiled_again(network: str):
+    if not compiling.is_installed("libtpu"):
+        pytest.skip("needs the extra `measure-tpu`")
+    compiled_again(network, "v5e", "jax-tpu")
+
+
+@pytest.mark.slow
+@with_compiler
+def test_the_truth_of_tensorflow_is_compiled_again(monkeypatch: pytest.MonkeyPatch):
+    if not compiling.is_installed("tensorflow"):
+        pytest.skip("needs the extra `tensorflow`")
+    monkeypatch.syspath_prepend(TRUTH.parent)
+    program = import_module("compile")
+    case = ("lenet5", 32, "float32")
+    again = program.measured("tensorflow-gpu", case)
+    assert again["total"] == pytest.approx(program.read("tensorflow-gpu")[case]["total"], rel=0.02)
 
 
 def compiled_again(network: str, device: str, engine: str) -> None:

@@ -367,14 +367,16 @@ def test_the_estimate_is_that_of_python_in_every_setting(open_page, pages, engin
         assert int(page.evaluate(script, [networks[spec], setting])) == expected.bytes
 
 
-def test_the_estimate_for_an_engine_follows_the_controls(open_page, pages):
-    page = open_page(pages("lenet5", batch=8, engine="jax-gpu"))
-    page.locator("#batch").fill("64")
+@pytest.mark.parametrize(("network", "engine"), [("lenet5", "jax-gpu"), ("alexnet", "jax-tpu")])
+def test_the_estimate_for_an_engine_follows_the_controls(open_page, pages, network, engine):
+    page = open_page(pages(network, batch=8, engine=engine))
+    page.locator("#batch").fill("67")
     page.locator("#dtype").select_option("mixed_bfloat16")
-    how = {"batch": 64, "dtype": "mixed_bfloat16", "engine": "jax-gpu"}
-    estimate = archspec.report("lenet5", **how).estimate
+    page.locator("#optimizer").select_option("adam")
+    how = {"batch": 67, "dtype": "mixed_bfloat16", "optimizer": "adam", "engine": engine}
+    estimate = archspec.report(network, **how).estimate
     expect(page.locator("#memory .estimate strong")).to_have_text(
-        f"jax-gpu {byte_size(estimate.bytes)}"
+        f"{engine} {byte_size(estimate.bytes)}"
     )
     expect(page.locator("#memory .estimate")).to_contain_text(estimate.accuracy)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from operator import eq, ge, gt, le, lt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from archspec.cost.estimate import ENGINES, ESTIMATED
+from archspec.cost.estimate import ESTIMATED
 from archspec.element import show
 from archspec.errors import Diagnostic, KeyPath, Problem, UsageError, suggestion
 from archspec.spec.document import Spec
@@ -55,14 +55,11 @@ def _estimated(engine: str) -> Callable[[Report], int]:
 
 TRAINING_FIGURES: Mapping[str, Callable[[Report], Any]] = {
     "must_keep": FIGURES["must_keep"],
-    **{engine: _estimated(engine) for engine in ENGINES},
+    **{engine: _estimated(engine) for engine in ESTIMATED},
 }
-"""Figures of a training step: what must be kept, and the estimate for each engine.
+"""Figures of a training step: what must be kept, and the estimate for each engine."""
 
-An engine without an estimate is there to say why it has none.
-"""
-
-TRAINING_NAMES = ("must_keep", *ESTIMATED)
+TRAINING_NAMES = tuple(TRAINING_FIGURES)
 """Figures that `training_bytes` may name."""
 
 MAY_BE_NAMED = "; or bounds by figure, as {must_keep: 6 GB}"

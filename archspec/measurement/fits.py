@@ -15,7 +15,7 @@ from archspec import arguments
 from archspec.cost.checks import bytes_of
 from archspec.cost.estimate.engines import engine as named_engine
 from archspec.cost.estimate.engines import estimate
-from archspec.cost.estimate.footprint import Footprint
+from archspec.cost.estimate.footprint import Footprint, LinearFootprint
 from archspec.cost.report import Report, refuse_unknown, report
 from archspec.cost.size import refuse_open
 from archspec.device.device import Device
@@ -143,7 +143,7 @@ def fits(
         optimizer: As in `report`.
         global_batch: Examples whose gradients are to make one update of the weights: so many
             batches are accumulated as reach it. Default: none.
-        engine: As in `report`. Default: `"jax-gpu"`.
+        engine: As in `report`. Default: `"jax-gpu"`; `"jax-tpu"` for a TPU.
         at: As in `report`.
 
     Returns:
@@ -167,7 +167,8 @@ def fits(
     room = _room(memory) if memory is not None else known.memory if known else 0
     wanted = None if global_batch is None else arguments.whole("global_batch", global_batch)
     loaded = as_network(spec)
-    engine_name = named_engine("jax-gpu" if engine is None else engine)
+    usual = "jax-tpu" if known is not None and known.platform == "tpu" else "jax-gpu"
+    engine_name = named_engine(usual if engine is None else engine)
     options: dict[str, Any] = {"dtype": dtype, "optimizer": optimizer, "at": at}
     costs = report(loaded, batch=1, **options)
     refuse_open(costs.graph, "`fits`")
@@ -178,8 +179,6 @@ def fits(
         entries.append(_fit(name, footprint, room, wanted, _accumulator(costs)))
     if max(entry.batch for entry in entries) == arguments.LARGEST:
         notes.append(f"no batch over {arguments.LARGEST:,} is considered")
-    if known is not None and known.platform == "tpu" and engine is None:
-        notes.append(f"{engine_name} is the estimate for a GPU: there is none for {known}")
     smallest = min(entry.batch for entry in entries)
     if known is not None and smallest and isinstance(loaded, Spec):
         found = _compiled(loaded, known, entries[-1].batch, costs, at, room)
@@ -238,7 +237,7 @@ def _footprints(
     """Yield the figures that are known for any batch, with their bytes."""
     parts = costs.memory
     fixed = parts.weights + parts.gradients + parts.optimizer
-    yield MUST_KEEP, Footprint(fixed, parts.saved)
+    yield MUST_KEEP, LinearFootprint(fixed, parts.saved)
     try:
         yield engine, estimate(costs, engine).footprint
     except UsageError as error:
@@ -260,8 +259,7 @@ def _fit(name: str, footprint: Footprint, room: int, wanted: int | None, sums: i
     largest = min(footprint.largest_batch(room), arguments.LARGEST)
     steps: int | None = None
     if wanted is not None:
-        with_sums = footprint._replace(fixed=footprint.fixed + sums)
-        steps = 1 if largest >= wanted else _steps(wanted, with_sums.largest_batch(room))
+        steps = 1 if largest >= wanted else _steps(wanted, footprint.largest_batch(room - sums))
     each = wanted // steps if wanted and steps else None
     return Fit(name, footprint, largest, footprint.at(largest or 1), largest > 0, steps, each)
 

@@ -23,15 +23,16 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 import archspec
-from archspec.cost.estimate import cpu, jax_gpu, tensorflow_gpu
-from archspec.cost.estimate.calibrated import CalibratedRule, input_bytes
+from archspec.cost.estimate import cpu, jax_gpu, jax_tpu, tensorflow_gpu
+from archspec.cost.estimate.calibrated import CalibratedRule
 from archspec.device.table import BY_NAME
 
 TRUTH = Path(__file__).with_name("truth")
 
-RULES: Final = {
+RULES: Final[dict[str, CalibratedRule]] = {
     "jax-gpu": jax_gpu.RULE,
     "tensorflow-gpu": tensorflow_gpu.RULE,
+    "jax-tpu": jax_tpu.RULE,
     "cpu": cpu.RULE,
 }
 """The rules whose factors are fitted, by engine."""
@@ -88,23 +89,20 @@ def cases(truth: dict[str, Any], rule: CalibratedRule) -> tuple[list[str], list[
         report = archspec.report(
             spec, batch=entry["batch"], dtype=entry["dtype"], optimizer=truth["optimizer"]
         )
-        terms = rule.terms(report)
+        known, terms = rule.known(report), rule.terms_at(report)
         names = list(terms)
-        memory, batch = report.memory, entry["batch"]
-        known = memory.weights + memory.optimizer + input_bytes(report) * batch
-        once, each = terms["kept"]
-        if known + once + batch * each > room:
+        if known + terms["kept"] > room:
             continue
         own = spec.document.name
         found.append(
             Case(
                 entry["network"],
                 RELATED.get(own, own),
-                batch,
+                entry["batch"],
                 entry["dtype"],
                 entry["total"],
                 known,
-                [once + batch * each for once, each in terms.values()],
+                list(terms.values()),
             )
         )
     return names, found

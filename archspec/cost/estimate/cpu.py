@@ -174,8 +174,8 @@ def _whole_kernel(graph: Graph) -> int:
     return max((prod(kernel) * channels for kernel, channels in shapes), default=0)
 
 
-RULE: Final = calibrated.CalibratedRule(
+RULE: Final = calibrated.LinearRule(
     "Keras on JAX: liveness of what XLA keeps on a CPU, with factors fitted to compiled steps",
-    terms,
     Path(__file__).with_name("cpu.json"),
+    terms,
 )

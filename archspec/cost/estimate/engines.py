@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from archspec import arguments
 from archspec.cost.estimate import ESTIMATED
 from archspec.cost.estimate.footprint import Estimate, Rule
 from archspec.cost.size import refuse_open
-from archspec.errors import UsageError
 
 if TYPE_CHECKING:
     from archspec.cost.report import Report
 
-NOT_MEASURED: Final = {
-    "jax-tpu": "too few networks were compiled for a TPU; `archspec measure` with "
-    "`device=v5e` tells what its compiler plans",
-}
-"""Reasons why an engine has no estimate."""
-
 
 def engine(value: Any) -> str:
-    """Return the name of an engine that has an estimate.
-
-    Raises:
-        UsageError: There is no such engine, or nothing was measured on it.
-    """
-    if isinstance(value, str) and value in NOT_MEASURED:
-        raise UsageError(
-            f"there is no estimate for {value}: {NOT_MEASURED[value]}; "
-            "what a step must keep is the same on every engine"
-        )
+    """Return the name of an engine that has an estimate; raise `UsageError` for another."""
     return arguments.one_of("engine", value, ESTIMATED)
 
 
@@ -43,7 +27,7 @@ def estimate(report: Report, name: str) -> Estimate:
         name: The name of an engine.
 
     Raises:
-        UsageError: The engine has no estimate, or none for such a network.
+        UsageError: There is no such engine, or it has no estimate for such a network.
     """
     name = engine(name)
     refuse_open(report.graph, "an estimate")

@@ -8,7 +8,25 @@ if TYPE_CHECKING:
     from archspec.cost.report import Report
 
 
-class Footprint(NamedTuple):
+class Footprint(Protocol):
+    """The bytes of a step as a function of its batch."""
+
+    @property
+    def fixed(self) -> int:
+        """Bytes that the batch does not change."""
+
+    @property
+    def example(self) -> int | None:
+        """Bytes of each example; None where they are not the same for every batch."""
+
+    def at(self, batch: int) -> int:
+        """Return the bytes of a step with a batch of so many examples."""
+
+    def largest_batch(self, memory: int) -> int:
+        """Return the largest batch whose step takes at most so many bytes; 0 if there is none."""
+
+
+class LinearFootprint(NamedTuple):
     """The bytes of a step: a part that the batch does not change, and one for each example."""
 
     fixed: int

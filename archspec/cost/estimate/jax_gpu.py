@@ -230,8 +230,8 @@ class Memory:
                 waiting.extend(self.nodes[index].inputs)
 
 
-RULE: Final = calibrated.CalibratedRule(
+RULE: Final = calibrated.LinearRule(
     "liveness of what XLA keeps, with factors fitted to compiled steps",
-    terms,
     Path(__file__).with_name("jax_gpu.json"),
+    terms,
 )

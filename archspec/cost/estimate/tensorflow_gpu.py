@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from archspec.cost.estimate import jax_gpu
-from archspec.cost.estimate.calibrated import CalibratedRule
+from archspec.cost.estimate.calibrated import LinearRule
 
-RULE: Final = CalibratedRule(
+RULE: Final = LinearRule(
     "the rule for jax-gpu, as XLA plans TensorFlow's steps much like JAX's",
-    jax_gpu.terms,
     Path(__file__).with_name("tensorflow_gpu.json"),
+    jax_gpu.terms,
 )

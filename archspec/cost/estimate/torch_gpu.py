@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from archspec.cost.estimate.footprint import Footprint
+from archspec.cost.estimate.footprint import LinearFootprint
 from archspec.cost.estimate.torch_saved import saved_tensors
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ class TorchRule:
     basis = "weights, gradients, state, what autograd saves (exact), and the layers' outputs"
     band = None
 
-    def footprint(self, report: Report) -> Footprint:
+    def footprint(self, report: Report) -> LinearFootprint:
         """Return the bytes that a step holds when its forward pass has ended."""
         memory = saved_tensors(report.graph, report.setting)
         held = [memory.buffers[index] for index in memory.saved | memory.outputs]
         kept = report.memory
-        return Footprint(
+        return LinearFootprint(
             kept.weights + kept.gradients + kept.optimizer + sum(each.fixed for each in held),
             sum(each.example for each in held),
         )

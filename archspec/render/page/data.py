@@ -16,6 +16,7 @@ from archspec.compile.expand import expand
 from archspec.cost.checks import MUST_KEEP, TRAINING, Check
 from archspec.cost.estimate import ESTIMATED
 from archspec.cost.estimate.engines import estimate
+from archspec.cost.estimate.jax_tpu import ON_CHIP, TiledFootprint
 from archspec.cost.memory import MemoryModel
 from archspec.cost.optimizers import KNOWN, WRAPPER, Optimizer
 from archspec.cost.report import CONVENTION, Report, Row, Totals, check_rows, float_or_int
@@ -283,7 +284,7 @@ def _estimates(report: Report) -> list[dict[str, Any]]:
     """Return the estimates for the engine that was named, and for those of claims.
 
     Each has the bytes by dtype: those that stand for any batch, without the optimizer's state, and
-    those of an example.
+    those of an example; or the tensors from which they follow, where they fill tiles.
     """
     claimed = {check.figure.removeprefix(f"{TRAINING}.") for check in report.checks}
     return [
@@ -298,10 +299,18 @@ def _estimates(report: Report) -> list[dict[str, Any]]:
     ]
 
 
-def _footprint(report: Report, engine: str, dtype: str) -> list[int]:
+def _footprint(report: Report, engine: str, dtype: str) -> list[int | None] | dict[str, Any]:
     costs = replace(report, setting=replace(report.setting, dtype=dtype))
-    fixed, example = estimate(costs, engine).footprint
-    return [fixed - costs.memory.optimizer, example]
+    footprint = estimate(costs, engine).footprint
+    if isinstance(footprint, TiledFootprint):
+        return {
+            **footprint.tensors._asdict(),
+            "kept": list(footprint.tensors.kept.items()),
+            "on_chip": ON_CHIP,
+            # Factors are rounded to thousandths.
+            "factors": {name: int(1000 * each) for name, each in footprint.factors.items()},
+        }
+    return [footprint.fixed - costs.memory.optimizer, footprint.example]
 
 
 def _setting(setting: Setting) -> dict[str, Any]:

@@ -55,8 +55,38 @@ const archspec = (() => {
 
   /* Return the bytes of a training step on an engine: the same as `Estimate.bytes`. */
   function estimated(estimate, parts, setting) {
-    const [fixed, example] = estimate.bytes[setting.dtype].map(BigInt);
+    const bytes = estimate.bytes[setting.dtype];
+    if (!Array.isArray(bytes)) {
+      return inTiles(bytes, parts.optimizer, Number(setting.training_batch));
+    }
+    const [fixed, example] = bytes.map(BigInt);
     return fixed + parts.optimizer + BigInt(setting.training_batch) * example;
+  }
+
+  /* Return the bytes of a step whose tensors fill tiles: the same as `TiledFootprint.at`. */
+  function inTiles(tensors, optimizer, batch) {
+    const up = (extent, tile) => Math.ceil(extent / tile) * tile;
+    const rows = extent => extent > 4 ? up(extent, 8) : 2 ** Math.ceil(Math.log2(extent));
+    const product = extents => extents.map(BigInt).reduce((a, b) => a * b, 1n);
+    const least = values => values.reduce((a, b) => a < b ? a : b);
+    const whole = shape => least(shape.flatMap((last, i) => shape.map((other, j) => i === j ? null :
+      product(shape) / BigInt(last) / BigInt(other) * BigInt(up(last, 128)) * BigInt(rows(other))))
+      .filter(values => values !== null));
+    const ceil = (a, b) => (a + b - 1n) / b;
+
+    let kept = BigInt(batch) * BigInt(tensors.masks) - BigInt(tensors.on_chip);
+    for (const [channels, bytes] of tensors.kept) {
+      kept += BigInt(bytes) * BigInt(Math.min(
+        up(channels, 128) * rows(batch), up(batch, 128) * rows(channels)));
+    }
+    const {factors} = tensors;
+    const weighed = BigInt(factors.kept) * (kept > 0n ? kept : 0n)
+      + BigInt(factors.gradients) * BigInt(tensors.gradients)
+      + BigInt(factors.tables) * BigInt(tensors.tables);
+    const inputs = tensors.inputs.map(shape => whole([batch, ...shape])).reduce((a, b) => a + b, 0n);
+    const state = ceil(optimizer * BigInt(tensors.trained), BigInt(tensors.gradients || 1));
+    return BigInt(tensors.weights) + state + BigInt(tensors.input_bytes) * inputs
+      + ceil(weighed, 1000n);
   }
 
   // State, which another `show` keeps.
