@@ -237,8 +237,12 @@ def test_on_a_cpu_xla_keeps_more_than_on_a_gpu(layers, tensors):
         (f"{CONV}, batch_norm, {CONV}", (4 + 2) + (4 + 2) + (4 + 2)),
         # The second convolution reads what is computed of a result in half precision.
         (f"{CONV}, activation: relu, {CONV}", (4 + 2) + 2 + 4),
-        # A product reads half precision.
-        ("flatten, fully_connected: 256, fully_connected: 10", (4 + 2) + 2),
+        # So does a product, which alone reads what the first one gives.
+        ("flatten, fully_connected: 256, fully_connected: 10", (4 + 2) + 4),
+        # What a GELU computes on its way is in half precision, beside its input and output.
+        (f"{CONV}, activation: gelu, {CONV}", (4 + 2) + 2 + 4 + 2 * 2),
+        # A layer norm computes in float32, and keeps four tensors beside its input.
+        (f"{CONV}, layer_norm", (4 + 2) + 2 + 4 * 4),
     ],
 )
 def test_on_a_cpu_convolutions_are_computed_in_float32(layers, bytes_):
@@ -350,7 +354,7 @@ def calibrate():
     [
         ("jax-gpu", 0.08, 0.25, 24),
         ("tensorflow-gpu", 0.08, 0.25, 12),
-        ("cpu", 0.08, 0.3, 24),
+        ("cpu", 0.08, 0.25, 24),
         ("jax-tpu", 0.08, 0.25, 16),
     ],
 )

@@ -63,7 +63,7 @@ TRAINING_NAMES = tuple(TRAINING_FIGURES)
 """Figures that `training_bytes` may name."""
 
 MAY_BE_NAMED = "; or bounds by figure, as {must_keep: 6 GB}"
-"""What may be written instead of the bound of a training step's bytes."""
+"""Another way to write the bound of a training step's bytes."""
 
 MUST_KEEP = f"{TRAINING}.must_keep"
 """Figure that a plain number after `training_bytes` claims."""

@@ -9,7 +9,10 @@ as they are:
 - What a convolution reads is kept in float32 and another layout, for the gradient of the kernel:
   the network's input, too. A norm before it needs it in the policy's precision as well.
 - A concatenation is written, and kept where a norm reads it: a DenseNet needs more than on a GPU.
-- A GELU, a SiLU, a layer norm and a dropout keep more of what they computed.
+- What a product (a dense layer, attention) reads is kept in float32 too; a softmax before it keeps
+  the policy's precision as well, for its own derivative.
+- A GELU, a SiLU, a layer norm and a dropout keep more of what they computed: a norm in float32, in
+  which Keras computes it, a function in the policy's precision.
 - The kernels of convolutions are there in another layout as well, and the gradients of layers on
   vectors, which are the first of the backward pass. The gradient of a depthwise kernel is computed
   as that of a whole one: extent x extent x channels x channels.
@@ -59,8 +62,8 @@ DRAWN: Final = 2
 """Random numbers that are drawn for each that is kept."""
 
 INSIDE: Final = {"gelu": 1, "silu": 1, "layer_norm": 4}
-"""Tensors that a step keeps beside those that it keeps on a GPU, in float32: a part of the
-derivative, the sigmoid, or the input less its mean and its products."""
+"""Tensors that a step keeps beside those that it keeps on a GPU: a part of the derivative, the
+sigmoid, or the input less its mean and its products."""
 
 COPIES: Final = 2
 """Copies of what a max pool reads while it is computed."""
@@ -88,20 +91,25 @@ def _fullest(graph: Graph, setting: Setting) -> int:
     memory = jax_gpu.Memory(graph, WRITES_MEMORY)
     kept = dict(_kept(graph, memory, setting))
     pools = list(_pools(graph, setting))
-    inside = memory.inside + sum(
-        INSIDE.get(kind_of(node.op), 0) * node.shape.size
+    inside = memory.inside * setting.value_bytes + sum(
+        INSIDE.get(kind_of(node.op), 0) * node.shape.size * _inside_bytes(node, setting)
         for node in graph.nodes
         if memory.learns[node.index]
     )
     bits = BITS_BYTES * sum(node.shape.size for node in graph.nodes if node.layer.saved.mask)
     all_given = sum(pool.given for pool in pools)
-    moments = [sum(kept.values()) + inside * _full(setting) + bits + all_given]
+    moments = [sum(kept.values()) + inside + bits + all_given]
     for pool in pools:
         before = sum(size for index, size in kept.items() if index <= pool.place)
         read = sum(each.read for each in pools if each.place >= pool.place)
         given = sum(each.given for each in pools if each.place <= pool.place)
         moments.append(before + pool.copies + read + given + DRAWN * bits)
     return max(moments)
+
+
+def _inside_bytes(node: Node, setting: Setting) -> int:
+    """Return the bytes of a value that a step computes on its way: Keras norms in float32."""
+    return _full(setting) if node.op.kind == "layer_norm" else setting.value_bytes
 
 
 class _Pool(NamedTuple):
@@ -135,11 +143,14 @@ def _kept(graph: Graph, memory: jax_gpu.Memory, setting: Setting) -> Iterator[tu
     narrow = value if value < full else 0
     normed: set[int] = set()
     convolved: set[int] = set()
+    multiplied: set[int] = set()
     for node in nodes:
         if node.op.kind == "batch_norm":
             normed.update(node.inputs)
         elif node.op.kind in CONVOLUTIONS:
             convolved.update(memory.shown[index] for index in node.inputs)
+        elif node.op.kind in jax_gpu.PRODUCTS:
+            multiplied.update(memory.shown[index] for index in node.inputs)
     in_full = memory.kept_in_full()
     for node in nodes:
         index, bytes_ = node.index, 0
@@ -151,6 +162,8 @@ def _kept(graph: Graph, memory: jax_gpu.Memory, setting: Setting) -> Iterator[tu
                 bytes_ += value if index in normed and getattr(node.op, "bias", False) else 0
             elif index in convolved:
                 bytes_ = full + (0 if _is_of_product(nodes, memory, node) else narrow)
+            elif index in multiplied:
+                bytes_ = full + (narrow if kind_of(node.op) in jax_gpu.FROM_OUTPUT else 0)
             else:
                 bytes_ = full if index in in_full else value
         if bytes_:

@@ -78,7 +78,7 @@ class ErrorBand(NamedTuple):
 
 
 class Rule(Protocol):
-    """What an engine takes for a step, as a function of a network's report."""
+    """The bytes that an engine takes for a step, by a network's report."""
 
     @property
     def basis(self) -> str:
