@@ -41,9 +41,11 @@ settings.load_profile("archspec")
 
 
 LONGEST = (
-    *("test_distribution", "test_resume", "test_training", "test_compilation", "test_keras"),
-    *("test_faithful", "test_backends", "test_export", "test_understanding", "test_task_runs"),
-    *("test_evaluation", "test_search"),
+    *("test_distribution", "test_resume", "test_keras", "test_faithful", "test_compilation"),
+    *("test_export", "test_training", "test_backends", "test_task_runs", "test_understanding"),
+    *("test_eject", "test_units", "test_evaluation", "test_transfer", "test_python_page"),
+    *("test_search", "test_explain_cli", "test_eject_keras", "test_behaviour", "test_serve_page"),
+    *("test_reimport", "test_keras_layers", "test_page"),
 )
 """Files of tests that take longest, in the order in which they begin.
 
