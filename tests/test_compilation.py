@@ -853,7 +853,8 @@ def test_how_a_step_is_compiled(keras):
     ("train", "macs", "steps", "expected"),
     [
         ({}, 10**6, 1000, {"tensorflow": 500, "jax": 1, "torch": 1}),
-        ({}, 10**6, 7, {"tensorflow": 7, "jax": 1, "torch": 1}),
+        ({"epochs": 100}, 10**6, 7, {"tensorflow": 7, "jax": 1, "torch": 1}),
+        ({"epochs": 10}, 10**6, 7, {"tensorflow": 1, "jax": 1, "torch": 1}),  # 70 steps in all
         ({}, 10**12, 1000, {"tensorflow": 1, "jax": 1, "torch": 1}),
         ({"steps_per_execution": 5}, 1, 1000, {"tensorflow": 5, "jax": 5}),
         ({"steps_per_execution": 5}, 1, 3, {"tensorflow": 3, "jax": 3}),
