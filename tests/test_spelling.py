@@ -28,8 +28,9 @@ OPTION = re.compile(r"(?:^|[\s`(])--[a-z][a-z-]+")
 
 
 def texts(path: Path) -> list[tuple[int, str]]:
-    """Return the string literals of a module, without docstrings of modules."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    """Return the string literals of a module that may name options, without its docstring."""
+    source = path.read_text(encoding="utf-8")
+    tree = ast.parse(source if "--" in source else "")
     about = ast.get_docstring(tree, clean=False)
     return [
         (node.lineno, node.value)
