@@ -148,7 +148,11 @@ def everything(module: str) -> list[ast.AST]:
 
 
 def is_for_types(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    return isinstance(node, ast.If) and is_name(node.test, "TYPE_CHECKING")
+
+
+def is_name(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
 
 
 @cache
@@ -243,7 +247,7 @@ def test_every_renderer_that_a_value_names_is_there():
         ast.literal_eval(node.value)
         for module in MODULES
         for node in everything(module)
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "RENDERER"
+        if isinstance(node, ast.Assign) and is_name(node.targets[0], "RENDERER")
     }
     asked = {
         str(ast.literal_eval(node.args[0]))
