@@ -69,14 +69,18 @@ class Converted:
 class Bounds:
     """Metadata of a number's type: above `gt` or from `ge`, below `lt` or up to `le`."""
 
-    __slots__ = ("limits",)
+    __slots__ = ("_tests", "limits")
 
     def __init__(self, **limits: float) -> None:
         self.limits = limits
+        self._tests = [(_COMPARE[name], limit) for name, limit in limits.items()]
 
     def holds(self, value: float) -> bool:
         """Return whether a number is within the bounds; NaN is not."""
-        return all(_COMPARE[name](value, limit) for name, limit in self.limits.items())
+        for compare, limit in self._tests:  # noqa: SIM110  (`all` takes five times as long)
+            if not compare(value, limit):
+                return False
+        return True
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         return {**handler(source), **self.limits}

@@ -111,15 +111,18 @@ def _instance_of(kind: type) -> Reader:
 
 def _restricted(read: Reader, metadata: tuple[Any, ...]) -> Reader:
     """Return a reader of those values of a type that its metadata allow."""
-    checks = [item for item in metadata if not isinstance(item, (Expect, Instead, Key, Converted))]
-    if not all(isinstance(item, (Bounds, MinLength, Rule)) for item in checks):
+    allowing = [
+        item for item in metadata if not isinstance(item, (Expect, Instead, Key, Converted))
+    ]
+    checks = [item.holds for item in allowing if isinstance(item, (Bounds, MinLength, Rule))]
+    if len(checks) < len(allowing):
         return _nothing
 
     def restricted(value: Any) -> Any:
         result = read(value)
         if result is not UNSURE:
             for check in checks:
-                if not check.holds(result):
+                if not check(result):
                     return UNSURE
         return result
 

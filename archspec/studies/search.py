@@ -255,8 +255,9 @@ def _watch(home: Path, study: optuna.Study, jobs: int, show: Callable[[], None])
                 elif worker.returncode:
                     failed = worker.returncode
     except KeyboardInterrupt:
-        for worker in workers:
-            worker.send_signal(signal.SIGINT)
+        if os.name == "posix":  # on Windows, Ctrl-C reaches every process of the console by itself
+            for worker in workers:
+                worker.send_signal(signal.SIGINT)
         for worker in workers:
             worker.wait()
         raise
