@@ -416,3 +416,37 @@ def test_the_docstring_of_a_block_names_no_argument_that_its_function_may_lack()
     assert [each.kind for each in blocks if "`" in each.__doc__.split("\n\n")[0]] == []
     source = eject("mobilenet_v2")
     assert '"""Each channel convolved by itself, by one kernel or several. (Sifre' in source
+
+
+FIRST = {"norm": "batch", "activation": "relu"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "uses", "said"),
+    [
+        ("conv", [{}, {}], "Convolution."),
+        ("conv", [FIRST, FIRST], "Convolution, then normalisation and activation."),
+        (
+            "conv",
+            [FIRST, FIRST, {"norm": "batch"}],
+            "Convolution, then normalisation and optional activation.",
+        ),
+        (
+            "conv",
+            [FIRST | {"dropout": 0.2}] * 2,
+            "Convolution, then dropout, normalisation and activation.",
+        ),
+        (
+            "conv",
+            [FIRST | {"order": "norm-act-conv"}] * 2,
+            "Normalisation, then activation and convolution.",
+        ),
+        ("depthwise_conv", [{"norm": "batch"}] * 2, "Depthwise convolution, then normalisation."),
+    ],
+)
+def test_a_function_of_a_layer_says_what_its_uses_have(kind, uses, said):
+    width = {} if kind == "depthwise_conv" else {"filters": 4}
+    steps = [{kind: {"kernel": kernel, **width, **use}} for kernel, use in enumerate(uses, 1)]
+    source = eject(spec_of(json.dumps({"name": "net", "input": [8, 8, 3], "layers": steps})))
+    functions = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    assert ast.get_docstring(functions[0]) == said

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from archspec.eject.about import about
 from archspec.eject.keras_layers import DEFAULTS, EITHER_PADDING
 from archspec.eject.keras_training import Training
 from archspec.eject.layer_sources import own_sources, short_form, table
@@ -241,11 +242,7 @@ class KerasWriter(PythonWriter):
 
     def docstring(self, function: Function) -> list[str]:
         """Return the lines of a function's docstring."""
-        element = function.elements[0]
-        about = re.sub(r"\s+", " ", (type(element).__doc__ or "").strip().split("\n\n")[0])
-        about = about.split("`", maxsplit=1)[0] if len(about) > 200 else about
-        text = about or f"Return `{function.kind}` of a tensor."
-        return [f"{INDENT}{line}" if line else "" for line in quoted(text)]
+        return [f"{INDENT}{line}" if line else "" for line in quoted(about(function.elements))]
 
     def annotation(self, symbol: Symbol) -> str:
         """Return the type of a parameter."""
