@@ -242,7 +242,9 @@ class KerasWriter(PythonWriter):
 
     def docstring(self, function: Function) -> list[str]:
         """Return the lines of a function's docstring."""
-        return [f"{INDENT}{line}" if line else "" for line in quoted(about(function.elements))]
+        known = [each for each in function.elements if each is not None]
+        text = about(known) if known else f"Return `{function.kind}` of a tensor."
+        return [f"{INDENT}{line}" if line else "" for line in quoted(text)]
 
     def annotation(self, symbol: Symbol) -> str:
         """Return the type of a parameter."""
