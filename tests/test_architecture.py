@@ -131,6 +131,12 @@ def test_the_design_says_what_every_module_of_a_large_room_is_for(folder):
     assert modules - set(re.findall(r"`(?:\w+/)*(\w+\.py)`", text)) == set()
 
 
+def test_a_newcomer_has_at_most_fifteen_words_to_learn():
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    words = text.partition("## Words")[2].partition("## Names")[0]
+    assert 0 < len(re.findall(r"^\| (?!word )\w+ \|", words, flags=re.MULTILINE)) <= 15
+
+
 def room(module: str) -> str:
     parts = Path(module).with_suffix("").parts
     return parts[0] if parts[0] == "cli" else parts[1]
