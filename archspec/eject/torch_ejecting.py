@@ -11,7 +11,7 @@ from archspec.eject.chains import without_loops
 from archspec.eject.outline import Outline
 from archspec.eject.parameters import Parameters
 from archspec.eject.program import Program
-from archspec.eject.torch_layers import Torch
+from archspec.eject.torch_ops.network import Torch
 from archspec.eject.torch_writer import TorchWriter
 from archspec.graph.graph import Graph
 from archspec.spec.document import Spec

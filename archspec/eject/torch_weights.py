@@ -12,7 +12,7 @@ from archspec.eject.chains import is_chain
 from archspec.eject.program import Apply, Call, For, If, Program, Statement
 from archspec.eject.recording import layer_name
 from archspec.eject.torch_ejecting import written
-from archspec.eject.torch_layers import Torch
+from archspec.eject.torch_ops.network import Torch
 from archspec.eject.torch_writer import TorchWriter, is_link, is_module
 from archspec.errors import UsageError
 from archspec.graph.graph import Graph, Node

@@ -35,7 +35,9 @@ from archspec.eject.program import (
     statements,
 )
 from archspec.eject.python import import_lines, literal
-from archspec.eject.torch_layers import FIRST, PLAIN, Torch, to_first
+from archspec.eject.torch_ops.network import Torch
+from archspec.eject.torch_ops.place import FIRST, to_first
+from archspec.eject.torch_ops.values import PLAIN
 from archspec.graph.graph import Graph
 from archspec.text import free_name
 
