@@ -51,9 +51,9 @@ def command(
     """Find the largest batch of a training step that fits in a memory.
 
     There is an answer for each figure of its bytes: what must be kept on any engine, the estimate
-    for an engine (jax-gpu by default), and the compiler's plan if `archspec measure` has made it.
-    Where nothing fits, changes are listed with which a batch does. The exit code is 1 where no
-    batch fits.
+    for an engine (by default jax-gpu, for a TPU jax-tpu), and the compiler's plan if
+    `archspec measure` has made it. Where nothing fits, changes are listed with which a batch does.
+    The exit code is 1 where no batch fits.
 
     \b
     archspec fits vgg16 --memory 24GB

@@ -88,6 +88,7 @@ def test_torch_holds_its_outputs_and_the_gradients_of_the_step_before():
     parts = report.memory
     assert report.estimate.bytes == parts.weights + parts.gradients + parts.optimizer + held
     assert report.estimate.band is None  # nobody measured it
+    assert "workspaces come on top" in report.estimate.accuracy
 
 
 def test_a_network_without_a_rule_is_refused_and_named():

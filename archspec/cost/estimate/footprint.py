@@ -114,8 +114,10 @@ class Estimate(NamedTuple):
 
     @property
     def accuracy(self) -> str:
-        """The error band in words, or that there is none."""
-        return str(self.band) if self.band else "not measured: there is no error band"
+        """The error band in words, or why there is none and on which side the truth is."""
+        if self.band:
+            return str(self.band)
+        return "no error band, as no whole step was measured: workspaces come on top"
 
     def to_dict(self) -> dict[str, Any]:
         return {
