@@ -255,9 +255,11 @@ class _Run:
         if not rounds:
             self._count(step)
             self.names.leave_out(step.name if isinstance(step.name, str) else None)
+        own = {**env} if any(rounds) else {}  # one for all rounds: they and variables may be many
         for number, bindings in enumerate(rounds, start=1):
             self._count(step)
-            inner = {**env, **bindings} if bindings else env
+            own |= bindings
+            inner = own or env
             if by_round:
                 taken = self._inputs(step, x, inner)
                 inputs, missing = taken.nodes, taken.missing
