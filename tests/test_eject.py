@@ -415,7 +415,7 @@ def test_the_docstring_of_a_block_names_no_argument_that_its_function_may_lack()
     blocks = [kind for kind in catalog.kinds().values() if issubclass(kind, Block)]
     assert [each.kind for each in blocks if "`" in each.__doc__.split("\n\n")[0]] == []
     source = eject("mobilenet_v2")
-    assert '"""Each channel convolved by itself, by one kernel or several. (Sifre' in source
+    assert '"""Depthwise convolution, then normalisation and activation. (Sifre 2014;' in source
 
 
 FIRST = {"norm": "batch", "activation": "relu"}
@@ -441,7 +441,11 @@ FIRST = {"norm": "batch", "activation": "relu"}
             [FIRST | {"order": "norm-act-conv"}] * 2,
             "Normalisation, then activation and convolution.",
         ),
-        ("depthwise_conv", [{"norm": "batch"}] * 2, "Depthwise convolution, then normalisation."),
+        (
+            "depthwise_conv",
+            [{"norm": "batch"}] * 2,
+            "Depthwise convolution, then normalisation. (Sifre 2014; Howard et al. 2017)",
+        ),
     ],
 )
 def test_a_function_of_a_layer_says_what_its_uses_have(kind, uses, said):

@@ -17,9 +17,6 @@ LAYERS: Final = {
 }
 """Blocks of a layer with what is before or after it, by kind."""
 
-LONGEST: Final = 200
-"""Largest length of a sentence with words in backticks, which are those of a spec."""
-
 
 def about(elements: Sequence[Element]) -> str:
     """Return the sentence about a block's uses: of a layer what it has, else the block's own.
@@ -28,12 +25,11 @@ def about(elements: Sequence[Element]) -> str:
         elements: The block of each use; one or more, of one kind.
     """
     first = elements[0]
+    text = re.sub(r"\s+", " ", (type(first).__doc__ or "").strip().split("\n\n")[0])
     orders = {getattr(each, "order", "conv-norm-act") for each in elements}
     if first.kind in LAYERS and len(orders) == 1:
-        steps = _steps(elements, orders.pop())
-        return f"{steps[0][:1].upper()}{_joined(steps)[1:]}."
-    text = re.sub(r"\s+", " ", (type(first).__doc__ or "").strip().split("\n\n")[0])
-    text = text.split("`", maxsplit=1)[0] if len(text) > LONGEST else text
+        steps, papers = _steps(elements, orders.pop()), re.search(r" \([^()]*\)$", text)
+        return f"{_joined(steps).capitalize()}.{papers[0] if papers else ''}"
     return text or f"Return `{first.kind}` of a tensor."
 
 
