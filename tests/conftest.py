@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -99,8 +100,20 @@ def pytest_make_collect_report(
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    with _keras_is_marked(item):
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """Fail a test that is the first to import Keras, if it is not marked so."""
+    with _keras_is_marked(item):
+        yield
+
+
+@contextmanager
+def _keras_is_marked(item: pytest.Item) -> Iterator[None]:
+    """Fail a test that is the first to import Keras, itself or by a fixture, if it has no mark."""
     before = "keras" in sys.modules
     yield
     if not before and "keras" in sys.modules and item.get_closest_marker("keras") is None:

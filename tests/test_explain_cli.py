@@ -255,7 +255,6 @@ def test_wrong_arguments_are_named(name, wrong, message, small):
 
 
 @pytest.mark.keras
-@pytest.mark.keras
 @pytest.mark.parametrize("file", ["onnx/keras_tf.onnx", "keras/zoo-2.0.5.h5", "onnx/torch_net.pt2"])
 def test_a_model_file_is_explained_as_the_model_that_is_imported_from_it(file):
     model = archspec.import_model(FILES / file).build()
@@ -272,6 +271,7 @@ def test_a_model_file_without_weights_cannot_be_explained():
         explain.filters(FILES / "onnx" / "caffe2.onnx")
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize(
     ("words", "message"),
     [
