@@ -1,9 +1,12 @@
 """XLA's dump of a compilation -> the memory that the program needs, part by part.
 
 XLA writes, with `--xla_dump_hlo_as_text`, how it has laid out the memory of a program (the buffer
-assignment), which values are alive at the peak (the live ranges), and the program itself, whose
+assignment), how long each value is alive (the live ranges), and the program itself, whose
 operations carry the names of Keras's layers. It writes them before it makes code, which is why a
 measurement need not wait for the code.
+
+XLA writes a peak too, but of the values without what fills tiles, and on a TPU of both memories
+together, with that on the chip. The peak here is that of the device's memory.
 """
 
 from __future__ import annotations
@@ -11,8 +14,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 ASSIGNMENT: Final = "-buffer-assignment.txt"
 LIVE_RANGES: Final = "-live-range.txt"
@@ -26,9 +30,11 @@ OPTIMIZED: Final = "after_optimizations"
 _ALLOCATION: Final = re.compile(
     r"allocation \d+: size (\d+), (?P<color>color \d+, )?(?:page \d+, )?(?P<kind>.*):$"
 )
-_VALUE: Final = re.compile(r" value: <\d+ (\S+?)(?:\{([\d,]*)\})? @(\d+)> \(size=(\d+),")
-_ALIVE: Final = re.compile(r"    (\S+)\{([\d,]*)\}: \d+ bytes ")
-_PEAK: Final = re.compile(r"  Live ranges at \d+ \(peak\):$")
+_VALUE: Final = re.compile(
+    r" value: <\d+ (?P<name>\S+?)(?:\{(?P<index>[\d,]*)\})? @(?P<memory>\d+)>"
+    r" \(size=(?P<size>\d+),offset=(?P<offset>\d+)\)"
+)
+_LIFE: Final = re.compile(r"    (\S+)\{([\d,]*)\}:(\d+)-(\d+)$")
 _DEFINITION: Final = re.compile(r"\s+(?:ROOT )?%?([\w.-]+) = (.*)$")
 _OPERATION: Final = re.compile(r"^(?P<shape>\(.*?\)|\S+) (?P<name>[\w-]+)\((?P<operands>[^)]*)\)")
 _OP_NAME: Final = re.compile(r'op_name="([^"]*)"')
@@ -77,7 +83,7 @@ class CompiledMemory:
     aliased: int
     """Bytes of outputs that take the place of arguments."""
     at_peak: int = 0
-    """Sum of what is alive at the peak; less than the total, whose layout has gaps."""
+    """Most bytes that are alive at a time; less than the total, whose layout has gaps."""
     buffers: tuple[Buffer, ...] = ()
     """The largest values alive at the peak, the largest first."""
     roles: tuple[tuple[str, int], ...] = ()
@@ -153,20 +159,19 @@ def read(
     """
     stem = program.name.removesuffix(".txt")
     assignment = program.with_name(stem + ASSIGNMENT).read_text(encoding="utf-8").splitlines()
-    memory, sizes = _assigned(assignment), _sizes(assignment)
     with program.with_name(stem + LIVE_RANGES).open(encoding="utf-8") as lines:
-        alive = [each for each in _alive(lines) if each in sizes]
+        alive = _alive_at_peak(_lives(lines, _places(assignment)))
     with program.open(encoding="utf-8") as lines:
         names = _Names(lines, arguments, steps)
     buffers = sorted(
-        (names.buffer(name, index, sizes[name, index]) for name, index in alive),
+        (names.buffer(life.name, life.index, life.place.bytes) for life in alive),
         key=lambda buffer: -buffer.bytes,
     )
     roles: dict[str, int] = {}
     for buffer in buffers:
         roles[buffer.role] = roles.get(buffer.role, 0) + buffer.bytes
     return CompiledMemory(
-        *memory,
+        *_assigned(assignment),
         sum(roles.values()),
         tuple(buffers[:most]),
         tuple(sorted(roles.items(), key=lambda pair: -pair[1])),
@@ -193,30 +198,65 @@ def _assigned(lines: Iterable[str]) -> tuple[int, int, int, int]:
     return arguments, temporaries, outputs, aliased
 
 
-def _sizes(lines: Iterable[str]) -> dict[tuple[str, str], int]:
-    """Return the bytes of each value in the device's memory by name and index in its tuple.
+class _Place(NamedTuple):
+    """The part of the device's memory that a value takes."""
 
-    On a TPU they include what fills tiles.
-    """
-    return {
-        (match[1], match[2] or ""): int(match[4])
-        for line in lines
-        if (match := _VALUE.match(line)) is not None and match[3] == "0"
-    }
+    allocation: int
+    offset: int
+    bytes: int
+    """Bytes of the value; on a TPU with what fills tiles."""
 
 
-def _alive(lines: Iterable[str]) -> list[tuple[str, str]]:
-    """Return name and index in its tuple of each value that is alive at the peak."""
-    values = []
-    inside = False
+@dataclass(frozen=True, slots=True)
+class _Life:
+    """A value, and the first and the last instruction of the program at which it is alive."""
+
+    name: str
+    index: str
+    """Index in the tuple that the operation returns; "" where it returns no tuple."""
+    place: _Place
+    first: int
+    last: int
+
+
+def _places(lines: Iterable[str]) -> dict[tuple[str, str], _Place]:
+    """Return the place of each value in the device's memory by its name and index."""
+    places: dict[tuple[str, str], _Place] = {}
+    allocation = -1
     for line in lines:
-        if _PEAK.match(line):
-            inside = True
-        elif inside:
-            if (match := _ALIVE.match(line)) is None:
-                break
-            values.append((match[1], match[2]))
-    return values
+        if _ALLOCATION.match(line) is not None:
+            allocation += 1
+        elif (match := _VALUE.match(line)) is not None and match["memory"] == "0":
+            place = _Place(allocation, int(match["offset"]), int(match["size"]))
+            places[match["name"], match["index"] or ""] = place
+    return places
+
+
+def _lives(lines: Iterable[str], places: Mapping[tuple[str, str], _Place]) -> list[_Life]:
+    """Return the values that have places, and when they are alive."""
+    lives = []
+    for line in lines:
+        if (match := _LIFE.match(line)) is not None:
+            name, index, first, last = match.groups()
+            if (place := places.get((name, index))) is not None:
+                lives.append(_Life(name, index, place, int(first), int(last)))
+    return lives
+
+
+def _alive_at_peak(lives: Iterable[_Life]) -> list[_Life]:
+    """Return the values that are alive when most bytes are, one for each place."""
+    lives = sorted(lives, key=lambda life: life.first)
+    alive: list[_Life] = []
+    most, peak = 0, alive
+    for instruction, begun in groupby(lives, key=lambda life: life.first):
+        alive = [life for life in alive if life.last >= instruction]
+        alive += begun
+        # What takes the place of a value is alive beside it for an instruction.
+        by_start = {(life.place.allocation, life.place.offset): life for life in alive}
+        total = sum(life.place.bytes for life in by_start.values())
+        if total > most:
+            most, peak = total, list(by_start.values())
+    return peak
 
 
 class _Names:
