@@ -273,9 +273,9 @@ def test_on_a_cpu_the_gradient_of_a_depthwise_kernel_is_that_of_a_whole_one():
 # A TPU
 
 
-def on_tpu(layers: str, shape: str = "[8, 8, 64]") -> jax_tpu.Tensors:
+def on_tpu(layers: str, shape: str = "[8, 8, 64]", dtype: str = "float32") -> jax_tpu.Tensors:
     spec = spec_of(f"name: net\ninput: {shape}\nlayers: [{layers}]\n")
-    return jax_tpu.tensors(archspec.report(spec, optimizer="momentum"))
+    return jax_tpu.tensors(archspec.report(spec, dtype=dtype, optimizer="momentum"))
 
 
 @pytest.mark.parametrize(
@@ -320,6 +320,22 @@ def test_on_a_tpu_a_convolution_computes_the_relu_before_it_once_more():
     }
 
 
+@pytest.mark.parametrize(("dtype", "bytes_"), [("float32", 4), ("mixed_bfloat16", 2 + 2)])
+def test_on_a_tpu_the_erf_of_a_gelu_is_kept_in_half_precision_alone(dtype, bytes_):
+    assert on_tpu("fc: 256, activation: gelu, fc: {units: 2}", "[512]", dtype).kept[256] == bytes_
+
+
+def test_on_a_tpu_a_convolution_in_groups_reads_tiles_of_a_group():
+    plain, grouped = (
+        on_tpu(f"conv: 128, conv: {{filters: 128, kernel: 3, groups: {groups}}}").kept
+        for groups in (1, 32)
+    )
+    # 128 channels in 32 groups of 4: another tensor, in half precision.
+    assert grouped == {**plain, 4: 2 * 6 * 6 * 32}
+    # As libtpu 0.0.52 lays out the input of ResNeXt-50's first such convolution at batch 8.
+    assert 2 * 56 * 56 * 32 * jax_tpu.of_batch(8, 4) == 102_760_448
+
+
 def test_on_a_tpu_a_small_network_is_on_the_chip():
     small = on_tpu("conv: 64, flatten, fc: 2")
     assert small.terms(8)["kept"] == 0
@@ -356,7 +372,7 @@ def calibrate():
         ("jax-gpu", 0.08, 0.25, 24),
         ("tensorflow-gpu", 0.08, 0.25, 12),
         ("cpu", 0.08, 0.25, 24),
-        ("jax-tpu", 0.08, 0.45, 16),
+        ("jax-tpu", 0.08, 0.41, 23),
     ],
 )
 def test_the_errors_on_families_that_were_held_out_are_within_bounds(

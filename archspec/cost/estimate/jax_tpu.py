@@ -14,8 +14,11 @@ XLA's compiler for TPUs keeps other tensors than its compiler for GPUs (see `jax
   fill tiles of 8 x 128 values, in the order that leaves less of them empty. So a tensor of 64
   channels takes twice its bytes at batch 32, and once at batch 128: memory is not linear in the
   batch. Weights and inputs fill tiles as well, in the best order of all their axes.
+- What a convolution in groups reads is written and kept in bfloat16, its tiles filled by the batch
+  and the channels of one group: 4 channels take the place of 128 at a small batch.
 - The input is kept in bfloat16 for the gradient of the first kernel.
-- What a GELU, a softmax or a local response normalisation computes on its way is computed again.
+- What a softmax or a local response normalisation computes on its way is computed again, and so
+  is what a GELU does in float32. In half precision its erf is kept beside its input.
 - The chip has memory of its own (VMEM). Most of it holds tensors that would be in the other memory:
   all of a small network.
 - For each trained weight there are six tables of 16 KiB, by which it is copied to and from there.
@@ -39,6 +42,8 @@ from archspec.arguments import LARGEST
 from archspec.cost.estimate import jax_gpu
 from archspec.cost.estimate.calibrated import CalibratedRule
 from archspec.graph.graph import Graph
+from archspec.ops.convolution import Convolution
+from archspec.ops.functions import kind_of
 
 if TYPE_CHECKING:
     from archspec.cost.report import Report
@@ -158,6 +163,13 @@ def _kept(graph: Graph, value: int) -> Mapping[int, int]:
         if node.index in memory.kept or (node.is_input and node.shape.rank):
             bytes_ = min(value, NARROW_BYTES) if node.index in narrow else value
             kept[node.shape.channels] += bytes_ * (node.shape.size // node.shape.channels)
+        if kind_of(node.op) in jax_gpu.EXPENSIVE and value < jax_gpu.FULL_BYTES:
+            kept[node.shape.channels] += value * (node.shape.size // node.shape.channels)
+        if isinstance(node.op, Convolution) and node.op.groups > 1:
+            read = node.layer.inputs[0]
+            in_group = read.channels // node.op.groups
+            if in_group > 1:  # XLA treats others as a depthwise convolution
+                kept[in_group] += NARROW_BYTES * (read.size // in_group)
     return kept
 
 
