@@ -35,7 +35,7 @@ def random_scores(classes: int, images: int, name: str = "class {}") -> Scores:
 
 @pytest.fixture
 def animals() -> Scores:
-    """Of 4 cats one is taken for a dog; both dogs for cats; nothing for an eel, which 1 is."""
+    """Four cats, one taken for a dog; two dogs, both for cats; and an eel, taken for a dog."""
     return measure([0, 0, 0, 0, 1, 1, 2], sure([0, 0, 0, 1, 0, 0, 1], 3), ANIMALS)
 
 
