@@ -44,6 +44,7 @@ from archspec.cost.estimate.calibrated import CalibratedRule
 from archspec.graph.graph import Graph
 from archspec.ops.convolution import Convolution
 from archspec.ops.functions import kind_of
+from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
     from archspec.cost.report import Report
@@ -108,7 +109,8 @@ class Tensors(NamedTuple):
     input_bytes: int
     """Bytes of a value of the inputs."""
     kept: Mapping[int, int]
-    """Bytes kept for the backward pass of one channel of an example, by the number of channels."""
+    """Bytes kept for the backward pass of one channel of an example, by the number of channels that
+    fill a tile: all of a tensor's, or those of one group."""
     masks: int
     """Bytes of an example's masks of dropout."""
     tables: int
@@ -159,17 +161,20 @@ def _kept(graph: Graph, value: int) -> Mapping[int, int]:
     memory = jax_gpu.Memory(graph, reads=READS_MEMORY, joins=True)
     narrow = set(_for_products(graph, memory))
     kept: Counter[int] = Counter()
+
+    def keep(shape: Shape, bytes_: int, groups: int = 1) -> None:
+        channels = shape.channels // groups
+        kept[channels] += bytes_ * (shape.size // channels)
+
     for node in graph.nodes:
         if node.index in memory.kept or (node.is_input and node.shape.rank):
-            bytes_ = min(value, NARROW_BYTES) if node.index in narrow else value
-            kept[node.shape.channels] += bytes_ * (node.shape.size // node.shape.channels)
+            keep(node.shape, min(value, NARROW_BYTES) if node.index in narrow else value)
         if kind_of(node.op) in jax_gpu.EXPENSIVE and value < jax_gpu.FULL_BYTES:
-            kept[node.shape.channels] += value * (node.shape.size // node.shape.channels)
+            keep(node.shape, value)
         if isinstance(node.op, Convolution) and node.op.groups > 1:
             read = node.layer.inputs[0]
-            in_group = read.channels // node.op.groups
-            if in_group > 1:  # XLA treats others as a depthwise convolution
-                kept[in_group] += NARROW_BYTES * (read.size // in_group)
+            if read.channels > node.op.groups:  # else XLA makes a depthwise convolution of it
+                keep(read, NARROW_BYTES, node.op.groups)
     return kept
 
 
