@@ -526,19 +526,14 @@ def test_the_truth_is_compiled_again(network: str):
 @pytest.mark.slow
 @pytest.mark.keras
 @pytest.mark.parametrize("network", ["lenet5", "cifar_resnet20"])
-def test_the_truth_for_a_cpu_is_compiled_again(network: str):
-    if not compiling.is_installed("jaxlib"):
-        pytest.skip("needs the extra `jax`")
-    compiled_again(network, "cpu", "cpu")
-
-
-@pytest.mark.slow
-@pytest.mark.keras
-@pytest.mark.parametrize("network", ["lenet5", "cifar_resnet20"])
-def test_the_truth_for_a_tpu_is_compiled_again(network: str):
-    if not compiling.is_installed("libtpu"):
-        pytest.skip("needs the extra `measure-tpu`")
-    compiled_again(network, "v5e", "jax-tpu")
+@pytest.mark.parametrize(
+    ("device", "engine", "package", "extra"),
+    [("cpu", "cpu", "jaxlib", "jax"), ("v5e", "jax-tpu", "libtpu", "measure-tpu")],
+)
+def test_the_truth_without_a_gpu_is_compiled_again(network, device, engine, package, extra):
+    if not compiling.is_installed(package):
+        pytest.skip(f"needs the extra `{extra}`")
+    compiled_again(network, device, engine)
 
 
 @pytest.mark.slow
