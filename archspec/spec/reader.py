@@ -43,6 +43,9 @@ _NOT_TEXT = re.compile(
 )
 """Characters that YAML refuses; a pattern of those it accepts takes milliseconds to compile."""
 
+_SPECIAL: Final = frozenset("<=(")
+"""First characters of unquoted texts that may be more than a word or a number."""
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where PyYAML has it
@@ -95,9 +98,10 @@ class Reader:
         self.diagnostics: list[Diagnostic] = []
         self.open: list[_Open] = []
         self.anchors: dict[str, Located | None] = {}  # None: still being read
-        self.values = 0
+        self.values = 1
+        """Number of values so far, with the outermost one."""
         self.root: Located | None = None
-        self.cut = (0, 0)
+        self.cut: tuple[int, int] | None = None
         """Line and column where an expression ends that YAML cut in two."""
         self.orphaned = False
         """Whether a value follows whose key was a part of it."""
@@ -143,7 +147,7 @@ class Reader:
         while True:
             try:
                 for event in self.events(text):
-                    if not ((self.cut[0] or self.orphaned) and self.is_cut_off(event)):
+                    if self.cut is None or not self.is_cut_off(event, self.cut):
                         _TAKE[type(event)](self, event)
             except _UnquotedError as error:
                 hidden = self.hide(text, error.diagnostic) if rereads else None
@@ -170,8 +174,8 @@ class Reader:
         at = [0, *(match.end() for match in LINE_BREAK.finditer(text))][span.line - 1]
         self.hidden[span.line, span.column] = diagnostic
         self.diagnostics = list(self.hidden.values())
-        self.open, self.anchors, self.values, self.root = [], {}, 0, None
-        self.cut, self.orphaned = (0, 0), False
+        self.open, self.anchors, self.values, self.root = [], {}, 1, None
+        self.cut, self.orphaned = None, False
         return f"{text[: at + start]}={'_' * (end - start - 1)}{text[at + end :]}"
 
     def text(self, raw: str | bytes) -> str:
@@ -200,7 +204,7 @@ class Reader:
             message = f"the character U+{ord(match[0]):04X} is not allowed in a spec"
             span = _span_at(text, match.start())
             self.stop(Diagnostic("file", message, span, help="a spec is a text file in UTF-8"))
-        for number, line in enumerate(self.lines, 1):
+        for number, line in enumerate(self.lines if "%" in text else (), 1):
             if line.startswith("%"):
                 message = "directives are not part of the language"
                 span = Span(number, 1, number, len(line) + 1)
@@ -209,7 +213,9 @@ class Reader:
 
     def events(self, text: str) -> Iterator[yaml.Event]:
         try:
-            yield from yaml.parse(text, Loader=_Loader)
+            parser = _Loader(text)
+            while (event := parser.get_event()) is not None:
+                yield event
         except yaml.MarkedYAMLError as error:
             diagnostic = replace(explain(error, self.lines), file=self.name)
             if diagnostic.message == UNQUOTED:
@@ -233,13 +239,13 @@ class Reader:
                 )
             )
 
-    def is_cut_off(self, event: yaml.Event) -> bool:
-        """Whether an event is a part of an expression that YAML cut in two."""
+    def is_cut_off(self, event: yaml.Event, cut: tuple[int, int]) -> bool:
+        """Whether an event is a part of the expression that ends at `cut`."""
         if self.orphaned:  # its key was such a part
             self.orphaned = False
             return True
         span = self.span(Located(None, *location(event)))
-        if (span.line, span.column - 1) >= self.cut or isinstance(event, yaml.CollectionEndEvent):
+        if (span.line, span.column - 1) >= cut or isinstance(event, yaml.CollectionEndEvent):
             return False
         if not isinstance(event, yaml.ScalarEvent):
             raise self.error()
@@ -288,7 +294,6 @@ class Reader:
             self.plain(node)
         elif _SURROGATE.search(event.value):
             self.report("syntax", "half of a surrogate pair is not a character", self.span(node))
-        self.count(1, node)
         if event.anchor:
             self.anchors[event.anchor] = node
         self.place(node)
@@ -296,6 +301,12 @@ class Reader:
     def plain(self, node: Located) -> None:
         """Give an unquoted text its value."""
         text: str = node.value
+        try:
+            node.value = plain_scalar(text)
+        except Problem as problem:
+            self.add(problem.at(self.span(node)))
+        if text[:1] not in _SPECIAL:
+            return
         is_key = bool(self.open) and self.open[-1].expects_key
         if text == "<<" and is_key:
             self.report(
@@ -304,11 +315,7 @@ class Reader:
                 self.span(node),
                 help="write the keys out, or use `defaults`",
             )
-        try:
-            node.value = plain_scalar(text)
-        except Problem as problem:
-            self.add(problem.at(self.span(node)))
-        if text.startswith("=") and not is_key:
+        elif text.startswith("=") and not is_key:
             node.value = self.expression(text, self.span(node))
         elif text.startswith("("):
             node.value = self.parenthesised(text, self.span(node))
@@ -327,10 +334,9 @@ class Reader:
             self.stop(Diagnostic("unknown-name", message, self.span(node), help=hint))
         node = replace(anchored)
         node.line, node.column, node.end_line, node.end_column = location(event)
-        self.count(node.size, node)
         if len(self.open) + node.height > MAX_NESTING:
             self.too_deep(node)
-        self.place(node)
+        self.place(node, values=node.size)
 
     def begin(self, event: yaml.CollectionStartEvent) -> None:
         is_mapping = isinstance(event, yaml.MappingStartEvent)
@@ -339,10 +345,8 @@ class Reader:
             self.refuse_tag(node)
         if len(self.open) >= MAX_NESTING:
             self.too_deep(node)
-        before = self.values
-        self.count(1, node)
         self.open.append(
-            _Open(node, bool(event.flow_style), event.anchor, before, node, is_mapping)
+            _Open(node, bool(event.flow_style), event.anchor, self.values, node, is_mapping)
         )
         if event.anchor:
             self.anchors[event.anchor] = None
@@ -350,7 +354,7 @@ class Reader:
     def end(self, event: yaml.CollectionEndEvent) -> None:
         frame = self.open.pop()
         node = frame.node
-        node.size = self.values - frame.values_before
+        node.size = 1 + self.values - frame.values_before
         # The parser ends a block where the next one starts; a reader, where its last value does.
         last = Located(None, *location(event)) if frame.flow else frame.last
         node.end_line, node.end_column = last.end(self.lines)
@@ -358,40 +362,46 @@ class Reader:
             self.anchors[frame.anchor] = node
         self.place(node)
 
-    def place(self, node: Located) -> None:
-        """Put a finished value into the collection around it."""
+    def place(self, node: Located, values: int = 1) -> None:
+        """Put a finished value, or so many, into the collection around it."""
         if not self.open:
             self.root = node
             return
         frame = self.open[-1]
-        parent = frame.node
-        parent.height = max(parent.height, node.height + 1)
         frame.last = node
+        parent = frame.node
+        if node.height >= parent.height:
+            parent.height = node.height + 1
         if frame.expects_key:
             frame.key = node
             frame.expects_key = False
             if not isinstance(node.value, str):
                 self.refuse_key(node, flow=frame.flow)
-        elif frame.key is None:
+            return
+        self.values += values
+        if self.values > MAX_VALUES:
+            self.too_many(node)
+        key = frame.key
+        if key is None:
             parent.children[len(parent.value)] = node
             parent.value.append(node.value)
-        else:
-            key, frame.key = frame.key, None
-            frame.expects_key = True
-            if not isinstance(key.value, str):
-                return
-            if key.value in parent.value:
-                first = parent.keys[key.value].line + 1
-                self.report(
-                    "duplicate",
-                    f"`{key.value}` appears twice: first on line {first}",
-                    self.span(key),
-                    help="keep one of the two",
-                )
-                return
-            parent.value[key.value] = node.value
-            parent.children[key.value] = node
-            parent.keys[key.value] = key
+            return
+        frame.key, frame.expects_key = None, True
+        name = key.value
+        if not isinstance(name, str):
+            return
+        if name in parent.value:
+            first = parent.keys[name].line + 1
+            self.report(
+                "duplicate",
+                f"`{name}` appears twice: first on line {first}",
+                self.span(key),
+                help="keep one of the two",
+            )
+            return
+        parent.value[name] = node.value
+        parent.children[name] = node
+        parent.keys[name] = key
 
     def refuse_key(self, node: Located, *, flow: bool) -> None:
         span = self.span(node)
@@ -408,13 +418,9 @@ class Reader:
             help=Mend(f'write it in quotes: "{written}"', f'"{written}"') if written else None,
         )
 
-    def count(self, values: int, node: Located) -> None:
-        if self.open and self.open[-1].expects_key:
-            return
-        self.values += values
-        if self.values > MAX_VALUES:
-            message = f"the spec holds more than {MAX_VALUES:,} values, with aliases written out"
-            self.stop(Diagnostic("limit", message, self.span(node)))
+    def too_many(self, node: Located) -> NoReturn:
+        message = f"the spec holds more than {MAX_VALUES:,} values, with aliases written out"
+        self.stop(Diagnostic("limit", message, self.span(node)))
 
     def too_deep(self, node: Located) -> NoReturn:
         message = f"the spec is nested more than {MAX_NESTING} levels deep"
