@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from support.commands import BACKEND, run
-from support.specs import graph_of, spec_of
+from support.specs import graph_of, spec_of, telling
 
 import archspec
 from archspec import system
@@ -915,11 +916,19 @@ def test_a_gpu_on_which_jax_has_computed_cannot_be_made_deterministic(keras, mon
 # The recipes that come with archspec
 
 
-@pytest.mark.parametrize("family", [name for name in bundled() if archspec.load(name).train])
+RECIPES = {name: archspec.load(name).train for name in bundled() if archspec.load(name).train}
+
+
+def words_of(recipe):
+    """What a recipe makes of Keras: names of optimizers, schedules, losses and their arguments."""
+    compiled = {key: recipe[key] for key in recipe.keys() - {"data", "augment"}}
+    return {*re.findall("[a-z_]+", json.dumps(compiled))}
+
+
+@pytest.mark.parametrize("family", telling({name: words_of(RECIPES[name]) for name in RECIPES}))
 def test_every_bundled_recipe_trains(keras, tmp_path, family):
     """By its optimizer, loss, schedule and callbacks; on other data, and a small network."""
-    section = archspec.load(family).train
-    recipe = Recipe.resolve(section)
+    recipe = Recipe.resolve(RECIPES[family])
     callbacks = compilation.callbacks(keras, recipe, tmp_path)
     images, labels = examples()
     model = compiled(keras, recipe.to_dict())

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from support.random_specs import specs
-from support.specs import family_names, graph_of, spec_of
+from support.specs import graph_of, spec_of, telling_families
 
 import archspec
 from archspec.cli import main
@@ -39,7 +39,7 @@ def spec_from(layers: str, extent: str = "[32, 32, 4]") -> list[str]:
     return text.partition("layers:\n")[2].splitlines()
 
 
-@pytest.mark.parametrize("family", family_names())
+@pytest.mark.parametrize("family", telling_families())
 def test_every_family_gives_a_spec_of_the_same_network(family):
     for spec in networks(family):
         graph = expand(spec)

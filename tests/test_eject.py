@@ -13,7 +13,7 @@ from support import commands
 from support.commands import output
 from support.ejected import run
 from support.random_specs import specs
-from support.specs import family_names, spec_of
+from support.specs import spec_of, telling_families
 
 import archspec
 from archspec.blocks.block import Block
@@ -27,7 +27,7 @@ LARGE = {"nasnet"}
 """Families whose sources take seconds."""
 
 
-@pytest.mark.parametrize("family", family_names(*LARGE))
+@pytest.mark.parametrize("family", telling_families(*LARGE))
 def test_the_source_of_every_family_makes_the_same_layers_on_the_same_inputs(family):
     graph = expand(archspec.load(family))
     source = eject(graph)
@@ -36,7 +36,7 @@ def test_the_source_of_every_family_makes_the_same_layers_on_the_same_inputs(fam
     assert black.format_str(source, mode=black.Mode()) == source
 
 
-@pytest.mark.parametrize("family", family_names(*LARGE))
+@pytest.mark.parametrize("family", telling_families(*LARGE))
 def test_so_do_the_classes_of_every_family(family):
     graph = expand(archspec.load(family))
     source = eject(graph, style="subclassed")
@@ -74,7 +74,10 @@ def unseen(value, number):
 @pytest.mark.parametrize(
     ("family", "style"),
     [
-        *((family, "functional") for family in family_names(*LARGE)),
+        *(
+            pytest.param(*family.values, "functional", marks=family.marks)
+            for family in telling_families(*LARGE)
+        ),
         *((family, "subclassed") for family in ("resnet", "digits_net", "mlp_mixer", "unet")),
     ],
 )

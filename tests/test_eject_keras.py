@@ -68,7 +68,13 @@ def test_an_ejected_model_has_the_same_weights_and_outputs(network, style):
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("network", ["digits_net", "siamese", "squeezenet", "shufflenet_v2_x0_5"])
+@pytest.mark.parametrize(
+    "network",
+    [
+        *("digits_net", "siamese", "squeezenet"),
+        pytest.param("shufflenet_v2_x0_5", marks=pytest.mark.slow),
+    ],
+)
 def test_a_model_of_classes_has_the_same_weights_and_outputs_and_is_saved(network, tmp_path):
     built, ejected = archspec.build(network), model_of(eject(network, style="subclassed"))
 

@@ -14,13 +14,25 @@ pytestmark = pytest.mark.keras
 
 ONE_A_FAMILY = {locate(variant)[0]: variant for variant in reversed(APPLICATIONS)}
 
+LONG = {
+    *("densenet121", "efficientnet_v2_b0", "inception_resnet_v2", "inception_v3"),
+    *("nasnet_mobile", "resnet50v2_keras"),
+}
+"""Those that take longest; the layers and paddings of most of them are in the others too."""
+
 
 def test_every_network_of_keras_applications_is_compared():
     functions = {name for name, each in vars(load_keras().applications).items() if callable(each)}
     assert {*APPLICATIONS.values()} == functions
 
 
-@pytest.mark.parametrize("variant", ONE_A_FAMILY.values())
+@pytest.mark.parametrize(
+    "variant",
+    [
+        pytest.param(variant, marks=[pytest.mark.slow] if variant in LONG else [])
+        for variant in ONE_A_FAMILY.values()
+    ],
+)
 def test_a_family_computes_what_keras_applications_does(variant):
     _is_faithful(variant, ODD)
 

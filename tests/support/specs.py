@@ -1,12 +1,16 @@
 """Specs and graphs from text."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
+import pytest
+
+from archspec.compile import catalog
 from archspec.compile.expand import expand
 from archspec.graph.graph import Graph
-from archspec.spec.bundled import bundled
+from archspec.spec.bundled import bundled, read_bundled
 from archspec.spec.document import Document, Spec, choose, validate
 from archspec.spec.loading import load
 from archspec.spec.source import Source, parse, read
@@ -18,6 +22,48 @@ SHARE: Final = min(1.0, float(os.environ.get("ARCHSPEC_EXAMPLES", "1")))
 def family_names(*without: str) -> list[str]:
     """Return the names of the specs that come with archspec, as many as a run of tests tries."""
     return sorted({*bundled()} - {*without})[:: round(1 / SHARE)]
+
+
+def telling_families(*without: str) -> list[Any]:
+    """Return the families as parameters of a test that takes long.
+
+    Those that bring nothing which the others lack are left to `make test-all`: all kinds of steps,
+    all ranks of inputs and all keys of documents are in the rest.
+    """
+    return telling({name: _features(name) for name in family_names(*without)})
+
+
+def _features(family: str) -> set[Hashable]:
+    """Return the kinds of steps in a family, its keys, and the ranks of its inputs."""
+    data = read_bundled(family).data
+    inputs = [data["input"]] if "input" in data else [*data.get("inputs", {}).values()]
+    return words_in(data, {*catalog.kinds()}) | {*data} | {len(each) for each in inputs}
+
+
+def words_in(data: Any, words: AbstractSet[str]) -> set[Hashable]:
+    """Return which of some words are keys or values in plain data."""
+    found: set[Hashable] = set()
+    waiting = [data]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, Mapping):
+            waiting += [*each, *each.values()]
+        elif isinstance(each, list | tuple):
+            waiting += each
+        elif isinstance(each, str) and each in words:
+            found.add(each)
+    return found
+
+
+def telling(cases: Mapping[str, AbstractSet[Hashable]]) -> list[Any]:
+    """Return cases as parameters of a test: few that have all features, the others marked slow."""
+    chosen: list[str] = []
+    missing = {feature for features in cases.values() for feature in features}
+    while missing:
+        chosen.append(max(cases, key=lambda name: len(cases[name] & missing)))
+        missing -= cases[chosen[-1]]
+    marks = {name: () if name in chosen else (pytest.mark.slow,) for name in cases}
+    return [pytest.param(name, id=name, marks=marks[name]) for name in cases]
 
 
 def families() -> Iterator[tuple[Source, Document]]:
