@@ -28,8 +28,9 @@ test: check
 test-fast: $(VENV)/dev
 	ARCHSPEC_EXAMPLES=0.2 $(PYTEST) $(CORES) -m "not keras and not client and not slow"
 
-# Also what takes minutes, such as networks of 150 layers at full size, and four times as many random
-# examples. For a release.
+# Also what takes minutes, such as networks of 150 layers at full size, and what others have as well,
+# such as a family whose kinds of steps are all in others; and four times as many random examples.
+# For a release.
 test-all: $(VENV)/dev lint types
 	ARCHSPEC_EXAMPLES=4 $(PYTEST) $(WORKERS) -m "slow or not slow"
 

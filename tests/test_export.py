@@ -216,7 +216,13 @@ def test_several_inputs_keep_their_names(tmp_path, path):
 
 
 @keras_test
-@every_format
+@pytest.mark.parametrize(
+    "path",
+    [  # TFLite is converted from what `saved` holds, and `.keras` holds the weights file
+        pytest.param(path, marks=[pytest.mark.slow] if path in ("saved", "x.weights.h5") else [])
+        for path in RUN
+    ],
+)
 def test_own_layers_do_what_they_do_at_inference(tmp_path, path):
     if load_keras().backend.backend() == "jax" and path == "x.onnx":
         pytest.skip("jax2onnx refuses `lrn`")

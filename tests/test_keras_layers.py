@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from support.commands import BACKEND, run
 from support.specs import graph_of as graph_of_steps
 
 from archspec.blocks.attention import Attention
@@ -684,14 +685,21 @@ def python(code: str, *arguments: object) -> str:
     return done.stdout
 
 
+def forked(code: str, *arguments: object) -> str:
+    """Return what code prints in a process where Keras is at hand."""
+    done = run(*arguments, code=textwrap.dedent(code), engine=BACKEND)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.mark.parametrize(
-    "imports",
+    ("imports", "how"),
     [
-        "import archspec.layers, keras",
-        "import archspec, keras; archspec.build('lenet5')",
+        ("import archspec.layers, keras", python),
+        ("import archspec, keras; archspec.build('lenet5')", forked),
     ],
 )
-def test_keras_alone_loads_a_saved_model_once_archspecs_layers_are_imported(tmp_path, imports):
+def test_keras_alone_loads_a_saved_model_once_archspecs_layers_are_imported(tmp_path, imports, how):
     import keras
 
     model = build(every_own_layer())
@@ -700,7 +708,7 @@ def test_keras_alone_loads_a_saved_model_once_archspecs_layers_are_imported(tmp_
     x = random(2, 8, 8, 3)
     model.save(tmp_path / "own.keras")
     np.save(tmp_path / "x.npy", x)
-    python(
+    how(
         f"""
         {imports}
         import sys, numpy as np

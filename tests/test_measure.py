@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from support.commands import run
 
 import archspec
 from archspec.cli import main
@@ -473,14 +474,7 @@ def test_the_step_has_the_weights_and_state_of_the_report_and_fills_none(tmp_pat
     for name, text in (("vast", VAST), ("heads", MAP_AND_HEADS)):
         paths.append(tmp_path / f"{name}.yaml")
         paths[-1].write_text(text, encoding="utf-8")
-    ran = subprocess.run(
-        [sys.executable, "-c", TRACED, *map(str, paths)],
-        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=900,
-    )
+    ran = run(*paths, code=TRACED, engine="jax")
     assert ran.returncode == 0, ran.stderr
     lines = [line.split() for line in ran.stdout.splitlines()]
     sizes = [[int(word) for word in words[1:]] for words in lines]

@@ -2,11 +2,10 @@
 
 import csv
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support.commands import BACKEND, run
 
 import archspec
 
@@ -34,8 +33,7 @@ def test_keras_loads_older_models_once_archspecs_layers_are_imported():
     files = [OLDER / name for name in ("run/best.keras", "run/final.keras", "stopped/best.keras")]
     script = "import archspec.layers, keras, sys\nfor file in sys.argv[1:]: "
     script += "print(keras.models.load_model(file).name)"
-    command = [sys.executable, "-c", script, *files]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run(*files, code=script, engine=BACKEND)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [archspec.load_model(file).name for file in files]
 
