@@ -52,17 +52,48 @@ train: {epochs: 2}
 """
 
 
+RECIPE = {
+    "seed": 3,
+    "optimizer": {"adam": {"learning_rate": 0.02}},
+    "schedule": {"step": {"at": [1]}},
+    "metrics": ["f1_score", {"mean_io_u": {"num_classes": 10}}],
+    "tensorboard": True,
+}
+
+
+def loaded(text: str = SMALL, **variables):
+    """Load a spec from its text, which is written into the present folder."""
+    path = Path("spec.yaml").absolute()
+    path.write_text(text, encoding="utf-8")
+    return archspec.load(path, **variables)
+
+
 @pytest.fixture
 def load(tmp_path, monkeypatch):
     """Loads a spec from its text; what is trained goes to a folder of the test's own."""
     monkeypatch.chdir(tmp_path)
+    return loaded
 
-    def load(text: str = SMALL, **variables):
-        path = tmp_path / "spec.yaml"
-        path.write_text(text, encoding="utf-8")
-        return archspec.load(path, **variables)
 
-    return load
+@pytest.fixture(scope="module")
+def another_run(tmp_path_factory):
+    """An epoch of it by another seed, and by a clock that stands still."""
+    with (
+        contextlib.chdir(tmp_path_factory.mktemp("another")),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr("archspec.training.recorder.time.monotonic", lambda: 100.0)
+        run = archspec.fit(loaded(), **RECIPE | {"epochs": 1, "seed": 4})
+        return replace(run, folder=run.folder.absolute())
+
+
+@pytest.fixture(scope="module")
+def small_run(tmp_path_factory, blank_pictures):  # noqa: ARG001  (its own are drawn after all)
+    """A run of `SMALL` by `RECIPE`, for tests that only read it."""
+    with contextlib.chdir(tmp_path_factory.mktemp("small")), drawn():
+        run = archspec.fit(loaded(), **RECIPE)
+        assert run.folder == Path("runs/small-1")
+        return replace(run, folder=run.folder.absolute())
 
 
 # A stop by Ctrl-C
@@ -243,19 +274,25 @@ def a_run(folder: Path, outcome: Outcome = "finished", epochs: int = 1) -> archs
 
 
 @pytest.mark.keras
-def test_the_default_recipe_teaches_lenet_the_digits(tmp_path):
+@pytest.mark.parametrize(
+    ("epochs", "accuracy"),
+    [
+        # 94.7 % to 96.1 %, and of all epochs 97.2 % to 98.1 %, over seeds and backends; the rest is
+        # for other machines' arithmetic.
+        (6, 0.93),
+        pytest.param(Recipe().epochs, 0.965, marks=pytest.mark.slow),
+    ],
+)
+def test_the_default_recipe_teaches_lenet_the_digits(tmp_path, epochs, accuracy):
     lenet = archspec.load("lenet5")
-    run = archspec.fit(lenet, epochs=Recipe().epochs, out=tmp_path / "run")
+    run = archspec.fit(lenet, epochs=epochs, out=tmp_path / "run")
     assert run.outcome == "finished"
-    # 97.2 % to 98.1 % over seeds and backends; the rest is for other machines' arithmetic.
-    assert run.test_accuracy >= 0.965
+    assert run.test_accuracy >= accuracy
 
 
 @pytest.mark.keras
-def test_a_run_folder_says_what_was_trained_how_on_what_and_what_came_of_it(load):
-    with drawn():
-        run = archspec.fit(load(), seed=3)
-    assert run.folder == Path("runs/small-1")
+def test_a_run_folder_says_what_was_trained_how_on_what_and_what_came_of_it(small_run, load):
+    run = small_run
     assert sorted(path.name for path in run.folder.iterdir() if path.name[0] != ".") == [
         "best.keras",
         "checkpoints",
@@ -279,10 +316,11 @@ def test_a_run_folder_says_what_was_trained_how_on_what_and_what_came_of_it(load
         "scores.json",
         "spec.yaml",
         "summary.md",
+        "tensorboard",
     ]
     again = archspec.load(run.folder / "spec.yaml")
     loss = {"categorical_crossentropy": {"label_smoothing": 0.1}}  # that of the task
-    assert Recipe.resolve(again.train) == Recipe.resolve({"epochs": 2, "seed": 3, "loss": loss})
+    assert Recipe.resolve(again.train) == Recipe.resolve({"epochs": 2, "loss": loss, **RECIPE})
     assert expand(again).paths == expand(load()).paths
     assert archspec.Run.read(run.folder) == run
     (environment,) = json.loads((run.folder / "environment.json").read_text(encoding="utf-8"))
@@ -299,13 +337,18 @@ def test_a_run_folder_says_what_was_trained_how_on_what_and_what_came_of_it(load
 
 
 @pytest.mark.keras
-def test_the_reported_score_is_the_loaded_models_own(load):
-    run = archspec.fit(load())
+def test_the_reported_score_is_the_loaded_models_own(small_run):
+    predicted, labels = of_test_images(small_run)
+    accuracy = (predicted == labels).mean()
+    assert accuracy == pytest.approx(small_run.test_accuracy)
+    assert scores.read(small_run.folder / "scores.json").accuracy == pytest.approx(accuracy)
+
+
+def of_test_images(run: archspec.Run):
+    """The classes that a run's model finds in the test images of digits, and the true ones."""
     digits = dataset.load(DataRecipe(), Shape((8, 8, 1)))
     images = digits.preprocessing(digits.test.pixels.read(digits.test.indices))
-    predicted = run.model().predict(images, verbose=0).argmax(axis=-1)
-    assert (predicted == digits.test.labels).mean() == pytest.approx(run.test_accuracy)
-    assert scores.read(run.folder / "scores.json").accuracy == pytest.approx(run.test_accuracy)
+    return run.model().predict(images, verbose=0).argmax(axis=-1), digits.test.labels
 
 
 @pytest.mark.keras
@@ -363,9 +406,8 @@ def test_the_speed_of_a_run_is_without_its_start_and_only_what_a_clock_could_tel
 
 
 @pytest.mark.keras
-def test_a_clock_may_be_coarser_than_an_epoch_is_long(load, monkeypatch):
-    monkeypatch.setattr("archspec.training.recorder.time.monotonic", lambda: 100.0)
-    run = archspec.fit(load(), epochs=1)
+def test_a_clock_may_be_coarser_than_an_epoch_is_long(another_run):
+    run = another_run
     assert (run.outcome, run.seconds, run.images_per_second) == ("finished", 0.0, 0.0)
     assert "| time | 0:00 |" in (run.folder / "summary.md").read_text(encoding="utf-8")
 
@@ -403,30 +445,25 @@ def test_of_epochs_with_as_many_images_right_the_lowest_loss_is_the_best_and_the
 
 
 @pytest.mark.keras
-def test_the_history_has_the_learning_rate_that_an_epoch_began_with(load):
-    recipe = "{epochs: 2, batch: 2000, optimizer: {sgd: {learning_rate: 0.5}}, "
-    recipe += "schedule: {step: {at: [1]}}}"
-    run = archspec.fit(load(SMALL.replace("{epochs: 2}", recipe)))
-    assert [row["learning_rate"] for row in run.history] == [0.5, 0.05]
+def test_the_history_has_the_learning_rate_that_an_epoch_began_with(small_run):
+    assert [row["learning_rate"] for row in small_run.history] == [0.02, 0.002]
 
 
 @pytest.mark.keras
-def test_tensorboard_shows_each_epochs_measures(load):
+def test_tensorboard_shows_each_epochs_measures(small_run):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    run = archspec.fit(load(), tensorboard=True)
     for part, prefix in [("training", ""), ("validation", "val_")]:
-        shown = accumulator.EventAccumulator(str(run.folder / "tensorboard" / part))
+        shown = accumulator.EventAccumulator(str(small_run.folder / "tensorboard" / part))
         shown.Reload()
         losses = [(event.step, event.value) for event in shown.Scalars("loss")]
-        assert losses == [(row["epoch"], row[f"{prefix}loss"]) for row in run.history]
+        assert losses == [(row["epoch"], row[f"{prefix}loss"]) for row in small_run.history]
 
 
 @pytest.mark.keras
-def test_a_run_is_repeated_by_its_seed(load):
-    def losses(seed: int) -> list[float]:
-        return [row["loss"] for row in archspec.fit(load(), seed=seed).history]
-
-    assert losses(1) == losses(1) != losses(2)
+def test_a_run_is_repeated_by_its_seed(small_run, another_run, load):
+    again = archspec.fit(load(), **RECIPE | {"epochs": 1})
+    assert again.history[0]["loss"] == small_run.history[0]["loss"]
+    assert another_run.history[0]["loss"] != small_run.history[0]["loss"]
 
 
 @pytest.mark.keras
@@ -485,18 +522,24 @@ def test_early_stopping_is_an_outcome(load):
     assert len(run.history) == 2
 
 
+@pytest.fixture(scope="module")
+def run_of_numbered_classes(tmp_path_factory):
+    """A run by a loss that takes a class's number in place of a one-hot vector."""
+    recipe = "epochs: 2, loss: sparse_categorical_crossentropy, class_weights: {'0': 2.0}, "
+    recipe += "metrics: [{mean_io_u: {num_classes: 10}}], optimizer: {lion: {learning_rate: 0.01}}"
+    with contextlib.chdir(tmp_path_factory.mktemp("numbered")):
+        run = archspec.fit(loaded(SMALL.replace("epochs: 2", recipe)))
+        return replace(run, folder=run.folder.absolute())
+
+
 @pytest.mark.keras
-@pytest.mark.parametrize("loss", ["categorical_crossentropy", "sparse_categorical_crossentropy"])
-def test_an_intersection_over_union_is_that_of_classes(load, loss):
-    recipe = f"epochs: 4, loss: {loss}, metrics: [{{mean_io_u: {{num_classes: 10}}}}]"
-    recipe += ", batch: 1437, optimizer: {adam: {learning_rate: 0.03}}"  # all in one step
-    run = archspec.fit(load(SMALL.replace("epochs: 2", recipe)))
-    digits = dataset.load(DataRecipe(), Shape((8, 8, 1)))
-    images = digits.preprocessing(digits.test.pixels.read(digits.test.indices))
-    predicted = run.model().predict(images, verbose=0).argmax(axis=-1)
+@pytest.mark.parametrize("trained", ["small_run", "run_of_numbered_classes"])
+def test_an_intersection_over_union_is_that_of_classes(trained, request):
+    run = request.getfixturevalue(trained)
+    predicted, labels = of_test_images(run)
     shares = []
     for digit in range(10):
-        found, true = predicted == digit, digits.test.labels == digit
+        found, true = predicted == digit, labels == digit
         shares.append((found & true).sum() / (found | true).sum())
     assert len({*shares}) > 5
     assert run.test["mean_io_u"] == pytest.approx(sum(shares) / 10, abs=1e-4)
@@ -506,13 +549,10 @@ def test_an_intersection_over_union_is_that_of_classes(load, loss):
 @pytest.mark.parametrize(
     "train",
     [
-        "{epochs: 1, data: {validation: 0}}",
-        "{epochs: 1, loss: sparse_categorical_crossentropy}",
-        "{epochs: 1, metrics: [top_k_categorical_accuracy], schedule: cosine}",
-        "{epochs: 1, batch: 5000, schedule: plateau, callbacks: [early_stopping]}",
-        "{epochs: 2, batch: 500, warmup: 1, precision: mixed_bfloat16, class_weights: balanced}",
-        "{epochs: 1, augment: [horizontal_flip, {mixup: {alpha: 0.2}}]}",
-        "{epochs: 1, augment: [pca_lighting], class_weights: {'0': 2.0}, optimizer: lion}",
+        "{epochs: 1, data: {validation: 0}, metrics: [top_k_categorical_accuracy], "
+        "schedule: cosine, augment: [horizontal_flip, {mixup: {alpha: 0.2}}, pca_lighting]}",
+        "{epochs: 2, batch: 5000, warmup: 1, precision: mixed_bfloat16, "
+        "class_weights: balanced, schedule: plateau, callbacks: [early_stopping]}",
     ],
 )
 def test_recipes_that_train(load, train):
@@ -522,11 +562,9 @@ def test_recipes_that_train(load, train):
 
 
 @pytest.mark.keras
-def test_a_metric_with_a_value_for_each_class_is_averaged(load):
-    run = archspec.fit(load(SMALL.replace("epochs: 2", "epochs: 1, metrics: [f1_score]")))
-    assert 0 <= run.test["f1_score"] <= 1
-    assert 0 <= run.history[0]["val_f1_score"] <= 1
-    assert (run.folder / "summary.md").exists()
+def test_a_metric_with_a_value_for_each_class_is_averaged(small_run):
+    assert 0 < small_run.test["f1_score"] <= 1
+    assert 0 < small_run.history[0]["val_f1_score"] <= 1
 
 
 @pytest.mark.keras
