@@ -274,7 +274,7 @@ def test_one_host_keeps_the_run_and_each_says_what_is_wrong(hosts):
 
 @pytest.mark.parametrize(("kind", "times"), [("gpu", 8), ("cpu", 2)])
 def test_the_peak_is_of_all_devices_but_a_cpu_counts_once_on_each_host(monkeypatch, kind, times):
-    monkeypatch.setattr(system, "peak_flops", lambda *_: 1e12)
+    monkeypatch.setattr(system, "known_peak_flops", lambda *_: 1e12)
     four_of_each = Devices(8, Hosts(2, 0, "a:1"), None, "jax")
     assert four_of_each.peak_flops(keras("jax", f"{kind}:0"), "float32") == times * 1e12
 

@@ -73,7 +73,7 @@ class Devices:
         """Return the peak of all devices; several devices made of one CPU count as one."""
         is_cpu = system.devices(keras)[0].startswith("cpu")
         count = self.hosts.count if is_cpu else self.count
-        return count * system.peak_flops(keras, precision)
+        return count * system.known_peak_flops(keras, precision)
 
     def steps_per_execution(self, steps: int) -> int:
         """Return `steps` at a time, or 1: a strategy fails inside TensorFlow's own loop."""

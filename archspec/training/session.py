@@ -354,7 +354,7 @@ class Session:
         nodes = self.plan.graph.nodes
         trained = {layer.name for layer in self.model.layers if layer.trainable_weights}
         flags = [layer_name(node) in trained for node in nodes]
-        # Measuring the peak takes a third of a second.
+        # Measuring the peak takes a third of a second, the first time.
         peak = self.devices.peak_flops(self.keras, self.recipe.precision) if watchers else 0.0
         return RunFacts(
             self.plan.spec.name,
