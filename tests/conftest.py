@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from support.blank import blank_pictures
+from support.blank import blank, blank_pictures
 from support.browser import chromium, open_page
 from support.serving import serve
 
@@ -155,10 +155,14 @@ train: {data: digits, epochs: 3}
 
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory):
-    """The folder of a small run on the digits of scikit-learn, trained once for all tests."""
+    """The folder of a small run on the digits of scikit-learn, trained once for all tests.
+
+    Its pictures are blank.
+    """
     import archspec
 
     home = tmp_path_factory.mktemp("digits")
     (home / "spec.yaml").write_text(DIGITS, encoding="utf-8")
-    archspec.fit(home / "spec.yaml", out=home / "run")
+    with blank():
+        archspec.fit(home / "spec.yaml", out=home / "run")
     return home / "run"

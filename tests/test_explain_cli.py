@@ -341,7 +341,8 @@ def test_damaged_files_among_good_ones_are_said_and_json_stays_json(
     for number in range(4):
         grey(f"{number}.png", images(1, (8, 8), seed=number)[0])
     (tmp_path / "broken.png").write_bytes(b"no image")
-    done = shell(name, digits_run, tmp_path, "--json")
+    few = [word for key, value in FEW.get(name, {}).items() for word in (f"--{key}", value)]
+    done = shell(name, digits_run, tmp_path, "--json", *few)
     if done.exit_code == 2:  # it needs classes, or more images, and says so
         assert done.stdout == ""
         assert done.stderr.startswith("error: ")
