@@ -301,25 +301,26 @@ def test_a_row_marks_the_box_that_stands_for_it(pages, net, open_page):
 MODELS = ("vgg16", "densenet121", "lenet5")
 
 
-def settings():
-    """Every optimizer and dtype, and batches of every size."""
-    draw = random.Random(12)  # noqa: S311
+def settings(seed):
+    """Every optimizer and dtype, and batches of every size: as Python and as the page have them."""
+    draw = random.Random(seed)  # noqa: S311
     optimizers = [name for name in KNOWN if name != WRAPPER]
-    for spec in MODELS:
-        for dtype, optimizer in itertools.product(ITEM_BYTES, optimizers):
-            yield spec, draw.choice([1, 2, 7, 256, 2**31 - 1]), dtype, optimizer
+    for dtype, optimizer in itertools.product(ITEM_BYTES, optimizers):
+        batch = draw.choice([1, 2, 7, 256, 2**31 - 1])
+        how = {"batch": batch, "dtype": dtype, "optimizer": optimizer}
+        yield how, how | {"training_batch": batch, "bytes": ITEM_BYTES[dtype]}
 
 
 def test_memory_is_that_of_python_in_every_setting(open_page, pages):
     page = open_page(pages("lenet5"))
-    script = """([model, setting]) => Object.fromEntries(
-        Object.entries(archspec.memory(model, setting)).map(([k, v]) => [k, String(v)]))"""
-    models = {name: page_data(archspec.report(name))["memory"] for name in MODELS}
-    for spec, batch, dtype, optimizer in settings():
-        expected = archspec.report(spec, batch=batch, dtype=dtype, optimizer=optimizer).memory
-        setting = {"batch": batch, "training_batch": batch, "bytes": ITEM_BYTES[dtype]}
-        result = page.evaluate(script, [models[spec], setting | {"optimizer": optimizer}])
-        assert {k: int(v) for k, v in result.items()} == expected.to_dict()
+    script = """([model, settings]) => settings.map(setting => Object.fromEntries(
+        Object.entries(archspec.memory(model, setting)).map(([k, v]) => [k, String(v)])))"""
+    for seed, spec in enumerate(MODELS):
+        model = page_data(archspec.report(spec))["memory"]
+        ours, theirs = zip(*settings(seed), strict=True)
+        for how, found in zip(ours, page.evaluate(script, [model, theirs]), strict=True):
+            expected = archspec.report(spec, **how).memory.to_dict()
+            assert {k: int(v) for k, v in found.items()} == expected, how
 
 
 def test_bytes_read_as_in_the_table(open_page, pages):
@@ -357,14 +358,14 @@ def test_the_controls_recompute_what_build_prints(open_page, pages, spec):
 @pytest.mark.parametrize("engine", ["jax-gpu", "torch-gpu"])
 def test_the_estimate_is_that_of_python_in_every_setting(open_page, pages, engine):
     page = open_page(pages("lenet5"))
-    script = """([network, setting]) => String(archspec.estimated(network.estimates[0],
-        archspec.memory(network.memory, setting), setting))"""
-    networks = {name: page_data(archspec.report(name, engine=engine)) for name in MODELS}
-    for spec, batch, dtype, optimizer in settings():
-        how = {"batch": batch, "dtype": dtype, "optimizer": optimizer}
-        expected = archspec.report(spec, **how, engine=engine).estimate
-        setting = {**how, "training_batch": batch, "bytes": ITEM_BYTES[dtype]}
-        assert int(page.evaluate(script, [networks[spec], setting])) == expected.bytes
+    script = """([network, settings]) => settings.map(setting => String(archspec.estimated(
+        network.estimates[0], archspec.memory(network.memory, setting), setting)))"""
+    for seed, spec in enumerate(MODELS):
+        network = page_data(archspec.report(spec, engine=engine))
+        ours, theirs = zip(*settings(seed), strict=True)
+        for how, found in zip(ours, page.evaluate(script, [network, theirs]), strict=True):
+            expected = archspec.report(spec, **how, engine=engine).estimate
+            assert int(found) == expected.bytes, how
 
 
 @pytest.mark.parametrize(("network", "engine"), [("lenet5", "jax-gpu"), ("alexnet", "jax-tpu")])
