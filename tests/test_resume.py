@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-import math
 import os
 import random
 import shutil
 import signal
 import time
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from support.commands import BACKEND, start
+from support.left_behind import Copies, left
 
 import archspec
 from archspec.errors import SpecError, UsageError
@@ -53,25 +56,6 @@ train:
 """Everything random at once, and callbacks with a memory."""
 
 
-class Stop(Exception):  # noqa: N818
-    """A run that ends where nobody is prepared for it."""
-
-
-class StopsAt(Watcher):
-    """Raises at a step of an epoch, or when an epoch was saved."""
-
-    def __init__(self, epoch: int, step: int) -> None:
-        self.at = (epoch, step)
-        self.epoch = 0
-
-    def epoch_begins(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def steps_done(self, steps: int, logs: object) -> None:  # noqa: ARG002
-        if (self.epoch, steps) >= self.at:
-            raise Stop
-
-
 class Interrupts(Watcher):
     """Presses Ctrl-C within an epoch."""
 
@@ -98,64 +82,101 @@ STAGES = {
 }
 """A run of two stages, which begins with the weights of another."""
 
+IMPATIENT = {"monitor": "loss", "patience": 3, "min_delta": 100.0, "restore_best_weights": True}
+"""No epoch is better than the first one, so that three more are the last."""
+
+
+@contextlib.contextmanager
+def second_is_best() -> Iterator[None]:
+    """Take the second epoch for the best one, within this context."""
+
+    def judge(memory: recorder.RunState, *_: object) -> None:
+        memory.best_epoch = min(len(memory.rows), 2)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recorder.RunState, "judge", judge)
+        yield
+
+
+@pytest.fixture(name="second_is_best")
+def _second_is_best() -> Iterator[None]:
+    with second_is_best():
+        yield
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
-    """A folder that holds the spec and runs of it that nothing disturbed."""
+    """A folder that holds the spec and a run `whole`, with copies of it on the way."""
     place = tmp_path_factory.mktemp("frail")
     (place / "frail.yaml").write_text(SPEC, encoding="utf-8")
-    fit(place / "frail.yaml", out=place / "whole", steps_per_execution=13)  # all of an epoch
+    copies = Copies((1, 1), (1, 2), (2, 1), (3, 1), (4, 1), (4, 3))
+    fit(place / "frail.yaml", out=place / "whole", watchers=[copies], steps_per_execution=1)
     return place
 
 
 @pytest.fixture(scope="module")
 def stages(place) -> Path:
-    """The same folder with a run `base`, and a run `stages` that begins with its weights."""
-    with contextlib.chdir(place):
-        fit("frail.yaml", out="base", epochs=1)
-        fit("frail.yaml", out="stages", **STAGES)
-    return place
+    """A run of two stages, with copies of it; what it began with is no longer there."""
+    shutil.copytree(place / "whole", place / "base")
+    copies = Copies((2, 1), (3, 1), (4, 1))
+    with contextlib.chdir(place), second_is_best(), warnings.catch_warnings():
+        warnings.filterwarnings("error", "Skipping variable loading")
+        fit("frail.yaml", out="stages", watchers=[copies], **STAGES)
+    shutil.rmtree(place / "base")
+    return place / "stages"
+
+
+@pytest.fixture(scope="module")
+def impatient(place) -> Path:
+    """A run that stopped early, with a copy of it on the way."""
+    callbacks = [{"early_stopping": IMPATIENT}]
+    home, copies = place / "impatient", Copies((3, 1))
+    fit(
+        place / "frail.yaml",
+        out=home,
+        watchers=[copies],
+        callbacks=callbacks,
+        steps_per_execution=1,
+    )
+    return home
 
 
 @pytest.fixture(scope="module")
 def of_two_epochs(place) -> Path:
-    """A run that was trained for two epochs and has ended, called `run` where it was trained."""
+    """A run of two epochs that has ended, of data at a relative path, with files of callbacks."""
     with contextlib.chdir(place):
-        return fit("frail.yaml", out="run", epochs=2).folder.absolute()
+        pixels = np.random.default_rng(0).integers(0, 255, (60, 8, 8, 1), np.uint8)
+        np.savez("data.npz", x=pixels, y=np.arange(60) % 10)
+        recipe = {"data": "data.npz", "batch": 10, "callbacks": ["csv_logger", "model_checkpoint"]}
+        return fit("frail.yaml", out="run", epochs=2, **recipe).folder.absolute()
+
+
+@pytest.fixture(scope="module")
+def of_three_epochs(of_two_epochs, tmp_path_factory) -> Path:
+    """A copy of it that went on for an epoch elsewhere."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    shutil.copytree(of_two_epochs, elsewhere / "moved")
+    with contextlib.chdir(elsewhere):
+        resume("moved", epochs=3)
+    return elsewhere / "moved"
 
 
 @pytest.fixture
 def run(of_two_epochs, spec) -> Path:  # noqa: ARG001
-    """A copy of it in the current folder."""
+    """A copy of the run of two epochs in the current folder."""
     shutil.copytree(of_two_epochs, "run")
     return Path("run")
 
 
 @pytest.fixture
-def base(stages, spec) -> None:  # noqa: ARG001
-    """A copy of the run `base` in the current folder."""
-    shutil.copytree(stages / "base", "base")
+def stopped(whole, spec) -> Path:  # noqa: ARG001
+    """A copy of a run that was killed in its fourth epoch, in the current folder."""
+    return stopped_at(whole, 4, 1)
 
 
-@pytest.fixture(scope="module")
-def broken_off(place) -> Path:
-    """A run that ended in its fourth epoch, where nobody was prepared for it."""
-    with pytest.raises(Stop):
-        fit(
-            place / "frail.yaml",
-            out=place / "broken_off",
-            watchers=[StopsAt(4, 1)],
-            steps_per_execution=1,
-        )
-    return place / "broken_off"
-
-
-@pytest.fixture
-def stopped(broken_off, tmp_path, monkeypatch) -> Path:
-    """A copy of a run that ended in its fourth epoch, in the current folder."""
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(broken_off, "stopped")
-    return Path("stopped")
+def stopped_at(home: Path, epoch: int, step: int) -> Path:
+    """Make `stopped`, a copy of a run that was killed after a step of an epoch; return it."""
+    return shutil.copytree(left(home, epoch, step), Path("stopped"))
 
 
 @pytest.fixture
@@ -164,7 +185,7 @@ def spec(place, tmp_path, monkeypatch) -> Path:
     return place / "frail.yaml"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def whole(place) -> Path:
     return place / "whole"
 
@@ -186,40 +207,41 @@ def assert_same(home: Path, other: Path) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(weights, others, strict=True))
 
 
-@pytest.mark.parametrize("at", [pytest.param((1, 2), marks=pytest.mark.slow), (2, 1), (4, 3)])
-def test_a_run_that_was_stopped_ends_as_if_it_never_was(spec, whole, at):
-    with pytest.raises(Stop):
-        fit(spec, out="stopped", watchers=[StopsAt(*at)], steps_per_execution=1)
+@pytest.mark.parametrize(
+    "at", [*(pytest.param(at, marks=pytest.mark.slow) for at in ((1, 2), (2, 1))), (4, 3)]
+)
+@pytest.mark.usefixtures("spec")
+def test_a_run_that_was_stopped_ends_as_if_it_never_was(whole, at):
+    stopped = stopped_at(whole, *at)
+    resume(stopped, steps_per_execution=13)  # all of an epoch
+    assert_same(whole, stopped)
+
+
+@pytest.mark.usefixtures("spec")
+def test_ctrl_c_keeps_the_whole_epochs_and_the_run_goes_on_from_them(whole):
+    stopped = stopped_at(whole, 2, 1)
+    run = resume(stopped, watchers=[Interrupts(epoch=3)])
+    assert (run.outcome, len(run.history)) == ("interrupted", 2)
+    resume(stopped)
+    assert_same(whole, stopped)
+
+
+@pytest.mark.parametrize("epoch", [3, 4])  # at the border of the stages, and within the second
+@pytest.mark.usefixtures("spec", "second_is_best")
+def test_a_stage_that_begins_where_a_run_was_stopped_begins_anew(stages, epoch):
+    stopped = stopped_at(stages, epoch, 1)
+    resume(stopped)
+    assert_same(stages, stopped)
+
+
+@pytest.mark.usefixtures("spec", "second_is_best")
+def test_a_run_goes_on_without_what_it_began_with(stages):
+    whole, stopped = Run.read(stages), stopped_at(stages, 2, 1)
+    began = json.loads((stopped / "transfer.json").read_text(encoding="utf-8"))
+    assert (Path(began["source"]).exists(), began["params"]) == (False, whole.params)
+    assert began["source"].endswith("base")
     resume("stopped")
-    assert_same(whole, Path("stopped"))
-
-
-def test_ctrl_c_keeps_the_whole_epochs_and_the_run_goes_on_from_them(spec, whole):
-    stopped = fit(spec, out="stopped", watchers=[Interrupts(epoch=3)], steps_per_execution=1)
-    assert (stopped.outcome, len(stopped.history)) == ("interrupted", 2)
-    resume("stopped")
-    assert_same(whole, Path("stopped"))
-
-
-@pytest.mark.usefixtures("base")
-def test_a_stage_that_begins_where_a_run_was_stopped_begins_anew(spec, stages):
-    for epoch in (3, 4):  # at the border of the stages, and within the second
-        with pytest.raises(Stop):
-            fit(spec, out=f"stopped{epoch}", watchers=[StopsAt(epoch, 1)], **STAGES)
-        resume(f"stopped{epoch}")
-        assert_same(stages / "stages", Path(f"stopped{epoch}"))
-
-
-@pytest.mark.usefixtures("base")
-def test_a_run_goes_on_without_what_it_began_with(spec, stages):
-    whole = Run.read(stages / "stages")
-    with pytest.raises(Stop):
-        fit(spec, out="stopped", watchers=[StopsAt(2, 1)], **STAGES)
-    shutil.rmtree("base")
-    resume("stopped")
-    assert_same(whole.folder, Path("stopped"))
-    began = json.loads(Path("stopped/transfer.json").read_text(encoding="utf-8"))
-    assert (began["source"].endswith("base"), began["params"]) == (True, whole.params)
+    assert_same(stages, stopped)
     assert f"copied {whole.params:,} parameters" in Path("stopped/summary.md").read_text("utf-8")
     Path("stopped/transfer.json").write_text("{}", encoding="utf-8")
     with pytest.raises(UsageError, match=r"stopped/transfer.json is damaged .*`source` is missing"):
@@ -229,49 +251,82 @@ def test_a_run_goes_on_without_what_it_began_with(spec, stages):
         resume("stopped", epochs=5)
 
 
-@pytest.mark.usefixtures("base")
-@pytest.mark.filterwarnings("error:Skipping variable loading")
-def test_the_best_epoch_may_be_of_an_earlier_stage(spec, monkeypatch):
-    def judge(memory: recorder.RunState, *_: object) -> None:
-        memory.best_epoch = min(len(memory.rows), 2)
-
-    monkeypatch.setattr(recorder.RunState, "judge", judge)
-    run = fit(spec, out="stages", **STAGES)
+def test_the_best_epoch_may_be_of_an_earlier_stage(stages):
+    run = Run.read(stages)
     assert run.best_epoch == 2
-    assert archspec.evaluate(run.folder).result.scores.accuracy == pytest.approx(run.test_accuracy)
+    assert archspec.evaluate(stages).result.scores.accuracy == pytest.approx(run.test_accuracy)
 
 
-def test_a_best_model_that_came_too_soon_is_there_when_the_run_has_ended(spec, monkeypatch):
-    def weights(home: str, name: str = "best") -> list[np.ndarray]:
-        return [np.array(w) for w in archspec.load_model(f"{home}/{name}.keras").get_weights()]
+@pytest.mark.usefixtures("second_is_best")
+def test_a_best_model_that_came_too_soon_is_there_when_the_run_has_ended(spec, whole, monkeypatch):
+    def weights(home: Path, name: str = "best") -> list[np.ndarray]:
+        return [np.array(w) for w in archspec.load_model(home / f"{name}.keras").get_weights()]
 
-    def judge(memory: recorder.RunState, *_: object) -> None:
-        memory.best_epoch = min(len(memory.rows), 2)
-
-    recipe = {"steps_per_execution": 1}
-    monkeypatch.setattr(recorder.RunState, "judge", judge)
-    monkeypatch.setattr(recorder, "BEST_SHARE", math.inf)
-    fit(spec, out="at_once", **recipe)
     monkeypatch.setattr(recorder, "BEST_SHARE", 1e-9)
-    fit(spec, out="late", **recipe)
-    with pytest.raises(Stop):
-        fit(spec, out="stopped", watchers=[StopsAt(5, 1)], **recipe)
-    kept = sorted(path.stem for path in Path("stopped").glob("checkpoints/*"))
+    late = Path("late")
+    fit(spec, out=late, watchers=[Copies((5, 1))], steps_per_execution=1)
+    stopped = stopped_at(late, 5, 1)
+    kept = sorted(path.stem for path in stopped.glob("checkpoints/*"))
     assert kept == ["epoch-0002", "epoch-0003", "epoch-0004"]
-    assert not all(map(np.array_equal, weights("at_once"), weights("stopped")))
+    held, _ = checkpoints.latest(left(whole, 3, 1))
+    variables = [array for name, array in held.arrays.items() if name.startswith("model/")]
+    second = [each for each in variables if each.dtype == np.float32]  # no states of random numbers
+    assert not all(map(np.array_equal, second, weights(stopped)))
     resume("stopped")
-    for home in ("late", "stopped"):
-        assert all(map(np.array_equal, weights("at_once"), weights(home)))
-        assert all(map(np.array_equal, weights("at_once", "final"), weights(home, "final")))
+    for home in (late, stopped):
+        assert len(second) == len(weights(home))
+        assert all(map(np.array_equal, second, weights(home)))
+        assert all(map(np.array_equal, weights(whole, "final"), weights(home, "final")))
 
 
-def test_of_a_damaged_checkpoint_the_one_before_takes_the_place(stopped, whole):
-    newest = stopped / "checkpoints/epoch-0003.npz"
+BESIDE = ("run.json", "environment.json", "history.csv", "best.keras")
+
+
+class Occupies(Watcher):
+    """Puts a folder in the place of a run's page within an epoch."""
+
+    def __init__(self, page: Path, epoch: int) -> None:
+        self.page = page
+        self.epoch = epoch
+
+    def epoch_begins(self, epoch: int) -> None:
+        if epoch == self.epoch:
+            self.page.unlink()
+            self.page.mkdir()
+
+
+@pytest.fixture(scope="module")
+def troubled(whole) -> tuple[Run, list[str]]:
+    """A run that went on although its files were damaged, and what was said of it."""
+    home, hears = shutil.copytree(left(whole, 4, 1), whole.with_name("troubled")), Hears()
+    newest = home / "checkpoints/epoch-0003.npz"
     newest.write_bytes(newest.read_bytes()[:-1000])
-    told = Hears()
-    resume("stopped", watchers=[told])
-    assert "epoch-0003.npz is damaged" in told.warnings[0]
-    assert_same(whole, Path("stopped"))
+    for name in BESIDE:
+        (home / name).write_bytes(b"")
+    return resume(home, watchers=[hears, Occupies(home / "index.html", 5)]), hears.warnings
+
+
+def test_of_a_damaged_checkpoint_the_one_before_takes_the_place(troubled, whole):
+    run, warnings = troubled
+    assert "epoch-0003.npz is damaged" in warnings[0]
+    assert_same(whole, run.folder)
+
+
+def test_a_page_that_cannot_be_written_ends_no_training(troubled):
+    run, warnings = troubled
+    assert run.outcome == "finished"
+    assert warnings[-1] == "the run's page cannot be written: Is a directory"
+    assert sum("page" in warning for warning in warnings) == 1
+    assert Run.read(run.folder) == run
+
+
+def test_what_is_damaged_beside_a_checkpoint_is_written_again(troubled):
+    assert_written(troubled[0].folder)
+
+
+def assert_written(home: Path) -> None:
+    assert all((home / name).read_bytes() for name in BESIDE)
+    assert len(json.loads((home / "environment.json").read_text())) in {1, 2}
 
 
 def test_no_flipped_bit_makes_another_checkpoint_of_one(tmp_path):
@@ -304,23 +359,13 @@ def test_a_run_of_which_no_checkpoint_can_be_read_is_left_as_it_is(run):
     assert (run / "best.keras").read_bytes() == best
 
 
-BESIDE = ("run.json", "environment.json", "history.csv", "best.keras")
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        pytest.param(BESIDE, id="all"),
-        *(pytest.param((name,), id=name, marks=pytest.mark.slow) for name in BESIDE),
-    ],
-)
-def test_what_is_damaged_beside_a_checkpoint_is_written_again(stopped, whole, names):
-    for name in names:
-        (stopped / name).write_bytes(b"")
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BESIDE)
+def test_what_alone_is_damaged_beside_a_checkpoint_is_written_again(stopped, whole, name):
+    (stopped / name).write_bytes(b"")
     resume(stopped)
     assert_same(whole, stopped)
-    assert all((stopped / name).read_bytes() for name in BESIDE)
-    assert len(json.loads((stopped / "environment.json").read_text())) in {1, 2}
+    assert_written(stopped)
 
 
 def test_a_run_that_was_killed_before_it_began_says_so(tmp_path):
@@ -330,28 +375,27 @@ def test_a_run_that_was_killed_before_it_began_says_so(tmp_path):
         resume(tmp_path)
 
 
-def test_a_run_without_a_checkpoint_begins_again(spec, whole):
-    with pytest.raises(Stop):
-        fit(spec, out="stopped", watchers=[StopsAt(1, 1)], steps_per_execution=1)
-    assert not list(Path("stopped").glob("checkpoints/*"))
-    Path("stopped/data.json").unlink()  # as if killed between the first files
+@pytest.mark.usefixtures("spec")
+def test_a_run_without_a_checkpoint_begins_again(whole):
+    stopped = stopped_at(whole, 1, 1)
+    assert not list(stopped.glob("checkpoints/*"))
+    (stopped / "data.json").unlink()  # as if killed between the first files
     resume("stopped")
-    assert_same(whole, Path("stopped"))
+    assert_same(whole, stopped)
 
 
 @pytest.mark.usefixtures("run")
-def test_a_finished_run_goes_on_for_more_epochs_only():
+def test_a_finished_run_goes_on_for_more_epochs_only(of_three_epochs):
     with pytest.raises(UsageError, match=r"has ended .*trained 2 epochs.*`epochs=`"):
         resume("run")
     assert "--resume run --epochs 4" in Path("run/summary.md").read_text()
-    assert len(resume("run", epochs=3).history) == 3
-    assert len(Run.read("run").history) == 3
+    assert len(Run.read(of_three_epochs).history) == 3
 
 
-def test_early_stopping_is_not_undone_by_resuming(spec):
-    impatient = {"monitor": "loss", "patience": 1, "min_delta": 100.0, "restore_best_weights": True}
-    fit(spec, out="whole", callbacks=[{"early_stopping": impatient}])
-    assert Run.read("whole").outcome == "stopped early"
+@pytest.mark.usefixtures("spec")
+def test_early_stopping_is_not_undone_by_resuming(impatient):
+    assert Run.read(impatient).outcome == "stopped early"
+    shutil.copytree(impatient, "whole")
     shutil.copytree("whole", "killed")
     Path("killed/run.json").unlink()  # before it could say so, and restore the best weights
     Path("killed/final.keras").unlink()
@@ -363,53 +407,47 @@ def test_early_stopping_is_not_undone_by_resuming(spec):
     assert "--resume" not in Path("whole/summary.md").read_text()
 
 
-def test_what_counts_as_better_stays_so_when_a_run_goes_on(spec):
+@pytest.mark.usefixtures("spec")
+def test_what_counts_as_better_stays_so_when_a_run_goes_on(impatient):
     """Keras turns the sign of `min_delta` about in each training."""
-    early = {"monitor": "loss", "patience": 3, "min_delta": 100.0}
-    recipe = {"callbacks": [{"early_stopping": early}], "steps_per_execution": 1}
-    with pytest.raises(Stop):
-        fit(spec, out="stopped", watchers=[StopsAt(3, 1)], **recipe)
-    assert len(resume("stopped").history) == 4
+    stopped = stopped_at(impatient, 3, 1)
+    assert len(resume(stopped).history) == 4
+    assert_same(impatient, stopped)
 
 
-def test_callbacks_write_on_where_they_wrote_wherever_a_run_goes_on(spec, tmp_path, monkeypatch):
-    fit(spec, out="run", epochs=2, callbacks=["csv_logger", "model_checkpoint"])
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    Path("../run").rename("moved")
-    resume("moved", epochs=3)
-    assert [path.name for path in Path().iterdir()] == ["moved"]
-    assert len(list(Path("moved/callbacks").glob("epoch*.keras"))) == 3
-    rows = Path("moved/callbacks/log.csv").read_text().splitlines()
+def test_callbacks_write_on_where_they_wrote_wherever_a_run_goes_on(of_three_epochs):
+    assert [path.name for path in of_three_epochs.parent.iterdir()] == ["moved"]
+    assert len(list((of_three_epochs / "callbacks").glob("epoch*.keras"))) == 3
+    rows = (of_three_epochs / "callbacks/log.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows] == ["epoch", "0", "1", "2"]
 
 
 def test_best_weights_in_a_precision_that_numpy_does_not_know_come_back(spec):
-    recipe = {"precision": "bfloat16", "steps_per_execution": 1}
-    fit(spec, out="whole", **recipe)
-    with pytest.raises(Stop):
-        fit(spec, out="stopped", watchers=[StopsAt(4, 1)], **recipe)
-    resume("stopped")
-    assert_same(Path("whole"), Path("stopped"))
+    whole, copies = Path("whole"), Copies((3, 1))
+    recipe = {"precision": "bfloat16", "steps_per_execution": 1, "epochs": 4}
+    fit(spec, out=whole, watchers=[copies], **recipe)
+    stopped = stopped_at(whole, 3, 1)
+    resume(stopped)
+    assert_same(whole, stopped)
 
 
-def test_other_data_are_refused(spec, tmp_path):
-    x = np.random.default_rng(0).integers(0, 255, (60, 8, 8, 1), np.uint8)
-    np.savez(tmp_path / "data.npz", x=x, y=np.arange(60) % 10)
-    data = {"source": "arrays", "path": str(tmp_path / "data.npz")}
-    fit(spec, out="run", data=data, epochs=1, batch=10)
-    np.savez(tmp_path / "data.npz", x=x + 1, y=np.arange(60) % 10)
-    with pytest.raises(UsageError, match=r"data are not those .* fingerprint"):
-        resume("run", epochs=2)
+def test_other_data_are_refused(run, of_two_epochs, tmp_path):
+    data = of_two_epochs.with_name("data.npz")
+    shutil.copy(data, tmp_path / "kept.npz")
+    with np.load(data) as arrays:
+        x, y = arrays["x"], arrays["y"]
+    try:
+        np.savez(data, x=x + 1, y=y)
+        with pytest.raises(UsageError, match=r"data are not those .* fingerprint"):
+            resume(run, epochs=3)
+    finally:
+        shutil.copy(tmp_path / "kept.npz", data)
 
 
-def test_data_of_a_relative_path_are_found_from_elsewhere(spec, tmp_path, monkeypatch):
-    pixels = np.random.default_rng(0).integers(0, 255, (60, 8, 8, 1), np.uint8)
-    np.savez("data.npz", x=pixels, y=np.arange(60) % 10)
-    fit(spec, out="run", data="data.npz", epochs=1, batch=10)
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    assert len(resume("../run", epochs=2).history) == 2
+def test_data_of_a_relative_path_are_found_from_elsewhere(of_two_epochs, of_three_epochs):
+    data = archspec.load(of_three_epochs / "spec.yaml").train["data"]
+    assert data["path"] == str(of_two_epochs.with_name("data.npz"))
+    assert len(Run.read(of_three_epochs).history) == 3
 
 
 @pytest.mark.parametrize(
@@ -431,23 +469,8 @@ def test_two_processes_never_train_in_one_folder(stopped):
         pass
 
 
-def test_a_page_that_cannot_be_written_ends_no_training(spec):
-    class Occupies(Watcher):
-        def epoch_begins(self, epoch: int) -> None:
-            if epoch == 2:
-                page = Path("occupied", "index.html")
-                page.unlink()
-                page.mkdir()
-
-    hears = Hears()
-    run = fit(spec, out="occupied", epochs=2, watchers=[Occupies(), hears])
-    assert run.outcome == "finished"
-    assert hears.warnings == ["the run's page cannot be written: Is a directory"]
-    assert Run.read("occupied") == run
-
-
-def test_a_folder_that_can_no_longer_be_written_is_said(spec, monkeypatch):
-    """A full disk at the first file, and a folder that somebody has removed."""
+def test_a_folder_that_can_no_longer_be_written_is_said(spec):
+    """Such as one that somebody has removed."""
 
     class Removes(Watcher):
         def epoch_begins(self, epoch: int) -> None:  # noqa: ARG002
@@ -456,32 +479,40 @@ def test_a_folder_that_can_no_longer_be_written_is_said(spec, monkeypatch):
     with pytest.raises(
         UsageError, match=r"gone cannot be written: No such file .*resume\('gone'\)"
     ):
-        fit(spec, out="gone", watchers=[Removes()])
+        fit(spec, out="gone", watchers=[Removes()], steps_per_execution=1)
 
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.ENOSPC, "No space left on device"), (errno.EFBIG, "File too large")],
+)
+def test_a_disk_that_is_full_or_a_quota_at_the_first_file_is_said(spec, monkeypatch, number, words):
     def full(path: Path, text: str) -> None:  # noqa: ARG001
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        raise OSError(number, os.strerror(number), str(path))
 
     monkeypatch.setattr(folder, "write_text", full)
-    with pytest.raises(UsageError, match=r"No space left on device; make room"):
+    with pytest.raises(UsageError, match=rf"{words}; make room"):
         fit(spec, out="run")
 
 
-def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(spec, whole, monkeypatch):
-    """Twice: the disk is full in the third epoch, and a quota is used up in the fifth."""
-    save, errors = checkpoints.save, {3: errno.ENOSPC, 5: errno.EFBIG}
+def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(stopped, whole, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "save", no_room_for(checkpoints.save, epoch=5))
+        with pytest.raises(UsageError, match=r"No space left on device.*resume\('stopped'\)"):
+            resume(stopped)
+    resume(stopped)
+    assert_same(whole, stopped)
 
-    def full(home, held, **others):
-        if number := errors.pop(held.epoch, None):
-            raise OSError(number, os.strerror(number))
+
+def no_room_for(save: Any, epoch: int) -> Any:
+    """Return a `checkpoints.save` for which the disk is full at an epoch."""
+
+    def full(home: Path, held: checkpoints.Checkpoint, **others: Any) -> Path:
+        if held.epoch == epoch:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return save(home, held, **others)
 
-    monkeypatch.setattr(checkpoints, "save", full)
-    with pytest.raises(UsageError, match=r"No space left on device.*resume\('stopped'\)"):
-        fit(spec, out="stopped")
-    with pytest.raises(UsageError, match=r"File too large.*resume\('stopped'\)"):
-        resume("stopped")
-    resume("stopped")
-    assert_same(whole, Path("stopped"))
+    return full
 
 
 def test_pytorchs_global_random_numbers_are_drawn_again():
