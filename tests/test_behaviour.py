@@ -55,6 +55,19 @@ def output(model: Any, x: np.ndarray, *, training: bool = False) -> np.ndarray:
     return load_keras().ops.convert_to_numpy(model(x, training=training))
 
 
+def in_training(model: Any, x: np.ndarray, batch: int) -> np.ndarray:
+    """Return what a model in training puts out, a step for each batch."""
+    keras = load_keras()
+
+    class InTraining(keras.Model):
+        def call(self, batch: Any) -> Any:
+            return self.model(batch, training=True)
+
+    trained = InTraining()
+    trained.model = model
+    return trained.predict(x, batch_size=batch, verbose=0)
+
+
 def share(count: int, of: int, probability: float) -> bool:
     """Whether `count` of so many independent events is what a probability lets expect."""
     return abs(count - of * probability) <= 4 * sqrt(of * probability * (1 - probability))
@@ -86,8 +99,7 @@ def test_a_batch_loses_its_branch_as_a_whole_and_nothing_is_scaled_in_training()
     x = random(3, 2, 2, 2)
     model = alone(DropPath(rate=0.25, mode="batch"), 2, 2, 2)
     survives = 0
-    for _ in range(400):
-        y = output(model, x, training=True)
+    for y in in_training(model, np.tile(x, (400, 1, 1, 1)), batch=3).reshape(400, *x.shape):
         survives += y.any()
         np.testing.assert_array_equal(y, x if y.any() else 0 * x)
     assert share(survives, 400, 0.75)
@@ -153,13 +165,10 @@ def joined(rate: float, *joins: tuple[int, ...], global_share: float | None = No
 
 def drawn(model: Any, steps: int) -> Counter[tuple[float, ...]]:
     """Return the outputs of the joins in a number of training steps."""
-    x = np.repeat(ONE_TWO_FOUR, 2, axis=0)
-    seen: Counter[tuple[float, ...]] = Counter()
-    for _ in range(steps):
-        first, second = output(model, x, training=True).reshape(2, -1)
-        np.testing.assert_array_equal(first, second)  # a step draws once for all its examples
-        seen[tuple(np.round(first.astype(float), 3))] += 1
-    return seen
+    ends = in_training(model, np.repeat(ONE_TWO_FOUR, 2 * steps, axis=0), batch=2)
+    first, second = ends.reshape(steps, 2, -1).swapaxes(0, 1)
+    np.testing.assert_array_equal(first, second)  # a step draws once for all its examples
+    return Counter(tuple(np.round(end.astype(float), 3)) for end in first)
 
 
 def test_a_join_is_the_mean_of_the_inputs_that_survive_and_one_always_does():
@@ -330,9 +339,9 @@ def test_a_heads_loss_has_its_weight_and_the_network_for_inference_has_no_head()
     inference = build(replace(spec, inference=True))
     for layer in inference.layers:
         layer.set_weights(model.get_layer(layer.name).get_weights())
-    both = model.predict(x, verbose=0)
+    both = model(x)
     assert both.keys() == {"output", "early"}
-    np.testing.assert_allclose(inference.predict(x, verbose=0), both["output"], atol=1e-6)
+    np.testing.assert_allclose(inference(x), both["output"], atol=1e-6)
 
 
 def test_a_network_that_is_random_in_training_saves_loads_and_continues(tmp_path):
@@ -346,8 +355,10 @@ def test_a_network_that_is_random_in_training_saves_loads_and_continues(tmp_path
     model.fit(x, targets, verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
-    for name, scores in model.predict(x, verbose=0).items():
-        np.testing.assert_array_equal(loaded.predict(x, verbose=0)[name], scores)
+    scores, again = model(x), loaded(x)
+    assert scores.keys() == again.keys() == loss.keys()
+    for name in scores:
+        np.testing.assert_array_equal(again[name], scores[name])
     before = loaded.get_weights()
     history = loaded.fit(x, targets, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
