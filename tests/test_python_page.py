@@ -5,6 +5,7 @@ import doctest
 import inspect
 import io
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,24 +19,32 @@ from archspec.runs.origin import MAY_CHANGE
 
 NAMES = [name for names in GROUPS.values() for name in names]
 
-TRAINED = {"resume", "compare_runs", "evaluate", "predict", "import_model"}
-"""Functions whose example follows the one of `fit`."""
+FOLLOWING = {
+    **dict.fromkeys(["resume", "compare_runs", "evaluate", "predict", "import_model"], "fit"),
+    "join_search": "search",
+}
+"""Functions whose example follows another's, in the folder in which that one was run."""
 
-ENGINE = TRAINED | {
+ENGINE = {
     *("build", "load_model", "probe", "verify", "weights.copy", "export", "fit", "find_lr"),
-    "torch_weights",
-    *("search", "join_search"),  # in processes of their own
+    *("torch_weights", "search"),
+    *FOLLOWING,
 }
 """Functions whose example needs Keras."""
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> Path:
-    """A folder in which the example of `fit` was run."""
-    folder = tmp_path_factory.mktemp("trained")
-    with contextlib.chdir(folder):
-        assert complaints("fit") == ""
-    return folder
+def ran(tmp_path_factory, blank_pictures):  # noqa: ARG001
+    """Gives the folder in which a function's example was run, once."""
+
+    @cache
+    def ran(name: str) -> Path:
+        folder: Path = tmp_path_factory.mktemp(name)
+        with contextlib.chdir(folder):
+            assert complaints(name) == ""
+        return folder
+
+    return ran
 
 
 def complaints(name: str) -> str:
@@ -73,11 +82,11 @@ def test_a_docstring_says_what_goes_in_and_what_comes_out(name):
     [
         pytest.param(name, marks=pytest.mark.keras) if name in ENGINE else name
         for name in NAMES
-        if name != "fit"  # `trained` runs it
+        if name not in FOLLOWING.values()  # run for those that follow
     ],
 )
-def test_an_example_is_true(name, tmp_path, monkeypatch, request):
-    monkeypatch.chdir(request.getfixturevalue("trained") if name in TRAINED else tmp_path)
+def test_an_example_is_true(name, tmp_path, monkeypatch, ran):
+    monkeypatch.chdir(ran(FOLLOWING[name]) if name in FOLLOWING else tmp_path)
     assert complaints(name) == ""
 
 

@@ -164,10 +164,9 @@ def join_search(
         KeyboardInterrupt: Ctrl-C was pressed.
 
     Example:
-        >>> begun = archspec.search("digits_net", trials=1, epochs=1)
-        >>> found = archspec.join_search(begun.folder, trials=2)
+        >>> found = archspec.join_search("searches/digits_net-1", trials=3)
         >>> len(found.trials)
-        2
+        3
     """
     where = arguments.place("place", place)
     arguments.whole("jobs", jobs)
