@@ -188,7 +188,7 @@ class AsksToStop(Watcher):
 @pytest.mark.usefixtures("handlers")
 def test_after_ctrl_c_no_more_than_the_execution_under_way_is_done(load):
     watcher = AsksToStop()
-    recipe = {"epochs": 9, "batch": 10, "steps_per_execution": 10}
+    recipe = {"epochs": 9, "batch": 30, "steps_per_execution": 10}
     run = archspec.fit(load(), watchers=[watcher], **recipe)
     assert (run.outcome, len(run.history), watcher.steps) == ("interrupted", 1, [10])
 

@@ -50,7 +50,7 @@ layers:
   - dropout: 0.5
   - flatten
   - fc: {units: 10, activation: softmax}
-train: {batch: 300, epochs: 3, deterministic: true, steps_per_execution: 1}
+train: {batch: 300, epochs: 2, deterministic: true, steps_per_execution: 1}
 """
 """Averages of norms and random numbers, which a look would change if it did not put them back."""
 
@@ -134,8 +134,8 @@ def test_a_run_that_is_watched_ends_as_one_that_is_not_also_when_it_was_stopped(
         archspec.fit("noisy.yaml", out="plain")
         archspec.fit("noisy.yaml", out="seen", watch_units=True)
         with pytest.raises(Stop):
-            archspec.fit("noisy.yaml", out="stopped", watch_units=True, watchers=[StopsIn(3)])
-        assert len(file.read(Path("stopped"))) == 3
+            archspec.fit("noisy.yaml", out="stopped", watch_units=True, watchers=[StopsIn(2)])
+        assert len(file.read(Path("stopped"))) == 2
         archspec.resume("stopped")
     assert Path("seen/units.csv").read_bytes() == Path("stopped/units.csv").read_bytes()
     plain, *others = (
