@@ -31,6 +31,7 @@ from archspec.runs import folder
 from archspec.runs.outcome import Outcome
 from archspec.runs.summary import time_taken, verdict
 from archspec.training.callbacks import Watcher
+from archspec.training.feeding import Feed
 from archspec.training.interrupt import Interrupt
 from archspec.training.recorder import RunState
 
@@ -447,6 +448,22 @@ def test_of_epochs_with_as_many_images_right_the_lowest_loss_is_the_best_and_the
 @pytest.mark.keras
 def test_the_history_has_the_learning_rate_that_an_epoch_began_with(small_run):
     assert [row["learning_rate"] for row in small_run.history] == [0.02, 0.002]
+
+
+@pytest.mark.keras
+def test_a_learning_rate_is_looked_for_in_steps_of_as_many_images(load, monkeypatch):
+    """For fewer, as in an epoch's last step, the network would be compiled again."""
+    sizes, batch_at = [], Feed.batch_at
+
+    def counted(feed: Feed, epoch: int, step: int):
+        images, *others = batch_at(feed, epoch, step)
+        sizes.append(len(images))
+        return images, *others
+
+    monkeypatch.setattr(Feed, "batch_at", counted)
+    found = archspec.find_lr(load(), batch=500)  # two and a half times in the training images
+    assert len(sizes) > len(found.rates) > 10
+    assert {*sizes} == {500}
 
 
 @pytest.mark.keras

@@ -114,13 +114,18 @@ def chosen(rates: Sequence[float], losses: Sequence[float]) -> float:
 
 
 def _steps(session: Session) -> Iterator[tuple[float, Any]]:
-    """Yield learning rates, each with the loss of its step."""
+    """Yield learning rates, each with the loss of its step.
+
+    All steps have as many images: of fewer the network would be compiled again, and the loss is
+    another.
+    """
     model, feed = session.model, session.train
+    steps = max(1, feed.images // feed.batch)
     session.compile(session.stages()[0], Path())
     for number in range(STEPS):
         rate = LOWEST * (HIGHEST / LOWEST) ** (number / (STEPS - 1))
         model.optimizer.learning_rate = rate
         model.reset_metrics()  # otherwise the loss is averaged with earlier ones
-        epoch, step = divmod(number, feed.steps)
+        epoch, step = divmod(number, steps)
         measured = model.train_on_batch(*feed.batch_at(epoch + 1, step), return_dict=True)
         yield rate, float(measured["loss"])
