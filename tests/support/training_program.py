@@ -1,7 +1,8 @@
 """Train runs as the argument says, in a process of its own, on several devices or hosts.
 
 python training_program.py JOBS [HOSTS HOST PORT], where JOBS is a JSON list of
-[SPEC, FOLDER, RECIPE, EPOCH]. EPOCH > 0 interrupts the run when that epoch begins, and resumes it.
+[SPEC, FOLDER, RECIPE, EPOCH]. EPOCH > 0 interrupts the run when that epoch begins, and resumes it;
+-EPOCH copies it after the epoch's first step, and resumes the copy.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 from support.blank import blank
+from support.left_behind import Copies, left
 
 from archspec.errors import UsageError
 from archspec.training.callbacks import Watcher
@@ -43,11 +46,14 @@ def make_devices() -> None:
         tf.config.set_logical_device_configuration(cpu, several)
 
 
-def train(spec: str, home: str, recipe: dict[str, Any], left: int, hosts: Hosts) -> None:
-    run = fit(spec, out=home, watchers=[Leaves(left)], hosts=hosts, **recipe)
-    if left:
+def train(spec: str, home: str, recipe: dict[str, Any], epoch: int, hosts: Hosts) -> None:
+    watchers = [Leaves(epoch), Copies((-epoch, 1))]
+    run = fit(spec, out=home, watchers=watchers, hosts=hosts, **recipe)
+    if epoch > 0:
         assert run.outcome == "interrupted"
         resume(home, hosts=hosts)
+    elif epoch:
+        resume(left(Path(home), -epoch, 1), hosts=hosts)
 
 
 def main(jobs: str, *hosts: str) -> None:
@@ -56,10 +62,10 @@ def main(jobs: str, *hosts: str) -> None:
     if hosts:
         count, index, port = map(int, hosts)
         together = Hosts(count, index, f"127.0.0.1:{port}")
-    for spec, home, recipe, left in json.loads(jobs):
+    for spec, home, recipe, epoch in json.loads(jobs):
         try:
             with blank():
-                train(spec, home, recipe, left, together)
+                train(spec, home, recipe, epoch, together)
         except UsageError as error:
             sys.stdout.write(f"{home}: {error}\n")
 
