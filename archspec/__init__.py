@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from archspec.cost.roofline import roofline as roofline
     from archspec.decompile.importing import ImportedSpec as ImportedSpec
     from archspec.decompile.importing import import_model as import_model
-    from archspec.eject.ejecting import eject as eject
-    from archspec.eject.torch_weights import torch_weights as torch_weights
+    from archspec.ejection.ejecting import eject as eject
+    from archspec.ejection.torch_weights import torch_weights as torch_weights
     from archspec.errors import ArchspecError as ArchspecError
     from archspec.errors import Diagnostic as Diagnostic
     from archspec.errors import SpecError as SpecError
@@ -102,8 +102,8 @@ _HOMES = {
     "report": "archspec.cost.report",
     "ImportedSpec": "archspec.decompile.importing",
     "import_model": "archspec.decompile.importing",
-    "eject": "archspec.eject.ejecting",
-    "torch_weights": "archspec.eject.torch_weights",
+    "eject": "archspec.ejection.ejecting",
+    "torch_weights": "archspec.ejection.torch_weights",
     "ArchspecError": "archspec.errors",
     "Diagnostic": "archspec.errors",
     "SpecError": "archspec.errors",
@@ -175,9 +175,6 @@ def __getattr__(name: str) -> Any:
     value: Any
     if name in _HOMES:
         value = getattr(importlib.import_module(_HOMES[name]), name)
-        room = _HOMES[name].split(".")[1]
-        if room in _HOMES:  # importing `archspec.eject.x` has just made `archspec.eject` the room
-            globals()[room] = getattr(importlib.import_module(_HOMES[room]), room)
     elif name in _MODULES:
         value = importlib.import_module(_MODULES[name])
     else:

@@ -73,7 +73,7 @@ def command(
     """
     from pathlib import Path
 
-    from archspec.eject.ejecting import ejected
+    from archspec.ejection.ejecting import ejected
 
     if out is not None:
         check_outputs([out], (".py",))
@@ -90,7 +90,7 @@ def command(
         import numpy as np
 
         from archspec.atomic import saving
-        from archspec.eject.torch_weights import torch_weights
+        from archspec.ejection.torch_weights import torch_weights
 
         arrays = torch_weights(network, weights)
         with saving(Path(out).with_suffix(".npz")) as partial:

@@ -1,4 +1,4 @@
-"""archspec/eject/layer_sources.json: the source of archspec's own layers, for ejected programs.
+"""archspec/ejection/layer_sources.json: the source of archspec's own layers, for ejected programs.
 
 python tests/layer_sources.py
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import black
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "archspec" / "eject" / "layer_sources.json"
+PAGE = ROOT / "archspec" / "ejection" / "layer_sources.json"
 FIRST = "archspec.keras_model.layers"
 STAND_INS = {
     "register": (
@@ -52,7 +52,7 @@ class Pad(layers.Layer):
 }
 """Shorter forms of layers for programs that need only a part of what they can do, by class and use.
 
-`archspec.eject.layer_sources.short_form` says when one is enough.
+`archspec.ejection.layer_sources.short_form` says when one is enough.
 """
 
 

@@ -8,8 +8,11 @@ from collections.abc import Callable, Collection, Iterator
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+import archspec
 
 ROOT = Path(__file__).parent.parent
 
@@ -36,7 +39,7 @@ ROOMS = (
     "recipe",
     "cost",
     "decompile",
-    "eject",
+    "ejection",
     "figure",
     "runs",
     "evaluation",
@@ -70,8 +73,8 @@ AT_LAST = {
     "archspec/keras_model/open_layers.py": {"keras"},
     "archspec/keras_model/schedules.py": {"keras"},
     # Never imported: they are read as text, and their parts go into ejected sources.
-    "archspec/eject/torch_parts.py": {"torch", "torch.nn"},
-    "archspec/eject/training_parts.py": {"keras", "numpy", "PIL"},
+    "archspec/ejection/torch_parts.py": {"torch", "torch.nn"},
+    "archspec/ejection/training_parts.py": {"keras", "numpy", "PIL"},
     # Servers: only imported by the command that starts them.
     "archspec/serve/language_server.py": {"lsprotocol", "pygls.lsp.server", "pygls.uris"},
     # The server of a page, which only `archspec serve` imports.
@@ -121,6 +124,14 @@ def test_the_design_lists_every_room_in_its_order():
     text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| `(\w+)(?:\.py|/)` ", text, flags=re.MULTILINE)
     assert [name for name in listed if name in ROOMS] == list(ROOMS)
+
+
+def test_no_room_is_called_like_a_public_function_or_class():
+    """Importing anything in such a room would put the room in the place of the function."""
+    public = {
+        name for name in archspec.__all__ if not isinstance(getattr(archspec, name), ModuleType)
+    }
+    assert public & {*ROOMS} == set()
 
 
 @pytest.mark.parametrize("folder", ["explain", "render/figure", "assist", "serve"])

@@ -19,8 +19,8 @@ import archspec
 from archspec.blocks.block import Block
 from archspec.compile import catalog
 from archspec.compile.expand import expand
-from archspec.eject.ejecting import eject, ejected
-from archspec.eject.torch_weights import torch_weights
+from archspec.ejection.ejecting import eject, ejected
+from archspec.ejection.torch_weights import torch_weights
 from archspec.errors import UsageError
 
 LARGE = {"nasnet"}

@@ -10,10 +10,10 @@ import pytest
 from support.specs import spec_of
 
 import archspec
-from archspec.eject.ejecting import eject
-from archspec.eject.keras_layers import DEFAULTS
-from archspec.eject.keras_training import class_name
-from archspec.eject.subclassed import TAKEN
+from archspec.ejection.ejecting import eject
+from archspec.ejection.keras_layers import DEFAULTS
+from archspec.ejection.keras_training import class_name
+from archspec.ejection.subclassed import TAKEN
 from archspec.recipe.families import CALLBACKS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES
 from archspec.recipe.objects import classes_of
 

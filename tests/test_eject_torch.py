@@ -13,10 +13,10 @@ from support.random_specs import specs
 from support.specs import family_names, graph_of, spec_of, telling_families
 
 from archspec.compile.expand import expand
-from archspec.eject.ejecting import eject
-from archspec.eject.recording import layer_name
-from archspec.eject.torch_ejecting import written
-from archspec.eject.torch_weights import state
+from archspec.ejection.ejecting import eject
+from archspec.ejection.recording import layer_name
+from archspec.ejection.torch_ejecting import written
+from archspec.ejection.torch_weights import state
 from archspec.errors import UsageError
 from archspec.keras_model.build import build
 from archspec.spec.loading import load

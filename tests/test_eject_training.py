@@ -17,7 +17,7 @@ from PIL import Image
 from support.specs import spec_of
 
 import archspec
-from archspec.eject.ejecting import ejected
+from archspec.ejection.ejecting import ejected
 from archspec.training.session import plan_training, prepare
 
 pytestmark = pytest.mark.keras

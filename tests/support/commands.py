@@ -52,7 +52,7 @@ IMPORTED = (
     *(f"archspec.cli.{name}" for name in ("build", "check", "compare", "draw", "eject", "fit")),
     *("archspec.cli.list", "archspec.cli.show", "archspec.spec.reader"),
     *("archspec.cost.compare", "archspec.cost.report", "archspec.inventory", "archspec.proof"),
-    *("archspec.data.dataset", "archspec.eject.ejecting", "archspec.recipe.train"),
+    *("archspec.data.dataset", "archspec.ejection.ejecting", "archspec.recipe.train"),
     *("archspec.render.comparison", "archspec.render.figure.writing", "archspec.render.report"),
 )
 """Modules that a warm process imports besides an engine."""

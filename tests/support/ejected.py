@@ -8,9 +8,9 @@ from unittest import mock
 
 import numpy as np  # noqa: F401  (it can be imported once alone, and `run` forgets what it imports)
 
-from archspec.eject.keras_layers import EITHER_PADDING, tidied
-from archspec.eject.layer_sources import table
-from archspec.eject.recording import Construction, constructions
+from archspec.ejection.keras_layers import EITHER_PADDING, tidied
+from archspec.ejection.layer_sources import table
+from archspec.ejection.recording import Construction, constructions
 from archspec.graph.graph import Graph
 from archspec.keras_model.build import shapes_of_shared
 

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from archspec.eject.layout import Brackets, Code, Joined, flat
-from archspec.eject.program import (
+from archspec.ejection.layout import Brackets, Code, Joined, flat
+from archspec.ejection.program import (
     Arithmetic,
     Both,
     Choice,
@@ -185,6 +185,6 @@ def annotation(values: Sequence[Any]) -> str:
 
 
 def _holes() -> type:
-    from archspec.eject.levels import HOLE  # noqa: PLC0415
+    from archspec.ejection.levels import HOLE  # noqa: PLC0415
 
     return type(HOLE)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from archspec.eject.abstracting import Member, Refusals, program_of
-from archspec.eject.chains import without_loops
-from archspec.eject.outline import Outline
-from archspec.eject.parameters import Parameters
-from archspec.eject.program import Program
-from archspec.eject.torch_ops.network import Torch
-from archspec.eject.torch_writer import TorchWriter
+from archspec.ejection.abstracting import Member, Refusals, program_of
+from archspec.ejection.chains import without_loops
+from archspec.ejection.outline import Outline
+from archspec.ejection.parameters import Parameters
+from archspec.ejection.program import Program
+from archspec.ejection.torch_ops.network import Torch
+from archspec.ejection.torch_writer import TorchWriter
 from archspec.graph.graph import Graph
 from archspec.spec.document import Spec
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from archspec.eject.recording import Construction
-from archspec.eject.torch_ops.place import FIRST, CannotWriteError, Place, call
+from archspec.ejection.recording import Construction
+from archspec.ejection.torch_ops.place import FIRST, CannotWriteError, Place, call
 from archspec.ops.axes import place_of_axis
 from archspec.ops.functions import function
 

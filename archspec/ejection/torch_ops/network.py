@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from archspec.eject.recording import Construction
-from archspec.eject.torch_ops.moving import (
+from archspec.ejection.recording import Construction
+from archspec.ejection.torch_ops.moving import (
     crop_rule,
     pad_channels_rule,
     pad_rule,
@@ -24,7 +24,7 @@ from archspec.eject.torch_ops.moving import (
     space_to_depth_rule,
     upsample_rule,
 )
-from archspec.eject.torch_ops.place import (
+from archspec.ejection.torch_ops.place import (
     FIRST,
     LAST,
     CannotWriteError,
@@ -32,7 +32,7 @@ from archspec.eject.torch_ops.place import (
     permutation_of,
     plain_call,
 )
-from archspec.eject.torch_ops.sequences import (
+from archspec.ejection.torch_ops.sequences import (
     causal_rule,
     class_token_rule,
     concat_rule,
@@ -45,7 +45,7 @@ from archspec.eject.torch_ops.sequences import (
     relative_bias_rule,
     window_mask_rule,
 )
-from archspec.eject.torch_ops.values import (
+from archspec.ejection.torch_ops.values import (
     activation_rule,
     batch_norm_rule,
     drop_path_rule,
@@ -62,7 +62,7 @@ from archspec.eject.torch_ops.values import (
     spatial_dropout_rule,
     unit_norm_rule,
 )
-from archspec.eject.torch_ops.windows import (
+from archspec.ejection.torch_ops.windows import (
     ANY_SIZE,
     KEEP_ORDER,
     avg_pool_rule,

@@ -8,12 +8,12 @@ from os import PathLike
 from typing import Any, Final, cast
 
 from archspec.compile.expand import expand
-from archspec.eject.chains import is_chain
-from archspec.eject.program import Apply, Call, For, If, Program, Statement
-from archspec.eject.recording import layer_name
-from archspec.eject.torch_ejecting import written
-from archspec.eject.torch_ops.network import Torch
-from archspec.eject.torch_writer import TorchWriter, is_link, is_module
+from archspec.ejection.chains import is_chain
+from archspec.ejection.program import Apply, Call, For, If, Program, Statement
+from archspec.ejection.recording import layer_name
+from archspec.ejection.torch_ejecting import written
+from archspec.ejection.torch_ops.network import Torch
+from archspec.ejection.torch_writer import TorchWriter, is_link, is_module
 from archspec.errors import UsageError
 from archspec.graph.graph import Graph, Node
 from archspec.imports.loading import load, spec_for

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from archspec.eject.about import about
-from archspec.eject.keras_layers import DEFAULTS, EITHER_PADDING
-from archspec.eject.keras_training import Training
-from archspec.eject.layer_sources import own_sources, short_form, table
-from archspec.eject.layout import INDENT, WIDTH, Brackets, Code, Joined, escaped, lines
-from archspec.eject.levels import equal, expression_of
-from archspec.eject.naming import RESERVED, identifier, name_symbols, name_tensors
-from archspec.eject.program import (
+from archspec.ejection.about import about
+from archspec.ejection.keras_layers import DEFAULTS, EITHER_PADDING
+from archspec.ejection.keras_training import Training
+from archspec.ejection.layer_sources import own_sources, short_form, table
+from archspec.ejection.layout import INDENT, WIDTH, Brackets, Code, Joined, escaped, lines
+from archspec.ejection.levels import equal, expression_of
+from archspec.ejection.naming import RESERVED, identifier, name_symbols, name_tensors
+from archspec.ejection.program import (
     Alias,
     Append,
     Apply,
@@ -35,7 +35,7 @@ from archspec.eject.program import (
     parts,
     statements,
 )
-from archspec.eject.python import PythonWriter, annotation, import_lines, literal
+from archspec.ejection.python import PythonWriter, annotation, import_lines, literal
 from archspec.graph.graph import Graph
 
 INITIALIZERS = frozenset({"Constant"})

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from archspec.eject.chains import UnrollError, is_chain
-from archspec.eject.keras_writer import KerasWriter, given, is_value, quoted
-from archspec.eject.layout import INDENT, WIDTH, Brackets, Code, Joined, flat, lines
-from archspec.eject.levels import INCOMING
-from archspec.eject.naming import name_classes
-from archspec.eject.parts import TORCH, own_parts, part_names
-from archspec.eject.program import (
+from archspec.ejection.chains import UnrollError, is_chain
+from archspec.ejection.keras_writer import KerasWriter, given, is_value, quoted
+from archspec.ejection.layout import INDENT, WIDTH, Brackets, Code, Joined, flat, lines
+from archspec.ejection.levels import INCOMING
+from archspec.ejection.naming import name_classes
+from archspec.ejection.parts import TORCH, own_parts, part_names
+from archspec.ejection.program import (
     Alias,
     Append,
     Apply,
@@ -34,10 +34,10 @@ from archspec.eject.program import (
     parts,
     statements,
 )
-from archspec.eject.python import import_lines, literal
-from archspec.eject.torch_ops.network import Torch
-from archspec.eject.torch_ops.place import FIRST, to_first
-from archspec.eject.torch_ops.values import PLAIN
+from archspec.ejection.python import import_lines, literal
+from archspec.ejection.torch_ops.network import Torch
+from archspec.ejection.torch_ops.place import FIRST, to_first
+from archspec.ejection.torch_ops.values import PLAIN
 from archspec.graph.graph import Graph
 from archspec.text import free_name
 

@@ -11,18 +11,18 @@ from os import PathLike
 from typing import NamedTuple, TypeAlias
 
 from archspec.compile.expand import expand
-from archspec.eject.abstracting import Member, Refusals, program_of
-from archspec.eject.chains import without_loops
-from archspec.eject.keras_layers import tidied
-from archspec.eject.keras_training import training
-from archspec.eject.keras_writer import KerasWriter
-from archspec.eject.layout import WIDTH, escaped
-from archspec.eject.outline import Outline
-from archspec.eject.parameters import Parameters
-from archspec.eject.recording import Construction, constructions
-from archspec.eject.sequential import SequentialWriter, check_sequential
-from archspec.eject.subclassed import SubclassedWriter
-from archspec.eject.torch_ejecting import written
+from archspec.ejection.abstracting import Member, Refusals, program_of
+from archspec.ejection.chains import without_loops
+from archspec.ejection.keras_layers import tidied
+from archspec.ejection.keras_training import training
+from archspec.ejection.keras_writer import KerasWriter
+from archspec.ejection.layout import WIDTH, escaped
+from archspec.ejection.outline import Outline
+from archspec.ejection.parameters import Parameters
+from archspec.ejection.recording import Construction, constructions
+from archspec.ejection.sequential import SequentialWriter, check_sequential
+from archspec.ejection.subclassed import SubclassedWriter
+from archspec.ejection.torch_ejecting import written
 from archspec.errors import UsageError, suggestion
 from archspec.graph.graph import Graph, Node
 from archspec.imports.loading import spec_for

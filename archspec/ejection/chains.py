@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import TypeVar
 
-from archspec.eject.program import Alias, Apply, Call, For, If, Operand, Statement, Value
+from archspec.ejection.program import Alias, Apply, Call, For, If, Operand, Statement, Value
 from archspec.errors import Portable
 
 

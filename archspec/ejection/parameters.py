@@ -15,12 +15,12 @@ from itertools import islice, pairwise
 from typing import Any, Final, NamedTuple
 
 from archspec.compile.expand import expand
-from archspec.eject.abstracting import Evaluated, Member, Refusals, program_of_all
-from archspec.eject.naming import RESERVED
-from archspec.eject.outline import Outline
-from archspec.eject.program import Program, expressions, statements
-from archspec.eject.recording import Construction
-from archspec.eject.subclassed import TAKEN
+from archspec.ejection.abstracting import Evaluated, Member, Refusals, program_of_all
+from archspec.ejection.naming import RESERVED
+from archspec.ejection.outline import Outline
+from archspec.ejection.program import Program, expressions, statements
+from archspec.ejection.recording import Construction
+from archspec.ejection.subclassed import TAKEN
 from archspec.element import whole
 from archspec.errors import Problem, SpecError, UsageError
 from archspec.graph.graph import Graph, Node

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from archspec.eject.recording import Construction
-from archspec.eject.torch_ops.place import CannotWriteError, Place, call
+from archspec.ejection.recording import Construction
+from archspec.ejection.torch_ops.place import CannotWriteError, Place, call
 from archspec.ops.axes import place_of_axis
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from archspec.eject.recording import Construction
+from archspec.ejection.recording import Construction
 
 EITHER_PADDING: Final = "valid|same"
 """The padding of a window of one place, which needs none: both words mean the same."""

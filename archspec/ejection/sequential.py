@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from archspec.eject.keras_writer import KerasWriter
-from archspec.eject.layout import INDENT, Brackets, Code, lines
-from archspec.eject.program import Alias, Apply, Call, Function, Operand, Statement
-from archspec.eject.python import literal
+from archspec.ejection.keras_writer import KerasWriter
+from archspec.ejection.layout import INDENT, Brackets, Code, lines
+from archspec.ejection.program import Alias, Apply, Call, Function, Operand, Statement
+from archspec.ejection.python import literal
 from archspec.errors import UsageError, listed
 from archspec.graph.graph import Graph
 

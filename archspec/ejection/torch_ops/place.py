@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from archspec.eject.recording import Construction
+from archspec.ejection.recording import Construction
 from archspec.ops.shape import Shape
 
 FIRST: Final = "first"

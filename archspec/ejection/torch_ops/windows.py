@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from archspec.eject.recording import Construction
-from archspec.eject.torch_ops.place import CannotWriteError, Place, call
+from archspec.ejection.recording import Construction
+from archspec.ejection.torch_ops.place import CannotWriteError, Place, call
 from archspec.ops import (
     arrangement,
     convolution,

@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
-from archspec.eject.outline import Item, Leaf, Loop, Nest, Round
+from archspec.ejection.outline import Item, Leaf, Loop, Nest, Round
 from archspec.graph.graph import SEPARATOR
 
 LONGEST_ROUND = 12

@@ -32,9 +32,9 @@ from archspec.data.preprocessing import CAFFE_MEAN, MEASURED, NEEDS_RANGE, TORCH
 from archspec.data.sources import SOURCES
 from archspec.data.task import TaskKind
 from archspec.data.values import LEVELS
-from archspec.eject.layout import INDENT, Brackets, Code, lines, unindented
-from archspec.eject.python import literal
-from archspec.eject.training_sources import Reading, read_idx, read_table, read_tfds
+from archspec.ejection.layout import INDENT, Brackets, Code, lines, unindented
+from archspec.ejection.python import literal
+from archspec.ejection.training_sources import Reading, read_idx, read_table, read_tfds
 from archspec.errors import ArchspecError, listed
 from archspec.ops.shape import Shape
 from archspec.recipe.train import Recipe

@@ -8,12 +8,12 @@ from dataclasses import replace
 from keyword import iskeyword
 from typing import Final
 
-from archspec.eject.chains import UnrollError, is_chain, is_row
-from archspec.eject.keras_writer import KerasWriter
-from archspec.eject.layer_sources import table
-from archspec.eject.layout import INDENT, Brackets, Code, Joined, lines
-from archspec.eject.naming import RESERVED, name_classes
-from archspec.eject.program import (
+from archspec.ejection.chains import UnrollError, is_chain, is_row
+from archspec.ejection.keras_writer import KerasWriter
+from archspec.ejection.layer_sources import table
+from archspec.ejection.layout import INDENT, Brackets, Code, Joined, lines
+from archspec.ejection.naming import RESERVED, name_classes
+from archspec.ejection.program import (
     Alias,
     Append,
     Apply,
@@ -30,8 +30,8 @@ from archspec.eject.program import (
     Text,
     statements,
 )
-from archspec.eject.python import literal
-from archspec.eject.recording import layer_name
+from archspec.ejection.python import literal
+from archspec.ejection.recording import layer_name
 from archspec.graph.graph import Graph
 from archspec.text import free_name
 

@@ -15,9 +15,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any, Final
 
-from archspec.eject.outline import Item
-from archspec.eject.positional import argument_name
-from archspec.eject.program import (
+from archspec.ejection.outline import Item
+from archspec.ejection.positional import argument_name
+from archspec.ejection.program import (
     Arithmetic,
     Both,
     Carried,
@@ -36,7 +36,7 @@ from archspec.eject.program import (
     Text,
     Value,
 )
-from archspec.eject.recording import Construction
+from archspec.ejection.recording import Construction
 from archspec.errors import Portable
 from archspec.ops.shape import Shape
 from archspec.text import free_name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from archspec.eject.recording import Construction
+from archspec.ejection.recording import Construction
 
 
 def argument_name(made: Construction, key: int | str) -> str:

@@ -16,8 +16,8 @@ from archspec.data.examples import Preview
 from archspec.data.names import TEST, TRAIN, VALIDATION
 from archspec.data.recipe import DataRecipe
 from archspec.data.task import TaskKind
-from archspec.eject.layout import Brackets, Code, Joined, unindented
-from archspec.eject.python import literal
+from archspec.ejection.layout import Brackets, Code, Joined, unindented
+from archspec.ejection.python import literal
 from archspec.ops.shape import Shape
 
 OWN: Final = {VALIDATION: "x_val, y_val", TEST: "x_test, y_test"}

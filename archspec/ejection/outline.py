@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from archspec.eject.recording import Construction
+from archspec.ejection.recording import Construction
 from archspec.element import Element
 from archspec.graph.graph import Graph, Node
 from archspec.ops.shape import Shape

@@ -8,8 +8,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from archspec.eject.keras_layers import EITHER_PADDING
-from archspec.eject.levels import (
+from archspec.ejection.keras_layers import EITHER_PADDING
+from archspec.ejection.levels import (
     HOLE,
     FunctionLevel,
     Level,
@@ -17,9 +17,9 @@ from archspec.eject.levels import (
     MainLevel,
     NotAlikeError,
 )
-from archspec.eject.outline import Id, Leaf, Loop, Nest, Outline, Round
-from archspec.eject.positional import argument_name
-from archspec.eject.program import (
+from archspec.ejection.outline import Id, Leaf, Loop, Nest, Outline, Round
+from archspec.ejection.positional import argument_name
+from archspec.ejection.program import (
     Apply,
     Call,
     Carried,
@@ -45,8 +45,16 @@ from archspec.eject.program import (
     parts,
     statements,
 )
-from archspec.eject.recording import Construction, layer_name
-from archspec.eject.repeats import Column, aligned, first_path, is_reordered, keys_of, parent, roll
+from archspec.ejection.recording import Construction, layer_name
+from archspec.ejection.repeats import (
+    Column,
+    aligned,
+    first_path,
+    is_reordered,
+    keys_of,
+    parent,
+    roll,
+)
 
 MOST_ATTEMPTS = 200
 """Largest number of loops that are given up before all are."""

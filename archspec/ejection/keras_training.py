@@ -9,11 +9,11 @@ from typing import Final
 from archspec.data.published import class_names
 from archspec.data.sources import SOURCES
 from archspec.data.task import TaskKind
-from archspec.eject.layout import INDENT, Brackets, Code, Joined, unindented
-from archspec.eject.parts import TRAINING, own_parts
-from archspec.eject.python import literal
-from archspec.eject.recording import Construction
-from archspec.eject.training_data import DataLines, preview_of
+from archspec.ejection.layout import INDENT, Brackets, Code, Joined, unindented
+from archspec.ejection.parts import TRAINING, own_parts
+from archspec.ejection.python import literal
+from archspec.ejection.recording import Construction
+from archspec.ejection.training_data import DataLines, preview_of
 from archspec.errors import UsageError, listed
 from archspec.graph.graph import MAIN_OUTPUT, Graph, Node
 from archspec.recipe import task_choice

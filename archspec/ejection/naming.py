@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from archspec.eject.program import (
+from archspec.ejection.program import (
     Alias,
     Append,
     Apply,
