@@ -52,6 +52,8 @@ layers:
 train: {epochs: 3, steps_per_execution: 1, metrics: [{top_k_categorical_accuracy: {k: 3}}]}
 """
 
+HEADS = "heads: {aux: {from: conv1, layers: [flatten, fc: 10]}}\n"
+
 WIDE = """
 name: wide
 input: [12, 12, 3]
@@ -77,17 +79,20 @@ def digits():
 
 @pytest.fixture(scope="module")
 def runs(blank_pictures, tmp_path_factory):  # noqa: ARG001
-    """A folder of runs on digits: one and two, wide, another split, half the classes; and files."""
+    """A folder of runs on digits: one and two, wide, another split, half the classes; and files.
+
+    The one of another split has a head in training.
+    """
     home = tmp_path_factory.mktemp("runs")
     specs = {}
-    for name, text in (("small", SMALL), ("wide", WIDE)):
+    for name, text in (("small", SMALL), ("wide", WIDE), ("headed", SMALL + HEADS)):
         specs[name] = home / f"{name}.yaml"
         specs[name].write_text(text, encoding="utf-8")
     archspec.fit(specs["small"], out=home / "one")
     archspec.fit(specs["small"], out=home / "two", seed=1)
     archspec.fit(specs["wide"], out=home / "wide")
-    other = {"data.seed": 1, "epochs": 1}
-    archspec.fit(specs["small"], out=home / "elsewhere", **other)
+    other = {"data.seed": 1, "epochs": 1, "metrics": []}
+    archspec.fit(specs["headed"], out=home / "elsewhere", **other)
     half = {"data.classes": ["5", "6", "7", "8", "9"], "epochs": 1}
     archspec.fit(archspec.load(specs["small"], classes=5), out=home / "half", **half)
     shutil.copy(home / "one" / "best.keras", home / "bare.keras")
@@ -149,26 +154,29 @@ def test_an_ensemble_takes_the_mean_of_probabilities(runs):
     own = -np.log(probabilities[np.arange(len(asked)), digits().target])
     smoothed = 0.91 * own - 0.01 * (np.log(probabilities).sum(axis=1) + own)
     assert found.ensemble.measures["loss"] == pytest.approx(smoothed.mean(), rel=1e-3)
-    alone = [evaluate(runs / name, part="all").result.scores for name in members]
-    assert [run.scores.cells for run in found.runs] == [each.cells for each in alone]
+    for run, name in zip(found.runs[:2], members[:2], strict=True):
+        alone = evaluate(runs / name, part="all").result
+        assert (run.name, run.scores.cells) == (alone.name, alone.scores.cells)
 
 
 @pytest.mark.keras
-def test_of_a_network_with_heads_the_main_output_counts(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    heads = "heads: {aux: {from: conv1, layers: [flatten, fc: 10]}}\n"
-    Path("spec.yaml").write_text(SMALL + heads, encoding="utf-8")
-    ended = archspec.fit("spec.yaml", out="run", epochs=1, metrics=[]).test
-    found = evaluate("run").result
+def test_of_a_network_with_heads_the_main_output_counts(runs):
+    ended = kept(runs / "elsewhere", "run.json")["test"]
+    found = evaluate(runs / "elsewhere").result
     assert found.scores.accuracy == pytest.approx(ended["output_accuracy"])
     # Keras takes an output's mean over batches, of which the last is smaller.
     assert found.measures == pytest.approx({"loss": ended["output_loss"]}, rel=2e-2)
-    assert len(predict("run", digits().images[:2])) == 2
+    assert len(predict(runs / "elsewhere", digits().images[:2])) == 2
 
 
 @pytest.mark.keras
-def test_the_size_of_a_batch_changes_no_score(runs):
-    found = [evaluate(runs / "one", batch=batch).result for batch in (1, 37, 1000)]
+def test_the_size_of_a_batch_changes_no_score(runs, tmp_path):
+    np.savez(tmp_path / "some.npz", x=digits().images[:90], y=digits().target[:90])
+    found = [
+        evaluate(runs / "one", data=tmp_path / "some.npz", batch=batch).result
+        for batch in (1, 37, 1000)
+    ]
+    assert (found[0].scores.images, *found[0].measures)[:2] == (90, "loss")
     assert found[0].scores.cells == found[1].scores.cells == found[2].scores.cells
     assert found[0].scores.top == found[2].scores.top
     assert found[0].measures == pytest.approx(found[2].measures, rel=1e-5)
