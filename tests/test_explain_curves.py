@@ -12,6 +12,7 @@ from archspec import explain
 from archspec.data.values import BYTES
 from archspec.errors import UsageError
 from archspec.evaluation.trained import find, load
+from archspec.explain.circuit import Circuit
 from archspec.explain.distortions import (
     Distortion,
     Ground,
@@ -354,6 +355,20 @@ def test_what_an_overview_cannot_show_is_a_sentence():
     missing = {note.partition(":")[0] for note in found.notes}
     assert {"no neighbours", "no grad-cam", "no guided"} <= missing
     assert {"saliency", "smoothgrad", "occlusion-fall"} <= {item.name for item in found[0].items}
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="it compiles nothing")
+def test_an_overview_compiles_nothing_again_for_further_images(monkeypatch):
+    traced, run = [], Circuit.run
+    monkeypatch.setattr(Circuit, "run", lambda *args, **how: traced.append(1) or run(*args, **how))
+
+    def traces(count: int) -> int:
+        traced.clear()
+        model = relu_net(keras, (8, 8, 1))
+        explain.overview(model, images(count, (8, 8, 1)), normalize="none")
+        return len(traced)
+
+    assert traces(2) == traces(3) > 5
 
 
 def test_an_overview_is_of_one_class_throughout(digits_run):

@@ -92,8 +92,11 @@ def _maps(study: Study, chosen: Sequence[CircuitCall], scale: str) -> Iterator[E
     """Yield an exhibit for each image."""
     subject, samples = study.subject, study.samples
     names = [call.name for call in chosen]
-    function = compiled(
-        subject.circuit, lambda pixels: dict(subject.run(pixels, watch=names).after)
+    function = subject.once(
+        ("activations", *names),
+        lambda: compiled(
+            subject.circuit, lambda pixels: dict(subject.run(pixels, watch=names).after)
+        ),
     )
     for numbers, pixels in samples.batches(study.batch):
         (outputs,) = batched(function, study.batch, pixels)
