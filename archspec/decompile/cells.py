@@ -149,8 +149,8 @@ class Cells:
     def _is_branch(self, place: _Place) -> bool:
         """Return whether steps are a part of something that has one input.
 
-        As the end of a residual unit is: all that such steps read comes from one of their inputs,
-        or from a node not far before them.
+        The end of a residual unit is an example: all that such steps read comes from one of their
+        inputs, or from a node shortly before them.
         """
         outputs = {self.units[number].output: number for number in place.units}
         start = self.units[place.units[0]].output

@@ -62,7 +62,7 @@ class OwnBlock:
     """The name of each input by the number that its steps read, of a block of several."""
 
     def usual(self, uses: Iterable[Step]) -> dict[str, Any]:
-        """Return the values of arguments that most uses have; one argument at least has none."""
+        """Return the value that most uses give each argument; at least one argument is left out."""
         counts: dict[str, Counter[str]] = {name: Counter() for name in self.args}
         values: dict[str, Any] = {}
         for step in uses:
@@ -302,9 +302,9 @@ class Factoring:
         return not self._splits_sum(place) and self._is_closed(place)
 
     def _closable(self, number: int, start: int, most: int) -> int:
-        """Return the number of steps from one on, at most so many, that may be closed.
+        """Return how many steps from `start` on, up to a limit, one block may hold.
 
-        One that reads what is before them, or shares weights, is in no block that begins there.
+        A step that reads what is before them, or shares weights, ends the block before it.
         """
         known = {self._entry(_Place(number, start, start + 1))}
         first = self._sequences[number][0][start]
@@ -321,7 +321,7 @@ class Factoring:
         return len(steps)
 
     def _is_closed(self, place: _Place) -> bool:
-        """Return whether of steps that are closable the last alone is read by others."""
+        """Return whether others read only the last of these steps."""
         steps = self._round(place).steps
         every = [each for step in steps for each in step.walk()]
         self._left -= len(every)
@@ -338,7 +338,7 @@ class Factoring:
         return any(entry in step.sources for step in after if len(step.sources) > 1)
 
     def _cuts_group(self, place: _Place) -> bool:
-        """Return whether steps are not one of the groups that the names of the layers tell."""
+        """Return whether the steps cut through a group that the names of the layers show."""
         sequence, _ = self._sequences[place.sequence]
         edges = [at for at in (place.start, place.stop) if 0 < at < len(sequence)]
         names = [(scope(sequence[at - 1].layer), scope(sequence[at].layer)) for at in edges]
@@ -392,7 +392,7 @@ class Factoring:
         places: Sequence[_Place],
         values: Mapping[str, Sequence[Any]],
     ) -> float:
-        """Return about how many arguments the uses of a block give."""
+        """Return roughly how many arguments the uses of a block give."""
         if len(groups) == 1:
             return _apart(places) * len(values)
         each = [Counter(map(repr, column)).most_common(1)[0][1] for column in values.values()]
@@ -443,7 +443,7 @@ def _sequences(steps: list[Step], entry: int) -> list[tuple[list[Step], int]]:
 
 
 def _kinds(steps: Sequence[Step]) -> list[str]:
-    """Return the kinds of a few steps, an activation's function for it; nothing of many."""
+    """Return the kinds of a few steps, with an activation's function; an empty list for many."""
     if len(steps) > FEW or any(step.inner for step in steps):
         return []
     functions = [step.arguments.get("function") for step in steps]

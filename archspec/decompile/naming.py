@@ -171,7 +171,7 @@ class Naming:
         self._groups.pop()
 
     def _text(self, source: int, *, by_name: bool = False) -> str:
-        """Return what a step writes to read a node; `by_name` not `input`, which is not a step."""
+        """Return what a step writes to read a node; with `by_name` never `input`, no step."""
         if source in self._ports:
             return self._ports[source]
         if not by_name and self._groups[-1].entry == source and len(self._groups) > 1:
@@ -225,7 +225,7 @@ class Naming:
 
 
 def is_free(name: str) -> bool:
-    """Return whether no step gets this name by itself, as conv3."""
+    """Return whether no step is given this name automatically, such as conv3."""
     if name_problem(name, "a step") is not None:
         return False
     numbered = re.fullmatch(r"(.*?)[0-9]+", name)
@@ -332,7 +332,7 @@ def common_name(names: Sequence[str]) -> str:
 
 
 def distinct_names(names: Sequence[str]) -> list[str]:
-    """Return names without what they have in common, in words that others have not if they can."""
+    """Return names without the words that all share, each distinct from the others if possible."""
     split = [re.findall(r"[A-Za-z0-9]+", name) if suited(name) else [] for name in names]
     counts = Counter(word for words in split for word in {*words})
     several = sum(map(bool, split))

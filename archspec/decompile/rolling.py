@@ -270,7 +270,7 @@ def _exact_key(step: Step) -> Any:
 
 
 def cost(step: Step) -> float:
-    """Return about how much there is to read in a step."""
+    """Return roughly how much there is to read in a step."""
     total = 3.0 + 2 * (step.repeat is not None) + (step.when is not None) + len(step.sources) - 1
     for name, value in step.arguments.items():
         if step.element is None or step.branches or value != usual(step, name):

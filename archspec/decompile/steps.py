@@ -115,7 +115,7 @@ class Step:
 
     @property
     def adds_previous(self) -> bool:
-        """Whether the step joins the one before with another, and says that one alone."""
+        """Whether the step joins the one before with another, and names only that other one."""
         if not self.is_merge or len(self.sources) != 2 or self.sources[0] != PREVIOUS:
             return False
         return all(value == usual(self, name) for name, value in self.arguments.items())

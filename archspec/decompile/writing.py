@@ -50,9 +50,9 @@ _NORMS: Final = frozenset(norm.kind for norm in WORDS)
 
 
 def said_once(steps: Iterable[Step], given: Common) -> dict[str, dict[str, Any]]:
-    """Return `given`, and the arguments that so many steps have that they are said once.
+    """Return `given` with the arguments that enough steps share to be written once.
 
-    Not those of norms: what is said of a norm goes for those that blocks add, too.
+    Those of norms stay where they are: what is said once of norms goes for those in blocks, too.
     """
     defaults = {kind: dict(values) for kind, values in given.items()}
     counts: dict[tuple[str, str], Counter[str]] = {}

@@ -75,7 +75,7 @@ Item: TypeAlias = Leaf | Nest | Loop
 
 
 class Outline:
-    """A network as a tree of items. Its layers are made once, however often the tree is."""
+    """A network as a tree of items. Its layers are recorded once, the tree is made often."""
 
     def __init__(
         self, graph: Graph, layers_of: Callable[[Node], Sequence[Construction]], offset: int = 0

@@ -1,8 +1,9 @@
 """A spec's variables as parameters of its source.
 
 The network is expanded at some values of each variable. Where one program is all these networks,
-the variable is a parameter; where none is, as it steers what there is, it stays a constant. A value
-that follows from a variable is the variable, a multiple of it, or an expression of the spec's own.
+the variable is a parameter; where none is, because the variable decides which layers there are, it
+stays a constant. A value that follows from a variable is the variable, a multiple of it, or an
+expression of the spec's own.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ class Parameters:
         return program
 
     def _needed(self, name: str) -> set[str]:
-        """Return the variables from which another is computed, at some removes."""
+        """Return the variables from which another is computed, directly or through others."""
         found: set[str] = set()
         waiting = [name]
         while waiting:
@@ -196,7 +197,7 @@ class Parameters:
         return result
 
     def _changes_shapes(self, name: str) -> bool:
-        """Return whether a layer gets an input of another shape, beside those that end it all."""
+        """Return whether a layer gets an input of another shape, apart from the last layers."""
         graph = self.base.graph
         ends = {*graph.outputs.values()}
         inputs = {each.name: each.layer.inputs for each in graph.nodes if each.index not in ends}
@@ -240,7 +241,7 @@ def _numbers(value: Any) -> Sequence[int]:
 
 
 def _outcomes(test: Expression, samples: Sequence[_Sample]) -> set[str]:
-    """Return the values that an expression has; none if it has none somewhere."""
+    """Return the values of an expression in all samples; none if it fails in one of them."""
     try:
         return {repr(test.evaluate(each.values)) for each in samples}
     except Problem:

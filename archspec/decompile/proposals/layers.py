@@ -89,7 +89,7 @@ def layer_of(view: View, last: Place, kinds: Any = Convolution) -> Layer | None:
 
 
 def elements(cls: type[Element], **arguments: Any) -> Iterator[Any]:
-    """Yield an element with all its arguments said; nothing where they do not suit it."""
+    """Yield an element with all these arguments; nothing if they are not valid for it."""
     every = {
         name: default_of(cls, name)
         for name, field in cls.model_fields.items()
@@ -102,12 +102,12 @@ def elements(cls: type[Element], **arguments: Any) -> Iterator[Any]:
 
 
 def bias_of(op: Any, norm: str | None) -> bool | None:
-    """Return the argument `bias` of a layer: None where it is as usual."""
+    """Return the argument `bias` of a layer; None where it is the default."""
     return None if op.bias == (norm is None) else op.bias
 
 
 def fields_of(op: Op, cls: type[Element]) -> dict[str, Any]:
-    """Return the arguments that an op and a block have both."""
+    """Return the arguments that an op and a block have in common."""
     return {name: value for name, value in op.model_dump().items() if name in cls.model_fields}
 
 
