@@ -345,6 +345,7 @@ def test_tsne_keeps_neighbours_that_pca_does_not(lecture):
     assert float(same["t-SNE"]) > float(same["PCA"]) + 0.1
 
 
+@pytest.mark.slow
 def test_what_lenet_does_not_mind_was_in_its_training_images(lecture):
     smaller = {
         "lenet5 --data digits": "lenet5 --data digits --epochs 3",
