@@ -42,11 +42,12 @@ settings.load_profile("archspec")
 
 
 LONGEST = (
-    *("test_distribution", "test_resume", "test_keras", "test_faithful", "test_compilation"),
-    *("test_export", "test_training", "test_backends", "test_task_runs", "test_understanding"),
-    *("test_eject", "test_units", "test_evaluation", "test_transfer", "test_python_page"),
-    *("test_search", "test_explain_cli", "test_eject_keras", "test_behaviour", "test_serve_page"),
-    *("test_reimport", "test_keras_layers", "test_page"),
+    *("test_distribution", "test_resume", "test_serve_page", "test_eject", "test_page"),
+    *("test_export", "test_limits", "test_training", "test_keras", "test_figure_formats"),
+    *("test_compilation", "test_understanding", "test_backends", "test_serve", "test_measure"),
+    *("test_task_runs", "test_eject_keras", "test_keras_layers", "test_faithful", "test_reimport"),
+    *("test_figure_maps", "test_startup", "test_language_server", "test_explain_cli"),
+    *("test_figure_graph", "test_python_page", "test_imports_keras", "test_evaluation"),
 )
 """Files of tests that take longest, in the order in which they begin.
 
