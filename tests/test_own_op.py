@@ -1,13 +1,11 @@
 """The op of the page about new families, as a package of somebody else has it."""
 
-import os
 import re
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
 import pytest
+from support.commands import BACKEND, run
 
 PAGE = Path(__file__).parents[1] / "docs" / "adding-a-family.md"
 
@@ -33,13 +31,6 @@ def test_the_op_of_the_page_is_a_kind_by_its_entry_point(tmp_path):
             expect: {params: 111}
         """)
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "archspec", "build", "net.yaml", "--verify"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run("build", "net.yaml", "--verify", engine=BACKEND, cwd=tmp_path)
     assert "all equal" in done.stdout + done.stderr, done.stdout + done.stderr
     assert "6x5x4" in done.stdout

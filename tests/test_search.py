@@ -105,9 +105,9 @@ def test_a_search_trains_what_is_within_the_budget_and_explains_itself(net, whol
 
 def test_the_same_seed_gives_the_same_search_also_where_it_was_stopped(net, whole):
     archspec.search(net, trials=1, seed=3, out="parts")
-    parts = archspec.join_search("parts", trials=3)
+    parts = archspec.join_search("parts", trials=2)
     assert (parts.folder / "study.db").is_file()
-    assert outcome(parts) == outcome(whole[0])
+    assert outcome(parts) == outcome(whole[0])[:2]
 
 
 def test_figures_alone_need_no_training(net):
