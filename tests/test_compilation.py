@@ -916,7 +916,7 @@ def test_a_gpu_on_which_jax_has_computed_cannot_be_made_deterministic(keras, mon
 # The recipes that come with archspec
 
 
-RECIPES = {name: archspec.load(name).train for name in bundled() if archspec.load(name).train}
+RECIPES = {name: train for name in bundled() if (train := archspec.load(name).train)}
 
 
 def words_of(recipe):

@@ -4,21 +4,19 @@ That its counts are right does not make a network faithful: padding, epsilons, t
 and the place of a stride change no count. What is measured is in docs/faithful.md.
 """
 
+from pathlib import Path
+
 import pytest
 from faithful import APPLICATIONS, EVEN, ODD, measure
+from support.specs import features_of, telling
 
 from archspec.keras_model.engine import load_keras
 from archspec.spec.loading import locate
 
 pytestmark = pytest.mark.keras
 
-ONE_A_FAMILY = {locate(variant)[0]: variant for variant in reversed(APPLICATIONS)}
-
-LONG = {
-    *("densenet121", "efficientnet_v2_b0", "inception_resnet_v2", "inception_v3"),
-    *("nasnet_mobile", "resnet50v2_keras"),
-}
-"""Those that take longest; the layers and paddings of most of them are in the others too."""
+FAMILIES = {Path(locate(variant)[0]).stem: variant for variant in reversed(APPLICATIONS)}
+"""Each family's first variant."""
 
 
 def test_every_network_of_keras_applications_is_compared():
@@ -26,15 +24,9 @@ def test_every_network_of_keras_applications_is_compared():
     assert {*APPLICATIONS.values()} == functions
 
 
-@pytest.mark.parametrize(
-    "variant",
-    [
-        pytest.param(variant, marks=[pytest.mark.slow] if variant in LONG else [])
-        for variant in ONE_A_FAMILY.values()
-    ],
-)
-def test_a_family_computes_what_keras_applications_does(variant):
-    _is_faithful(variant, ODD)
+@pytest.mark.parametrize("family", telling({name: features_of(name) for name in FAMILIES}))
+def test_a_family_computes_what_keras_applications_does(family):
+    _is_faithful(FAMILIES[family], ODD)
 
 
 @pytest.mark.slow

@@ -30,10 +30,10 @@ def telling_families(*without: str) -> list[Any]:
     Those that bring nothing which the others lack are left to `make test-all`: all kinds of steps,
     all ranks of inputs and all keys of documents are in the rest.
     """
-    return telling({name: _features(name) for name in family_names(*without)})
+    return telling({name: features_of(name) for name in family_names(*without)})
 
 
-def _features(family: str) -> set[Hashable]:
+def features_of(family: str) -> set[Hashable]:
     """Return the kinds of steps in a family, its keys, and the ranks of its inputs."""
     data = read_bundled(family).data
     inputs = [data["input"]] if "input" in data else [*data.get("inputs", {}).values()]
