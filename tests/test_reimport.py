@@ -16,6 +16,7 @@ from archspec.keras_model.build import as_graph, layer_name
 from archspec.keras_model.engine import load_keras
 from archspec.keras_model.export import export
 from archspec.keras_model.formats import format_of
+from archspec.ops.normalization import LocalResponseNorm
 from archspec.spec.document import Spec
 
 # Keras saves weights through an array protocol that NumPy 2 wants spelt otherwise.
@@ -156,6 +157,18 @@ def test_gelu_is_read_as_one_layer(tmp_path):
     """TensorFlow computes it with erfc, which ONNX lacks."""
     gelu = "layers: [{conv: {filters: 4, kernel: 3, activation: gelu}}, flatten, fc: 2]"
     check(spec_of(f"name: net\ninput: [8, 8, 3]\n{gelu}"), tmp_path, "x.onnx")
+
+
+@pytest.mark.parametrize("file", ["x.onnx", "x.tflite", "x"])
+def test_a_local_response_norm_is_read_as_one_layer(tmp_path, file):
+    """TensorFlow pads the squares, and adds up slices of them."""
+    norm = "lrn: {size: 3, alpha: 0.03, beta: 0.6, k: 2}"
+    spec = spec_of(f"name: net\ninput: [8, 8, 3]\nlayers: [conv: 6, {norm}, flatten, fc: 2]")
+    check(spec, tmp_path, file)
+    ops = [each.op for each in archspec.load(tmp_path / file).graph.nodes]
+    (op,) = (each for each in ops if isinstance(each, LocalResponseNorm))
+    assert (op.size, op.beta, op.k) == (3, pytest.approx(0.6), 2)
+    assert op.alpha == pytest.approx(0.03)
 
 
 @pytest.mark.slow

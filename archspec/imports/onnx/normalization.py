@@ -122,7 +122,10 @@ def lrn(t: Trace, step: Step) -> None:
         beta=step.get("beta", 0.75),
         k=step.get("bias", 1.0),
     )
-    if x.channels != 1:
+    axis = step.get("axis", 1)
+    if axis not in (1, x.channels):
+        raise Unsupported("it normalizes over neighbours along an axis that is not the channels'")
+    if axis == 1 and x.channels != 1:
         x = replace(x, node=t.aligned(step, x, last(x, x.rank)))
         x = placed(x.node, x.rank, x.batch)
     t.values[step.outputs[0]] = replace(x, node=t.add(step, op, x.node))

@@ -17,6 +17,9 @@ TOLERANCE: Final = 2e-3
 
 MOST_FACTORS: Final = 6
 
+MOST_NEIGHBOURS: Final = 256
+"""Largest number of steps in a sum over neighbouring channels."""
+
 
 class Product(NamedTuple):
     """A chain of products: its factors, the product of the constants, and the steps inside."""
@@ -414,6 +417,85 @@ def _factor_of_norm(
     return gamma, epsilon, mean.outputs[0], list(*axes or [(-1,)]), steps
 
 
+def _local_response_norm(f: Finder, step: Step) -> Match | None:
+    """Match x / (k + alpha * s) ** beta, where s sums the squares of neighbouring channels.
+
+    The squares are padded along one axis, and s is the sum of all slices of the old length. A
+    converter may put the axes of x and of the divisor in another order before the division.
+    """
+    x, divisor = step.inputs
+    power = f.maker(divisor, "Pow")
+    beta = f.number(power.inputs[1]) if power is not None else None
+    if power is None or beta is None:
+        return None
+    source, base, perm, inner = x, power.inputs[0], None, [power]
+    turned, turned_base = f.maker(x, "Transpose"), f.maker(base, "Transpose")
+    if turned is not None and turned_base is not None:
+        perm = list(turned.attributes["perm"])
+        if perm != list(turned_base.attributes["perm"]):
+            return None
+        source, base = turned.inputs[0], turned_base.inputs[0]
+        inner.append(turned_base)
+    add = f.maker(base, "Add")
+    k, scaled = _with_number(f, add) if add is not None else (None, "")
+    mul = f.maker(scaled, "Mul")
+    alpha, total = _with_number(f, mul) if mul is not None else (None, "")
+    found = _sum_of_windows(f, total, source) if alpha is not None else None
+    if add is None or mul is None or k is None or alpha is None or found is None:
+        return None
+    axis, size, steps = found
+    return Match(
+        "LRN",
+        (x,),
+        [*inner, add, mul, *steps],
+        {
+            "axis": axis if perm is None else perm.index(axis),
+            "size": size,
+            "alpha": alpha * size,  # ONNX means the mean of the squares
+            "beta": beta,
+            "bias": k,
+        },
+    )
+
+
+def _with_number(f: Finder, step: Step) -> tuple[float | None, str]:
+    """Return the number that a step adds or multiplies by, and its other input."""
+    a, b = step.inputs
+    number = f.number(a)
+    return (number, b) if number is not None else (f.number(b), a)
+
+
+def _sum_of_windows(f: Finder, total: str, x: str) -> tuple[int, int, list[Step]] | None:
+    """Return the axis, the number of neighbours and the steps of a sum of squares along an axis."""
+    steps: list[Step] = []
+    starts: list[int] = []
+    places: set[tuple[str, int, int]] = set()
+    pending = [total]
+    while pending:
+        step = f.maker(pending.pop(), "Add", "Identity", "Slice")
+        if step is None or len(steps) > MOST_NEIGHBOURS:
+            return None
+        steps.append(step)
+        if step.op != "Slice":
+            pending += step.inputs
+            continue
+        (start,), (end,), (axis,) = (f.constants[name].values or () for name in step.inputs[1:4])
+        starts.append(start)
+        places.add((step.inputs[0], axis, end - start))
+    ((padded, axis, length),) = places
+    pad = f.maker(padded, "Pad")
+    square = f.maker(pad.inputs[0], "Mul") if pad is not None else None
+    if pad is None or square is None or list(square.inputs) != [x, x]:
+        return None
+    amounts = f.constants[pad.inputs[1]].values or ()
+    radius = len(starts) // 2
+    wanted = [0] * len(amounts)
+    wanted[axis] = wanted[len(amounts) // 2 + axis] = radius
+    if sorted(starts) != [*range(2 * radius + 1)] or list(amounts) != wanted or length < 1:
+        return None
+    return axis, len(starts), [*steps, pad, square]
+
+
 def _axes(f: Finder, step: Step) -> list[int] | None:
     if "axes" in step.attributes:
         return list(step.attributes["axes"])
@@ -579,7 +661,7 @@ def _relu6(f: Finder, step: Step) -> Match | None:
 
 PATTERNS: Final[Mapping[str, Sequence[Pattern]]] = {
     "Mul": (_gate, _hard_sigmoid, _unit_norm_of_keras),
-    "Div": (_gate, _hard_sigmoid, _softmax, _unit_norm, _softsign),
+    "Div": (_gate, _hard_sigmoid, _softmax, _unit_norm, _softsign, _local_response_norm),
     "Clip": (_clipped_line,),
     "Add": (_layer_norm, _norm_of_keras, _group_norm, _prelu),
     "Log": (_softplus,),
