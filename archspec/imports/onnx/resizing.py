@@ -80,8 +80,16 @@ def _crop(t: Trace, step: Step, x: Value, pairs: dict[int, Any]) -> None:
 
 def _only_feeds_max_pool(t: Trace, step: Step, value: float) -> bool:
     """Whether a padding with the lowest numbers goes into a max pool, where it never wins."""
-    users = t.users.get(step.outputs[0], [])
-    return value < -1e30 and bool(users) and all(user.op == "MaxPool" for user in users)
+    if value >= -1e30:
+        return False
+    waiting = [step]
+    while waiting:
+        users = t.users.get(waiting.pop().outputs[0], [])
+        moved = [user for user in users if user.op in ("Transpose", "Identity")]
+        if not users or any(user.op != "MaxPool" for user in users if user not in moved):
+            return False
+        waiting += moved
+    return True
 
 
 def resize(t: Trace, step: Step) -> None:
