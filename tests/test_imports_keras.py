@@ -1000,6 +1000,17 @@ def test_quotients_and_minima_are_read_back(tmp_path):
 
 
 @pytest.mark.keras
+@pytest.mark.parametrize("function", ["celu: {alpha: 0.5}", "elu: {alpha: 0.5}"])
+def test_a_recurrence_keeps_the_arguments_of_its_activation(function, tmp_path):
+    spec = spec_of(
+        f"name: net\ninput: [4, 2]\nlayers: [rnn: {{units: 3, activation: {{{function}}}}}]"
+    )
+    model = read_back(spec, tmp_path / "model.json")
+    assert model.unknown == ()
+    assert [node.op for node in model.graph.nodes] == [node.op for node in expand(spec).nodes]
+
+
+@pytest.mark.keras
 @pytest.mark.parametrize("name", ["squeezenet", "zfnet", "wavenet", "cifar_resnet", "crnn"])
 def test_a_network_of_archspec_is_read_back_as_it_was(name, tmp_path):
     model = read_back(name, tmp_path / "model.json")

@@ -123,12 +123,30 @@ def _number(value: Any) -> float:
     return float(value)
 
 
+def with_arguments(config: Mapping[str, Any]) -> Op:
+    """Return the op of archspec's layer `Function`, from a function's name and its arguments."""
+    word, given = config["function"], dict(config["given"])
+    if word == "glu":
+        return Glu()
+    cls = FUNCTIONS.get(word)
+    if cls is None:
+        raise UnlikeError(f"its function is {word!r}")
+    if isinstance(cls, str):
+        return Activate(function=word)
+    if cls is functions.Threshold:
+        given["value"] = given.pop("default_value", 0.0)
+    made = cls(**given)
+    plain = made == cls()
+    return Activate(function=word if plain else made)
+
+
 _OPS: Final[Mapping[str, Callable[[Mapping[str, Any]], Op]]] = {
     "ReLU": rectified,
     "LeakyReLU": _leaky_relu,
     "ELU": _elu,
     "ThresholdedReLU": _thresholded_relu,
     "Softmax": _softmax,
+    "Function": with_arguments,
 }
 """The op of each layer without weights that is a function, from its arguments."""
 

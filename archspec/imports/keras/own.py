@@ -7,6 +7,7 @@ from math import inf
 from typing import Any, Final
 
 from archspec.graph.graph import Node
+from archspec.imports.keras.activation import with_arguments
 from archspec.imports.keras.layer import (
     Function,
     KerasLayer,
@@ -17,7 +18,6 @@ from archspec.imports.keras.layer import (
     window_arguments,
 )
 from archspec.imports.keras.pooling import open_padding
-from archspec.ops import functions
 from archspec.ops.arrangement import Crop, Pad, PadChannels, Slice
 from archspec.ops.attention import CausalMask, RelativePositionBias, ShiftedWindowMask
 from archspec.ops.convolution import (
@@ -27,8 +27,7 @@ from archspec.ops.convolution import (
     Rbf,
     TransposedConvolution,
 )
-from archspec.ops.elementwise import Activate, DropPath, Glu, Scale, Squash
-from archspec.ops.functions import FUNCTIONS
+from archspec.ops.elementwise import DropPath, Scale, Squash
 from archspec.ops.merge import AbsoluteDifference, Divide, MatMul
 from archspec.ops.normalization import LocalResponseNorm
 from archspec.ops.op import Op, Weighted
@@ -215,21 +214,9 @@ def cut_conv_transpose(layer: KerasLayer) -> Node:
 
 def function(layer: KerasLayer) -> Node:
     """Add Function: one of the functions that Keras lacks, or one with arguments."""
-    word, given = layer.config["function"], dict(layer.config["given"])
-    if word == "glu":
-        return layer.add(Glu())
-    if word == "squash":
-        return layer.add(Squash(axis=layer.axis_name(given["axis"])))
-    cls = FUNCTIONS.get(word)
-    if cls is None:
-        raise UnlikeError(f"its function is {word!r}")
-    if isinstance(cls, str):
-        return layer.add(Activate(function=word))
-    if cls is functions.Threshold:
-        given["value"] = given.pop("default_value", 0.0)
-    made = cls(**given)
-    plain = made == cls()
-    return layer.add(Activate(function=word if plain else made))
+    if layer.config["function"] == "squash":
+        return layer.add(Squash(axis=layer.axis_name(layer.config["given"]["axis"])))
+    return layer.add(with_arguments(layer.config))
 
 
 def scale(layer: KerasLayer) -> Node:
