@@ -284,3 +284,53 @@ def test_a_factor_that_is_rounded_and_made_real_again_is_the_nearest_multiple_of
     arrays = {"factor": np.float32(0.36), "scale": np.float32(0.125), "zero": np.uint8(3)}
     (_, node) = network(tmp_path / "net.onnx", [1, 8], nodes, arrays).graph.nodes
     assert (node.op.kind, node.op.scale) == ("rescale", 0.375)
+
+
+def local_response_norm(*, pad=(), stride=1, size=4, radius=1, **mode):
+    """Return the nodes of x / (1 + 0.1 * s) ** 0.75, s being a sum of slices of padded squares."""
+    slices = [
+        make("Slice", ["p", f"start{n}", f"end{n}", "axis", "stride"], [f"s{n}"]) for n in range(3)
+    ]
+    nodes = [
+        make("Mul", ["x", "x"], ["q"]),
+        make("Pad", ["q", "amounts", *pad], ["p"], **mode),
+        *slices,
+        make("Add", ["s0", "s1"], ["a"]),
+        make("Add", ["a", "s2"], ["b"]),
+        make("Mul", ["b", "tenth"], ["c"]),
+        make("Add", ["c", "one"], ["d"]),
+        make("Pow", ["d", "power"], ["e"]),
+        make("Div", ["x", "e"], ["y"]),
+    ]
+    amounts = [0, radius, 0, 0, 0, radius, 0, 0]
+    arrays = {
+        "amounts": np.array(amounts),
+        "axis": np.array([1]),
+        "stride": np.array([stride]),
+        "tenth": np.float32(0.1),
+        "one": np.float32(1),
+        "power": np.float32(0.75),
+    }
+    for n in range(3):
+        arrays |= {f"start{n}": np.array([n]), f"end{n}": np.array([n + size])}
+    return nodes, arrays
+
+
+def kinds_in(path, nodes, arrays):
+    return [
+        type(node.op).__name__ for node in network(path, [1, 4, 6, 6], nodes, arrays).graph.nodes
+    ]
+
+
+def test_a_sum_of_slices_of_padded_squares_is_a_local_response_norm(tmp_path):
+    assert kinds_in(tmp_path / "net.onnx", *local_response_norm())[1:] == ["LocalResponseNorm"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"pad": ["one"]}, {"mode": "reflect"}, {"stride": 2, "size": 8}, {"size": 1}, {"radius": 2}],
+    ids=["padded by 1", "mirrored", "every second", "one channel", "more padding"],
+)
+def test_what_computes_something_else_is_no_local_response_norm(tmp_path, other):
+    kinds = kinds_in(tmp_path / "net.onnx", *local_response_norm(**other))
+    assert "LocalResponseNorm" not in kinds

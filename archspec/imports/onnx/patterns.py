@@ -479,21 +479,36 @@ def _sum_of_windows(f: Finder, total: str, x: str) -> tuple[int, int, list[Step]
         if step.op != "Slice":
             pending += step.inputs
             continue
+        if len(step.inputs) > 4 and f.number(step.inputs[4]) != 1:
+            return None
         (start,), (end,), (axis,) = (f.constants[name].values or () for name in step.inputs[1:4])
         starts.append(start)
         places.add((step.inputs[0], axis, end - start))
     ((padded, axis, length),) = places
     pad = f.maker(padded, "Pad")
     square = f.maker(pad.inputs[0], "Mul") if pad is not None else None
-    if pad is None or square is None or list(square.inputs) != [x, x]:
+    if pad is None or square is None or list(square.inputs) != [x, x] or not _pads_zeros(f, pad):
         return None
     amounts = f.constants[pad.inputs[1]].values or ()
-    radius = len(starts) // 2
+    rank, radius = len(amounts) // 2, len(starts) // 2
+    axis %= rank
     wanted = [0] * len(amounts)
-    wanted[axis] = wanted[len(amounts) // 2 + axis] = radius
-    if sorted(starts) != [*range(2 * radius + 1)] or list(amounts) != wanted or length < 1:
+    wanted[axis] = wanted[rank + axis] = radius
+    # A slice of one channel would be broadcast over all.
+    if sorted(starts) != [*range(2 * radius + 1)] or list(amounts) != wanted or length < 2:
         return None
     return axis, len(starts), [*steps, pad, square]
+
+
+def _pads_zeros(f: Finder, pad: Step) -> bool:
+    """Whether a step pads with zeros, by amounts for each axis."""
+    value, axes = [*pad.inputs[2:], "", ""][:2]
+    return (
+        pad.get("mode", "constant") == "constant"
+        and not pad.attributes.get("value")
+        and (not value or f.number(value) == 0)
+        and not axes
+    )
 
 
 def _axes(f: Finder, step: Step) -> list[int] | None:
