@@ -16,6 +16,9 @@ from archspec.ops.op import Op
 from archspec.ops.resizing import Resize
 from archspec.ops.shuffles import DepthToSpace, SpaceToDepth
 
+MOST_MOVES: Final = 16
+"""Largest number of steps that may move axes between a padding and the max pools that read it."""
+
 
 def pad(t: Trace, step: Step) -> None:
     x = t.value(step)
@@ -79,16 +82,20 @@ def _crop(t: Trace, step: Step, x: Value, pairs: dict[int, Any]) -> None:
 
 
 def _only_feeds_max_pool(t: Trace, step: Step, value: float) -> bool:
-    """Whether a padding with the lowest numbers goes into a max pool, where it never wins."""
-    if value >= -1e30:
-        return False
-    waiting = [step]
-    while waiting:
-        users = t.users.get(waiting.pop().outputs[0], [])
-        moved = [user for user in users if user.op in ("Transpose", "Identity")]
-        if not users or any(user.op != "MaxPool" for user in users if user not in moved):
+    """Whether a padding with the lowest numbers goes into max pools, where it never wins.
+
+    A converter may move the axes in between.
+    """
+    moving = [step]
+    for each in moving:
+        users = t.users.get(each.outputs[0], [])
+        if value >= -1e30 or not users or len(moving) > MOST_MOVES:
             return False
-        waiting += moved
+        for user in users:
+            if user.op in ("Transpose", "Identity"):
+                moving.append(user)
+            elif user.op != "MaxPool":
+                return False
     return True
 
 
