@@ -78,7 +78,7 @@ def load(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def another_run(tmp_path_factory):
-    """An epoch of it by another seed, and by a clock that stands still."""
+    """An epoch of `SMALL` by `RECIPE`, but another seed and a clock that stands still."""
     with (
         contextlib.chdir(tmp_path_factory.mktemp("another")),
         pytest.MonkeyPatch.context() as patch,

@@ -171,7 +171,7 @@ class Naming:
         self._groups.pop()
 
     def _text(self, source: int, *, by_name: bool = False) -> str:
-        """Return what a step writes to read a node; with `by_name` never `input`, no step."""
+        """Return what a step writes to read a node; with `by_name` never `input`."""
         if source in self._ports:
             return self._ports[source]
         if not by_name and self._groups[-1].entry == source and len(self._groups) > 1:

@@ -75,7 +75,7 @@ Item: TypeAlias = Leaf | Nest | Loop
 
 
 class Outline:
-    """A network as a tree of items. Its layers are recorded once, the tree is made often."""
+    """A network as a tree of items. Its layers are recorded once for all its trees."""
 
     def __init__(
         self, graph: Graph, layers_of: Callable[[Node], Sequence[Construction]], offset: int = 0

@@ -363,7 +363,7 @@ class Reader:
         self.place(node)
 
     def place(self, node: Located, values: int = 1) -> None:
-        """Put a finished value, or so many, into the collection around it."""
+        """Put a finished value into the collection around it; an alias counts as several values."""
         if not self.open:
             self.root = node
             return

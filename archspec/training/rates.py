@@ -116,8 +116,8 @@ def chosen(rates: Sequence[float], losses: Sequence[float]) -> float:
 def _steps(session: Session) -> Iterator[tuple[float, Any]]:
     """Yield learning rates, each with the loss of its step.
 
-    All steps have as many images: of fewer the network would be compiled again, and the loss is
-    another.
+    Each step takes a whole batch: a smaller one would be compiled anew, and its loss is that of
+    fewer images.
     """
     model, feed = session.model, session.train
     steps = max(1, feed.images // feed.batch)
