@@ -144,19 +144,20 @@ class ArgumentProblems(Portable):
         self.problems = problems
 
 
-def takes_arguments(info: AnyField) -> bool:
+def _takes_arguments(info: AnyField) -> bool:
     """Return whether a field takes names with arguments, as `{leaky_relu: 0.1}`."""
     return any(isinstance(part, Chosen) for part in _metadata(info))
 
 
 def is_choice(cls: type[Element], data: Mapping[Any, Any]) -> bool:
     """Return whether the mapping after `kind:` is the main argument: a name with arguments."""
-    if cls.main not in cls.model_fields or len(data) != 1:  # its declaration may be wrong
+    if cls.main not in choice_arguments(cls) or len(data) != 1:
         return False
     (name,) = data
-    info = cls.model_fields.get(cls.main)  # None in a block of a spec where it is wrong
-    chosen = (part for part in (_metadata(info) if info else ()) if isinstance(part, Chosen))
-    return name not in cls.model_fields and any(name in part.options for part in chosen)
+    parts = _metadata(cls.model_fields[cls.main])
+    return name not in cls.model_fields and any(
+        name in part.options for part in parts if isinstance(part, Chosen)
+    )
 
 
 def unknown_argument(cls: type[Element], name: str) -> Problem:
@@ -188,7 +189,7 @@ def _wrong_arguments(info: AnyField, value: object) -> Problem | None:
 def mend(info: AnyField, value: object) -> str | None:
     """Return a help line for a wrong value: the right one that was probably meant."""
     words = _names(info)
-    if isinstance(value, dict) and takes_arguments(info):
+    if isinstance(value, dict) and _takes_arguments(info):
         return _mend_choice(info, value, words)
     if isinstance(value, bool) and words:
         return Mend(f"name it, as `{words[0]}`", words[0])
@@ -207,7 +208,7 @@ def mend(info: AnyField, value: object) -> str | None:
     near = max(int(value), 1) if isinstance(value, float) and isfinite(value) else None
     if near and accepts(info, near) and not accepts(info, near - 0.5):
         return "`=int(...)`, `=round(...)` and `=divisible(..., 8)` give whole numbers"
-    return f"names: {', '.join(words)}" if takes_arguments(info) else None
+    return f"names: {', '.join(words)}" if _takes_arguments(info) else None
 
 
 def _mend_choice(info: AnyField, value: Mapping[Any, Any], words: list[str]) -> str | None:
@@ -231,7 +232,7 @@ def _choices_meant(info: AnyField, value: object, words: list[str]) -> Iterator[
     These are a call, `leaky_relu(0.1)`, a list, `[leaky_relu, 0.1]`, and a mapping whose values
     hold the name, `{type: leaky_relu, slope: 0.1}`.
     """
-    if not takes_arguments(info):
+    if not _takes_arguments(info):
         return
     if isinstance(value, str) and (call := re.fullmatch(r"(\w+)\(([^()]*)\)", value)):
         yield from ({call[1]: argument} for argument in readings(call[2]))
@@ -336,10 +337,20 @@ def _metadata(info: AnyField) -> Iterator[Any]:
 @lru_cache(maxsize=256)
 def step_arguments(cls: type[Element]) -> frozenset[str]:
     """Return the arguments of a kind whose value is itself a step, such as `gate`."""
+    return _arguments_with(cls, InstanceOf)
+
+
+@lru_cache(maxsize=256)
+def choice_arguments(cls: type[Element]) -> frozenset[str]:
+    """Return the arguments of a kind that take names with arguments, as `{leaky_relu: 0.1}`."""
+    return _arguments_with(cls, Chosen)
+
+
+def _arguments_with(cls: type[Element], metadata: type) -> frozenset[str]:
     return frozenset(
         name
         for name, info in cls.model_fields.items()
-        if any(isinstance(part, InstanceOf) for part in _metadata(info))
+        if any(isinstance(part, metadata) for part in _metadata(info))
     )
 
 

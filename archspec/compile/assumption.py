@@ -47,7 +47,7 @@ class Assumptions:
         return self.others.get(node.index, node.shape)
 
     def uncertain(self, nodes: tuple[Node, ...]) -> bool:
-        return any(node.index in self.others for node in nodes)
+        return bool(self.others) and any(node.index in self.others for node in nodes)
 
     def after(
         self, element: Element, path: str, nodes: tuple[Node, ...]

@@ -31,10 +31,10 @@ from archspec.compile.step import (
 )
 from archspec.element import (
     Element,
+    choice_arguments,
     is_choice,
     show,
     step_arguments,
-    takes_arguments,
     unknown_argument,
     whole,
 )
@@ -566,7 +566,7 @@ class _Planner:
         is_step = isinstance(value, dict) or (isinstance(value, str) and not is_expression(value))
         if is_step and name in step_arguments(cls):
             return self._inner(name, value, path, known, shaped=shaped)
-        mappings = takes_arguments(cls.model_fields[name])
+        mappings = name in choice_arguments(cls)
         return compile_template(value, path, known, self.findings, shaped=shaped, mappings=mappings)
 
     def _inner(
