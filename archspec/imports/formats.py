@@ -229,6 +229,8 @@ def _format_of_text(head: bytes) -> Format | None:
         return DARKNET
     if _CAFFE.search(text):
         return CAFFE
+    if b"class_name" not in text:
+        return None
     is_json = text.lstrip()[:1] == b"{"
     keras = (_CLASS_IN_JSON if is_json else _CLASS_IN_YAML).search(text)
     layers = _LAYERS.search(text)
