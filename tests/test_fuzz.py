@@ -24,6 +24,8 @@ from archspec.graph.graph import Graph
 from archspec.render.errors import render
 from archspec.spec.bundled import bundled
 from archspec.spec.document import Spec
+from archspec.spec.quick import data_of
+from archspec.spec.reader import Reader
 from archspec.spec.source import parse
 
 TEXTS = [path.read_text(encoding="utf-8") for path in bundled().values()]
@@ -157,8 +159,23 @@ def check_graph(graph: Graph) -> None:
         assert sum(getattr(row, figure) for row in rows) == getattr(costs.totals, figure)
 
 
+def check_quick_reader(text: str) -> None:
+    """Where the quick reader gives data, the one that knows places gives it, too, unreported."""
+    try:
+        reader = Reader("<spec>")
+        decoded = reader.text(text)
+    except SpecError:
+        return
+    data = data_of(decoded, reader.lines)
+    if data is not None:
+        root, diagnostics = reader.read(decoded)
+        assert diagnostics == ()
+        assert repr(data) == repr(root.value)  # 1, 1.0 and True are equal, and not the same
+
+
 def check(text: str) -> Spec | None:
     """The spec, if it is one."""
+    check_quick_reader(text)
     try:
         spec = spec_of(text)
         graph = expand(spec)

@@ -34,6 +34,7 @@ from archspec.spec.located import (
     LocatedCollection,
     location,
 )
+from archspec.spec.quick import LOADER, SURROGATE
 from archspec.spec.scalars import plain_scalar
 from archspec.spec.syntax import UNQUOTED, explain, expression_end, quoted
 from archspec.vocabulary import readings
@@ -46,15 +47,10 @@ _NOT_TEXT = re.compile(
 _SPECIAL: Final = frozenset("<=(")
 """First characters of unquoted texts that may be more than a word or a number."""
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where PyYAML has it
-
 
 class Parsed(NamedTuple):
     """A text that was read."""
 
-    lines: tuple[str, ...]
     root: Located
     """The outermost value, a mapping."""
     diagnostics: tuple[Diagnostic, ...]
@@ -108,9 +104,13 @@ class Reader:
         self.hidden: dict[tuple[int, int], Diagnostic] = {}
         """Line and column of expressions that the parser is not shown, as it stops at them."""
 
-    def read(self, raw: str | bytes) -> Parsed:
-        text = self.text(raw)
-        if self.name.lower().endswith(".json"):
+    @property
+    def is_json(self) -> bool:
+        return self.name.lower().endswith(".json")
+
+    def read(self, text: str) -> Parsed:
+        """Return the values of a text, which `text` decoded."""
+        if self.is_json:
             from archspec.spec.json_text import yaml_of_json  # noqa: PLC0415
 
             self.take(yaml_of_json(text), rereads=0)
@@ -136,7 +136,7 @@ class Reader:
         # After anything else, it is a guess what the rest means.
         if any(each.code not in ("duplicate", "expression") for each in self.diagnostics):
             raise self.error()
-        return Parsed(self.lines, self.root, self.in_order())
+        return Parsed(self.root, self.in_order())
 
     def take(self, text: str, *, rereads: int) -> None:
         """Read the values of a text.
@@ -213,7 +213,7 @@ class Reader:
 
     def events(self, text: str) -> Iterator[yaml.Event]:
         try:
-            parser = _Loader(text)
+            parser = LOADER(text)
             while (event := parser.get_event()) is not None:
                 yield event
         except yaml.MarkedYAMLError as error:
@@ -292,7 +292,7 @@ class Reader:
             self.refuse_tag(node)
         if not event.style:  # plain: no quotes, no block indicator
             self.plain(node)
-        elif _SURROGATE.search(event.value):
+        elif SURROGATE.search(event.value):
             self.report("syntax", "half of a surrogate pair is not a character", self.span(node))
         if event.anchor:
             self.anchors[event.anchor] = node

@@ -31,7 +31,7 @@ class Source:
     data: dict[str, Any]
     diagnostics: tuple[Diagnostic, ...]
     _root: Located | None = field(repr=False, compare=False)
-    """All values with their places; None where the data was at hand without reading the text."""
+    """All values with their places; None where they are read when one is asked for."""
     kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Results of later passes that are the same for all its networks, such as the plan."""
 
@@ -57,8 +57,10 @@ class Source:
         """Return all values with their places, for which the text may have to be read now."""
         root: Located | None = self._root or self.kept.get("places")
         if root is None:
-            text = "\n".join(self.lines)
-            root = self.kept["places"] = parse(text, self.name).located()
+            from archspec.spec.reader import Reader  # noqa: PLC0415
+
+            reader = Reader(self.name)
+            root = self.kept["places"] = reader.read(reader.text("\n".join(self.lines))).root
         return root
 
 
@@ -97,10 +99,16 @@ def parse(text: str | bytes, name: str = "<spec>") -> Source:
 
     A name that ends in `.json` also admits what JSON writes differently from YAML.
     """
-    from archspec.spec.reader import Reader  # noqa: PLC0415  (PyYAML's import takes 10 ms)
+    from archspec.spec.quick import data_of  # noqa: PLC0415  (PyYAML's import takes 10 ms)
+    from archspec.spec.reader import Reader  # noqa: PLC0415
 
-    lines, root, diagnostics = Reader(name).read(text)
-    return Source(name, lines, root.value, diagnostics, root)
+    reader = Reader(name)
+    decoded = reader.text(text)
+    data = None if reader.is_json else data_of(decoded, reader.lines)
+    if data is not None:
+        return Source(name, reader.lines, data, (), None)
+    root, diagnostics = reader.read(decoded)
+    return Source(name, reader.lines, root.value, diagnostics, root)
 
 
 def read_value(text: str, *, mappings: bool = False) -> Any:
