@@ -9,6 +9,7 @@ import yaml
 from support.specs import family_names, graph_of, spec_of
 
 from archspec.compile.expand import expand
+from archspec.compile.plan import PLANS
 from archspec.errors import SpecError, UsageError
 from archspec.graph.graph import Graph
 from archspec.spec.document import choose, validate
@@ -533,6 +534,7 @@ def test_networks_of_one_text_share_what_was_checked_but_no_values():
     validated = validate(source)
     for values in ({}, {"width": 6}, {"other": 3}, {"width": 4.0}, {"width": 6, "other": 3}):
         again = expand(choose(validated, source, None, values))
+        PLANS.clear()
         assert again == expand(spec_of(OWN_GATE, **values)), values
 
 

@@ -1,4 +1,4 @@
-"""What the steps of a scope became, kept for the networks to come of the same text."""
+"""What the steps of a scope became, kept for the networks to come of the same steps."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +10,7 @@ from support.random_specs import specs
 from support.specs import spec_of
 
 from archspec.compile.expand import expand
+from archspec.compile.plan import MOST_PLANS, PLANS
 from archspec.errors import SpecError
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Graph
@@ -18,16 +19,28 @@ from archspec.spec.loading import find, load
 from archspec.spec.source import parse
 
 
+@pytest.fixture(autouse=True)
+def forgotten() -> None:
+    """Forget the steps of the texts of other tests."""
+    PLANS.clear()
+
+
+def alone(text: str, **values: Any) -> Graph:
+    """Return the network of steps that were never carried out before."""
+    PLANS.clear()
+    return expand(spec_of(text, **values))
+
+
 def everything(graph: Graph) -> tuple[Any, ...]:
     return graph, graph.nodes, graph.scopes, graph.steps
 
 
 def networks_of(text: str, *values: dict[str, Any]) -> Iterator[tuple[Graph, Graph]]:
-    """Networks of one text, each beside the same one of a text that was never read before."""
+    """Networks of one text, each beside the same one of steps that were never carried out."""
     source = parse(text)
     validated = validate(source)
     for each in values:
-        yield expand(choose(validated, source, None, each)), expand(spec_of(text, **each))
+        yield expand(choose(validated, source, None, each)), alone(text, **each)
 
 
 def agree(text: str, *values: dict[str, Any]) -> bool:
@@ -95,6 +108,63 @@ def test_only_what_changed_is_added_step_by_step(monkeypatch):
     first, again, deeper, at_last = numbers
     assert again == at_last == 1
     assert again < deeper < first
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("name: net", "name: other\nabout: another text, with the same steps"),
+        ("vars: ", "# A comment.\nvars: "),
+        ("input: [16, 16, 3]", "input: [8, 16, 3]"),
+        ("\n", "\r\n"),
+    ],
+)
+def test_a_text_with_the_steps_of_another_has_its_plan(old, new):
+    text = STAGES.replace(old, new)
+    before = expand(spec_of(STAGES))
+    again = expand(spec_of(text))
+    assert len(PLANS) == 1
+    assert everything(again) == everything(alone(text))
+    assert (again.nodes == before.nodes) == ("input" not in old)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("n: 2", "n: 2.0"),  # equal in Python, and told apart
+        ("flag: true", "flag: 1"),
+        ("padding: same", "padding: 1"),
+        ("name: deep", "name: deeper"),
+    ],
+)
+def test_other_steps_have_a_plan_of_their_own(old, new):
+    expand(spec_of(STAGES))
+    text = STAGES.replace(old, new)
+    try:
+        again = expand(spec_of(text))
+    except SpecError as error:
+        with pytest.raises(SpecError) as first:
+            alone(text)
+        assert first.value.diagnostics == error.diagnostics  # noqa: PT017
+    else:
+        assert len(PLANS) == 2
+        assert everything(again) == everything(alone(text))
+
+
+def test_a_mistake_is_found_in_each_text_and_at_its_own_place():
+    text = STAGES.replace("filters: =inner", "filter: =inner")
+    for blank in ("", "\n\n"):
+        with pytest.raises(SpecError) as error:
+            expand(spec_of(blank + text))
+        (found,) = error.value.diagnostics
+        assert found.span.line == text[: text.index("filter:")].count("\n") + 1 + len(blank)
+    assert not PLANS
+
+
+def test_the_plans_of_a_few_texts_are_kept():
+    for n in range(3 * MOST_PLANS):
+        expand(spec_of(STAGES.replace("n: 2", f"n: {n}")))
+        assert 1 <= len(PLANS) <= MOST_PLANS
 
 
 def test_the_input_and_the_variables_decide():
