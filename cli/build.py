@@ -38,11 +38,7 @@ if TYPE_CHECKING:
     from archspec.imports.model import Network
 
 
-@click.command(
-    name="build",
-    cls=EngineCommand,
-    short_help="Show what a network costs; write it as a model or a report.",
-)
+@click.command(name="build", cls=EngineCommand)
 @spec_options
 @memory_options
 @engine_option

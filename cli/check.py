@@ -10,9 +10,7 @@ from .options import engine_option, output_options, set_option, specs_argument, 
 from .output import complain, deliver, echo
 
 
-@click.command(
-    name="check", short_help="Prove a spec: every variant valid, its figures and budgets true."
-)
+@click.command(name="check")
 @specs_argument
 @variant_option
 @set_option

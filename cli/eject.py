@@ -6,20 +6,13 @@ from typing import Any
 
 import click
 
-from .options import Option, load_spec, spec_options
+from .options import file_option, load_spec, spec_options
 from .output import check_outputs, echo, tell, write
 
 
 @click.command("eject")
 @spec_options
-@click.option(
-    "-o",
-    "--out",
-    cls=Option,
-    aliases={"--output": None},
-    metavar="FILE",
-    help="Write to a .py file instead of showing it.",
-)
+@file_option("Write to a .py file instead of showing it.")
 @click.option(
     "--style",
     type=click.Choice(["functional", "sequential", "subclassed"]),

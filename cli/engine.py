@@ -8,13 +8,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 import click
 
-from .output import echo, terminal_width
+from .output import echo, terminal_width, vanishing_line
 
 INTERRUPTED: Final = 130
 """Exit code of a command that Ctrl-C ended."""
@@ -54,6 +54,27 @@ class EngineCommand(click.Command):
 def say(text: str) -> None:
     """Print the progress of a command to standard error."""
     echo(text, err=True)
+
+
+@contextmanager
+def loading_line(*, quiet: bool) -> Iterator[Callable[[str], None] | None]:
+    """Yield what `vanishing_line` does; at first the line tells of the engine's start."""
+    with vanishing_line(quiet=quiet) as show:
+        if show is None:
+            yield None
+            return
+        from archspec.keras_model.starting import announcing
+
+        show("loading ..")
+        with announcing(show, instead=True):
+            yield show
+
+
+@contextmanager
+def counter(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """Yield a function that shows a count of images in such a line."""
+    with loading_line(quiet=quiet) as show:
+        yield show and (lambda done, total: show(f"{done:,} of {total:,} images"))
 
 
 class _CtrlC:

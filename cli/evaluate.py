@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from .engine import EngineCommand
+from .engine import EngineCommand, counter
 from .options import AT_LEAST_1, Place, images_options, output_options, threshold_option
-from .output import counter, deliver, tell
+from .output import deliver, tell
 
 PARTS = ("test", "validation", "train", "all")
 

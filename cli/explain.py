@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,18 +15,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .engine import EngineCommand
+from .engine import INTERRUPTED, EngineCommand, loading_line
 from .options import (
     AT_LEAST_1,
-    NORMALIZE,
     AnyNumber,
     BoundedNumber,
+    Command,
     Option,
     Place,
     Whole,
     format_option,
+    normalize_option,
+    quiet_option,
+    white_option,
 )
-from .output import as_json, echo, terminal_width
+from .output import as_json, echo
 from .spelling import CURRENT, spelled
 
 if TYPE_CHECKING:
@@ -35,9 +37,6 @@ if TYPE_CHECKING:
     from archspec.explain.method import MethodArgument
 
 FORMS = ("text", "json")
-
-INTERRUPTED = 130
-"""Exit code of work that Ctrl-C ended."""
 
 
 class _Methods(click.Group):
@@ -155,40 +154,34 @@ def _option(argument: MethodArgument) -> click.Option:
 
 def _common_options(images: bool) -> list[click.Parameter]:
     """Return the options of all methods."""
-    about_images = [
-        click.Option(["--data"], metavar="SOURCE", help="Other data for images such as test:3."),
-        click.Option(
-            ["--white"],
-            type=BoundedNumber(min=0, min_open=True),
-            metavar="X",
-            help="Value of white in arrays.  [as in training]",
-        ),
-    ]
-
-    def decorated() -> None: ...
-
-    format_option(*FORMS)(decorated)
-    return [
-        Option(
-            ["-o", "--out", "folder"],
+    options: list[Callable[[Command], Command]] = [
+        click.option(
+            "-o",
+            "--out",
+            "folder",
+            cls=Option,
             aliases={"--output": None},
             metavar="DIR",
             help="Write index.html, PNGs, raw values (.npy) and explain.json into a folder.",
         ),
-        *(about_images if images else []),
-        click.Option(
-            ["--normalize"],
-            type=click.Choice(NORMALIZE),
-            metavar="HOW",
-            help=f"How the images of a model file were prepared: {', '.join(NORMALIZE)}.",
+        normalize_option,
+        click.option("--batch", type=AT_LEAST_1, metavar="N", help="Images at a time.  [32]"),
+        click.option(
+            "--seed", type=Whole(0, 2**32 - 1), metavar="N", help="Seed of random numbers.  [0]"
         ),
-        click.Option(["--batch"], type=AT_LEAST_1, metavar="N", help="Images at a time.  [32]"),
-        click.Option(
-            ["--seed"], type=Whole(0, 2**32 - 1), metavar="N", help="Seed of random numbers.  [0]"
-        ),
-        *vars(decorated)["__click_params__"],
-        click.Option(["--quiet"], is_flag=True, help="Show no progress, only the result."),
+        format_option(*FORMS),
+        quiet_option,
     ]
+    data = click.option("--data", metavar="SOURCE", help="Other data for images such as test:3.")
+    if images:
+        options[1:1] = [data, white_option]
+
+    def decorated() -> None: ...
+
+    for option in options:
+        option(decorated)
+    parameters: list[click.Parameter] = vars(decorated)["__click_params__"]
+    return parameters
 
 
 def _help(function: Callable[..., Any], word: str) -> str:
@@ -249,38 +242,23 @@ def _deliver(gallery: Gallery, form: str, folder: str | None) -> None:
 @contextmanager
 def progress_line(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
     """Show the steps that are done and the time that is left, in a line that vanishes."""
-    if quiet or terminal_width(sys.stderr) is None:
-        yield None
-        return
-    from archspec.keras_model.starting import announcing
+    start, first = 0.0, 0
+    with loading_line(quiet=quiet) as show:
+        if show is None:
+            yield None
+            return
+        from archspec.text import duration
 
-    longest, start, first = 0, 0.0, 0
+        def progress(done: int, total: int) -> None:
+            nonlocal start, first
+            now = time.monotonic()
+            if not start:  # the first step includes the compilation, and would mislead
+                start, first = now, done
+            left = (now - start) / (done - first) * (total - done) if done > first else 0.0
+            rest = f", about {duration(left)} left" if left > 1 else ""
+            show(f"{done:,} of {total:,}{rest}")
 
-    def show(text: str) -> None:
-        nonlocal longest
-        longest = max(longest, len(text))
-        click.echo(f"\r{text.ljust(longest)}", nl=False, err=True)
-
-    def progress(done: int, total: int) -> None:
-        nonlocal start, first
-        now = time.monotonic()
-        if not start:  # the first step includes the compilation, and would mislead
-            start, first = now, done
-        left = (now - start) / (done - first) * (total - done) if done > first else 0.0
-        rest = f", about {_clock(left)} left" if left > 1 else ""
-        show(f"{done:,} of {total:,}{rest}")
-
-    show("loading ..")
-    try:
-        with announcing(show, instead=True):
-            yield progress
-    finally:
-        click.echo(f"\r{' ' * longest}\r", nl=False, err=True)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"
+        yield progress
 
 
 @click.group(

@@ -8,9 +8,7 @@ import signal
 import click
 
 
-@click.command(
-    name="lsp", short_help="Answer an editor while a spec is written (a language server)."
-)
+@click.command(name="lsp")
 @click.option("--stdio", is_flag=True, hidden=True)  # clients ask for what is the only way
 def command(stdio: bool) -> None:  # noqa: ARG001
     """Answer an editor while a spec is written (a language server).

@@ -200,6 +200,13 @@ def out_option(*endings: str) -> Callable[[Command], Command]:
     return files_option(f"Also write {', '.join(endings)}.", callback=check)
 
 
+def file_option(text: str) -> Callable[[Command], Command]:
+    """`-o`, `--out` for a single file, with a help of its own: parameter `out`."""
+    return click.option(
+        "-o", "--out", cls=Option, aliases={"--output": None}, metavar="FILE", help=text
+    )
+
+
 def files_option(
     text: str, metavar: str = "FILE", **attributes: Any
 ) -> Callable[[Command], Command]:
@@ -318,6 +325,20 @@ depth_option = click.option(
     help="Show N levels of blocks; a deeper one is a single row.",
 )
 
+normalize_option = click.option(
+    "--normalize",
+    type=click.Choice(NORMALIZE),
+    metavar="HOW",
+    help=f"How the images of a model file were prepared: {', '.join(NORMALIZE)}.",
+)
+
+white_option = click.option(
+    "--white",
+    type=BoundedNumber(min=0, min_open=True),
+    metavar="X",
+    help="Value of white in arrays.  [as in training]",
+)
+
 quiet_option = click.option("--quiet", is_flag=True, help="Show no progress, only the result.")
 
 
@@ -337,25 +358,20 @@ def memory_options(command: Command) -> Command:
     return batch(dtype_option(optimizer_option(at_option(command))))
 
 
-def convention_option(command: Command) -> Command:
-    """Add `--convention`: parameter `convention`, a tuple of names."""
-    return click.option(
-        "--convention",
-        type=Words(*CONVENTIONS, "all", several=True),
-        metavar="A,B,..",
-        callback=lambda _context, _parameter, value: tuple(value.split(",")) if value else (),
-        help=f"Show the totals as other tools count them: {', '.join(CONVENTIONS)}, or all.",
-    )(command)
+convention_option = click.option(
+    "--convention",
+    type=Words(*CONVENTIONS, "all", several=True),
+    metavar="A,B,..",
+    callback=lambda _context, _parameter, value: tuple(value.split(",")) if value else (),
+    help=f"Show the totals as other tools count them: {', '.join(CONVENTIONS)}, or all.",
+)
 
-
-def engine_option(command: Command) -> Command:
-    """Add `--engine`: parameter `engine`."""
-    return click.option(
-        "--engine",
-        type=Words(*ESTIMATED),
-        metavar="NAME",
-        help=f"Estimate the memory of a training step on an engine: {', '.join(ESTIMATED)}.",
-    )(command)
+engine_option = click.option(
+    "--engine",
+    type=Words(*ESTIMATED),
+    metavar="NAME",
+    help=f"Estimate the memory of a training step on an engine: {', '.join(ESTIMATED)}.",
+)
 
 
 def rows_options(command: Command) -> Command:
@@ -411,18 +427,6 @@ def images_options(command: Command) -> Command:
     """
     flip = click.option("--flip", is_flag=True, help="Take the mean over an image and its mirror.")
     batch = click.option("--batch", type=AT_LEAST_1, metavar="N", help="Images at a time.")
-    normalize = click.option(
-        "--normalize",
-        type=click.Choice(NORMALIZE),
-        metavar="HOW",
-        help=f"How the images of a model file were prepared: {', '.join(NORMALIZE)}.",
-    )
-    white = click.option(
-        "--white",
-        type=BoundedNumber(min=0, min_open=True),
-        metavar="X",
-        help="Value of white in arrays.  [as in training]",
-    )
     passes = click.option(
         "--mc-dropout",
         type=AT_LEAST_1,
@@ -435,17 +439,15 @@ def images_options(command: Command) -> Command:
         metavar="N",
         help="Seed of the units that --mc-dropout drops.  [0]",
     )
-    return flip(passes(seed(batch(normalize(white(quiet_option(command)))))))
+    return flip(passes(seed(batch(normalize_option(white_option(quiet_option(command)))))))
 
 
-def threshold_option(command: Command) -> Command:
-    """Add `--threshold`, for networks that predict sets of labels."""
-    return click.option(
-        "--threshold",
-        type=BoundedNumber(min=0, min_open=True),
-        metavar="X",
-        help="Probability from which an image has a label.  [0.5]",
-    )(command)
+threshold_option = click.option(
+    "--threshold",
+    type=BoundedNumber(min=0, min_open=True),
+    metavar="X",
+    help="Probability from which an image has a label.  [0.5]",
+)
 
 
 def load_spec(spec: str, variant: str | None, settings: Mapping[str, Any]) -> Spec:

@@ -201,13 +201,14 @@ def _problem(path: Path, suffixes: Sequence[str], sources: Sequence[Path]) -> st
 
 
 @contextmanager
-def counter(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """Yield a function that shows a count of images on a terminal, in a line that vanishes."""
+def vanishing_line(*, quiet: bool) -> Iterator[Callable[[str], None] | None]:
+    """Yield a function that shows a text on a terminal, in a line that vanishes.
+
+    It is None where nothing is to be shown: with `quiet`, or without a terminal.
+    """
     if quiet or terminal_width(sys.stderr) is None:
         yield None
         return
-    from archspec.keras_model.starting import announcing
-
     longest = 0
 
     def show(text: str) -> None:
@@ -215,10 +216,8 @@ def counter(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
         longest = max(longest, len(text))
         click.echo(f"\r{text.ljust(longest)}", nl=False, err=True)
 
-    show("loading ..")
     try:
-        with announcing(show, instead=True):
-            yield lambda done, total: show(f"{done:,} of {total:,} images")
+        yield show
     finally:
         click.echo(f"\r{' ' * longest}\r", nl=False, err=True)
 

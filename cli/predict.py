@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from .engine import EngineCommand
+from .engine import EngineCommand, counter
 from .options import AT_LEAST_1, Place, images_options, output_options, threshold_option
-from .output import FORMATS, counter, deliver, echo, tell
+from .output import FORMATS, deliver, echo, tell
 
 
 @click.command("predict", cls=EngineCommand)

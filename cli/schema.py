@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import click
 
-from .options import Option, format_option
+from .options import file_option, format_option
 from .output import as_json, check_outputs, echo, write
 
 
 @click.command(name="schema")
 @format_option("json")
-@click.option(
-    "-o",
-    "--out",
-    cls=Option,
-    aliases={"--output": None},
-    metavar="FILE",
-    help="Write to a .json file instead.",
-)
+@file_option("Write to a .json file instead.")
 def command(form: str, out: str | None) -> None:  # noqa: ARG001  (JSON is all there is)
     """Print the JSON Schema of specs, for editors.
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -22,7 +20,7 @@ from .options import (
     vary_option,
     where_option,
 )
-from .output import FIGURES, FORMATS, SUFFIXES, apart, deliver, save, terminal_width
+from .output import FIGURES, FORMATS, SUFFIXES, apart, deliver, save, vanishing_line
 
 
 @click.command("sweep")
@@ -69,7 +67,10 @@ def command(
 
     network = load_spec(spec, variant, settings)
     values = varied(vary)
-    with counting(quiet=quiet) as progress:
+    with vanishing_line(quiet=quiet) as show:
+        progress: Callable[[int, int], None] | None = show and (
+            lambda done, total: show(f"{done:,} of {total:,} candidates")
+        )
         found = sweep(
             network, values, front=front, where=where, jobs=jobs, progress=progress, **options
         )
@@ -78,23 +79,3 @@ def command(
     save(found, figures)
     if not found.within:
         raise click.exceptions.Exit(1)
-
-
-@contextmanager
-def counting(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """Yield a function that shows a count of candidates on a terminal, in a line that vanishes."""
-    if quiet or terminal_width(sys.stderr) is None:
-        yield None
-        return
-    longest = 0
-
-    def show(done: int, total: int) -> None:
-        nonlocal longest
-        text = f"{done:,} of {total:,} candidates"
-        longest = max(longest, len(text))
-        click.echo(f"\r{text}", nl=False, err=True)
-
-    try:
-        yield show
-    finally:
-        click.echo(f"\r{' ' * longest}\r", nl=False, err=True)
