@@ -9,6 +9,7 @@ passed. All limits are far above what any network needs.
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import re
 import stat
@@ -94,6 +95,19 @@ def read_head(path: str | os.PathLike[str], count: int) -> bytes:
     """Return the first bytes of a regular file; raise `UsageError` as `open_file` does."""
     with open_file(path) as file:
         return file.read(count)
+
+
+def mapped(path: str | os.PathLike[str]) -> mmap.mmap:
+    """Return the bytes of a regular file, which stay on disk until they are looked at.
+
+    Raises:
+        UsageError: It is empty, or cannot be read.
+    """
+    with open_file(path) as file:
+        try:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except ValueError:
+            refuse(path, "it is empty")
 
 
 def read_all(path: str | os.PathLike[str], most: int, what: str) -> bytes:

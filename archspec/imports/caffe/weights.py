@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from archspec.errors import UsageError
 from archspec.graph.graph import Node
 from archspec.imports.flattening import in_order
-from archspec.imports.limits import open_file, refuse
+from archspec.imports.limits import mapped, refuse
 from archspec.imports.model import Arrays
 from archspec.imports.protobuf import Reader, Schemas, Span
 from archspec.ops.convolution import (
@@ -93,11 +93,7 @@ def read_weights(
             f"the weights of `{unfit[0]}` cannot be given: it joins vectors that Caffe flattens "
             "in another order than archspec"
         )
-    with open_file(path) as stream:
-        try:
-            data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-        except ValueError:
-            refuse(path, "it is empty")
+    data = mapped(path)
     blobs = _blobs(data, path)
     return {each.node.name: _arrays(data, path, blobs, each) for each in weighted}
 

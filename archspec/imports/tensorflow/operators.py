@@ -7,21 +7,27 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from archspec.imports.protobuf import shortest
+from archspec.imports.tensorflow.alike import (
+    batch_to_space,
+    expand_dims,
+    fill,
+    inverse_root,
+    pad,
+    plain,
+    slice_,
+    space_to_batch,
+    split,
+    split_sizes,
+    squared,
+    squared_difference,
+    transpose,
+)
 from archspec.imports.tensorflow.graphs import Operation
 from archspec.imports.tensorflow.norms import NORM
 from archspec.imports.tensorflow.writing import NOT_KNOWN, Unwritable, Writer
 from archspec.ops.normalization import BatchNorm
 
 Rule: TypeAlias = Callable[[Writer, Operation], None]
-
-
-def _plain(op: str, **attributes: Any) -> Rule:
-    """Return the rule of an operator that ONNX has as well."""
-
-    def write(w: Writer, o: Operation) -> None:
-        w.step(op, o.inputs, o.outputs[:1], **attributes)
-
-    return write
 
 
 # Layers with a kernel.
@@ -173,25 +179,10 @@ def leaky_relu(w: Writer, o: Operation) -> None:
 
 
 def lrn(w: Writer, o: Operation) -> None:
-    size = 2 * o.integer("depth_radius", 5) + 1
-    w.with_channels(
-        "LRN",
-        o.inputs,
-        o.outputs[0],
-        4,
-        size=size,
-        alpha=o.real("alpha", 1.0) * size,  # ONNX divides it by the size
-        beta=o.real("beta", 0.5),
-        bias=o.real("bias", 1.0),
-    )
-
-
-def squared_difference(w: Writer, o: Operation) -> None:
-    w.squared(w.made("Sub", *o.inputs), o.outputs[0])
-
-
-def clipped(w: Writer, o: Operation) -> None:
-    w.step("Clip", o.inputs, o.outputs[:1])
+    numbers = {
+        "alpha": o.real("alpha", 1.0), "beta": o.real("beta", 0.5), "bias": o.real("bias", 1.0)
+    }  # fmt: skip
+    w.response_norm(o.inputs[0], o.outputs[0], o.integer("depth_radius", 5), **numbers)
 
 
 def erfc(w: Writer, o: Operation) -> None:
@@ -202,27 +193,11 @@ def log_of_more(w: Writer, o: Operation) -> None:
     w.step("Log", [w.made("Add", o.inputs[0], w.number(1.0))], o.outputs[:1])
 
 
-def squared(w: Writer, o: Operation) -> None:
-    w.squared(o.inputs[0], o.outputs[0])
-
-
-def inverse_root(w: Writer, o: Operation) -> None:
-    w.inverse_root(o.inputs[0], o.outputs[0])
-
-
 # Axes and places.
-
-
-def expand_dims(w: Writer, o: Operation) -> None:
-    w.unsqueeze(o.inputs[0], o.outputs[0], w.wanted(o.inputs[1], "axis")[0])
 
 
 def squeeze(w: Writer, o: Operation) -> None:
     w.squeeze(o.inputs[0], o.outputs[0], o.integers("squeeze_dims"))
-
-
-def transpose(w: Writer, o: Operation) -> None:
-    w.step("Transpose", o.inputs[:1], o.outputs[:1], perm=w.wanted(o.inputs[1], "order"))
 
 
 def concat(w: Writer, o: Operation) -> None:
@@ -238,25 +213,10 @@ def unpack(w: Writer, o: Operation) -> None:
     w.unpack(o.inputs[0], o.outputs, o.integer("axis"))
 
 
-def split(w: Writer, o: Operation) -> None:
-    axis, x = o.inputs
-    w.split(x, o.outputs, w.wanted(axis, "axis")[0])
-
-
-def split_sizes(w: Writer, o: Operation) -> None:
-    x, sizes, axis = o.inputs
-    w.split(x, o.outputs, w.wanted(axis, "axis")[0], w.wanted(sizes, "sizes"))
-
-
-def slice_(w: Writer, o: Operation) -> None:
-    w.cut(o.inputs[0], o.outputs[0], *o.inputs[1:])
-
-
 def strided_slice(w: Writer, o: Operation) -> None:
-    begin, end, strides = (w.wanted(each, "places") for each in o.inputs[1:4])
     names = ("begin", "end", "ellipsis", "new_axis", "shrink_axis")
     masks = {name: o.integer(f"{name}_mask") for name in names}
-    w.strided_slice(o.inputs[0], o.outputs[0], begin, end, strides, masks)
+    w.strided_slice(o.inputs, o.outputs[0], masks)
 
 
 def gather(w: Writer, o: Operation) -> None:
@@ -264,10 +224,6 @@ def gather(w: Writer, o: Operation) -> None:
     if o.integer("batch_dims"):
         raise Unwritable("it looks up in each example apart")
     w.step("Gather", o.inputs[:2], o.outputs[:1], axis=axis)
-
-
-def pad(w: Writer, o: Operation) -> None:
-    w.pad(o.inputs[0], o.outputs[0], o.inputs[1], value="".join(o.inputs[2:3]))
 
 
 def mirror_pad(w: Writer, o: Operation) -> None:
@@ -278,10 +234,8 @@ def mirror_pad(w: Writer, o: Operation) -> None:
 
 def _resize(mode: str) -> Rule:
     def write(w: Writer, o: Operation) -> None:
-        places = "half_pixel" if o.flag("half_pixel_centers") else "asymmetric"
-        if o.flag("align_corners"):
-            places = "align_corners"
-        w.resize(o.inputs[0], o.outputs[0], o.inputs[1], mode, places)
+        centred = o.flag("half_pixel_centers") and not o.flag("align_corners")
+        w.resize(o.inputs[0], o.outputs[0], o.inputs[1], mode, centred=centred)
 
     return write
 
@@ -295,24 +249,16 @@ def _blocks(op: str) -> Rule:
     return write
 
 
-def space_to_batch(w: Writer, o: Operation) -> None:
-    w.space_to_batch(o.inputs[0], o.outputs[0], *o.inputs[1:3])
-
-
-def batch_to_space(w: Writer, o: Operation) -> None:
-    w.batch_to_space(o.inputs[0], o.outputs[0], o.inputs[2])
-
-
-def fill(w: Writer, o: Operation) -> None:
-    dims, value = o.inputs
-    w.fill(dims, value, o.outputs[0])
-
+_SAME: Final = """
+    Abs Add Ceil Cos Div Elu Equal Erf Exp Floor Greater Less Log Mul Neg Pow Range Reciprocal
+    Relu Reshape Selu Shape Sigmoid Sin Size Softplus Softsign Sqrt Sub Tanh Tile
+"""
+"""Operators that have the same name in ONNX."""
 
 OPERATORS: Final[Mapping[str, Rule]] = {
-    "Abs": _plain("Abs"),
-    "Add": _plain("Add"),
-    "AddN": _plain("Sum"),
-    "AddV2": _plain("Add"),
+    **{op: plain(op) for op in _SAME.split()},
+    "AddN": plain("Sum"),
+    "AddV2": plain("Add"),
     "All": _reduced("ReduceMin"),
     "AvgPool": _pool("AveragePool"),
     "AvgPool3D": _pool("AveragePool"),
@@ -320,100 +266,71 @@ OPERATORS: Final[Mapping[str, Rule]] = {
     "BatchMatMulV2": mat_mul,
     "BatchMatMulV3": mat_mul,
     "BatchToSpaceND": batch_to_space,
-    "BiasAdd": _plain("Add"),
-    "BroadcastTo": _plain("Expand"),
-    "Ceil": _plain("Ceil"),
-    "ClipByValue": clipped,
+    "BiasAdd": plain("Add"),
+    "BroadcastTo": plain("Expand"),
+    "ClipByValue": plain("Clip"),
     "ConcatV2": concat,
     "Conv2D": convolution,
     "Conv2DBackpropInput": transposed,
     "Conv3D": convolution,
     "Conv3DBackpropInputV2": transposed,
-    "Cos": _plain("Cos"),
     "DepthToSpace": _blocks("DepthToSpace"),
     "DepthwiseConv2dNative": depthwise,
-    "Div": _plain("Div"),
-    "DivNoNan": _plain("Div"),
+    "DivNoNan": plain("Div"),
     "Einsum": einsum,
-    "Elu": _plain("Elu"),
-    "Equal": _plain("Equal"),
-    "Erf": _plain("Erf"),
     "Erfc": erfc,
-    "Exp": _plain("Exp"),
     "ExpandDims": expand_dims,
     "Fill": fill,
-    "Floor": _plain("Floor"),
-    "FloorDiv": _plain("Div"),
-    "FloorMod": _plain("Mod"),
+    "FloorDiv": plain("Div"),
+    "FloorMod": plain("Mod"),
     "FusedBatchNorm": batch_norm,
     "FusedBatchNormV2": batch_norm,
     "FusedBatchNormV3": batch_norm,
     NORM: batch_norm,
     "Gather": gather,
     "GatherV2": gather,
-    "Greater": _plain("Greater"),
-    "GreaterEqual": _plain("GreaterOrEqual"),
+    "GreaterEqual": plain("GreaterOrEqual"),
     "LRN": lrn,
     "LeakyRelu": leaky_relu,
-    "Less": _plain("Less"),
-    "LessEqual": _plain("LessOrEqual"),
-    "Log": _plain("Log"),
+    "LessEqual": plain("LessOrEqual"),
     "Log1p": log_of_more,
-    "LogSoftmax": _plain("LogSoftmax", axis=-1),
-    "LogicalAnd": _plain("And"),
-    "LogicalNot": _plain("Not"),
-    "LogicalOr": _plain("Or"),
+    "LogSoftmax": plain("LogSoftmax", axis=-1),
+    "LogicalAnd": plain("And"),
+    "LogicalNot": plain("Not"),
+    "LogicalOr": plain("Or"),
     "MatMul": mat_mul,
     "Max": _reduced("ReduceMax"),
     "MaxPool": _pool("MaxPool"),
     "MaxPool3D": _pool("MaxPool"),
-    "Maximum": _plain("Max"),
+    "Maximum": plain("Max"),
     "Mean": _reduced("ReduceMean"),
     "Min": _reduced("ReduceMin"),
-    "Minimum": _plain("Min"),
+    "Minimum": plain("Min"),
     "MirrorPad": mirror_pad,
-    "Mul": _plain("Mul"),
-    "Neg": _plain("Neg"),
     "Pack": pack,
     "Pad": pad,
     "PadV2": pad,
-    "Pow": _plain("Pow"),
     "Prod": _reduced("ReduceProd"),
-    "Range": _plain("Range"),
-    "RealDiv": _plain("Div"),
-    "Reciprocal": _plain("Reciprocal"),
-    "Relu": _plain("Relu"),
-    "Relu6": _plain("Clip", min=0.0, max=6.0),
-    "Reshape": _plain("Reshape"),
+    "RealDiv": plain("Div"),
+    "Relu6": plain("Clip", min=0.0, max=6.0),
     "ResizeBicubic": _resize("cubic"),
     "ResizeBilinear": _resize("linear"),
     "ResizeNearestNeighbor": _resize("nearest"),
     "ResourceGather": gather,
     "Rsqrt": inverse_root,
-    "Select": _plain("Where"),
-    "SelectV2": _plain("Where"),
-    "Selu": _plain("Selu"),
-    "Shape": _plain("Shape"),
-    "Sigmoid": _plain("Sigmoid"),
-    "Sin": _plain("Sin"),
-    "Size": _plain("Size"),
+    "Select": plain("Where"),
+    "SelectV2": plain("Where"),
     "Slice": slice_,
-    "Softmax": _plain("Softmax", axis=-1),
-    "Softplus": _plain("Softplus"),
-    "Softsign": _plain("Softsign"),
+    "Softmax": plain("Softmax", axis=-1),
     "SpaceToBatchND": space_to_batch,
     "SpaceToDepth": _blocks("SpaceToDepth"),
     "Split": split,
     "SplitV": split_sizes,
-    "Sqrt": _plain("Sqrt"),
     "Square": squared,
     "SquaredDifference": squared_difference,
     "Squeeze": squeeze,
     "StridedSlice": strided_slice,
-    "Sub": _plain("Sub"),
     "Sum": _reduced("ReduceSum"),
-    "Tanh": _plain("Tanh"),
-    "Tile": _plain("Tile"),
     "Transpose": transpose,
     "Unpack": unpack,
 }

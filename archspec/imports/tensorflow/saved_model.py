@@ -7,7 +7,6 @@ shapes of weights are in the graph; their values are read from the checkpoint wh
 
 from __future__ import annotations
 
-import mmap
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from archspec.errors import UsageError
 from archspec.imports.arrays import item_size, numbers_in
 from archspec.imports.inputs import NOTHING_GIVEN, Given
 from archspec.imports.keras.reader import read_saved
-from archspec.imports.limits import open_file, refuse
+from archspec.imports.limits import mapped, refuse
 from archspec.imports.model import ImportedModel
 from archspec.imports.onnx.reader import build
 from archspec.imports.onnx.source import FIXED, FROZEN, MOST_VALUES, STORED, Constant, Source
@@ -63,12 +62,7 @@ def read(path: str | os.PathLike[str], *, given: Given = NOTHING_GIVEN) -> Impor
     if described is not None:
         return described
     file = path / "saved_model.pb" if path.is_dir() else path
-    with open_file(file) as stream:
-        try:
-            content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-        except ValueError:
-            refuse(file, "it is empty")
-    reader = Reader(content, SCHEMAS, file)
+    reader = Reader(mapped(file), SCHEMAS, file)
     graphs = reader.message("SavedModel").get("meta_graphs", [])
     serving = [
         graph for graph in graphs if "serve" in graph.get("meta_info_def", {}).get("tags", [])

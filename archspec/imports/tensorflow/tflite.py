@@ -9,12 +9,12 @@ space-to-batch, 16-bit weights behind an operator) is read as what it means.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from math import prod
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from archspec.imports.inputs import NOTHING_GIVEN, Given
 from archspec.imports.limits import refuse
@@ -29,6 +29,21 @@ from archspec.imports.onnx.source import (
     Source,
 )
 from archspec.imports.protobuf import shortest
+from archspec.imports.tensorflow.alike import (
+    batch_to_space,
+    expand_dims,
+    fill,
+    inverse_root,
+    pad,
+    plain,
+    slice_,
+    space_to_batch,
+    split,
+    split_sizes,
+    squared,
+    squared_difference,
+    transpose,
+)
 from archspec.imports.tensorflow.names import common_root, is_nameless, layer_name, with_kernel
 from archspec.imports.tensorflow.tflitefile import (
     INTEGERS,
@@ -251,7 +266,7 @@ class _Net(Writer):
             o.kind,
             inputs,
             outputs,
-            rule and partial(rule, self, o, inputs, outputs),
+            rule and partial(rule, self, Call(o, inputs, outputs)),
             on_spread=o.kind in _ON_SPREAD,
             reason=_REASONS.get(o.kind, NOT_KNOWN),
         )
@@ -275,20 +290,8 @@ class _Net(Writer):
                 break
         return layer_name(name, self.root), name.removesuffix(":0").removeprefix(self.root)
 
-    def fused(self, o: Operator, function: int) -> str:
-        """Return the name of a value that a fused function makes the operator's output."""
-        output = self.value(o.outputs[0])
-        if not function:
-            return output
-        inner = f"{output} before"
-        if output in self.dims:
-            self.dims[inner] = self.dims[output]
-        return inner
-
-    def activate(self, o: Operator, function: int) -> None:
-        """Write the function that is fused into an operator."""
-        if not function:
-            return
+    def activate(self, o: Operator, x: str, function: int) -> None:
+        """Write the function that is fused into an operator, on what the operator gives."""
         if function not in _ACTIVATIONS:
             raise Unwritable("its fused function has no name here")
         op, attributes = _ACTIVATIONS[function]
@@ -296,7 +299,7 @@ class _Net(Writer):
         if full == self.full_name:
             full = f"{self.scope}_activation"
         self.scope, self.full_name = own, full
-        self.step(op, [self.fused(o, function)], [self.value(o.outputs[0])], **attributes)
+        self.step(op, [x], [self.value(o.outputs[0])], **attributes)
 
 
 _ACTIVATIONS: Final[Mapping[int, tuple[str, dict[str, Any]]]] = {
@@ -325,14 +328,41 @@ def _input_name(name: str, index: int) -> str:
     return name or f"input_{index}"
 
 
-Rule: TypeAlias = Callable[[_Net, Operator, "list[str]", "list[str]"], None]
+class Call(NamedTuple):
+    """An operator with the names of what it reads and gives."""
+
+    operator: Operator
+    inputs: Sequence[str]
+    outputs: Sequence[str]
+
+    def read(self, table: str) -> Any:
+        """Return its arguments as a table of the schema."""
+        return self.operator.read(table)
 
 
-def _plain(op: str, **attributes: Any) -> Rule:
-    """Return the rule of an operator that ONNX has as well."""
+Rule: TypeAlias = Callable[[_Net, Call], None]
 
-    def write(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
-        net.step(op, inputs, outputs[:1], **attributes)
+
+def _fusing(table: str, rule: Callable[[_Net, Call, Any], None]) -> Rule:
+    """Return the rule of an operator that may have a function fused into it.
+
+    Args:
+        table: The operator's options.
+        rule: Writes the operator without the function; the last argument is the options.
+    """
+
+    def write(net: _Net, o: Call) -> None:
+        options = o.read(table)
+        function = options.FusedActivationFunction()
+        if not function:
+            rule(net, o, options)
+            return
+        output = o.outputs[0]
+        inner = f"{output} before"
+        if output in net.dims:
+            net.dims[inner] = net.dims[output]
+        rule(net, o._replace(outputs=[inner]), options)
+        net.activate(o.operator, inner, function)
 
     return write
 
@@ -350,220 +380,144 @@ def _strides(options: Any, rank: int = 2) -> list[int]:
 
 
 def _convolve(
-    net: _Net,
-    o: Operator,
-    inputs: list[str],
-    options: Any,
-    places: list[int],
-    *,
-    order: list[int],
-    groups: int = 1,
+    net: _Net, o: Call, options: Any, places: Sequence[int], *, order: list[int], groups: int = 1
 ) -> None:
-    """Write a convolution and its fused function.
+    """Write a convolution.
 
     Args:
         net: Where it is written.
-        o: The operator.
-        inputs: What it reads: a map, the kernel, and the bias if there is one.
+        o: The operator, which reads a map, the kernel, and the bias if there is one.
         options: The operator's options.
         places: The kernel's spatial extents.
         order: The kernel's axes in ONNX's order.
         groups: Number of groups.
     """
-    function = options.FusedActivationFunction()
     rank = len(places)
     net.convolution(
-        inputs[0],
-        net.fused(o, function),
-        kernel=net.made("Transpose", inputs[1], perm=order),
+        o.inputs[0],
+        o.outputs[0],
+        kernel=net.made("Transpose", o.inputs[1], perm=order),
         places=places,
         strides=_strides(options, rank),
         dilations=[getattr(options, f"Dilation{axis}Factor")() for axis in "DHW"[-rank:]],
         padding=_padding_of(options),
-        bias=net.bias(o, 2),
+        bias=net.bias(o.operator, 2),
         groups=groups,
     )
-    net.activate(o, function)
 
 
-def conv_2d(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
+def conv_2d(net: _Net, o: Call, options: Any) -> None:
     """Write a convolution, whose kernel is [filters, height, width, channels of a group]."""
-    options = o.read("Conv2DOptions")
-    filters, *places, depth = net.kernel(inputs[1], 4)
-    groups = net.groups(inputs[0], depth, filters)
-    _convolve(net, o, inputs, options, places, order=[0, 3, 1, 2], groups=groups)
+    filters, *places, depth = net.kernel(o.inputs[1], 4)
+    groups = net.groups(o.inputs[0], depth, filters)
+    _convolve(net, o, options, places, order=[0, 3, 1, 2], groups=groups)
 
 
-def depthwise_conv_2d(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
+def depthwise_conv_2d(net: _Net, o: Call, options: Any) -> None:
     """Write a depthwise convolution, whose kernel is [1, height, width, filters]."""
-    options = o.read("DepthwiseConv2DOptions")
-    _, *places, filters = net.kernel(inputs[1], 4)
+    _, *places, filters = net.kernel(o.inputs[1], 4)
     groups = filters // max(options.DepthMultiplier(), 1)
-    _convolve(net, o, inputs, options, places, order=[3, 0, 1, 2], groups=groups)
+    _convolve(net, o, options, places, order=[3, 0, 1, 2], groups=groups)
 
 
-def conv_3d(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
+def conv_3d(net: _Net, o: Call, options: Any) -> None:
     """Write a convolution whose kernel is [places, channels, filters]."""
-    *places, _, _ = net.kernel(inputs[1], 5)
-    _convolve(net, o, inputs, o.read("Conv3DOptions"), places, order=[4, 3, 0, 1, 2])
+    *places, _, _ = net.kernel(o.inputs[1], 5)
+    _convolve(net, o, options, places, order=[4, 3, 0, 1, 2])
 
 
-def transpose_conv(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
+def transpose_conv(net: _Net, o: Call, options: Any) -> None:
     """Write a transposed convolution, whose kernel is [filters, height, width, channels]."""
-    options = o.read("TransposeConvOptions")
-    function = options.FusedActivationFunction()
     net.transposed(
-        inputs[2],
-        net.fused(o, function),
-        kernel=net.made("Transpose", inputs[1], perm=[3, 0, 1, 2]),
-        places=net.kernel(inputs[1], 4)[1:3],
+        o.inputs[2],
+        o.outputs[0],
+        kernel=net.made("Transpose", o.inputs[1], perm=[3, 0, 1, 2]),
+        places=net.kernel(o.inputs[1], 4)[1:3],
         strides=_strides(options),
         padding=_padding_of(options),
-        bias=net.bias(o, 3),
+        bias=net.bias(o.operator, 3),
     )
-    net.activate(o, function)
 
 
-def fully_connected(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
+def fully_connected(net: _Net, o: Call, options: Any) -> None:
     """Write a matrix product, whose kernel is [units, channels]."""
-    options = o.read("FullyConnectedOptions")
-    function = options.FusedActivationFunction()
-    x, kernel = inputs[:2]
+    x, kernel = o.inputs[:2]
     _, depth = net.kernel(kernel, 2)
     if not options.KeepNumDims() and net.rank(x) != 2:
         x = net.made("Reshape", x, net.ints([-1, depth]))
-    bias = net.bias(o, 2)
-    net.step("Gemm", [x, kernel, bias], [net.fused(o, function)], transB=1)
-    net.activate(o, function)
+    net.step("Gemm", [x, kernel, net.bias(o.operator, 2)], o.outputs[:1], transB=1)
 
 
 def _pool(op: str) -> Rule:
-    def write(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
-        options = o.read("Pool2DOptions")
-        function = options.FusedActivationFunction()
+    def write(net: _Net, o: Call, options: Any) -> None:
         size = [options.FilterHeight(), options.FilterWidth()]
         padding = _padding_of(options)
-        net.pool(op, inputs[0], net.fused(o, function), size, _strides(options), padding)
-        net.activate(o, function)
+        net.pool(op, o.inputs[0], o.outputs[0], size, _strides(options), padding)
 
-    return write
+    return _fusing("Pool2DOptions", write)
 
 
 def _reduced(op: str) -> Rule:
-    def write(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:
+    def write(net: _Net, o: Call) -> None:
         keep = int(bool(o.read("ReducerOptions").KeepDims()))
-        net.step(op, inputs, outputs[:1], keepdims=keep)
+        net.step(op, o.inputs, o.outputs[:1], keepdims=keep)
 
     return write
 
 
-def leaky_relu(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:
-    net.step("LeakyRelu", inputs, outputs, alpha=shortest(o.read("LeakyReluOptions").Alpha()))
+def leaky_relu(net: _Net, o: Call) -> None:
+    net.step("LeakyRelu", o.inputs, o.outputs, alpha=shortest(o.read("LeakyReluOptions").Alpha()))
 
 
-def gelu(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:
+def gelu(net: _Net, o: Call) -> None:
     is_tanh = o.read("GeluOptions").Approximate()
-    net.step("Gelu", inputs, outputs, approximate="tanh" if is_tanh else "none")
+    net.step("Gelu", o.inputs, o.outputs, approximate="tanh" if is_tanh else "none")
 
 
-def prelu(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
-    net.step("PRelu", inputs, outputs)
-
-
-def lrn(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:
+def lrn(net: _Net, o: Call) -> None:
     options = o.read("LocalResponseNormalizationOptions")
-    size = 2 * options.Radius() + 1
-    net.with_channels(
-        "LRN",
-        inputs,
-        outputs[0],
-        4,
-        size=size,
-        alpha=options.Alpha() * size,  # ONNX divides it by the size
-        beta=options.Beta(),
-        bias=options.Bias(),
-    )
+    numbers = {"alpha": options.Alpha(), "beta": options.Beta(), "bias": options.Bias()}
+    net.response_norm(o.inputs[0], o.outputs[0], options.Radius(), **numbers)
 
 
-def _binary(op: str, table: str) -> Rule:
+def _binary(op: str) -> Rule:
     """Return the rule of an operator of two values."""
-
-    def write(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
-        function = o.read(table).FusedActivationFunction() if o.options is not None else 0
-        net.step(op, inputs, [net.fused(o, function)])
-        net.activate(o, function)
-
-    return write
+    without = plain(op)
+    fusing = _fusing(f"{op}Options", lambda net, o, _: without(net, o))
+    return lambda net, o: (without if o.operator.options is None else fusing)(net, o)
 
 
-def squared(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
-    net.squared(inputs[0], outputs[0])
+def concatenation(net: _Net, o: Call, options: Any) -> None:
+    net.step("Concat", o.inputs, o.outputs[:1], axis=options.Axis())
 
 
-def squared_difference(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
-    net.squared(net.made("Sub", *inputs), outputs[0])
-
-
-def inverse_root(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
-    net.inverse_root(inputs[0], outputs[0])
-
-
-def concatenation(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
-    options = o.read("ConcatenationOptions")
-    function = options.FusedActivationFunction()
-    net.step("Concat", inputs, [net.fused(o, function)], axis=options.Axis())
-    net.activate(o, function)
-
-
-def reshape(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:
-    to = inputs[1] if len(inputs) > 1 else ""
+def reshape(net: _Net, o: Call) -> None:
+    to = o.inputs[1] if len(o.inputs) > 1 else ""
     if not to:  # an older file has the extents among its options
         options = o.read("ReshapeOptions")
         to = net.ints([options.NewShape(at) for at in range(options.NewShapeLength())])
-    if inputs[0] in net.spreads:  # a sequence loses the axis that it gained
-        net.squeeze(inputs[0], outputs[0], [net.spreads[inputs[0]].axis])
+    if o.inputs[0] in net.spreads:  # a sequence loses the axis that it gained
+        net.squeeze(o.inputs[0], o.outputs[0], [net.spreads[o.inputs[0]].axis])
         return
-    net.step("Reshape", [inputs[0], to], outputs)
+    net.step("Reshape", [o.inputs[0], to], o.outputs)
 
 
-def squeeze(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:
+def squeeze(net: _Net, o: Call) -> None:
     options = o.read("SqueezeOptions")
     axes = [options.SqueezeDims(at) for at in range(options.SqueezeDimsLength())]
-    net.squeeze(inputs[0], outputs[0], axes)
+    net.squeeze(o.inputs[0], o.outputs[0], axes)
 
 
-def expand_dims(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
-    net.unsqueeze(inputs[0], outputs[0], net.wanted(inputs[1], "axis")[0])
+def pack(net: _Net, o: Call) -> None:
+    net.pack(o.inputs, o.outputs[0], o.read("PackOptions").Axis())
 
 
-def transpose(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
-    net.step("Transpose", inputs[:1], outputs, perm=net.wanted(inputs[1], "order"))
+def unpack(net: _Net, o: Call) -> None:
+    net.unpack(o.inputs[0], o.outputs, o.read("UnpackOptions").Axis())
 
 
-def pack(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:
-    net.pack(inputs, outputs[0], o.read("PackOptions").Axis())
-
-
-def unpack(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:
-    net.unpack(inputs[0], outputs, o.read("UnpackOptions").Axis())
-
-
-def split(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
-    net.split(inputs[1], outputs, net.wanted(inputs[0], "axis")[0])
-
-
-def split_v(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
-    sizes = net.wanted(inputs[1], "sizes")
-    net.split(inputs[0], outputs, net.wanted(inputs[2], "axis")[0], sizes)
-
-
-def slice_(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
-    net.cut(inputs[0], outputs[0], *inputs[1:3])
-
-
-def strided_slice(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:
+def strided_slice(net: _Net, o: Call) -> None:
     options = o.read("StridedSliceOptions")
-    begin, end, strides = (net.wanted(each, "places") for each in inputs[1:4])
     masks = {
         "begin": options.BeginMask(),
         "end": options.EndMask(),
@@ -571,77 +525,64 @@ def strided_slice(net: _Net, o: Operator, inputs: list[str], outputs: list[str])
         "new_axis": options.NewAxisMask(),
         "shrink_axis": options.ShrinkAxisMask(),
     }
-    net.strided_slice(inputs[0], outputs[0], begin, end, strides, masks)
+    net.strided_slice(o.inputs, o.outputs[0], masks)
 
 
-def gather(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:
+def gather(net: _Net, o: Call) -> None:
     options = o.read("GatherOptions")
     if options.BatchDims():
         raise Unwritable("it looks up in each example apart")
-    net.step("Gather", inputs, outputs, axis=options.Axis())
+    net.step("Gather", o.inputs, o.outputs, axis=options.Axis())
 
 
-def embedding_lookup(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
-    net.step("Gather", inputs[::-1], outputs, axis=0)
+def embedding_lookup(net: _Net, o: Call) -> None:
+    net.step("Gather", o.inputs[::-1], o.outputs, axis=0)
 
 
-def pad(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
-    net.pad(inputs[0], outputs[0], inputs[1], value="".join(inputs[2:3]))
-
-
-def mirror_pad(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:
+def mirror_pad(net: _Net, o: Call) -> None:
     if o.read("MirrorPadOptions").Mode() != 0:
         raise Unwritable("it repeats the border")
-    net.pad(inputs[0], outputs[0], inputs[1], "reflect")
+    net.pad(o.inputs[0], o.outputs[0], o.inputs[1], "reflect")
 
 
 def _resize(mode: str, table: str) -> Rule:
-    def write(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:
+    def write(net: _Net, o: Call) -> None:
         options = o.read(table)
-        places = "half_pixel" if options.HalfPixelCenters() else "asymmetric"
-        if options.AlignCorners():
-            places = "align_corners"
-        net.resize(inputs[0], outputs[0], inputs[1], mode, places)
+        centred = options.HalfPixelCenters() and not options.AlignCorners()
+        net.resize(o.inputs[0], o.outputs[0], o.inputs[1], mode, centred=centred)
 
     return write
 
 
-def space_to_batch(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
-    net.space_to_batch(inputs[0], outputs[0], *inputs[1:3])
-
-
-def batch_to_space(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
-    net.batch_to_space(inputs[0], outputs[0], inputs[2])
-
-
-def _blocks(op: str, table: str) -> Rule:
-    def write(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:
-        net.with_channels(op, inputs, outputs[0], 4, blocksize=o.read(table).BlockSize())
+def _blocks(op: str) -> Rule:
+    def write(net: _Net, o: Call) -> None:
+        size = o.read(f"{op}Options").BlockSize()
+        net.with_channels(op, o.inputs, o.outputs[0], 4, blocksize=size)
 
     return write
 
 
-def batch_matmul(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:
+def batch_matmul(net: _Net, o: Call) -> None:
     options = o.read("BatchMatMulOptions")
     turn_a, turn_b = bool(options.AdjX()), bool(options.AdjY())
-    net.product(inputs[0], inputs[1], outputs[0], turn_a=turn_a, turn_b=turn_b)
+    net.product(o.inputs[0], o.inputs[1], o.outputs[0], turn_a=turn_a, turn_b=turn_b)
 
 
-def rounded(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
+def rounded(net: _Net, o: Call) -> None:
     """Write what rounds values to whole numbers, or makes them real again."""
     net.is_rounded = True
-    net.values[o.outputs[0]] = inputs[0]
+    net.values[o.operator.outputs[0]] = o.inputs[0]
 
 
-def cast(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:
-    is_whole = net.file.tensors[o.outputs[0]].dtype in INTEGERS
-    net.step("Cast", inputs, outputs, to=7 if is_whole else 1)
+def cast(net: _Net, o: Call) -> None:
+    is_whole = net.file.tensors[o.operator.outputs[0]].dtype in INTEGERS
+    net.step("Cast", o.inputs, o.outputs, to=7 if is_whole else 1)
 
 
-def lstm(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:
+def lstm(net: _Net, o: Call) -> None:
     """Write an LSTM, whose gates have an array each: input, forget, candidate, output."""
     options = o.read("UnidirectionalSequenceLSTMOptions")
-    names = [*inputs, *[""] * (24 - len(inputs))]
+    names = [*o.inputs, *[""] * (24 - len(o.inputs))]
     if any(names[place] for place in (*range(9, 12), 16, 17, *range(20, 24))):
         raise Unwritable("it has peepholes, a projection or norms")
     if any(not names[place] for place in (*range(1, 9), *range(12, 16))):
@@ -659,114 +600,97 @@ def lstm(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:
         )
         for first in (1, 5, 12)
     )
-    x = inputs[0]
+    x = o.inputs[0]
     if not options.TimeMajor():
         x = net.made("Transpose", x, perm=[1, 0, 2])
     units = net.kernel(names[5], 2)[1]
     y = net.made("LSTM", x, kernel, inner, bias, hidden_size=units)
     y = net.made("Squeeze", y, net.ints([1]))
     if options.TimeMajor():
-        net.step("Identity", [y], outputs)
+        net.step("Identity", [y], o.outputs)
     else:
-        net.step("Transpose", [y], outputs, perm=[1, 0, 2])
+        net.step("Transpose", [y], o.outputs, perm=[1, 0, 2])
 
 
-def fill(net: _Net, o: Operator, inputs: list[str], outputs: list[str]) -> None:  # noqa: ARG001
-    net.fill(inputs[0], inputs[1], outputs[0])
-
+_SAME: Final = """
+    Abs Ceil Cos Elu Equal Exp Floor Greater Less Log Neg Pow PRelu Range Relu Shape Sin Sqrt
+    Tanh Tile
+"""
+"""Operators that ONNX has too, by its names; TFLite's are these in capitals."""
 
 OPERATORS: Final[Mapping[str, Rule]] = {
-    "ABS": _plain("Abs"),
-    "ADD": _binary("Add", "AddOptions"),
-    "ADD_N": _plain("Sum"),
+    **{op.upper(): plain(op) for op in _SAME.split()},
+    "ADD": _binary("Add"),
+    "ADD_N": plain("Sum"),
     "AVERAGE_POOL_2D": _pool("AveragePool"),
     "BATCH_MATMUL": batch_matmul,
     "BATCH_TO_SPACE_ND": batch_to_space,
-    "BROADCAST_TO": _plain("Expand"),
+    "BROADCAST_TO": plain("Expand"),
     "CAST": cast,
-    "CEIL": _plain("Ceil"),
-    "CONCATENATION": concatenation,
-    "CONV_2D": conv_2d,
-    "CONV_3D": conv_3d,
-    "COS": _plain("Cos"),
-    "DEPTHWISE_CONV_2D": depthwise_conv_2d,
-    "DEPTH_TO_SPACE": _blocks("DepthToSpace", "DepthToSpaceOptions"),
+    "CONCATENATION": _fusing("ConcatenationOptions", concatenation),
+    "CONV_2D": _fusing("Conv2DOptions", conv_2d),
+    "CONV_3D": _fusing("Conv3DOptions", conv_3d),
+    "DEPTHWISE_CONV_2D": _fusing("DepthwiseConv2DOptions", depthwise_conv_2d),
+    "DEPTH_TO_SPACE": _blocks("DepthToSpace"),
     "DEQUANTIZE": rounded,
-    "DIV": _binary("Div", "DivOptions"),
-    "ELU": _plain("Elu"),
+    "DIV": _binary("Div"),
     "EMBEDDING_LOOKUP": embedding_lookup,
-    "EQUAL": _plain("Equal"),
-    "EXP": _plain("Exp"),
     "EXPAND_DIMS": expand_dims,
     "FAKE_QUANT": rounded,
     "FILL": fill,
-    "FLOOR": _plain("Floor"),
-    "FLOOR_DIV": _plain("Div"),
-    "FLOOR_MOD": _plain("Mod"),
-    "FULLY_CONNECTED": fully_connected,
+    "FLOOR_DIV": plain("Div"),
+    "FLOOR_MOD": plain("Mod"),
+    "FULLY_CONNECTED": _fusing("FullyConnectedOptions", fully_connected),
     "GATHER": gather,
     "GELU": gelu,
-    "GREATER": _plain("Greater"),
-    "GREATER_EQUAL": _plain("GreaterOrEqual"),
-    "HARD_SWISH": _plain("HardSwish"),
-    "L2_NORMALIZATION": _plain("LpNormalization", axis=-1, p=2),
+    "GREATER_EQUAL": plain("GreaterOrEqual"),
+    "HARD_SWISH": plain("HardSwish"),
+    "L2_NORMALIZATION": plain("LpNormalization", axis=-1, p=2),
     "L2_POOL_2D": _pool("LpPool"),
     "LEAKY_RELU": leaky_relu,
-    "LESS": _plain("Less"),
-    "LESS_EQUAL": _plain("LessOrEqual"),
+    "LESS_EQUAL": plain("LessOrEqual"),
     "LOCAL_RESPONSE_NORMALIZATION": lrn,
-    "LOGICAL_AND": _plain("And"),
-    "LOGICAL_NOT": _plain("Not"),
-    "LOGICAL_OR": _plain("Or"),
-    "LOG": _plain("Log"),
-    "LOGISTIC": _plain("Sigmoid"),
-    "LOG_SOFTMAX": _plain("LogSoftmax", axis=-1),
-    "MAXIMUM": _plain("Max"),
+    "LOGICAL_AND": plain("And"),
+    "LOGICAL_NOT": plain("Not"),
+    "LOGICAL_OR": plain("Or"),
+    "LOGISTIC": plain("Sigmoid"),
+    "LOG_SOFTMAX": plain("LogSoftmax", axis=-1),
+    "MAXIMUM": plain("Max"),
     "MAX_POOL_2D": _pool("MaxPool"),
     "MEAN": _reduced("ReduceMean"),
-    "MINIMUM": _plain("Min"),
+    "MINIMUM": plain("Min"),
     "MIRROR_PAD": mirror_pad,
-    "MUL": _binary("Mul", "MulOptions"),
-    "NEG": _plain("Neg"),
+    "MUL": _binary("Mul"),
     "PACK": pack,
     "PAD": pad,
     "PADV2": pad,
-    "POW": _plain("Pow"),
-    "PRELU": prelu,
     "QUANTIZE": rounded,
-    "RANGE": _plain("Range"),
     "REDUCE_MAX": _reduced("ReduceMax"),
     "REDUCE_MIN": _reduced("ReduceMin"),
     "REDUCE_PROD": _reduced("ReduceProd"),
-    "RELU": _plain("Relu"),
-    "RELU6": _plain("Clip", min=0.0, max=6.0),
-    "RELU_0_TO_1": _plain("Clip", min=0.0, max=1.0),
-    "RELU_N1_TO_1": _plain("Clip", min=-1.0, max=1.0),
+    "RELU6": plain("Clip", min=0.0, max=6.0),
+    "RELU_0_TO_1": plain("Clip", min=0.0, max=1.0),
+    "RELU_N1_TO_1": plain("Clip", min=-1.0, max=1.0),
     "RESHAPE": reshape,
     "RESIZE_BILINEAR": _resize("linear", "ResizeBilinearOptions"),
     "RESIZE_NEAREST_NEIGHBOR": _resize("nearest", "ResizeNearestNeighborOptions"),
     "RSQRT": inverse_root,
-    "SELECT": _plain("Where"),
-    "SELECT_V2": _plain("Where"),
-    "SHAPE": _plain("Shape"),
-    "SIN": _plain("Sin"),
+    "SELECT": plain("Where"),
+    "SELECT_V2": plain("Where"),
     "SLICE": slice_,
-    "SOFTMAX": _plain("Softmax", axis=-1),
+    "SOFTMAX": plain("Softmax", axis=-1),
     "SPACE_TO_BATCH_ND": space_to_batch,
-    "SPACE_TO_DEPTH": _blocks("SpaceToDepth", "SpaceToDepthOptions"),
+    "SPACE_TO_DEPTH": _blocks("SpaceToDepth"),
     "SPLIT": split,
-    "SPLIT_V": split_v,
-    "SQRT": _plain("Sqrt"),
+    "SPLIT_V": split_sizes,
     "SQUARE": squared,
     "SQUARED_DIFFERENCE": squared_difference,
     "SQUEEZE": squeeze,
     "STRIDED_SLICE": strided_slice,
-    "SUB": _binary("Sub", "SubOptions"),
+    "SUB": _binary("Sub"),
     "SUM": _reduced("ReduceSum"),
-    "TANH": _plain("Tanh"),
-    "TILE": _plain("Tile"),
     "TRANSPOSE": transpose,
-    "TRANSPOSE_CONV": transpose_conv,
+    "TRANSPOSE_CONV": _fusing("TransposeConvOptions", transpose_conv),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm,
     "UNPACK": unpack,
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
 import struct
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from archspec.errors import UsageError, extra
-from archspec.imports.limits import open_file, refuse
+from archspec.imports.limits import mapped, refuse
 
 MOST_OPERATORS: Final = 100_000
 """Largest number of operators; a network of archspec's has at most 50,000 nodes."""
@@ -237,21 +236,12 @@ class TfliteFile:
         zeros = zeros.reshape(places if zeros.size > 1 else [1] * len(shape))
         return (values.astype("float32") - zeros) * scales
 
-    def integers(self, index: int) -> list[int] | None:
-        """Return the whole numbers of a small constant as they are stored; None for another."""
-        if not self.is_constant(index) or self._stored_bytes(self.tensors[index]) > 8 * MOST_ENDS:
-            return None
-        return [int(number) for number in self.values(index).ravel()]
-
     def _is_stored(self, tensor: Tensor) -> bool:
-        return self._stored_bytes(tensor) > 0
-
-    def _stored_bytes(self, tensor: Tensor) -> int:
         if not 0 < tensor.buffer < self._model.BuffersLength():
-            return 0
+            return False
         buffer = self._model.Buffers(tensor.buffer)
         # Of a file over 2 GB, a buffer may have an offset and a size instead of its bytes.
-        return int(buffer.DataLength() or buffer.Size())
+        return bool(buffer.DataLength() or buffer.Size())
 
     def _indices(self, count: int, read: Callable[[int], int]) -> tuple[int, ...]:
         most = self._bounded(count, MOST_ENDS, "inputs or outputs")
@@ -289,11 +279,7 @@ def open_tflite(path: str | os.PathLike[str]) -> TfliteFile:
     """
     with extra("tflite", "a TFLite file is read with the packages flatbuffers and tflite"):
         import tflite  # noqa: PLC0415
-    with open_file(path) as stream:
-        try:
-            content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-        except ValueError:
-            refuse(path, "it is empty")
+    content = mapped(path)
     with in_bounds(path):
         model = tflite.Model.GetRootAsModel(content, 0)
         if not model.SubgraphsLength():

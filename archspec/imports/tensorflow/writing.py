@@ -313,6 +313,14 @@ class Writer:
         attributes = {"kernel_shape": list(size), "strides": list(strides), **_padding(padding)}
         self.with_channels(op, [x], output, len(size) + 2, **attributes)
 
+    def response_norm(
+        self, x: str, output: str, radius: int, *, alpha: float, beta: float, bias: float
+    ) -> None:
+        """Add a local response norm."""
+        size = 2 * radius + 1
+        alpha *= size  # ONNX divides it by the size
+        self.with_channels("LRN", [x], output, 4, size=size, alpha=alpha, beta=beta, bias=bias)
+
     def space_to_batch(self, x: str, output: str, block: str, pads: str) -> None:
         """Keep a map whose places go into the batch, for the convolution that follows."""
         amounts = self.wanted(pads, "padding")
@@ -365,29 +373,21 @@ class Writer:
         else:
             raise Unwritable("places stand in the batch of its input")
 
-    def strided_slice(
-        self,
-        x: str,
-        output: str,
-        begin: Sequence[int],
-        end: Sequence[int],
-        strides: Sequence[int],
-        masks: dict[str, int],
-    ) -> None:
+    def strided_slice(self, inputs: Sequence[str], output: str, masks: dict[str, int]) -> None:
         """Add a slice as Python's `x[1:, ..., None, 0]`.
 
         Args:
-            x: What it reads.
+            inputs: What it reads: a value, then of each entry the first place, the place after the
+                last, and the distance between places.
             output: Name of its output.
-            begin: The first place of each entry.
-            end: The place after the last.
-            strides: The distance between places.
             masks: Bits by entry: `begin`, `end`, `ellipsis`, `new_axis` and `shrink_axis`.
         """
 
         def has(mask: str, entry: int) -> bool:
             return bool(masks.get(mask, 0) >> entry & 1)
 
+        x = inputs[0]
+        begin, end, strides = (self.wanted(each, "places") for each in inputs[1:4])
         count = len(begin)
         starts, stops, axes, steps = [], [], [], []
         dropped, added = [], []
@@ -435,19 +435,6 @@ class Writer:
         for at, output in enumerate(outputs):
             self.step("Gather", [x, self.number(at)], [output], axis=axis)
 
-    def cut(self, x: str, output: str, begin: str, size: str) -> None:
-        """Take so many places from a first one on, along each axis; -1 for all that are left."""
-        starts, sizes = self.wanted(begin, "beginning"), self.wanted(size, "size")
-        pairs = zip(starts, sizes, strict=True)
-        cuts = [
-            (a, s, END if n < 0 else s + n) for a, (s, n) in enumerate(pairs) if (s, n) != (0, -1)
-        ]
-        if not cuts:
-            self.step("Identity", [x], [output])
-            return
-        axes, first, stops = zip(*cuts, strict=True)
-        self.step("Slice", [x, *map(self.ints, (first, stops, axes))], [output])
-
     def split(self, x: str, outputs: Sequence[str], axis: int, sizes: Sequence[int] = ()) -> None:
         """Take a value apart along an axis, in equal parts if no sizes are given."""
         given = [x, self.ints(sizes)] if sizes else [x]
@@ -462,7 +449,7 @@ class Writer:
         pads = self.ints([*numbers[::2], *numbers[1::2]])
         self.step("Pad", [x, pads, value], [output], mode=mode)
 
-    def resize(self, x: str, output: str, size: str, mode: str, places: str) -> None:
+    def resize(self, x: str, output: str, size: str, mode: str, *, centred: bool) -> None:
         """Change the extents of a map's places.
 
         Args:
@@ -470,15 +457,15 @@ class Writer:
             output: Name of its output.
             size: The extents.
             mode: `nearest`, `linear` or `cubic`.
-            places: `half_pixel` where the centres of pixels are at halves, `asymmetric` where they
-                are at whole numbers, or `align_corners`.
+            centred: Whether the centres of pixels are at halves, not at whole numbers or so that
+                the corners agree.
         """
         before, declared = self.dims.get(x, ())[1:-1], self.dims.get(output, ())[1:-1]
         to = self.integers(size) or [n for n in declared if isinstance(n, int)]
         if len(to) != 2:
             raise Unwritable("its size is computed as the network runs")
         repeats = [isinstance(n, int) and m % n == 0 for n, m in zip(before, to, strict=False)]
-        if places != "half_pixel" and not (mode == "nearest" and all(repeats)):
+        if not centred and not (mode == "nearest" and all(repeats)):
             self.told.setdefault(
                 "A resize of the file places its pixels otherwise (align_corners, or pixels from "
                 "0 on); archspec's has their centres at halves."
@@ -494,22 +481,6 @@ class Writer:
             return self.made("Transpose", x, perm=[*range(rank - 2), rank - 1, rank - 2])
 
         self.step("MatMul", [turned(a) if turn_a else a, turned(b) if turn_b else b], [output])
-
-    def fill(self, dims: str, value: str, output: str) -> None:
-        """Repeat a constant number to extents."""
-        constant = self.constants.get(value)
-        if constant is None or not constant.values:
-            raise Unwritable("its value is computed as the network runs")
-        one = Constant.of((1,), constant.values[:1], constant.kind)
-        self.step("ConstantOfShape", [dims], [output], value=one)
-
-    def squared(self, x: str, output: str) -> None:
-        """Multiply a value by itself."""
-        self.step("Mul", [x, x], [output])
-
-    def inverse_root(self, x: str, output: str) -> None:
-        """Divide 1 by the root of a value."""
-        self.step("Reciprocal", [self.made("Sqrt", x)], [output])
 
 
 def _padding(padding: str | Sequence[tuple[int, int]]) -> dict[str, Any]:
