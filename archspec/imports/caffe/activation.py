@@ -7,13 +7,13 @@ from typing import Final
 
 from archspec.graph.graph import Node
 from archspec.imports.caffe.layer import LOSSES, Layer
-from archspec.imports.caffe.net import Laid, Made, Merge, Move, Net, Rule, along, trainable
+from archspec.imports.caffe.net import Laid, Made, Net, Rule, moving, pointwise, trainable, usual
 from archspec.ops.elementwise import Activate, Dropout, PRelu, Rescale
 from archspec.ops.elementwise import Softmax as SoftmaxOp
 
 
 def _activation(function: str) -> Rule:
-    return lambda net, layer, x: net.add(layer, Activate, x, function=function)
+    return pointwise(lambda net, layer, x: net.add(layer, Activate, x, function=function))
 
 
 def relu(net: Net, layer: Layer, x: Node) -> Node:
@@ -52,17 +52,13 @@ def dropout(net: Net, layer: Layer, x: Node) -> Node:
     return net.add(layer, Dropout, x, rate=layer.param("dropout").real("dropout_ratio", 0.5))
 
 
-def split(net: Net, layer: Layer, x: Node) -> Node:  # noqa: ARG001
-    return x
-
-
 def softmax(net: Net, layer: Layer, x: Laid) -> Made:
     axis, node = x.name_of(layer.param("softmax").integer("axis", 1)), x.node
     if axis is None:
         reason = "its axis is that of the batch"
         made = net.unknown(layer, node, reason=reason, shape=node.shape, arrays=())
     else:
-        made = net.add(layer, SoftmaxOp, node, **along(axis))
+        made = net.add(layer, SoftmaxOp, node, axis=axis)
     return Laid(made, x.order)
 
 
@@ -75,25 +71,20 @@ def softmax_with_loss(net: Net, layer: Layer, inputs: list[Laid]) -> Node:
     return net.add(layer, Activate, net.usual(layer, inputs[0]).node, function=LOSSES[layer.type])
 
 
-POINTWISE: Final[Mapping[str, Rule]] = {
+RULES: Final[Mapping[str, Rule]] = {
     "AbsVal": _activation("abs"),
     "BNLL": _activation("softplus"),
-    "Dropout": dropout,
-    "ELU": elu,
-    "Exp": exponential,
-    "Power": power,
-    "ReLU": relu,
+    "Dropout": pointwise(dropout),
+    "ELU": pointwise(elu),
+    "Exp": pointwise(exponential),
+    "PReLU": usual(prelu),
+    "Power": pointwise(power),
+    "ReLU": pointwise(relu),
     "ReLU6": _activation("relu6"),
     "Sigmoid": _activation("sigmoid"),
-    "Split": split,
+    "Softmax": moving(softmax),
+    "Split": moving(lambda _, __, x: x),
     "Swish": _activation("swish"),
     "TanH": _activation("tanh"),
+    **dict.fromkeys(LOSSES, Rule(softmax_with_loss, range(1, 4))),
 }
-
-LAYERS: Final[Mapping[str, Rule]] = {"PReLU": prelu}
-
-MOVING: Final[Mapping[str, Move]] = {"Softmax": softmax}
-
-MERGES: Final[Mapping[str, tuple[Merge, range]]] = dict.fromkeys(
-    LOSSES, (softmax_with_loss, range(1, 4))
-)

@@ -9,7 +9,7 @@ from typing import Final
 from archspec.graph.graph import Node
 from archspec.imports.building import one_or_each
 from archspec.imports.caffe.layer import Layer
-from archspec.imports.caffe.net import Laid, Made, Merge, Move, Net, Rule, laid
+from archspec.imports.caffe.net import Laid, Made, Net, Rule, laid, moving, usual
 from archspec.imports.modeltext import TextProblem
 from archspec.ops.arrangement import Crop, Flatten, Reshape, Slice
 from archspec.ops.arrangement import Upsample as UpsampleOp
@@ -163,17 +163,13 @@ def crop(net: Net, layer: Layer, inputs: list[Laid]) -> Node:
     return net.add(layer, Crop, x, like, offset=offset)
 
 
-LAYERS: Final[Mapping[str, Rule]] = {
-    "Interp": interp,
-    "ShuffleChannel": shuffle_channel,
-    "Upsample": upsample,
+RULES: Final[Mapping[str, Rule]] = {
+    "Crop": Rule(crop, range(2, 3)),
+    "Flatten": moving(flatten),
+    "Interp": usual(interp),
+    "Permute": moving(permute),
+    "Reshape": moving(reshape),
+    "ShuffleChannel": usual(shuffle_channel),
+    "Slice": moving(slice_),
+    "Upsample": usual(upsample),
 }
-
-MOVING: Final[Mapping[str, Move]] = {
-    "Flatten": flatten,
-    "Permute": permute,
-    "Reshape": reshape,
-    "Slice": slice_,
-}
-
-MERGES: Final[Mapping[str, tuple[Merge, range]]] = {"Crop": (crop, range(2, 3))}

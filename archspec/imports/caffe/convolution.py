@@ -8,7 +8,7 @@ from typing import Any, Final
 from archspec.graph.graph import Node
 from archspec.imports.caffe.arrangement import vector
 from archspec.imports.caffe.layer import Layer
-from archspec.imports.caffe.net import Laid, Made, Move, Net, Rule, spatial, trainable
+from archspec.imports.caffe.net import Laid, Made, Net, Rule, moving, spatial, trainable, usual
 from archspec.imports.modeltext import TextProblem
 from archspec.ops.convolution import (
     Convolution,
@@ -86,11 +86,11 @@ def embed(net: Net, layer: Layer, x: Laid) -> Made:
     return Laid(node, (*x.order, len(x.order)))
 
 
-LAYERS: Final[Mapping[str, Rule]] = {
-    "Convolution": convolution,
-    "ConvolutionDepthwise": convolution,
-    "Deconvolution": deconvolution,
-    "DepthwiseConvolution": convolution,
+RULES: Final[Mapping[str, Rule]] = {
+    "Convolution": usual(convolution),
+    "ConvolutionDepthwise": usual(convolution),
+    "Deconvolution": usual(deconvolution),
+    "DepthwiseConvolution": usual(convolution),
+    "Embed": moving(embed),
+    "InnerProduct": moving(inner_product),
 }
-
-MOVING: Final[Mapping[str, Move]] = {"Embed": embed, "InnerProduct": inner_product}

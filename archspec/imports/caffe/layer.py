@@ -12,48 +12,14 @@ TRAIN: Final = "TRAIN"
 
 TEST: Final = "TEST"
 
-_V1_TYPES: Final = {
-    "ABSVAL": "AbsVal",
-    "ACCURACY": "Accuracy",
-    "ARGMAX": "ArgMax",
-    "BNLL": "BNLL",
-    "CONCAT": "Concat",
-    "CONTRASTIVE_LOSS": "ContrastiveLoss",
-    "CONVOLUTION": "Convolution",
-    "DATA": "Data",
-    "DECONVOLUTION": "Deconvolution",
-    "DROPOUT": "Dropout",
-    "DUMMY_DATA": "DummyData",
-    "ELTWISE": "Eltwise",
-    "EUCLIDEAN_LOSS": "EuclideanLoss",
-    "EXP": "Exp",
-    "FLATTEN": "Flatten",
-    "HDF5_DATA": "HDF5Data",
-    "HDF5_OUTPUT": "HDF5Output",
-    "HINGE_LOSS": "HingeLoss",
-    "IM2COL": "Im2col",
-    "IMAGE_DATA": "ImageData",
-    "INFOGAIN_LOSS": "InfogainLoss",
-    "INNER_PRODUCT": "InnerProduct",
-    "LRN": "LRN",
-    "MEMORY_DATA": "MemoryData",
-    "MULTINOMIAL_LOGISTIC_LOSS": "MultinomialLogisticLoss",
-    "MVN": "MVN",
-    "POOLING": "Pooling",
-    "POWER": "Power",
-    "RELU": "ReLU",
-    "SIGMOID": "Sigmoid",
-    "SIGMOID_CROSS_ENTROPY_LOSS": "SigmoidCrossEntropyLoss",
-    "SILENCE": "Silence",
-    "SLICE": "Slice",
-    "SOFTMAX": "Softmax",
-    "SOFTMAX_LOSS": "SoftmaxWithLoss",
-    "SPLIT": "Split",
-    "TANH": "TanH",
-    "THRESHOLD": "Threshold",
-    "WINDOW_DATA": "WindowData",
-}
-"""The type of a layer since 2014, by its word before."""
+_V1_TYPES = """
+    AbsVal Accuracy ArgMax BNLL Concat ContrastiveLoss Convolution Data Deconvolution Dropout
+    DummyData Eltwise EuclideanLoss Exp Flatten HDF5Data HDF5Output HingeLoss Im2col ImageData
+    InfogainLoss InnerProduct LRN MemoryData MultinomialLogisticLoss MVN Pooling Power ReLU Sigmoid
+    SigmoidCrossEntropyLoss Silence Slice Softmax SoftmaxLoss Split TanH Threshold WindowData
+"""
+_NEWER_TYPES: Final = {name.upper(): name for name in _V1_TYPES.split()}
+"""The type of a layer since 2014, by its word before without `_`."""
 
 _OLDER_NAMES: Final = {"SoftmaxLoss": "SoftmaxWithLoss"}
 
@@ -159,7 +125,7 @@ def _layers(message: Message) -> Iterator[Layer]:
                 help="Caffe's `upgrade_net_proto_text` rewrites it in the newest",
             )
         word = value.word("type")
-        type_name = _V1_TYPES.get(word, word) if name == "layers" else word
+        type_name = _NEWER_TYPES.get(word.replace("_", ""), word) if name == "layers" else word
         type_name = _OLDER_NAMES.get(type_name, type_name)
         bottoms, tops = tuple(value.words("bottom")), tuple(value.words("top"))
         yield Layer(value.word("name") or type_name, type_name, bottoms, tops, value)

@@ -7,7 +7,7 @@ from typing import Final
 
 from archspec.graph.graph import Node
 from archspec.imports.caffe.layer import Layer
-from archspec.imports.caffe.net import Laid, Made, Merge, Net, along, as_before
+from archspec.imports.caffe.net import Laid, Made, Net, Rule, as_before
 from archspec.imports.modeltext import TextProblem
 from archspec.ops.arrangement import Reshape
 from archspec.ops.elementwise import Rescale
@@ -59,14 +59,14 @@ def concat(net: Net, layer: Layer, inputs: list[Laid]) -> Made:
     axis = blobs[0].name_of(param.integer("axis", param.integer("concat_dim", 1)))
     if axis is None:
         return net.unknown(layer, *nodes, reason="it joins batches", arrays=())
-    return as_before(net.add(layer, Concat, *nodes, **along(axis)), blobs[0])
+    return as_before(net.add(layer, Concat, *nodes, axis=axis), blobs[0])
 
 
 MOST_INPUTS: Final = 10_000
 """Largest number of inputs of a layer."""
 
-MERGES: Final[Mapping[str, tuple[Merge, range]]] = {
-    "Axpy": (axpy, range(3, 4)),
-    "Concat": (concat, range(1, MOST_INPUTS)),
-    "Eltwise": (eltwise, range(2, MOST_INPUTS)),
+RULES: Final[Mapping[str, Rule]] = {
+    "Axpy": Rule(axpy, range(3, 4)),
+    "Concat": Rule(concat, range(1, MOST_INPUTS)),
+    "Eltwise": Rule(eltwise, range(2, MOST_INPUTS)),
 }

@@ -222,16 +222,6 @@ class Net:
         )
 
 
-Rule: TypeAlias = Callable[[Net, Layer, Node], Made]
-"""Adds a layer of one input, which is a node."""
-
-Move: TypeAlias = Callable[[Net, Layer, Laid], Made]
-"""Adds a layer of one input, whose axes may be in any order."""
-
-Merge: TypeAlias = Callable[[Net, Layer, "list[Laid]"], Made]
-"""Adds a layer that may have several inputs, whose axes may be in any order."""
-
-
 def laid(node: Node) -> Laid:
     """Return a blob of a node with the channels last, which are first in Caffe."""
     return Laid(node, _usual(node.shape))
@@ -242,6 +232,30 @@ def as_before(made: Made, x: Laid) -> Made:
     if isinstance(made, Node) and len(made.shape) == len(x.order):
         return Laid(made, x.order)
     return made
+
+
+class Rule(NamedTuple):
+    """The rule of a type of layers."""
+
+    add: Callable[[Net, Layer, list[Laid]], Made]
+    """Adds a layer, of inputs whose axes may be in any order."""
+    counts: range = range(1, 2)
+    """Numbers of inputs that it may have."""
+
+
+def moving(add: Callable[[Net, Layer, Laid], Made]) -> Rule:
+    """Return the rule of a layer of one input to which the order of Caffe's axes matters."""
+    return Rule(lambda net, layer, inputs: add(net, layer, inputs[0]))
+
+
+def pointwise(add: Callable[[Net, Layer, Node], Made]) -> Rule:
+    """Return the rule of a layer to which every value is alike, wherever it stands."""
+    return moving(lambda net, layer, x: as_before(add(net, layer, x.node), x))
+
+
+def usual(add: Callable[[Net, Layer, Node], Made]) -> Rule:
+    """Return the rule of a layer whose one input has its channels last."""
+    return moving(lambda net, layer, x: add(net, layer, net.usual(layer, x).node))
 
 
 def spatial(param: Message, name: str, default: int) -> int | tuple[int, ...]:
@@ -260,8 +274,3 @@ def trainable(layer: Layer) -> dict[str, Any]:
     """Return the argument of an op whose weights training leaves alone."""
     rates = layer.rates
     return {"trainable": False} if rates and not any(rates) else {}
-
-
-def along(axis: str) -> dict[str, str]:
-    """Return the argument of an op along an axis; that of the channels is the default."""
-    return {} if axis == "channels" else {"axis": axis}

@@ -8,7 +8,7 @@ from typing import Final
 from archspec.graph.graph import Node
 from archspec.imports.caffe.layer import Layer
 from archspec.imports.caffe.merging import by_channel, times
-from archspec.imports.caffe.net import Laid, Merge, Net, Rule, trainable
+from archspec.imports.caffe.net import Laid, Net, Rule, trainable, usual
 from archspec.ops.elementwise import Scale
 from archspec.ops.merge import Add
 from archspec.ops.normalization import BatchNorm, InstanceNorm, LocalResponseNorm, UnitNorm
@@ -105,15 +105,12 @@ def offset(net: Net, layer: Layer, inputs: list[Laid]) -> Node:
     return net.add(layer, Parameter, x, shape=(x.shape.channels,), **trainable(layer))
 
 
-LAYERS: Final[Mapping[str, Rule]] = {
-    "BN": batch_norm_with_factors,
-    "BatchNorm": batch_norm,
-    "LRN": lrn,
-    "MVN": mvn,
-    "Normalize": normalize,
-}
-
-MERGES: Final[Mapping[str, tuple[Merge, range]]] = {
-    "Bias": (offset, range(1, 3)),
-    "Scale": (scale, range(1, 3)),
+RULES: Final[Mapping[str, Rule]] = {
+    "BN": usual(batch_norm_with_factors),
+    "BatchNorm": usual(batch_norm),
+    "Bias": Rule(offset, range(1, 3)),
+    "LRN": usual(lrn),
+    "MVN": usual(mvn),
+    "Normalize": usual(normalize),
+    "Scale": Rule(scale, range(1, 3)),
 }

@@ -10,7 +10,7 @@ from archspec.errors import Problem
 from archspec.graph.graph import Node
 from archspec.imports.building import one_or_each
 from archspec.imports.caffe.layer import Layer
-from archspec.imports.caffe.net import Laid, Merge, Net, Rule, spatial
+from archspec.imports.caffe.net import Laid, Net, Rule, spatial, usual
 from archspec.ops.arrangement import Flatten
 from archspec.ops.merge import Concat
 from archspec.ops.op import Op
@@ -108,6 +108,8 @@ def regions(net: Net, layer: Layer, inputs: list[Laid]) -> Node:
     return net.unknown(layer, *nodes, reason=reason, shape=shape, arrays=())
 
 
-LAYERS: Final[Mapping[str, Rule]] = {"Pooling": pooling, "SPP": pyramid}
-
-MERGES: Final[Mapping[str, tuple[Merge, range]]] = dict.fromkeys(_REGIONS, (regions, range(2, 3)))
+RULES: Final[Mapping[str, Rule]] = {
+    "Pooling": usual(pooling),
+    "SPP": usual(pyramid),
+    **dict.fromkeys(_REGIONS, Rule(regions, range(2, 3))),
+}

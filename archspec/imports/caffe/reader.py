@@ -28,7 +28,7 @@ from archspec.imports.caffe.layer import (
     layers_of,
     scales_after_norms,
 )
-from archspec.imports.caffe.net import Laid, Made, Merge, Move, Net, Rule, as_before, laid
+from archspec.imports.caffe.net import Laid, Made, Net, Rule, laid
 from archspec.imports.caffe.weights import read_weights
 from archspec.imports.inputs import NOTHING_GIVEN, Given
 from archspec.imports.model import ImportedModel
@@ -174,19 +174,11 @@ def _sources(net: Net, layer: Layer) -> list[Laid]:
 
 def _made(net: Net, layer: Layer, sources: list[Laid]) -> Made:
     """Return the nodes of a layer's tops."""
-    if layer.type in MERGES:
-        merge, counts = MERGES[layer.type]
-        _check_count(layer, sources, counts)
-        return merge(net, layer, sources)
-    if not any(layer.type in table for table in (POINTWISE, MOVING, LAYERS)):
+    rule = RULES.get(layer.type)
+    if rule is None:
         return _without_op(net, layer, sources)
-    _check_count(layer, sources, range(1, 2))
-    (x,) = sources
-    if layer.type in POINTWISE:
-        return as_before(POINTWISE[layer.type](net, layer, x.node), x)
-    if layer.type in MOVING:
-        return MOVING[layer.type](net, layer, x)
-    return LAYERS[layer.type](net, layer, net.usual(layer, x).node)
+    _check_count(layer, sources, rule.counts)
+    return rule.add(net, layer, sources)
 
 
 def _without_op(net: Net, layer: Layer, sources: Sequence[Laid]) -> Node:
@@ -209,31 +201,13 @@ def _check_count(layer: Layer, sources: Sequence[Laid], counts: range) -> None:
         raise TextProblem(layer.line, message)
 
 
-POINTWISE: Final[Mapping[str, Rule]] = activation.POINTWISE
-"""The layers of one input to which every value is alike, wherever it stands, by their types."""
-
-LAYERS: Final[Mapping[str, Rule]] = {
-    **activation.LAYERS,
-    **arrangement.LAYERS,
-    **convolution.LAYERS,
-    **normalization.LAYERS,
-    **pooling.LAYERS,
+RULES: Final[Mapping[str, Rule]] = {
+    **activation.RULES,
+    **arrangement.RULES,
+    **convolution.RULES,
+    **merging.RULES,
+    **normalization.RULES,
+    **pooling.RULES,
+    **recurrent.RULES,
 }
-"""The layers of one input, its channels last, by their types."""
-
-MOVING: Final[Mapping[str, Move]] = {
-    **activation.MOVING,
-    **arrangement.MOVING,
-    **convolution.MOVING,
-}
-"""The layers of one input to which the order of Caffe's axes matters, by their types."""
-
-MERGES: Final[Mapping[str, tuple[Merge, range]]] = {
-    **activation.MERGES,
-    **arrangement.MERGES,
-    **merging.MERGES,
-    **normalization.MERGES,
-    **pooling.MERGES,
-    **recurrent.MERGES,
-}
-"""The layers that may have several inputs, by their types, and how many."""
+"""The rules of the layers that archspec knows, by their types."""

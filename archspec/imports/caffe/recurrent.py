@@ -7,7 +7,7 @@ from math import prod
 from typing import Final
 
 from archspec.imports.caffe.layer import Layer
-from archspec.imports.caffe.net import Laid, Merge, Net, laid
+from archspec.imports.caffe.net import Laid, Net, Rule, laid
 from archspec.ops.op import Weight
 
 
@@ -33,6 +33,7 @@ def recurrence(net: Net, layer: Layer, inputs: list[Laid]) -> Laid:
     )
 
 
-MERGES: Final[Mapping[str, tuple[Merge, range]]] = dict.fromkeys(
-    ("LSTM", "RNN"), (recurrence, range(2, 4))
-)
+RULES: Final[Mapping[str, Rule]] = {
+    "LSTM": Rule(recurrence, range(2, 4)),
+    "RNN": Rule(recurrence, range(2, 4)),
+}

@@ -77,12 +77,8 @@ def _fitted(net: Net, section: Section, other: Node, x: Node, number: int) -> No
     return net.add(section, PadChannels, other, part=part, to=x.shape[-1])
 
 
-def scale_channels(net: Net, section: Section, x: Node) -> Node:
-    other = net.source(section, section.integer("from", -2))
-    return net.activated(section, net.add(section, Multiply, other, x), "linear")
-
-
-def sam(net: Net, section: Section, x: Node) -> Node:
+def product(net: Net, section: Section, x: Node) -> Node:
+    """Multiply another layer by this one: a factor for each channel, or for each value."""
     other = net.source(section, section.integer("from", -2))
     return net.activated(section, net.add(section, Multiply, other, x), "linear")
 

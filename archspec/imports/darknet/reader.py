@@ -15,9 +15,8 @@ from archspec.imports.darknet.convolution import connected, convolutional, decon
 from archspec.imports.darknet.joining import (
     control_channels,
     implicit,
+    product,
     route,
-    sam,
-    scale_channels,
     shift_channels,
     shortcut,
 )
@@ -179,8 +178,8 @@ SECTIONS: Final[Mapping[str, Rule]] = {
     "reorg3d": reorg,
     "rnn": recurrent,
     "route": route,
-    "sam": sam,
-    "scale_channels": scale_channels,
+    "sam": product,
+    "scale_channels": product,
     "shift_channels": shift_channels,
     "shortcut": shortcut,
     "silence": empty,
