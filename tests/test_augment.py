@@ -17,9 +17,10 @@ from archspec.data.augment import (
     augmentations,
     fit,
 )
-from archspec.data.augment.colour import LUMA, covariance, recolour
+from archspec.data.augment.colour import covariance, recolour
 from archspec.data.augment.geometry import flip, rotate
 from archspec.data.augment.sampling import interpolate, pad, rectangles, windows
+from archspec.data.resizing import LUMINANCE
 from archspec.data.values import BYTES, LEVELS, SHARES, SIGNED, Range
 from archspec.element import field_docs
 from archspec.ops.shape import Shape
@@ -315,7 +316,7 @@ def recoloured(images, brightness=1.0, contrast=1.0, saturation=1.0, turns=0.0):
 
 
 def luma(images):
-    return images @ np.array(LUMA)
+    return images @ np.array(LUMINANCE)
 
 
 @pytest.mark.parametrize("turns", [0, 1, -1])

@@ -49,12 +49,11 @@ def preview(
     """Return what the labels may be, and the shape of an image, or those of several inputs."""
     path = Path(recipe.path or "")
     keys = keys_of(path, recipe, inputs)
-    header = header_of(path, keys["images"])
-    shape = Shape(_with_channels(header.shape, input_shape)[1:])
-    shapes: dict[str, Shape | None] = {
+    every = {
         name: Shape(_with_channels(header_of(path, name).shape, wanted)[1:])
-        for name, wanted in (inputs or {}).items()
+        for name, wanted in (inputs or {keys["images"]: input_shape}).items()
     }
+    shape, shapes = every[keys["images"]], every if inputs else {}
     values = read(path, keys["labels"])
     others = _other_names(values, keys["labels"], f"`{keys['labels']}` in {path}")
     try:
@@ -80,8 +79,8 @@ def load(
 
     path = Path(recipe.path or "")
     keys = keys_of(path, recipe, inputs)
-    images = _images(path, keys["images"], input_shape)
-    others = {name: _images(path, name, shape) for name, shape in (inputs or {}).items()}
+    shapes = inputs or {keys["images"]: input_shape}
+    images = {name: _images(path, name, shape) for name, shape in shapes.items()}
     targets = None
     if kind == "classification":
         labels, class_names = _read_labels(path, keys["labels"], recipe)
@@ -89,7 +88,7 @@ def load(
         values = read(path, keys["labels"])
         labels, targets = np.zeros(len(values), np.int32), _matrix(values).astype(np.float32)
         class_names = _other_names(values, keys["labels"], f"`{keys['labels']}` in {path}")[kind]
-    for name, array in (others or {keys["images"]: images}).items():
+    for name, array in images.items():
         if len(array) != len(labels):
             raise UsageError(
                 f"{path} has {len(array):,} images in `{name}`, "
@@ -97,24 +96,21 @@ def load(
             )
     groups = None
     if recipe.group is not None:
-        if recipe.group not in (names := _names(path)):
-            hint = suggestion(recipe.group, names, what="it has")
-            raise UsageError(f"{path} has no array `{recipe.group}` to `group` by; {hint}")
-        groups = _groups(read(path, recipe.group), len(images), f"`{recipe.group}` in {path}")
-    loaded = LabelledImages(
-        name=f"arrays {path}",
-        class_names=class_names,
-        labels=labels,
-        images=images,
-        groups=groups,
-        values=measure(images, f"`{keys['images']}` in {path}"),
-        targets=targets,
-    )
-    inputs_ = {
-        name: replace(loaded, images=array, values=measure(array, f"`{name}` in {path}"))
-        for name, array in others.items()
+        _check_has(path, _names(path), recipe.group, " to `group` by")
+        groups = _groups(read(path, recipe.group), len(labels), f"`{recipe.group}` in {path}")
+    loaded = {
+        name: LabelledImages(
+            name=f"arrays {path}",
+            class_names=class_names,
+            labels=labels,
+            images=array,
+            groups=groups,
+            values=measure(array, f"`{name}` in {path}"),
+            targets=targets,
+        )
+        for name, array in images.items()
     }
-    return replace(loaded, inputs=inputs_)
+    return replace(loaded[keys["images"]], inputs=loaded if inputs else {})
 
 
 def unlabelled(path: Path) -> NDArray[Any]:
@@ -149,9 +145,13 @@ def inputs_of(path: Path, inputs: Mapping[str, Shape]) -> dict[str, NDArray[Any]
 
 def _check_inputs(path: Path, names: list[str], inputs: Mapping[str, Shape]) -> None:
     for name in inputs:
-        if name not in names:
-            hint = suggestion(name, names, what="it has")
-            raise UsageError(f"{path} has no array `{name}`, for the input of that name; {hint}")
+        _check_has(path, names, name, ", for the input of that name")
+
+
+def _check_has(path: Path, names: list[str], key: str, what_for: str = "") -> None:
+    if key not in names:
+        hint = suggestion(key, names, what="it has")
+        raise UsageError(f"{path} has no array `{key}`{what_for}; {hint}")
 
 
 def _with_channels(shape: tuple[int, ...], wanted: Shape) -> tuple[int, ...]:
@@ -182,9 +182,7 @@ def keys_of(
                 f"{path} has no `{'` or `'.join(defaults)}`; name the array of {role}: "
                 f"`{role}: NAME`; {hint}"
             )
-        if key not in names:
-            hint = suggestion(key, names, what="it has")
-            raise UsageError(f"{path} has no array `{key}`; {hint}")
+        _check_has(path, names, key)
         keys[role] = key
     return keys
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from archspec.data.filetypes import SUFFIXES
 from archspec.errors import Problem, RecipeError, UsageError, suggestion
@@ -41,6 +42,15 @@ class ChosenColumns(NamedTuple):
     split_is_guessed: bool
     group: str | None
     """None if the recipe's `group` is a pattern of names, not a column."""
+
+    @property
+    def numbers(self) -> list[str]:
+        """The columns of all features, input by input."""
+        return _values(self.features)
+
+    def by_input(self, numbers: Iterator[Any]) -> dict[str, list[Any]]:
+        """Return the next values of the columns `numbers`, by the input that they are for."""
+        return {name: list(islice(numbers, len(names))) for name, names in self.features.items()}
 
 
 def choose(
@@ -88,7 +98,7 @@ def choose(
         raise _for_others("images", "the network takes no images")
     vectors = [name for name, shape in inputs.items() if not shape.rank]
     features = _features(recipe, vectors)
-    taken = {*images.values(), *(name for names in features.values() for name in names)}
+    taken = {*images.values(), *_values(features)}
     others = [name for name in columns if name not in taken]
     labels = recipe.label_columns
     if not labels and (usual := one_of(table, "labels", LABELS, others)):

@@ -24,6 +24,7 @@ from archspec.data.fitting import (
     shape_misfit,
     values_of,
 )
+from archspec.data.names import first_few
 from archspec.data.pixels import (
     MEMORY_SHARE,
     ArrayPixels,
@@ -64,9 +65,6 @@ OBSERVED: Final = 100
 
 LITTLE: Final = 0.02
 """Share of the range below which the values of images get a note."""
-
-MOST_NAMED: Final = 5
-"""Files that a message names."""
 
 MOST_COPIES_NAMED: Final = 3
 """Copies of a picture that a line names."""
@@ -191,11 +189,10 @@ class Data:
         changes = self.watched.changes(indices)
         used = [c for c in changes if c.image is None or self.examples.labels[c.image] >= 0]
         if used and not self.may_skip:
-            named = ", ".join(f"`{each.name}` ({each.what})" for each in used[:MOST_NAMED])
-            more = ", ..." if len(used) > MOST_NAMED else ""
+            named = first_few([f"`{each.name}` ({each.what})" for each in used])
             raise UsageError(
                 f"{len(used):,} of the files of {self.name} changed since the run began: "
-                f"{named}{more}; put them back and resume the run, or start a new one"
+                f"{named}; put them back and resume the run, or start a new one"
             )
         for change in used:
             if change.image is not None:
@@ -490,15 +487,17 @@ def _digest_pixels(digest: Any, images: NDArray[Any]) -> str:
 
 def class_weights(
     setting: Literal["balanced"] | Mapping[str, float], data: Data
-) -> dict[int, float]:
+) -> NDArray[np.float32]:
     """Return the weight of each class's examples in the loss; of classes without a weight, 1.
 
     `balanced` gives every class the same sum over the training images.
     """
     import numpy as np  # noqa: PLC0415
 
-    classes = len(data.class_names)
+    names = data.class_names
     if setting == "balanced":
-        counts = np.bincount(data.train.labels, minlength=classes)
-        return {label: len(data.train) / (classes * int(n)) for label, n in enumerate(counts)}
-    return {label: float(setting.get(name, 1)) for label, name in enumerate(data.class_names)}
+        counts = np.bincount(data.train.labels, minlength=len(names))
+        weights = [len(data.train) / (len(names) * int(count)) for count in counts]
+    else:
+        weights = [float(setting.get(name, 1)) for name in names]
+    return np.array(weights, np.float32)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from archspec.data import filetypes, inspection
 from archspec.data.examples import LabelledImages, Preview, Skipped
 from archspec.data.fileaccess import byte_count, missing_file, reading
-from archspec.data.names import PARTS, TRAIN, is_displayable, legible
+from archspec.data.names import PARTS, TRAIN, first_few, is_displayable, legible
 from archspec.data.sources import FILE_SUFFIXES
 from archspec.errors import UsageError
 from archspec.ops.shape import Shape
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 TABLES: Final = (".csv", ".tsv", ".parquet")
 """Suffixes of files that may give the classes of images beside them."""
-
-MOST_NAMED: Final = 5
-"""Files that a message names."""
 
 
 class _FolderLayout(NamedTuple):
@@ -156,11 +153,9 @@ def _directories(root: Path) -> dict[str, Path]:
             tables.append(entry.path)
     if astray:
         count = f"{len(astray):,} images lie" if len(astray) > 1 else "an image lies"
-        more = ", ..." if len(astray) > MOST_NAMED else ""
         hint = f"; if {tables[0]} gives their classes, name it as the data" if tables else ""
         raise UsageError(
-            f"{count} directly in {root}, not in a class's directory: "
-            f"{', '.join(astray[:MOST_NAMED])}{more}{hint}"
+            f"{count} directly in {root}, not in a class's directory: {first_few(astray)}{hint}"
         )
     for name in directories:
         if not is_displayable(name):  # it goes to tables, files and terminals

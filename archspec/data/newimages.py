@@ -154,21 +154,30 @@ def _of_rows(
     def one(row: Mapping[str, Any] | str) -> Any:
         if isinstance(row, str):
             return row
+        read = {
+            name: ways[name].read(given, inputs[name])
+            if inputs[name].rank
+            else np.array(given, np.float32)
+            for name, given in row.items()
+        }
+        return read if len(inputs) > 1 else next(iter(read.values()))
+
+    return _each(one, rows)
+
+
+def _each(read: Callable[[Any], Any], given: Sequence[Any]) -> list[Any]:
+    """Return what `read` makes of each, or as text why it cannot be read, by several threads."""
+
+    def one(each: Any) -> Any:
         try:
-            read = {
-                name: ways[name].read(given, inputs[name])
-                if inputs[name].rank
-                else np.array(given, np.float32)
-                for name, given in row.items()
-            }
+            return read(each)
         except UnreadableError as error:
             return str(error)
         except OSError as error:
             return error.strerror or "it cannot be read"
-        return read if len(inputs) > 1 else next(iter(read.values()))
 
     with ThreadPoolExecutor(cores()) as pool:
-        return list(pool.map(one, rows))
+        return list(pool.map(one, given))
 
 
 def _of_inputs(
@@ -234,15 +243,9 @@ def _of_files(paths: Sequence[Path]) -> Chunk:
                 return f"there is no {filetypes.NAMES} file in it"
             if shape.rank != 2 or shape.channels not in {1, 3}:
                 return f"an image file does not fit an input of {shape}; save arrays as .npy"
-            try:
-                return preprocessing.read(encoded(path), shape)
-            except UnreadableError as error:
-                return str(error)
-            except OSError as error:
-                return error.strerror or "it cannot be read"
+            return preprocessing.read(encoded(path), shape)
 
-        with ThreadPoolExecutor(cores()) as pool:
-            return list(pool.map(one, paths))
+        return _each(one, paths)
 
     return Chunk(tuple(legible(str(path)) for path in paths), read)
 

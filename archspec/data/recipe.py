@@ -15,6 +15,9 @@ from archspec.declare.metadata import Expect
 from archspec.errors import nearest
 from archspec.ops.fields import Count
 
+_Name = Annotated[str, Field(min_length=1)]
+_Names = Annotated[tuple[_Name, ...], Field(min_length=1)]
+
 
 class DataRecipe(RecipeSection):
     """The data to train on, their split, and how they are fitted to the network."""
@@ -22,17 +25,16 @@ class DataRecipe(RecipeSection):
     source: str = next(iter(SOURCES))
     """The kind of data. `digits` are 1,797 handwritten digits, bundled with scikit-learn; `folder`
     is a folder of your own images. docs/training.md describes all."""
-    path: Annotated[str, Field(min_length=1)] | None = None
+    path: _Name | None = None
     """A folder or a file, relative to the working directory. For a `table` or a `webdataset` it may
     be a pattern such as `train-*.parquet` or `train-{000..009}.tar`. For `mnist`,
     `fashion_mnist`, `cifar10` and `cifar100`: a folder of their authors' files, instead of a
     download."""
-    name: Annotated[str, Field(min_length=1)] | None = None
+    name: _Name | None = None
     """Name of a data set of TensorFlow Datasets (`tfds`)."""
     images: (
         Annotated[
-            Annotated[str, Field(min_length=1)]
-            | Annotated[dict[str, Annotated[str, Field(min_length=1)]], Field(min_length=1)],
+            _Name | Annotated[dict[str, _Name], Field(min_length=1)],
             Expect("a name, or a name for each input"),
         ]
         | None
@@ -42,28 +44,14 @@ class DataRecipe(RecipeSection):
     obvious; for a network with several inputs of images, the column of each, by default that of
     the input's name. In a `webdataset` with several pictures a sample, what follows the first dot
     of a picture's name, as `left.jpg`."""
-    labels: (
-        Annotated[
-            Annotated[str, Field(min_length=1)]
-            | Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)],
-            Expect("a name, or a list of names"),
-        ]
-        | None
-    ) = None
+    labels: Annotated[_Name | _Names, Expect("a name, or a list of names")] | None = None
     """Name of the labels. In `arrays`, the key or the stem, by default y or labels. In a `table`,
     the column of classes, sets of labels or numbers, if it is not obvious, or a list of columns: of
     numbers, or of 0 and 1 for each label. In a `webdataset`, a key of its `.json`, or what follows
     the first dot of a label's name, by default cls or txt."""
     features: (
         Annotated[
-            Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
-            | Annotated[
-                dict[
-                    str,
-                    Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)],
-                ],
-                Field(min_length=1),
-            ],
+            _Names | Annotated[dict[str, _Names], Field(min_length=1)],
             Expect("a list of names, or such a list for each input"),
         ]
         | None
@@ -74,7 +62,7 @@ class DataRecipe(RecipeSection):
     separator: Annotated[str, Field(min_length=1, max_length=8)] | None = None
     """Text between the labels of an example, in a `table` whose column of labels holds sets of
     them: `"|"` for `cat|dog`. An empty cell is the empty set."""
-    split: Annotated[str, Field(min_length=1)] | None = None
+    split: _Name | None = None
     """Column of a `table` that says train, validation or test, if its name is not obvious."""
     classes: (
         Annotated[
@@ -94,7 +82,7 @@ class DataRecipe(RecipeSection):
     range: Annotated[tuple[float, float], Expect("two numbers, as [0, 255]")] | None = None
     """The values of black and of white, where neither the images' type nor their values show them:
     in arrays, and in files of floats or signed numbers. See docs/training.md."""
-    group: Annotated[str, Field(min_length=1)] | None = None
+    group: _Name | None = None
     """A regular expression. Images in whose names (within the source) it matches the same text are
     kept together in training, validation or test; if it has a group in round brackets, as
     `(patient\\d+)_`, only that counts. For a `table`, it may be the name of a column instead, and

@@ -224,10 +224,8 @@ def _split_groups(
     ends = np.searchsorted(pairs, np.arange(count + 1) * len(members)).tolist()
     classes = pairs % max(1, len(members))
     contents = [(classes[start:end], amounts[start:end]) for start, end in pairwise(ends)]
-    tested = _apportioned(sizes, shares[TEST], np.zeros_like(sizes), 0.0, random)
-    validated = _apportioned(sizes, shares[VALIDATION], tested, shares[TEST], random)
     part_of = np.full(count, TRAIN, np.int8)
-    for part, wanted in ((TEST, tested), (VALIDATION, validated)):
+    for part, wanted in _counts(sizes, shares, random, SPLIT_RULE).items():
         if wanted.any():
             part_of[_held_out(contents, part_of == TRAIN, wanted, sizes, random)] = part
     return [indices[part_of[numbers] == part] for part in (TRAIN, VALIDATION, TEST)]

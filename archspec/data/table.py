@@ -21,7 +21,7 @@ from archspec.data.collecting import ImageCollection, Label
 from archspec.data.columns import ChosenColumns
 from archspec.data.csvtable import CsvTable
 from archspec.data.examples import LabelledImages, Preview
-from archspec.data.names import PARTS, TRAIN, check_names, legible
+from archspec.data.names import PARTS, TRAIN, check_names, first_few, legible
 from archspec.data.shards import shards
 from archspec.data.tablelabels import LARGEST, LabelReader, TableValue
 from archspec.data.task import TaskKind
@@ -30,9 +30,6 @@ from archspec.errors import Problem, RecipeError, UsageError, listed, suggestion
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from archspec.data.parquettable import ParquetTable
     from archspec.data.recipe import DataRecipe
 
@@ -43,9 +40,6 @@ MOST_FOLDERS: Final = 1_000
 
 TRUTH: Final = {"true": 1.0, "false": 0.0}
 """Words for yes and no in a column of features, as pandas and Parquet write them."""
-
-MOST_NAMED: Final = 5
-"""Rows that a message names."""
 
 ImageTable: TypeAlias = "CsvTable | ParquetTable"
 
@@ -123,8 +117,9 @@ class _Tables:
         self._columns = chosen = columns.choose(
             recipe, str(first.path), first.columns, first.pictures, first.first, inputs
         )
-        cells = [name for names in chosen.features.values() for name in names]
-        needed = [*chosen.images.values(), *cells, *chosen.labels, chosen.split, chosen.group]
+        self.images, self.features = chosen.images, chosen.features
+        pictures = chosen.images.values()
+        needed = [*pictures, *chosen.numbers, *chosen.labels, chosen.split, chosen.group]
         for table in self._tables[1:]:
             if missing := [name for name in needed if name and name not in table.columns]:
                 raise UsageError(
@@ -142,16 +137,6 @@ class _Tables:
         self.reader = LabelReader(self._label_columns, self.class_names, self._separator)
         self._has_split = chosen.split is not None and self._says_parts()
 
-    @property
-    def images(self) -> Mapping[str, str]:
-        """The column of each input that is an image."""
-        return self._columns.images
-
-    @property
-    def features(self) -> Mapping[str, tuple[str, ...]]:
-        """The columns of each input that is a vector."""
-        return self._columns.features
-
     def examples(self) -> Iterator[_Example]:
         """Yield all rows."""
         chosen = self._columns
@@ -160,7 +145,7 @@ class _Tables:
         wanted = [
             *labels,
             *chosen.images.values(),
-            *(name for names in chosen.features.values() for name in names),
+            *chosen.numbers,
             *(name for name in (split, chosen.group) if name),
         ]
         for shard, table in zip(self._shards, self._tables, strict=True):
@@ -168,9 +153,7 @@ class _Tables:
             for row, values in table.rows(wanted):
                 rest = iter(values[len(labels) :])
                 images = {name: next(rest) for name in chosen.images}
-                features = {
-                    name: [next(rest) for _ in names] for name, names in chosen.features.items()
-                }
+                features = chosen.by_input(rest)
                 example = _Example(table, shard.name, row, images, features, None, part, None)
                 if split:
                     part = _part(next(rest), example.place, split)
@@ -207,15 +190,11 @@ class _Tables:
 
     def check_features(self, recipe: DataRecipe) -> None:
         """Raise `UsageError` if a row with a label has features that are not numbers."""
-        labels = self._label_columns
-        cells = [name for names in self.features.values() for name in names]
-        for table in self._tables if cells else ():
-            for row, values in table.rows([*labels, *cells]):
-                rest = iter(values[len(labels) :])
-                features = {
-                    name: [next(rest) for _ in each] for name, each in self.features.items()
-                }
+        labels, chosen = self._label_columns, self._columns
+        for table in self._tables if chosen.features else ():
+            for row, values in table.rows([*labels, *chosen.numbers]):
                 if self._separator or None not in values[: len(labels)]:
+                    features = chosen.by_input(iter(values[len(labels) :]))
                     self.numbers(recipe, features, table.place(row))
 
     @property
@@ -374,6 +353,8 @@ def _load_inputs(
     recipe: DataRecipe, tables: _Tables, names: tuple[str, ...] | None
 ) -> LabelledImages:
     """Return the examples of a network that takes features, or several images."""
+    import numpy as np  # noqa: PLC0415
+
     images = {name: _Rows(names, may_repeat=True) for name in tables.images}
     features = {name: array("f") for name in tables.features}
     bare = _Rows(names)
@@ -394,23 +375,15 @@ def _load_inputs(
     loaded = {
         name: inspection.load(recipe, _listing(tables, rows)) for name, rows in images.items()
     }
-    listing = _listing(tables, bare)
-    base = next(iter(loaded.values()), None) or _of_rows(recipe, listing)
+    base = next(iter(loaded.values()), None) or _of_rows(recipe, _listing(tables, bare))
     for name, floats in features.items():
-        matrix = _as_matrix(floats, len(base.labels))
-        one = replace(base, images=matrix, values=measure(matrix, tables.where), notes=())
-        loaded[name] = one
+        matrix = np.frombuffer(floats, np.float32).reshape(len(base.labels), -1)
+        known = measure(matrix, tables.where)
+        loaded[name] = replace(base, images=matrix, values=known, notes=())
     if len(loaded) == 1:
         (only,) = loaded.values()
         return replace(only, notes=base.notes)
-    ordered = {name: loaded[name] for name in tables.inputs}
-    return replace(base, inputs=ordered)
-
-
-def _as_matrix(values: array[float], count: int) -> NDArray[np.float32]:
-    import numpy as np  # noqa: PLC0415
-
-    return np.frombuffer(values, np.float32).reshape(count, -1)
+    return replace(base, inputs={name: loaded[name] for name in tables.inputs})
 
 
 def _of_rows(recipe: DataRecipe, listing: inspection.ImageListing) -> LabelledImages:
@@ -418,10 +391,9 @@ def _of_rows(recipe: DataRecipe, listing: inspection.ImageListing) -> LabelledIm
     import numpy as np  # noqa: PLC0415
 
     if listing.missing and recipe.on_error == "stop":
-        shown = ", ".join(f"{name} ({why})" for name, why in listing.missing[:MOST_NAMED])
-        more = ", ..." if len(listing.missing) > MOST_NAMED else ""
+        shown = first_few([f"{name} ({why})" for name, why in listing.missing])
         raise UsageError(
-            f"{len(listing.missing):,} rows of {listing.where} cannot be used: {shown}{more}; "
+            f"{len(listing.missing):,} rows of {listing.where} cannot be used: {shown}; "
             "complete them, or write `on_error: skip`"
         )
     if not listing.names:
@@ -483,7 +455,6 @@ def unlabelled(
     table = _open(path)
     reading = Recipe(source="table", path=str(path), **names)
     chosen = columns.choose(reading, str(path), table.columns, table.pictures, table.first, inputs)
-    cells = [name for each in chosen.features.values() for name in each]
     for name, each in chosen.features.items():
         if len(each) != inputs[name].channels:
             raise UsageError(
@@ -491,7 +462,7 @@ def unlabelled(
                 f"{inputs[name].channels:,}"
             )
     rows = _Rows()
-    for row, values in table.rows([*chosen.images.values(), *cells]):
+    for row, values in table.rows([*chosen.images.values(), *chosen.numbers]):
         rest, place = iter(values), table.place(row)
         given: dict[str, Any] = {}
         try:

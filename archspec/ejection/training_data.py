@@ -16,12 +16,11 @@ from archspec.data import arrays, idx
 from archspec.data.augment import Augmentation
 from archspec.data.augment.colour import ColorJitter
 from archspec.data.augment.geometry import (
-    HorizontalFlip,
+    Flip,
     RandomCrop,
     RandomResizedCrop,
     Rotation,
     Shift,
-    VerticalFlip,
 )
 from archspec.data.augment.mixing import CutMix, Mixup
 from archspec.data.augment.noise import GaussianNoise, RandomErasing
@@ -612,9 +611,8 @@ class DataLines:
         height, width = self.shape.spatial
         white = f"white={literal(self.white)}"
         match one:
-            case HorizontalFlip() | VerticalFlip():
-                axis = 2 if isinstance(one, HorizontalFlip) else 1
-                return [self._call("flip", f"axis={axis}", f"probability={one.probability}")]
+            case Flip():
+                return [self._call("flip", f"axis={one.axis}", f"probability={one.probability}")]
             case RandomCrop():
                 mode = literal(FILLS[one.fill])
                 return [self._call("move", f"{one.padding}", f"{one.padding}", mode)]

@@ -433,7 +433,9 @@ def _session(
         outputs=tuple(graph.outputs) if len(graph.outputs) > 1 else None,
         seed=recipe.seed,
         augmentations=augment.fit(recipe.augment, _sample(data)) if recipe.augment else (),
-        weights=_class_weights(recipe, data),
+        weights=None
+        if recipe.class_weights is None
+        else dataset.class_weights(recipe.class_weights, data),
         scale=data.scale,
         devices=devices,
     )
@@ -475,16 +477,6 @@ def _check_range(recipe: Recipe, data: Data) -> None:
     ]
     if wrong:
         raise RecipeError(wrong)
-
-
-def _class_weights(recipe: Recipe, data: Data) -> Any:
-    """Return the weight of each class (classes,), or None."""
-    import numpy as np  # noqa: PLC0415
-
-    if recipe.class_weights is None:
-        return None
-    weights = dataset.class_weights(recipe.class_weights, data)
-    return np.array([weights[index] for index in range(len(data.class_names))], np.float32)
 
 
 def _sample(data: Data) -> Any:

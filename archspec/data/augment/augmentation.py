@@ -70,6 +70,9 @@ class Augmentation(BaseModel):
     moves: ClassVar[bool] = False
     """Whether what is in an image changes its place."""
 
+    uses_range: ClassVar[bool] = False
+    """Whether the change depends on the values of black and white, whatever the arguments."""
+
     @abstractmethod
     def __call__(
         self,
@@ -93,7 +96,7 @@ class Augmentation(BaseModel):
     @property
     def needs_range(self) -> bool:
         """Whether the change depends on the values of black and white."""
-        return getattr(self, "fill", None) == "zero"
+        return self.uses_range or getattr(self, "fill", None) == "zero"
 
     def fitted(self, sample: NDArray[Any]) -> Self:  # noqa: ARG002  (most need none)
         """Return the augmentation fitted to a sample of the training images."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self
 from annotated_types import Ge, Le
 from pydantic import PrivateAttr, model_validator
 
-from archspec.data.augment.augmentation import Deviation, ImageAugmentation
+from archspec.data.augment.augmentation import Deviation, ImageAugmentation, Probability
+from archspec.data.resizing import LUMINANCE
 from archspec.data.values import Range
 from archspec.declare.metadata import Expect
 from archspec.errors import Problem
@@ -16,9 +17,6 @@ from archspec.ops.shape import Shape
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-LUMA: Final = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in brightness (ITU-R BT.601)."""
 
 BLUE_DIFFERENCE: Final = 0.492
 RED_DIFFERENCE: Final = 0.877
@@ -30,8 +28,6 @@ MOST_CHANNELS: Final = 256
 IMAGES_AT_ONCE: Final = 256
 """Images measured at a time: a whole sample as float64 may be larger than memory."""
 
-Strength = Annotated[float, Ge(0), Le(1), Expect("a number from 0 to 1")]
-
 
 class ColorJitter(ImageAugmentation):
     """Change the brightness, contrast, saturation and hue of each image, in this order.
@@ -42,19 +38,16 @@ class ColorJitter(ImageAugmentation):
     """
 
     name: ClassVar[str] = "color_jitter"
+    uses_range: ClassVar[bool] = True
 
-    brightness: Strength = 0.0
+    brightness: Probability = 0.0
     """Values are multiplied by 1 - this to 1 + this."""
-    contrast: Strength = 0.0
+    contrast: Probability = 0.0
     """Differences from the image's mean brightness are multiplied by 1 - this to 1 + this."""
-    saturation: Strength = 0.0
+    saturation: Probability = 0.0
     """Differences from grey are multiplied by 1 - this to 1 + this."""
     hue: Annotated[float, Ge(0), Le(0.5), Expect("a number from 0 to 0.5")] = 0.0
     """Largest turn of the hue either way, as a share of the circle, at constant brightness."""
-
-    @property
-    def needs_range(self) -> bool:
-        return True
 
     @model_validator(mode="after")
     def _does_something(self) -> Self:
@@ -110,15 +103,12 @@ class PcaLighting(ImageAugmentation):
     """
 
     name: ClassVar[str] = "pca_lighting"
+    uses_range: ClassVar[bool] = True
 
     deviation: Deviation = 0.1
     """The standard deviation of the random numbers."""
 
     _covariance: tuple[tuple[float, ...], ...] | None = PrivateAttr(default=None)
-
-    @property
-    def needs_range(self) -> bool:
-        return True
 
     def misfit(self, shape: Shape, classes: int) -> Problem | None:
         misfit = super().misfit(shape, classes)
@@ -166,7 +156,7 @@ def recolour(
     means = np.full(height * width, 1 / (height * width), np.float32) @ pixels
     gain = brightness * contrast
     if channels == 3:
-        grey = means @ np.array(LUMA)
+        grey = means @ np.array(LUMINANCE)
         matrices = gain[:, np.newaxis, np.newaxis] * colour_matrices(saturation, turns)
         out = pixels @ matrices.astype(np.float32)
     else:
@@ -185,7 +175,7 @@ def colour_matrices(
     """
     import numpy as np  # noqa: PLC0415
 
-    red, green, blue = LUMA
+    red, green, blue = LUMINANCE
     to_yuv = np.array([[red, -red, 1 - red], [green, -green, -green], [blue, 1 - blue, -blue]])
     to_yuv *= [1, BLUE_DIFFERENCE, RED_DIFFERENCE]
     angles = 2 * np.pi * turns

@@ -27,36 +27,37 @@ if TYPE_CHECKING:
 _ShiftShare = Annotated[float, Ge(0), Lt(1), Expect("a number from 0 to below 1")]
 
 
-class HorizontalFlip(ImageAugmentation):
+class Flip(ImageAugmentation):
+    """Mirror images along an axis."""
+
+    axis: ClassVar[int]
+    moves: ClassVar[bool] = True
+
+    probability: Probability = 0.5
+    """Probability for each image."""
+
+    def _change(self, images: NDArray[Any], random: np.random.Generator, _: Range) -> NDArray[Any]:
+        return flip(images, random.random(len(images)) < self.probability, self.axis)
+
+
+class HorizontalFlip(Flip):
     """Mirror images left to right.
 
     Not for letters, digits, or anything else whose mirror image means something else.
     """
 
     name: ClassVar[str] = "horizontal_flip"
-    moves: ClassVar[bool] = True
-
-    probability: Probability = 0.5
-    """Probability for each image."""
-
-    def _change(self, images: NDArray[Any], random: np.random.Generator, _: Range) -> NDArray[Any]:
-        return flip(images, random.random(len(images)) < self.probability, axis=2)
+    axis: ClassVar[int] = 2
 
 
-class VerticalFlip(ImageAugmentation):
+class VerticalFlip(Flip):
     """Turn images upside down.
 
     For pictures without up and down, such as those from above or through a microscope.
     """
 
     name: ClassVar[str] = "vertical_flip"
-    moves: ClassVar[bool] = True
-
-    probability: Probability = 0.5
-    """Probability for each image."""
-
-    def _change(self, images: NDArray[Any], random: np.random.Generator, _: Range) -> NDArray[Any]:
-        return flip(images, random.random(len(images)) < self.probability, axis=1)
+    axis: ClassVar[int] = 1
 
 
 class RandomCrop(ImageAugmentation):

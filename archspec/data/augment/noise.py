@@ -28,13 +28,10 @@ class GaussianNoise(ImageAugmentation):
     """
 
     name: ClassVar[str] = "gaussian_noise"
+    uses_range: ClassVar[bool] = True
 
     deviation: Deviation = 0.05
     """Standard deviation of the noise, as a share of the range from black to white."""
-
-    @property
-    def needs_range(self) -> bool:
-        return True
 
     def _change(
         self, images: NDArray[Any], random: np.random.Generator, limits: Range
@@ -54,6 +51,7 @@ class RandomErasing(ImageAugmentation):
     """
 
     name: ClassVar[str] = "random_erasing"
+    uses_range: ClassVar[bool] = True
 
     probability: Probability = 0.5
     """Probability for each image."""
@@ -63,10 +61,6 @@ class RandomErasing(ImageAugmentation):
     """Its width as a multiple of its height, from the smallest to the largest."""
     fill: Literal["noise", "zero"] = "noise"
     """New content: noise (each value drawn evenly from black to white) or zero (black)."""
-
-    @property
-    def needs_range(self) -> bool:
-        return True
 
     def _change(
         self, images: NDArray[Any], random: np.random.Generator, limits: Range
