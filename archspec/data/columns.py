@@ -63,13 +63,8 @@ def choose(
 ) -> ChosenColumns:
     """Return the columns that a recipe names, or else those with usual names.
 
-    Args:
-        recipe: Its `images`, `features`, `labels` and `split` name columns, its `group` may.
-        table: The table's name in messages.
-        columns: All columns.
-        pictures: Columns of encoded images, by their type.
-        first: The values of the first row, among which a path shows the column of images.
-        inputs: The network's inputs by name.
+    `pictures` are the columns of encoded images, by their type. Among the values of the `first`
+    row, a path shows the column of images.
 
     Raises:
         UsageError: A column does not exist, or it is not obvious which one is meant.

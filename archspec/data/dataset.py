@@ -235,11 +235,7 @@ def load(
 ) -> Data:
     """Return the images that a recipe names, split by it and fitted to a network.
 
-    Args:
-        recipe: The data.
-        network: The network's input; of several, the shape of each by its name.
-        rule: The rule to split by, as in `split`.
-        kind: What the labels are: classes, sets of labels, or numbers.
+    `network` is the shape of its input; of several, the shape of each by its name.
 
     Raises:
         UsageError: Files cannot be read, a download failed, or a part would be empty.

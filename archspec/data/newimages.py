@@ -98,16 +98,9 @@ def joined_chunks(
 ) -> list[Chunk]:
     """Return all examples of a network with several inputs, in chunks of up to `size`.
 
-    Args:
-        given: Arrays by the names of the inputs; or tables, .npz files and folders of .npy
-            files, which hold them.
-        inputs: The inputs' shapes by name.
-        size: Examples at a time.
-        recipe: The recipe of the training, which names the columns of a table.
-
-    Raises:
-        UsageError: An input has no array, another shape, or another number of examples.
-
+    `given` are arrays by the names of the inputs; or tables, .npz files and folders of .npy files,
+    which hold them. `recipe`, that of the training, names the columns of a table. Raises
+    `UsageError` if an input has no array, another shape, or another number of examples.
     """
     if isinstance(given, Mapping):
         if missing := [name for name in inputs if name not in given]:

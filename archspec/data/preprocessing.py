@@ -120,15 +120,7 @@ def _line(channels: tuple[float, ...], width: int) -> NDArray[np.float32]:
 
 
 def fit(how: str, resize: Resize, pixels: Pixels, train: NDArray[np.intp]) -> Preprocessing:
-    """Return the preprocessing that a recipe's `normalize` names.
-
-    Args:
-        how: The recipe's `normalize`.
-        resize: The recipe's `resize`.
-        pixels: All images.
-        train: The indices of the training images, which `standardize` measures.
-
-    """
+    """Return the preprocessing that `how` names; `standardize` measures the `train` images."""
     channels, limits = pixels.shape.channels, pixels.range
     black, white = limits or UNKNOWN
     span = white - black

@@ -42,13 +42,8 @@ class DataSource:
     ) -> LabelledImages:
         """Return all examples, with labels for a kind of task.
 
-        Args:
-            recipe: The data.
-            input_shape: The network's input, which shows whether an array has an axis of channels;
-                of several inputs, the first.
-            kind: The kind of task.
-            inputs: All inputs by name, of a network with several.
-
+        `input_shape` shows whether an array has an axis of channels; of several `inputs`, it is the
+        first.
         """
         self._check_inputs(recipe, inputs)
         more = (kind,) if self.has_any_labels else ()

@@ -437,11 +437,7 @@ def unlabelled(
     """Yield the place of each row of a table without labels, and what each input takes of it.
 
     That is an image's path or content, or the numbers of a vector; or the reason why there is none.
-
-    Args:
-        path: The table.
-        recipe: The recipe of the training, whose columns are read; None if it is not known.
-        inputs: The network's inputs by name.
+    The columns are those of `recipe`, the training's, if that is known.
 
     Raises:
         UsageError: The table cannot be read, or lacks a column.
@@ -480,12 +476,9 @@ class _Rows:
     """The images of tables' rows, found one by one."""
 
     def __init__(self, names: tuple[str, ...] | None = None, *, may_repeat: bool = False) -> None:
-        """Begin.
+        """Begin; `names` are those of labels or values, which are not classes.
 
-        Args:
-            names: Those of labels or values, which are not classes.
-            may_repeat: Whether an image may be in several rows, with other images or features.
-
+        If images `may_repeat`, one may be in several rows, with other images or features.
         """
         self.collected = ImageCollection(names)
         self._may_repeat = may_repeat

@@ -23,14 +23,10 @@ class LabelReader:
     def __init__(
         self, columns: Sequence[str], class_names: tuple[str, ...] | None, separator: str | None
     ) -> None:
-        """Begin.
+        """Begin; `columns` are those of labels.
 
-        Args:
-            columns: Names of the columns of labels.
-            class_names: Names of the classes, of which the cells are the numbers; None if the
-                cells are names.
-            separator: The text between the labels in a cell that holds a set of them.
-
+        Cells are the numbers of the `class_names`; without these, they are names themselves, or
+        sets of them with the `separator` in between.
         """
         self._columns = tuple(columns)
         self._class_names = class_names

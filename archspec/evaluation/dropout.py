@@ -23,18 +23,10 @@ KINDS: Final = (
 def dropping(keras: Any, model: Any, seed: int, name: str = "the model") -> Any:
     """Return a copy of a model whose dropout is active at inference too.
 
-    Norms use their running statistics, as in `predict`. The copy shares the model's weights, but
-    no random state.
-
-    Args:
-        keras: The Keras module.
-        model: A Functional or Sequential model, whose dropout may be inside nested models.
-        seed: Seed of what is dropped in each pass; the same on one backend, not across backends.
-        name: The model's name in messages.
-
-    Raises:
-        UsageError: The model has no dropout.
-
+    The model is Functional or Sequential, and its dropout may be inside nested models. Norms use
+    their running statistics, as in `predict`. The copy shares the model's weights, but no random
+    state. A seed drops the same in each pass on one backend, not across backends. Raises
+    `UsageError` for a model without dropout.
     """
     kinds = tuple(getattr(keras.layers, kind) for kind in KINDS)
     number = 0

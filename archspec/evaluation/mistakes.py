@@ -92,14 +92,7 @@ class MistakeTally(_Worst[Mistake]):
     """The worst mistakes so far among predicted classes, which come batch by batch."""
 
     def add(self, images: Any, labels: Any, answers: Any) -> None:
-        """Note the mistakes among images.
-
-        Args:
-            images: Numbers of the images in the data, (images,).
-            labels: Their classes, (images,).
-            answers: Probabilities, (images, classes).
-
-        """
+        """Note mistakes among images, by number: labels (images,), answers (images, classes)."""
         predicted = answers.argmax(axis=1)
         for place in (predicted != labels).nonzero()[0].tolist():
             wrong = int(predicted[place])
@@ -111,14 +104,7 @@ class LabelMistakeTally(_Worst[LabelMistake]):
     """The worst mistakes so far among predicted labels, at most one of each image."""
 
     def add(self, images: Any, labels: Any, answers: Any) -> None:
-        """Note the mistakes among images.
-
-        Args:
-            images: Numbers of the images in the data, (images,).
-            labels: Their labels as 1 and 0, (images, labels).
-            answers: Probabilities, (images, labels).
-
-        """
+        """Note mistakes among images, by number; labels and answers are (images, labels)."""
         apart = abs(answers - labels)
         surest = apart.argmax(axis=1)
         for place, number in enumerate(surest.tolist()):
@@ -137,14 +123,7 @@ class NumberMistakeTally(_Worst[NumberMistake]):
         self._deviations = tuple(each or 1.0 for each in deviations)
 
     def add(self, images: Any, labels: Any, answers: Any) -> None:
-        """Note the errors of images.
-
-        Args:
-            images: Numbers of the images in the data, (images,).
-            labels: Their numbers, (images, values).
-            answers: Predicted numbers, (images, values).
-
-        """
+        """Note errors of images, by number; labels and answers are (images, values)."""
         sizes = (abs(answers - labels) / self._deviations).max(axis=1)
         for place, size in enumerate(sizes.tolist()):
             truth, predicted = (tuple(each[place].tolist()) for each in (labels, answers))
@@ -164,16 +143,7 @@ def tally_of(task: Task, part: Subset) -> AnyMistakeTally:
 
 
 def write(mistakes: Sequence[AnyMistake], part: Subset, task: Task, title: str, home: Path) -> None:
-    """Write mistakes into a run's folder, as `mistakes.csv` and as a picture.
-
-    Args:
-        mistakes: The mistakes, the worst first.
-        part: The images that they are among.
-        task: The task, with the names of the classes, labels or values.
-        title: The picture's title.
-        home: The folder.
-
-    """
+    """Write mistakes, the worst first, into the folder `home`: as `mistakes.csv` and a picture."""
     folder.write_text(home / MISTAKES, csv_lines(table(mistakes, task)))
     files = [home / name for name in MISTAKES_PICTURES]
     if pictures := pictures_of(part, mistakes):

@@ -106,13 +106,8 @@ def find(
 ) -> tuple[Trained, ...]:
     """Return trained networks by run, folder or file, all with the same classes.
 
-    Args:
-        runs: A run, its folder or a model file, or a list of them.
-        normalize: How the images of those that are files were normalised.
-
-    Raises:
-        UsageError: There is no such network, or their classes differ.
-
+    `normalize` says how the images of those that are files were normalised. Raises `UsageError` if
+    there is no such network, or their classes differ.
     """
     if isinstance(runs, (str, PathLike)) or not isinstance(runs, Sequence):
         runs = [runs]
@@ -256,12 +251,9 @@ class LoadedNetwork:
     ) -> NDArray[np.float64]:
         """Return probabilities or numbers (images, outputs), the mean over all passes.
 
-        Args:
-            pixels: (images, *input); for several inputs, such arrays by their names.
-            limits: Black and white of the pixels; None if they are those of training.
-            batch: Images at a time.
-            flip: Whether to take the mean over an image and its mirror image.
-
+        Pixels are (images, *input), for several inputs such arrays by their names. `limits` are
+        their black and white, or None for those of training. With `flip`, the mean is also over an
+        image and its mirror image.
         """
         each = self.samples(pixels, limits=limits, batch=batch, flip=flip)
         mean: NDArray[np.float64] = sum(each, start=next(each)) / self.passes
@@ -292,14 +284,8 @@ class LoadedNetwork:
     ) -> Range | None:
         """Return black and white of an array: those of training, if its values fit them.
 
-        With `white`, black is 0, or with negative values, in the same proportion to white as in
-        training.
-
-        Args:
-            extremes: Smallest and largest value.
-            where: The array's name in messages.
-            white: The value of white.
-
+        `extremes` are the smallest and the largest value. With `white`, black is 0, or with
+        negative values, in the same proportion to white as in training.
         """
         limits = self.preprocessing.range
         smallest, largest = extremes

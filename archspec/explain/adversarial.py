@@ -73,14 +73,10 @@ class Attack:
     def __call__(
         self, pixels: NDArray[Any], classes: NDArray[np.intp], epsilon: Any, batch: int
     ) -> NDArray[np.float32]:
-        """Return raw pixels changed by at most `epsilon`, between black and white.
+        """Return raw pixels (n, *shape) changed by at most `epsilon`, between black and white.
 
-        Args:
-            pixels: (n, *shape) images.
-            classes: (n,) the classes to leave; in a targeted attack, to reach.
-            epsilon: the largest change, as a share of the range: one number or (n,).
-            batch: images at a time.
-
+        `classes` (n,) are those to leave; in a targeted attack, to reach. `epsilon` is a share of
+        the range: one number or (n,).
         """
         import numpy as np  # noqa: PLC0415
 
@@ -175,13 +171,9 @@ def written(pixels: NDArray[Any], limits: Range) -> bytes:
 def smallest(fooled: Callable[[NDArray[Any]], NDArray[np.bool_]], count: int) -> NDArray[np.intp]:
     """Return the smallest change of each image that fools, in levels of a file; 0 without one.
 
-    It doubles the change, then bisects. An attack that succeeds with a change but fails with a
-    larger one, which is rare, can hide a smaller one.
-
-    Args:
-        fooled: function of a change for each image that returns whether they fool.
-        count: number of images.
-
+    `fooled` returns whether a change of each image fools. The change is doubled, then bisected. An
+    attack that succeeds with a change but fails with a larger one, which is rare, can hide a
+    smaller one.
     """
     import numpy as np  # noqa: PLC0415
 

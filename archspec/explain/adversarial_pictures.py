@@ -57,14 +57,8 @@ def exhibits_of(
 ) -> Iterator[Exhibit]:
     """Attack some images, and yield an exhibit for each.
 
-    Args:
-        study: the network.
-        attack: the attack.
-        wanted: the class that the images are to be taken for; None for any other than now.
-        numbers: numbers of the images.
-        pixels: (n, *shape) raw pixels.
-        epsilon: size of the change; None for the smallest that fools.
-
+    They are to be taken for the class `wanted`, or if that is None, for any other than now. If
+    `epsilon` is None, the change is the smallest that fools.
     """
     import numpy as np  # noqa: PLC0415
 
@@ -152,15 +146,9 @@ def _picture(study: Study, image: Answered, before: int, name: str, title: str) 
 
 
 def curve_of(study: Study, attack: Attack, wanted: int | None, most: float, total: int) -> Exhibit:
-    """Return the share of images that are right, or become the target, by epsilon.
+    """Return the share of images that are right, or are taken for the class `wanted`, by epsilon.
 
-    Args:
-        study: the network and its images.
-        attack: the attack.
-        wanted: the class that the images are to be taken for; None for any other than now.
-        most: the largest epsilon.
-        total: steps of the whole work.
-
+    `most` is the largest epsilon; the whole work has `total` steps.
     """
     import numpy as np  # noqa: PLC0415
 

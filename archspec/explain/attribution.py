@@ -190,15 +190,9 @@ def groups(
 ) -> Iterator[Group]:
     """Yield the images of a study, `size` or else a batch of them at a time.
 
-    Args:
-        study: the network and its images.
-        target: the class to explain; by default the most probable one of each image.
-        size: images at a time.
-        prefer_label: whether the true class, where it is known, is the default instead.
-
-    Raises:
-        UsageError: the network takes vectors, which have no maps.
-
+    The class to explain is `target`, by default the most probable one of each image, or with
+    `prefer_label` the true one where it is known. Raises `UsageError` for a network of vectors,
+    which have no maps.
     """
     subject, samples = study.subject, study.samples
     check_places(subject)

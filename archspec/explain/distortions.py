@@ -69,16 +69,10 @@ def in_planes(images: NDArray[Any]) -> NDArray[Any]:
 
 
 def ground(images: NDArray[Any], limits: Range | None, given: str | float | None = None) -> Ground:
-    """Return the background of images: by default the value of most pixels at their border.
+    """Return the background of images (n, *shape): by default the value of most border pixels.
 
-    Args:
-        images: (n, *shape) raw pixels.
-        limits: black and white, where they are known.
-        given: `black`, `white`, `edge`, or a value, which takes the place of the border's.
-
-    Raises:
-        UsageError: `given` is none of these.
-
+    `given` is `black`, `white`, `edge`, or a value, which takes the place of the border's. Raises
+    `UsageError` if it is none of these.
     """
     import numpy as np  # noqa: PLC0415
 
@@ -244,14 +238,7 @@ class Distortion:
     def __call__(
         self, images: NDArray[Any], amount: float, numbers: Sequence[int] | NDArray[np.intp]
     ) -> NDArray[Any]:
-        """Return images (n, *shape) changed by an amount.
-
-        Args:
-            images: raw pixels.
-            amount: the size of the change.
-            numbers: numbers of the images, which determine their noise.
-
-        """
+        """Return images (n, *shape) changed by an amount; their numbers determine their noise."""
         if amount == self.none:
             return images
         values = images.astype("float32")

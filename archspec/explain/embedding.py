@@ -35,17 +35,10 @@ BLOCK: Final = 2**24
 def check(
     points: NDArray[Any], what: str, names: Sequence[str], *, reason: str = ""
 ) -> NDArray[np.float32]:
-    """Return points scaled so that their largest absolute value is 1.
+    """Return points (n, dimensions) scaled so that their largest absolute value is 1.
 
-    Args:
-        points: (n, dimensions).
-        what: their name in messages.
-        names: names of the points.
-        reason: possible cause of values that are not finite, for the message.
-
-    Raises:
-        UsageError: they are fewer than two, not finite, or all the same.
-
+    Raises `UsageError` if they are fewer than two, not finite, or all the same. The message calls
+    them `what`, and gives a `reason` for values that are not finite.
     """
     import numpy as np  # noqa: PLC0415
 
@@ -86,16 +79,10 @@ def principal(
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Return the first principal components of points, and the share of variance of each.
 
-    The sign of a component makes its largest weight positive. At least two are returned; of points
-    with one dimension, the second is 0.
-
-    Args:
-        points: (n, dimensions).
-        seed: seed of the approximation that scikit-learn uses for many dimensions.
-
-    Returns:
-        (n, 2 to `BEFORE_TSNE`) coordinates, and (components,) shares of the total variance.
-
+    They are (n, 2 to `BEFORE_TSNE`) coordinates and (components,) shares of the total variance. The
+    sign of a component makes its largest weight positive. At least two are returned; of points with
+    one dimension, the second is 0. `seed` is that of scikit-learn's approximation for many
+    dimensions.
     """
     import numpy as np  # noqa: PLC0415
     from sklearn.decomposition import PCA  # noqa: PLC0415
@@ -114,16 +101,11 @@ def principal(
 
 
 def trustworthiness(points: NDArray[Any], shown: NDArray[Any]) -> float:
-    """Return how far neighbours in a map are neighbours of the points, 1 being best.
+    """Return how far neighbours in a map (n, 2) are neighbours of the points, 1 being best.
 
     Each of the `LOCAL` nearest in the map lowers it by its rank beyond `LOCAL` among the neighbours
-    of the point; random places give about 0.5. Venna and Kaski 2001, Neighborhood preservation in
-    nonlinear projection methods.
-
-    Args:
-        points: (n, dimensions), n at least 4.
-        shown: (n, 2) positions in the map.
-
+    of the point; random places give about 0.5. n is at least 4. Venna and Kaski 2001, Neighborhood
+    preservation in nonlinear projection methods.
     """
     import numpy as np  # noqa: PLC0415
 
@@ -159,16 +141,10 @@ def tsne(
 ) -> NDArray[np.float32]:
     """Return (n, 2) positions by t-SNE, initialised with the first two principal components.
 
-    Van der Maaten and Hinton 2008, Visualizing data using t-SNE. In its map,
-    distances between groups and sizes of groups mean nothing.
-
-    Args:
-        components: (n, up to `BEFORE_TSNE`) principal components.
-        perplexity: effective number of neighbours of a point; less than n.
-        seed: seed of random numbers.
-        fast: whether to use openTSNE instead of scikit-learn.
-        tick: function that is called with the progress of openTSNE.
-
+    Van der Maaten and Hinton 2008, Visualizing data using t-SNE. In its map, distances between
+    groups and sizes of groups mean nothing. The perplexity, an effective number of neighbours, is
+    less than n. With `fast`, openTSNE computes the map instead of scikit-learn, and reports to
+    `tick`.
     """
     import numpy as np  # noqa: PLC0415
 

@@ -38,15 +38,9 @@ def last_maps(subject: Subject) -> CircuitCall | None:
 
 
 def maps_layer(subject: Subject, name: str | None) -> CircuitCall:
-    """Return a layer that has maps.
+    """Return the layer of a name, or for None the last one that has maps (see `last_maps`).
 
-    Args:
-        subject: the network.
-        name: the layer's name; None for the last one (see `last_maps`).
-
-    Raises:
-        UsageError: there is no such layer, it has no maps, or no score depends on it.
-
+    Raises `UsageError` if there is no such layer, it has no maps, or no score depends on it.
     """
     if name is None:
         if (last := last_maps(subject)) is None:

@@ -79,18 +79,10 @@ class ImageFeatures:
 def points_of(
     study: Study, samples: Samples, call: CircuitCall, metric: str, k: int
 ) -> ImageFeatures:
-    """Run the network on all images.
+    """Run the network on all images, whose features are the outputs of a layer.
 
-    Args:
-        study: the network.
-        samples: the images.
-        call: the layer whose outputs are the features.
-        metric: distance of features (see `embedding.METRICS`).
-        k: number of neighbours of each image.
-
-    Raises:
-        UsageError: pixels or features are not finite, or the same for all images.
-
+    Their distance is one of `embedding.METRICS`, and each has `k` neighbours. Raises `UsageError`
+    if pixels or features are not finite, or the same for all images.
     """
     import numpy as np  # noqa: PLC0415
 

@@ -61,14 +61,9 @@ class Fit:
 
 
 def pattern(kernel: NDArray[Any]) -> NDArray[Any]:
-    """Return the spatial pattern that explains most of a kernel: its first singular vector.
+    """Return the spatial pattern (height, width) that explains most of a kernel with channels.
 
-    Args:
-        kernel: (height, width, channels)
-
-    Returns:
-        (height, width); for one channel, the kernel itself.
-
+    That is its first singular vector; for one channel, the kernel itself.
     """
     import numpy as np  # noqa: PLC0415
 
@@ -83,15 +78,10 @@ def pattern(kernel: NDArray[Any]) -> NDArray[Any]:
 def fit(kernel: NDArray[Any], seed: int) -> Fit | None:
     """Return the Gabor function that fits a kernel by least squares; None for a constant one.
 
-    Amplitude, phase and offset are linear and solved for at each step (variable projection: Golub
-    and Pereyra 1973); orientation, wavelength, sigma, aspect and centre are searched for from
-    `STARTS` random points. A wave is at least 2 taps long, the Nyquist limit, and at most four
-    times the kernel's side.
-
-    Args:
-        kernel: (height, width), at least 5x5.
-        seed: seed of the starting points.
-
+    The kernel is (height, width), at least 5x5. Amplitude, phase and offset are linear and solved
+    for at each step (variable projection: Golub and Pereyra 1973); orientation, wavelength, sigma,
+    aspect and centre are searched for from `STARTS` random points. A wave is at least 2 taps long,
+    the Nyquist limit, and at most four times the kernel's side.
     """
     import numpy as np  # noqa: PLC0415
     from scipy.optimize import least_squares  # noqa: PLC0415
@@ -197,13 +187,9 @@ def _shares(basis: NDArray[Any], wanted: NDArray[Any]) -> NDArray[Any]:
 
 
 def random_r2(shape: tuple[int, ...], seed: int, tick: Callable[[], None]) -> list[float]:
-    """Return R^2 of fits to kernels of white noise, in ascending order.
+    """Return R^2 of fits to kernels of white noise (height, width, channels), in ascending order.
 
-    Args:
-        shape: (height, width, channels)
-        seed: seed of the noise and of the starts.
-        tick: function that is called before each of the `RANDOM` fits.
-
+    `tick` is called before each of the `RANDOM` fits.
     """
     import numpy as np  # noqa: PLC0415
 

@@ -25,12 +25,8 @@ class Cut(NamedTuple):
 def cut(image: NDArray[Any], map_: NDArray[Any], options: Cut, seed: int = 0) -> NDArray[np.bool_]:
     """Return the largest connected part of the foreground by GrabCut, (height, width).
 
-    Args:
-        image: (height, width, 1 or 3), from 0 to 1.
-        map_: (height, width) importance of each pixel; values below 0 count as 0.
-        options: settings of the cut.
-        seed: seed of OpenCV's random numbers, by which it groups colors.
-
+    `image` is (height, width, 1 or 3), from 0 to 1. `map_` is the importance of each pixel,
+    (height, width); values below 0 count as 0. OpenCV groups colors by random numbers of `seed`.
     """
     import numpy as np  # noqa: PLC0415
     from scipy import ndimage  # noqa: PLC0415

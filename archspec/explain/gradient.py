@@ -45,16 +45,9 @@ def compiled(circuit: Circuit, function: TensorFunction) -> TensorFunction:
 
 
 def differentiated(circuit: Circuit, function: TensorFunction) -> TensorFunction:
-    """Return a function of arrays that returns the gradient by the first of them.
+    """Return a function of arrays (x, *others) that returns (d score / d x, further), as arrays.
 
-    Args:
-        circuit: the network whose variables `function` may use.
-        function: function of tensors (x, *others) that returns (score, further): see
-            `derivative`.
-
-    Returns:
-        A function of arrays (x, *others) that returns (gradient, further), as arrays.
-
+    `function` takes such tensors and returns (score, further): see `derivative`.
     """
     return compiled(circuit, lambda x, *others: derivative(circuit.keras, function, x, *others))
 
@@ -85,18 +78,11 @@ def repeated(circuit: Circuit, step: TensorFunction) -> TensorFunction:
 def derivative(
     keras: Any, function: TensorFunction, x: AnyTensor, *others: AnyTensor
 ) -> tuple[AnyTensor, Any]:
-    """Return the gradient of a score, for use inside a function that is compiled.
+    """Return (d score / d x, further), for use inside a function that is compiled.
 
-    Args:
-        keras: the package, with its backend.
-        function: function of tensors (x, *others) that returns (score, further): the gradient of
-            the summed score by x is taken; `further` are other results of the same pass.
-        x: the point.
-        others: further arguments of `function`.
-
-    Returns:
-        (d score / d x, further); the gradient is 0 where the score does not depend on x.
-
+    `function` takes tensors (x, *others) and returns (score, further): the gradient of the summed
+    score is taken, which is 0 where it does not depend on x; `further` are other results of the
+    same pass.
     """
     match keras.backend.backend():
         case "tensorflow":

@@ -31,14 +31,10 @@ COLOURS: Final = 3
 
 
 def drawn(kernels: Kernels, marks: Sequence[str], scale: str, most: int | None) -> Item:
-    """Return the kernels of a layer as a picture, or as curves.
+    """Return the kernels of a layer, at most the `most` strongest, as a picture or as curves.
 
-    Args:
-        kernels: the kernels.
-        marks: text below each filter, beside its number.
-        scale: `filter`: a scale for each; `layer`: one scale for all.
-        most: largest number of filters that are shown, the strongest.
-
+    `marks` are texts below the filters, beside their numbers. With the scale `filter` each has its
+    own, with `layer` all have the same.
     """
     name = kernels.call.name
     rank, channels = len(kernels.space), kernels.channels

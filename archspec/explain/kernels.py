@@ -176,14 +176,8 @@ def likeness(values: NDArray[Any]) -> NDArray[Any]:
     The autocorrelation at a distance of one tap, 2 sum(v w) / sum(v^2 + w^2) over all pairs of
     neighbours (v, w) along a direction and over all channels, in the direction in which it is
     largest: along an axis or a diagonal. An oriented filter is smooth along its stripes, however
-    fine they are. The mean is not removed: a constant kernel is smooth, and has 1.
-
-    Args:
-        values: (filters, *space, channels)
-
-    Returns:
-        (filters,); NaN for a kernel that is 0 everywhere.
-
+    fine they are. The mean is not removed: a constant kernel is smooth, and has 1. Of (filters,
+    *space, channels) it is (filters,), and NaN for a kernel that is 0 everywhere.
     """
     import numpy as np  # noqa: PLC0415
 
@@ -218,13 +212,7 @@ def _neighbours(values: NDArray[Any]) -> Iterator[tuple[NDArray[Any], NDArray[An
 
 
 def noise_likeness(shape: tuple[int, ...], seed: int) -> float:
-    """Return the likeness that 95 % of kernels of white noise do not reach.
-
-    Args:
-        shape: (*space, channels) of a kernel.
-        seed: seed of the Gaussian noise.
-
-    """
+    """Return the likeness that 95 % of kernels of white noise, (*space, channels), do not reach."""
     import numpy as np  # noqa: PLC0415
 
     least, most = _DRAWS

@@ -53,17 +53,10 @@ def curves(
     steps: int,
     batch: int,
 ) -> Curves:
-    """Return the probabilities while pixels are replaced, in an order.
+    """Return the probabilities of the targets while pixels are replaced by fills, in an order.
 
-    Args:
-        subject: the network.
-        pixels: (n, *shape) raw pixels.
-        fills: (n, *shape) replacements of pixels.
-        targets: the class of each image.
-        orders: for each image, the numbers of its pixels in the order of replacement.
-        steps: number of times that pixels are replaced, at most the number of pixels.
-        batch: images that go through the network at a time.
-
+    Pixels and fills are (n, *shape). `orders` are the numbers of each image's pixels in the order
+    in which they are replaced, in `steps` steps, which are at most as many as the pixels.
     """
     import numpy as np  # noqa: PLC0415
 
@@ -240,12 +233,8 @@ def pointing(request: MapRequest, pairs: Pairs, maps: Maps) -> tuple[float, NDAr
     """Play the pointing game: is a map's maximum on the half that shows its class?
 
     Zhang et al. 2016, Top-down neural attention by excitation backprop, section 4.2. A map with
-    several maxima scores the share of them on that half, so that a constant one scores a half.
-
-    Args:
-        request: a request for maps, whose images and classes are replaced by those of the pairs.
-        pairs: the images.
-        maps: the method.
+    several maxima scores the share of them on that half, so that a constant one scores a half. The
+    pairs take the place of the request's images.
 
     Returns:
         The share of hits, over both classes of each pair; the map of the first pair's left class.

@@ -49,11 +49,7 @@ class Rectifier:
 def facts_of(keras: Any, op: Any, given: Sequence[Any]) -> dict[str, Any]:
     """Return the fields of a `CircuitCall` on the activation that an operation is or ends in.
 
-    Args:
-        keras: the package.
-        op: the layer or op.
-        given: its arguments, flattened.
-
+    `given` are the operation's arguments, flattened.
     """
     kind = _kind(op)
     if kind is None:

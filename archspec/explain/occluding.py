@@ -107,14 +107,9 @@ class Occluded:
 def occluded(
     request: MapRequest, hidden: NDArray[Any], grid: Grid, call: CircuitCall | None
 ) -> Occluded:
-    """Hide a part of one image by a patch, at one position after the other.
+    """Hide a part of one image by a patch of `hidden`, at one position after the other.
 
-    Args:
-        request: the image, and the class whose score and probability are kept.
-        hidden: (*shape) the content of the patch.
-        grid: the positions.
-        call: the layer whose strongest map is summed; None for the scores in its place.
-
+    The strongest map of the layer `call` is summed; for None, the scores in its place.
     """
     import numpy as np  # noqa: PLC0415
 

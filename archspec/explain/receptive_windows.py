@@ -36,16 +36,10 @@ LOCAL: Final = frozenset(
 
 
 def seen(circuit: Circuit, name: str, place: Sequence[int]) -> tuple[PixelRange, ...] | None:
-    """Return the pixels that a value of a layer depends on.
+    """Return the first and last pixel, along each axis, that a value of a layer depends on.
 
-    Args:
-        circuit: the network.
-        name: a call that has maps.
-        place: position of the value, along each axis but that of the channels.
-
-    Returns:
-        First and last pixel along each axis; None for the whole image.
-
+    `place` is the position of the value, along each axis but that of the channels. None stands for
+    the whole image.
     """
     windows: dict[str, tuple[PixelRange, ...]] = {name: tuple((at, at) for at in place)}
     order = [each for each in circuit.calls if each in circuit.before(name)]

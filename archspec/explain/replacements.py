@@ -45,18 +45,11 @@ def check_pixel(argument: str, value: float, limits: Range | None) -> None:
 def stand_in(
     subject: Subject, pixels: NDArray[Any], how: str | float, argument: str
 ) -> tuple[NDArray[np.float32], str]:
-    """Return the replacements of an image's pixels, and their description.
+    """Return the replacements of an image's pixels (*shape), and their description.
 
-    Args:
-        subject: the network, with black, white and perhaps the training images' mean.
-        pixels: (*shape) raw pixels of an image.
-        how: a word of `WORDS`, or a raw pixel's value. `mean` is that of the training images for
-            each channel, where the run measured it, and else that of the image itself.
-        argument: name of the argument, for a message.
-
-    Raises:
-        UsageError: `how` is black or white, which are not known.
-
+    `how` is a word of `WORDS`, or a raw pixel's value. `mean` is that of the training images for
+    each channel, where the run measured it, and else that of the image itself. Raises `UsageError`,
+    which names the `argument`, for black or white that are not known.
     """
     import numpy as np  # noqa: PLC0415
 

@@ -142,17 +142,10 @@ def load_samples(
 ) -> Samples:
     """Find the images to explain, without decoding those of the data yet.
 
-    Args:
-        subject: the network.
-        images: files, folders, arrays; or images of the data, as `test`, `test:3`, `train:0-9`;
-            None for the test part.
-        data: other data than the training data, for images of a part.
-        white: the value of white in arrays.
-        most: number of images of a part that are taken where none are numbered; None for all.
-
-    Raises:
-        UsageError: there are no such images, or none can be read.
-
+    They are files, folders, arrays; or images of the data, as `test`, `test:3`, `train:0-9`; None
+    for the test part. `data` takes the place of the training data. Of a part whose images are not
+    numbered, `most` are taken, or for None all. Raises `UsageError` if there are no such images, or
+    none can be read.
     """
     if isinstance(images, Samples):
         return images

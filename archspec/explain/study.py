@@ -69,17 +69,10 @@ class Study:
     def open(
         cls, run: Explainable, images: ImagesLike = None, *, looks: bool = True, **common: Any
     ) -> Study:
-        """Check the arguments that every method takes, and load the network.
+        """Check the arguments that every method takes (see `Common`), and load the network.
 
-        Args:
-            run: the network.
-            images: the images, which are read when they are needed.
-            looks: whether the method looks at images.
-            **common: see `Common`.
-
-        Raises:
-            UsageError: one of them is wrong, or there is no such network.
-
+        Images are read when they are needed; `looks` says whether the method looks at any. Raises
+        `UsageError` for a wrong argument, or if there is no such network.
         """
         progress = common.get("progress")
         if progress is not None and not callable(progress):

@@ -272,14 +272,11 @@ def _cut(result: Any, count: int) -> Any:
 def open_subject(
     run: Explainable, *, normalize: str | None = None, seed: int = 0, looks: bool = True
 ) -> Subject:
-    """Load the network to explain.
+    """Load the network to explain; a `Subject` is returned as it is.
 
-    Args:
-        run: a run, its folder, a model file, a Keras model, or a spec; a `Subject` is returned as
-            it is.
-        normalize: how images are prepared, for files, models and specs, which do not say.
-        seed: seed of the weights of a spec, which is untrained.
-        looks: whether the method looks at images; otherwise `normalize` may be missing.
+    `normalize` says how images are prepared, for files, models and specs, which do not; it may be
+    missing where the method `looks` at none. The weights of a spec, which is untrained, are of
+    `seed`.
 
     Raises:
         UsageError: there is no such run, or its network cannot be explained.

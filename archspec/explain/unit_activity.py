@@ -60,16 +60,8 @@ def measure(
 ) -> list[UnitActivity]:
     """Run the network on all images, and return the outputs of some activations' units.
 
-    Args:
-        subject: the network.
-        calls: the activations, at least one.
-        samples: the images, read `batch` at a time.
-        batch: images at a time, whose outputs are in memory.
-        tick: function that is called with the progress after each batch.
-
-    Raises:
-        UsageError: outputs are not finite.
-
+    Outputs of `batch` images are in memory at a time, and `tick` gets the progress after each
+    batch. Raises `UsageError` if they are not finite.
     """
     import numpy as np  # noqa: PLC0415
 

@@ -149,19 +149,11 @@ def read(
     given: Collection[str],
     inner: Callable[[KerasFamily, Named, KeyPath], Any],
 ) -> dict[str, Any]:
-    """Return the arguments of `named` as Keras takes them.
+    """Return the arguments of `named` as Keras takes them; `path` is its place in the recipe.
 
-    Args:
-        family: The family of its class.
-        named: The name of its class, with arguments.
-        parameters: The arguments that the class takes.
-        path: Its place in the recipe.
-        given: Names of required arguments that archspec provides.
-        inner: Makes the value of an argument that is an object by name itself.
-
-    Raises:
-        RecipeError: Arguments are wrong, with all mistakes and their places.
-
+    Required arguments that archspec has `given` may be missing; `inner` makes the value of an
+    argument that is an object by name itself. Raises `RecipeError` with all mistakes and their
+    places.
     """
     owner = named.name
     inside = (*path, owner)

@@ -161,14 +161,8 @@ def objective(
 ) -> Objective:
     """Return the recipe's loss and metrics for each output of `model`, with the task's measure.
 
-    Args:
-        keras: The keras module.
-        recipe: The recipe.
-        model: The model.
-        loss_weights: Weight of each output; 1 for one that it does not name.
-        kind: The kind of task.
-        scale: The scale on which numbers are learnt.
-
+    An output that `loss_weights` does not name has the weight 1. Numbers are learnt on the scale
+    `scale`.
     """
 
     def loss(name: str, output: Any) -> Any:

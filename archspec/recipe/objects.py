@@ -33,18 +33,11 @@ from archspec.recipe.sections import Named
 def make_object(
     keras: Any, family: KerasFamily, named: Named, path: KeyPath, **defaults: Any
 ) -> Any:
-    """Return an object of Keras's.
+    """Return an object of Keras's; `path` is its place in the recipe.
 
-    Args:
-        keras: The keras module.
-        family: The family of its class.
-        named: The name of its class, with arguments.
-        path: Its place in the recipe.
-        defaults: Arguments where `named` has none; those that the class does not take are ignored.
-
-    Raises:
-        RecipeError: The name or arguments are wrong, with all mistakes and their places.
-
+    Where `named` has none, arguments are the `defaults`, of which those that the class does not
+    take are ignored. Raises `RecipeError`, with all mistakes and their places, for a wrong name or
+    wrong arguments.
     """
     cls = _find(keras, family, named, path)
     parameters = parameters_of(cls)

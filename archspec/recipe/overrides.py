@@ -112,10 +112,7 @@ def _put_in_list(items: list[Any], key: str, rest: Keys, new: Any) -> tuple[Any,
 def blaming(overrides: Mapping[Keys, Any], optimizer: str) -> Iterator[None]:
     """Turn a `RecipeError` about overrides into a `UsageError` that names their keys.
 
-    Args:
-        overrides: Values by paths.
-        optimizer: The name of the spec's own optimizer.
-
+    `optimizer` is the name of the spec's own.
     """
     try:
         yield

@@ -146,11 +146,6 @@ def examine(
 
     No pixels are loaded.
 
-    Args:
-        recipe: The recipe.
-        inputs: The network's inputs by name.
-        outputs: The end of each output.
-
     Returns:
         The task, the data's facts, and problems, each with its place: the name of an input or of an
         output, or the path of a key in the recipe.
@@ -202,15 +197,8 @@ def choose(
 ) -> tuple[Task, list[tuple[Place, Problem]]]:
     """Return the task of a training, and what in it contradicts the network, the data or itself.
 
-    Args:
-        recipe: The recipe, whose `loss` may say what is meant.
-        preview: What the labels may be.
-        outputs: The end of each output; a loss, and so the task, is the same for all.
-        source: Name of the data in messages.
-
-    Raises:
-        RecipeError: A class that the recipe names does not exist.
-
+    The recipe's `loss`, which is the same for all outputs, may say what is meant. Raises
+    `RecipeError` if a class that the recipe names does not exist.
     """
     names = _names(recipe, preview)
     asked = _Asked(recipe, preview, names, outputs, source)

@@ -68,16 +68,9 @@ class _Contents:
 
 
 def save(home: Path, checkpoint: Checkpoint, *, spared: int | None = None) -> Path:
-    """Write a checkpoint into a run's folder, and remove older ones.
+    """Write a checkpoint into a run's folder, and return its file.
 
-    Args:
-        home: The run's folder.
-        checkpoint: The state to save.
-        spared: The epoch of a checkpoint to keep besides the newest `KEPT`.
-
-    Returns:
-        The checkpoint's file.
-
+    Older ones are removed, except for the newest `KEPT` and that of the epoch `spared`.
     """
     import numpy as np  # noqa: PLC0415
 

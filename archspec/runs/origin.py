@@ -134,12 +134,8 @@ def changes(
 ) -> Iterator[str]:
     """Yield "`KEY` was X and is Y" for each difference of plain data.
 
-    Args:
-        before: The former value.
-        after: The present value.
-        place: A prefix of the keys in the message, such as "train.".
-        free: Dotted keys, without `place`, that may differ.
-
+    `place` is a prefix of the keys in the message, such as "train."; `free` are dotted keys,
+    without it, that may differ.
     """
     for path, was, now in _differences(_plain(before), _plain(after), ()):
         dotted = ".".join(map(str, path))

@@ -34,13 +34,9 @@ class RunState:
     def judge(self, accuracy: str | None, images: int) -> None:
         """Make the newest epoch the best one if it ranks above the best so far.
 
-        Only the newest epoch's weights are available. Ranks are a total order, so that comparing
-        each epoch once finds the best of all.
-
-        Args:
-            accuracy: The name of the main accuracy in the history; None to judge by the loss.
-            images: Number of images that an epoch is judged by.
-
+        It is judged by the main accuracy on so many images, or if that is None, by the loss. Only
+        the newest epoch's weights are available. Ranks are a total order, so that comparing each
+        epoch once finds the best of all.
         """
         rank = _rank(self.rows[-1], accuracy, images)
         if rank is None:
@@ -65,10 +61,7 @@ def _rank(row: Mapping[str, float], accuracy: str | None, images: int) -> tuple[
 def history_fault(rows: Sequence[Mapping[str, float]], *epochs: int | None) -> str | None:
     """Return what is wrong with a history read from a file, which may have been edited.
 
-    Args:
-        rows: The history, whose rows must be of the epochs 1, 2, 3, ...
-        epochs: Epochs that must be among them.
-
+    Its rows must be of the epochs 1, 2, 3, ..., and `epochs` must be among them.
     """
     for epoch, row in enumerate(rows, 1):
         if row.get("epoch") != epoch:

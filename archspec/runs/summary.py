@@ -74,13 +74,8 @@ def write(
 ) -> None:
     """Write `summary.md`: the result, how to use the model, and how to resume or repeat the run.
 
-    Args:
-        run: The result.
-        data: A line about the data.
-        transferred: The source of the initial weights, where they were not random.
-        least_loss: The least possible loss, where it is not 0.
-        has_units: Whether there are pictures of the units.
-
+    `transferred` is None if the initial weights were random, `least_loss` if it is 0. `has_units`
+    says that there are pictures of the units.
     """
     rows = [
         ("result", verdict(run)),

@@ -30,12 +30,10 @@ def function_of(op: Any) -> str | None:
 
 
 def dead(maxima: NDArray[Any]) -> float:
-    """Return the share of dead units.
+    """Return the share of dead units, by the largest output of each over all images.
 
-    Args:
-        maxima: (units,) The largest output of each unit over all images, for a channel of a map
-            also over all places. In a trained network one batch is too small for a verdict.
-
+    For a channel of a map, that is over all places too. In a trained network one batch is too small
+    for a verdict.
     """
     return float((maxima <= 0).mean())
 

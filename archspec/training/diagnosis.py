@@ -42,17 +42,9 @@ def diagnose(
 ) -> str:
     """Return a few sentences: where the loss failed, the likely reason, and possible remedies.
 
-    Args:
-        keras: The Keras module.
-        model: The model, which is not changed.
-        epoch: Number of the epoch.
-        steps: The steps in one of which the loss failed, from 1.
-        losses: Earlier losses, oldest first.
-        learning_rate: The learning rate in use.
-        precision: The recipe's precision.
-        x: Images of a batch of these steps, if at hand.
-        y: Their labels.
-
+    It failed in one of `steps`, which count from 1. `losses` are the earlier ones, oldest first;
+    `x` and `y` are images and labels of a batch of these steps, if at hand. The model is not
+    changed.
     """
     where = f"step {steps[0]}" if len(steps) == 1 else f"steps {steps[0]} to {steps[-1]}"
     lines = [f"The loss became infinite or not a number in epoch {epoch}, {where}."]

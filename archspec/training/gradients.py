@@ -33,13 +33,8 @@ def norm_optimizer(keras: Any) -> Any:
 def measure(keras: Any, model: Any, x: Any, y: Any) -> tuple[float, dict[str, float]]:
     """Return the loss of one batch, and the norm of its gradient for each weight, by path.
 
-    Args:
-        keras: The Keras module.
-        model: A model compiled with `norm_optimizer`. Its layers act as in training: norms use the
-            batch's statistics and move their averages, dropout drops.
-        x: Images.
-        y: Labels, as the model's loss takes them.
-
+    The model is compiled with `norm_optimizer`. Its layers act as in training: norms use the
+    batch's statistics and move their averages, dropout drops.
     """
     import numpy as np  # noqa: PLC0415
 

@@ -124,11 +124,6 @@ def training_flops(macs: Sequence[int], trained: Sequence[bool]) -> int:
 
     A MAC is 2 FLOPs. A layer has up to three passes of equal cost: forward, the gradient of its
     weights if it is trained, and the gradient of its inputs if it or a layer before it is.
-
-    Args:
-        macs: MACs of each layer.
-        trained: Whether each layer is trained.
-
     """
     first = list(trained).index(True) if any(trained) else len(trained)
     passes = (1 + own + (index >= first) for index, own in enumerate(trained))

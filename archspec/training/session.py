@@ -64,11 +64,7 @@ class TrainingPlan:
 
 
 def plan_training(spec: Spec, settings: Mapping[str, Any]) -> TrainingPlan:
-    """Check all that can be checked without Keras.
-
-    Args:
-        spec: The network.
-        settings: Keys of the recipe that override the spec's `train:` section.
+    """Check all that can be checked without Keras; settings override the spec's `train:` section.
 
     Raises:
         SpecError: The spec, its recipe or its data are wrong.
@@ -380,11 +376,8 @@ def prepare(
 ) -> Session:
     """Load Keras and the data, build the network, and try one batch; all hosts must do it.
 
-    Args:
-        plan: Spec and recipe.
-        hosts: The hosts that train together.
-        transferred: The source of a resumed run's initial weights, which is not read again.
-        rule: The rule by which a resumed run's images were split.
+    For a resumed run, `transferred` is the source of its initial weights, which is not read again,
+    and `rule` the one by which its images were split.
 
     Raises:
         SpecError: Something is wrong that only Keras or the data show.

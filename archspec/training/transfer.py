@@ -39,15 +39,9 @@ def begin(
 ) -> TransferRecord:
     """Copy the weights of another model into a new one, except those of the head.
 
-    The head is copied too if the source is a run with the same classes in the same order. Weights
-    include the moving statistics of norms, but no random states.
-
-    Args:
-        keras: The Keras module.
-        model: A model just built from `graph`; unchanged if an error is raised.
-        graph: The network.
-        source: A run's folder, a `.keras` or `.h5` file, or `imagenet`.
-        class_names: The classes of the model.
+    The source is a run's folder, a `.keras` or `.h5` file, or `imagenet`. The head is copied too if
+    it is a run with the same classes in the same order. Weights include the moving statistics of
+    norms, but no random states. If an error is raised, the model is unchanged.
 
     Raises:
         UsageError: The source differs from this network in more than head and classes.
