@@ -7,6 +7,7 @@ import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -56,10 +57,11 @@ Begun late, one of them would run on in one process while the others have nothin
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that drive a Chromium; put the longest files first."""
+    """Mark the tests that drive a Chromium or ask for Keras; put the longest files first."""
     for item in items:
-        if "chromium" in getattr(item, "fixturenames", ()):
-            item.add_marker("client")
+        for fixture, mark in (("chromium", "client"), ("keras", "keras")):
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(mark)
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
@@ -137,6 +139,21 @@ def _little_garbage_to_look_through() -> None:
     """Keep Python from looking through all that earlier files left, such as models, again."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def keras() -> Any:
+    """Keras on its backend; a test that asks for it is marked so."""
+    from archspec.keras_model.engine import load_keras
+
+    return load_keras()
+
+
+@pytest.fixture
+def new_session(keras: Any) -> Iterator[None]:
+    """Let Keras forget the test's models, and count the names of layers from the start again."""
+    yield
+    keras.utils.clear_session(free_memory=False)
 
 
 DIGITS = """

@@ -26,15 +26,12 @@ from archspec.ops.op import Op
 from archspec.ops.paths import Join, PathDraw
 from archspec.spec.loading import load
 
-pytestmark = pytest.mark.keras
+pytestmark = [pytest.mark.keras, pytest.mark.usefixtures("new_session")]
 
 
 @pytest.fixture(autouse=True)
-def _seeded():
-    keras = load_keras()
+def _seeded(keras):
     keras.utils.set_random_seed(1)
-    yield
-    keras.utils.clear_session(free_memory=False)
 
 
 def random(*shape: int) -> np.ndarray:
@@ -223,8 +220,7 @@ FRACTAL = """
 """
 
 
-def test_a_training_step_trains_the_one_column_that_it_keeps():
-    keras = load_keras()
+def test_a_training_step_trains_the_one_column_that_it_keeps(keras):
     model = build(network(FRACTAL, "[4, 4, 3]"))
     model.compile(keras.optimizers.SGD(0.1), loss="mse")
     x, y = random(8, 4, 4, 3), random(8, 2)
@@ -344,8 +340,7 @@ def test_a_heads_loss_has_its_weight_and_the_network_for_inference_has_no_head()
     np.testing.assert_allclose(inference(x), both["output"], atol=1e-6)
 
 
-def test_a_network_that_is_random_in_training_saves_loads_and_continues(tmp_path):
-    keras = load_keras()
+def test_a_network_that_is_random_in_training_saves_loads_and_continues(keras, tmp_path):
     model = build(spec_of(EVERYTHING))
     loss = dict.fromkeys(["output", "early"], "categorical_crossentropy")
     model.compile("sgd", loss=loss)

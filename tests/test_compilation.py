@@ -42,13 +42,6 @@ STEPS = 4
 """Steps in an epoch of the trainings below."""
 
 
-@pytest.fixture(scope="module")
-def keras():
-    from archspec.keras_model.engine import load_keras
-
-    return load_keras()
-
-
 def backend() -> str:
     import keras
 

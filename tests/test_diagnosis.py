@@ -10,13 +10,6 @@ from archspec.training.diagnosis import diagnose
 pytestmark = pytest.mark.keras
 
 
-@pytest.fixture(scope="module")
-def keras():
-    from archspec.keras_model.engine import load_keras
-
-    return load_keras()
-
-
 @pytest.fixture
 def network(keras):
     """Makes a small network that ends in logits or in a softmax, compiled."""

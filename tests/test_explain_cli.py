@@ -136,11 +136,6 @@ def test_a_number_that_would_never_end_or_overflow_is_refused(name):
 # Networks that cannot be explained
 
 
-@pytest.fixture(scope="module")
-def keras():
-    return pytest.importorskip("keras")
-
-
 @each_method
 @pytest.mark.keras
 def test_no_such_run_and_no_run_at_all(name, tmp_path):
@@ -156,7 +151,6 @@ def test_no_such_run_and_no_run_at_all(name, tmp_path):
 
 
 @each_method
-@pytest.mark.keras
 def test_weights_that_are_not_numbers_are_said(name, keras):
     model = relu_net(keras, (12, 12, 1))
     kernel, bias = model.get_layer("out").get_weights()
@@ -166,7 +160,6 @@ def test_weights_that_are_not_numbers_are_said(name, keras):
 
 
 @each_method
-@pytest.mark.keras
 def test_a_network_of_two_images_is_refused(name, keras):
     one, two = keras.Input((8, 8, 1), name="one"), keras.Input((8, 8, 1), name="two")
     together = keras.layers.Flatten()(keras.layers.Add()([one, two]))
@@ -176,7 +169,6 @@ def test_a_network_of_two_images_is_refused(name, keras):
 
 
 @each_method
-@pytest.mark.keras
 def test_a_network_that_tells_no_classes_apart_gives_what_it_can_or_a_sentence(name, keras):
     inputs = keras.Input((12, 12, 1))
     x = keras.layers.Conv2D(4, 3, activation="relu", name="conv")(inputs)
@@ -185,7 +177,6 @@ def test_a_network_that_tells_no_classes_apart_gives_what_it_can_or_a_sentence(n
 
 
 @each_method
-@pytest.mark.keras
 def test_a_network_of_vectors_gives_what_it_can_or_a_sentence(name, keras):
     inputs = keras.Input((16,))
     x = keras.layers.Dense(8, activation="relu", name="hidden")(inputs)
@@ -194,7 +185,6 @@ def test_a_network_of_vectors_gives_what_it_can_or_a_sentence(name, keras):
 
 
 @each_method
-@pytest.mark.keras
 def test_an_argument_that_it_does_not_take_is_named(name, keras):
     with pytest.raises(UsageError, match=r"takes no argument `progres`; did you mean `progress`"):
         python(name, None, progres=3)
@@ -244,7 +234,6 @@ def small(keras):
     return open_subject(relu_net(keras, (8, 8, 1)), normalize="unit")
 
 
-@pytest.mark.keras
 @pytest.mark.parametrize(("name", "wrong", "message"), WRONG)
 def test_wrong_arguments_are_named(name, wrong, message, small):
     with pytest.raises(UsageError, match=message):
@@ -394,7 +383,6 @@ def test_a_run_whose_images_are_gone_or_have_changed_says_so(tmp_path, monkeypat
 # What is explained, in whatever form it comes
 
 
-@pytest.mark.keras
 def test_a_run_is_explained_in_whatever_form_it_comes(digits_run, keras):
     run = archspec.Run.read(digits_run)
     file = digits_run / "best.keras"
@@ -411,7 +399,6 @@ def test_a_run_is_explained_in_whatever_form_it_comes(digits_run, keras):
 
 
 @each_of_images
-@pytest.mark.keras
 def test_half_precision_logits_and_more_channels_are_no_obstacle(name, keras):
     """For a network with float16 scores, six channels, no softmax."""
     inputs = keras.Input((12, 12, 6))

@@ -163,16 +163,10 @@ def test_names_cannot_become_part_of_a_page():
 
 
 @pytest.fixture(scope="module")
-def keras():
-    return pytest.importorskip("keras")
-
-
-@pytest.fixture(scope="module")
 def model(keras):
     return relu_net(keras, (8, 8, 1), classes=10)
 
 
-@pytest.mark.keras
 def test_labelled_images_are_compared_class_by_class_and_put_on_a_map(model, tmp_path):
     found = explain.embed(model, "all:0-59", data="digits", normalize="unit", k=4, queries=3)
     assert [exhibit.name for exhibit in found] == ["neighbours", "PCA", "t-SNE", "map"]
@@ -193,7 +187,6 @@ def test_labelled_images_are_compared_class_by_class_and_put_on_a_map(model, tmp
     assert [each["k"] for each in explorer["near"]] == [4, 4]
 
 
-@pytest.mark.keras
 def test_without_labels_nothing_is_said_of_agreement(model):
     found = explain.embed(model, images(3, (8, 8, 1)), normalize="unit", layer="conv1")
     assert [exhibit.name for exhibit in found] == ["neighbours", "PCA", "map"]
@@ -204,7 +197,6 @@ def test_without_labels_nothing_is_said_of_agreement(model):
     assert "t-SNE is left out" in said
 
 
-@pytest.mark.keras
 def test_of_many_images_some_are_drawn_and_that_is_said(model):
     given = images(30, (8, 8, 1))
     one, other = (
@@ -217,7 +209,6 @@ def test_of_many_images_some_are_drawn_and_that_is_said(model):
     assert names[0] != names[1]
 
 
-@pytest.mark.keras
 def test_what_cannot_be_held_is_not_taken(model, monkeypatch):
     monkeypatch.setattr("archspec.explain.methods.embed.MEMORY", 4 * 8 * 8 * 6 * 7)
     found = explain.embed(
@@ -234,7 +225,6 @@ def test_what_has_to_be_installed_is_said_before_a_network_is_looked_for():
         explain.embed("runs/none", tsne="open")
 
 
-@pytest.mark.keras
 def test_ctrl_c_amid_tsne_keeps_what_is_done(model, monkeypatch):
     monkeypatch.setattr(embedding, "tsne", lambda *_, **__: signal.raise_signal(signal.SIGINT))
     found = explain.embed(model, images(12, (8, 8, 1)), normalize="unit", k=3)
@@ -242,7 +232,6 @@ def test_ctrl_c_amid_tsne_keeps_what_is_done(model, monkeypatch):
     assert found.interrupted
 
 
-@pytest.mark.keras
 def test_a_network_without_features_is_told_to_name_a_layer(keras):
     inputs = keras.Input((4,))
     linear = keras.Model(inputs, keras.layers.Dense(3)(inputs))
@@ -250,7 +239,6 @@ def test_a_network_without_features_is_told_to_name_a_layer(keras):
         explain.embed(linear, images(5, (4,)), normalize="none")
 
 
-@pytest.mark.keras
 def test_a_dead_layer_is_said(keras):
     dead = relu_net(keras, (8, 8, 1))
     kernel, bias = dead.get_layer("hidden").get_weights()

@@ -20,7 +20,7 @@ from archspec.keras_model.build import build
 from archspec.keras_model.engine import load_keras
 from archspec.keras_model.weights import copy
 
-pytestmark = pytest.mark.keras
+pytestmark = [pytest.mark.keras, pytest.mark.usefixtures("new_session")]
 
 FILES = Path(__file__).parent / "modelfiles"
 OUTPUTS = np.load(FILES / "outputs.npz")
@@ -67,12 +67,6 @@ layers:
   - fc: {units: 4, activation: relu}
   - fc: 3
 """
-
-
-@pytest.fixture
-def keras():
-    yield (keras := load_keras())
-    keras.utils.clear_session(free_memory=False)
 
 
 def outputs(model: Any, images: np.ndarray) -> np.ndarray:

@@ -418,10 +418,8 @@ def test_channels_that_are_first_are_shown_last(tmp_path):
     assert model.input_axes == ((-1, 2, 0, 1),)
 
 
-@pytest.mark.keras
 @pytest.mark.parametrize("form", ["keras", "h5"])
-def test_a_model_at_each_time_is_its_layers_at_each_time(tmp_path, form):
-    keras = load_keras()
+def test_a_model_at_each_time_is_its_layers_at_each_time(keras, tmp_path, form):
     layers = keras.layers
     image = keras.Input((8, 8, 3))
     x = layers.Conv2D(4, 3, padding="same", activation="relu", name="conv")(image)
@@ -448,10 +446,8 @@ def test_a_model_at_each_time_is_its_layers_at_each_time(tmp_path, form):
     assert np.asarray(ours) == pytest.approx(np.asarray(model(example)), abs=1e-5)
 
 
-@pytest.mark.keras
-def test_merges_repeat_what_has_an_extent_of_1(tmp_path):
+def test_merges_repeat_what_has_an_extent_of_1(keras, tmp_path):
     """A gate by hand: a vector or a map of one channel, merged with maps of several."""
-    keras = load_keras()
     layers = keras.layers
     image = keras.Input((6, 5, 3))
     x = layers.Conv2D(4, 3, padding="same")(image)
@@ -472,11 +468,9 @@ def test_merges_repeat_what_has_an_extent_of_1(tmp_path):
     assert np.asarray(ours) == pytest.approx(np.asarray(model(example)), abs=1e-5)
 
 
-@pytest.mark.keras
 @pytest.mark.parametrize("form", ["keras", "h5"])
-def test_a_layer_whose_configuration_is_brief_is_no_operator(tmp_path, form):
+def test_a_layer_whose_configuration_is_brief_is_no_operator(keras, tmp_path, form):
     """Keras writes `trainable` for every layer but a few, and for no operator."""
-    keras = load_keras()
     image = keras.Input((6, 5, 3))
     x = keras.layers.SpatialDropout2D(0.2)(keras.layers.Conv2D(4, 3)(image))
     keras.Model(image, x + x).save(tmp_path / f"net.{form}")
@@ -504,10 +498,8 @@ def assert_computes_the_same(model: Any, path: Path) -> archspec.ImportedModel:
     return read
 
 
-@pytest.mark.keras
 @pytest.mark.parametrize("form", ["keras", "h5"])
-def test_attention_and_products_of_sequences_compute_the_same(tmp_path, form):
-    keras = load_keras()
+def test_attention_and_products_of_sequences_compute_the_same(keras, tmp_path, form):
     layers = keras.layers
     a, b = keras.Input((5, 4)), keras.Input((7, 4))
     x, weights = layers.Attention(name="products")([a, b], return_attention_scores=True)
@@ -522,10 +514,8 @@ def test_attention_and_products_of_sequences_compute_the_same(tmp_path, form):
     assert macs["products/scores"] == macs["products"] == macs["sums/scale"] == 5 * 7 * 4
 
 
-@pytest.mark.keras
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "SimpleRNN"])
-def test_both_directions_are_merged_in_every_way_and_give_their_states(tmp_path, kind):
-    keras = load_keras()
+def test_both_directions_are_merged_in_every_way_and_give_their_states(keras, tmp_path, kind):
     layers, make = keras.layers, getattr(keras.layers, kind)
     x = start = keras.Input((6, 3))
     for mode in ("sum", "ave", "mul"):
@@ -540,9 +530,7 @@ def test_both_directions_are_merged_in_every_way_and_give_their_states(tmp_path,
     assert_computes_the_same(keras.Model(start, outputs), tmp_path / "net.keras")
 
 
-@pytest.mark.keras
-def test_recurrences_with_other_functions_and_gates_compute_the_same(tmp_path):
-    keras = load_keras()
+def test_recurrences_with_other_functions_and_gates_compute_the_same(keras, tmp_path):
     layers = keras.layers
     x = start = keras.Input((6, 3))
     for make in (layers.LSTM, layers.GRU, layers.SimpleRNN):
@@ -553,11 +541,9 @@ def test_recurrences_with_other_functions_and_gates_compute_the_same(tmp_path):
     assert_computes_the_same(keras.Model(start, x), tmp_path / "net.keras")
 
 
-@pytest.mark.keras
 @pytest.mark.parametrize("form", ["keras", "h5"])
-def test_recurrences_of_cells_are_one_after_another(tmp_path, form):
+def test_recurrences_of_cells_are_one_after_another(keras, tmp_path, form):
     """A `.keras` file has the arrays of the cells in the order of their classes."""
-    keras = load_keras()
     layers = keras.layers
     x = start = keras.Input((6, 3))
     x = layers.RNN([layers.LSTMCell(5), layers.GRUCell(4)], return_sequences=True)(x)
@@ -565,10 +551,8 @@ def test_recurrences_of_cells_are_one_after_another(tmp_path, form):
     assert_computes_the_same(keras.Model(start, x), tmp_path / f"net.{form}")
 
 
-@pytest.mark.keras
-def test_masks_of_keras_3_are_left_out_with_a_note(tmp_path):
+def test_masks_of_keras_3_are_left_out_with_a_note(keras, tmp_path):
     """Operators that compute nothing else go with them; one that another layer reads stays."""
-    keras = load_keras()
     layers = keras.layers
     words, values = keras.Input((6,)), keras.Input((6, 3))
     x = layers.Embedding(9, 4, mask_zero=True)(words)
@@ -583,9 +567,7 @@ def test_masks_of_keras_3_are_left_out_with_a_note(tmp_path):
     assert all(name in notes for name in ("lstm", "gru", "mean", "masking marks places"))
 
 
-@pytest.mark.keras
-def test_a_mask_that_is_an_input_makes_a_layer_unknown(tmp_path):
-    keras = load_keras()
+def test_a_mask_that_is_an_input_makes_a_layer_unknown(keras, tmp_path):
     x, mask = keras.Input((6, 3)), keras.Input((6,), dtype="bool")
     model = keras.Model([x, mask], keras.layers.LSTM(4, name="lstm")(x, mask=mask))
     model.save(tmp_path / "net.keras")
@@ -593,9 +575,7 @@ def test_a_mask_that_is_an_input_makes_a_layer_unknown(tmp_path):
     assert (layer.name, layer.reason) == ("lstm", "a mask says which places it leaves out")
 
 
-@pytest.mark.keras
-def test_vectors_of_an_open_number_of_images_are_read(tmp_path):
-    keras = load_keras()
+def test_vectors_of_an_open_number_of_images_are_read(keras, tmp_path):
     layers = keras.layers
     x = film = keras.Input((None, 4, 1))
     for each in (layers.Conv1D(3, 2), layers.MaxPooling1D(2), layers.Flatten()):
@@ -610,13 +590,11 @@ def test_vectors_of_an_open_number_of_images_are_read(tmp_path):
     assert sum(node.layer.params for node in read.graph.nodes) == model.count_params()
 
 
-@pytest.mark.keras
 @pytest.mark.parametrize("form", ["keras", "h5"])
 @pytest.mark.parametrize("is_model", [True, False])
 @pytest.mark.parametrize("elsewhere", ["at each time", "once", "in a model"])
-def test_a_layer_in_two_places_is_counted_once(tmp_path, form, is_model, elsewhere):
+def test_a_layer_in_two_places_is_counted_once(keras, tmp_path, form, is_model, elsewhere):
     """HDF5 has its arrays in both places, and nothing but their values says that they are one."""
-    keras = load_keras()
     layers = keras.layers
     inside = keras.Input((4, 4, 2))
     tower = layers.Conv2D(2, 3, padding="same", name="shared")
@@ -635,10 +613,8 @@ def test_a_layer_in_two_places_is_counted_once(tmp_path, form, is_model, elsewhe
     assert archspec.report(read).totals.params == model.count_params()
 
 
-@pytest.mark.keras
-def test_layers_that_only_look_alike_are_counted_each(tmp_path):
+def test_layers_that_only_look_alike_are_counted_each(keras, tmp_path):
     """Two towers made by one function: equal names and arguments, and values of their own."""
-    keras = load_keras()
     layers = keras.layers
 
     def tower(name: str) -> Any:
@@ -673,11 +649,9 @@ def test_each_array_is_read_once_however_often_its_layer_stands():
     assert len(read) == 50
 
 
-@pytest.mark.keras
 @pytest.mark.parametrize("is_inner_first", [True, False])
-def test_a_model_that_stands_at_two_depths_is_counted_once(tmp_path, is_inner_first):
+def test_a_model_that_stands_at_two_depths_is_counted_once(keras, tmp_path, is_inner_first):
     """Its arrays are in the file once, in whichever place Keras writes first."""
-    keras = load_keras()
     x = keras.Input((6,))
     y = keras.layers.Dense(6, name="same")(x)
     inner = keras.Model(x, keras.layers.LayerNormalization()(keras.layers.ReLU()(y)), name="inner")
@@ -691,9 +665,7 @@ def test_a_model_that_stands_at_two_depths_is_counted_once(tmp_path, is_inner_fi
     assert_computes_the_same(model, tmp_path / "net.keras")
 
 
-@pytest.mark.keras
-def test_only_the_state_after_an_open_length_is_unknown(tmp_path):
-    keras = load_keras()
+def test_only_the_state_after_an_open_length_is_unknown(keras, tmp_path):
     x = keras.Input((None, 3))
     y, state = keras.layers.GRU(4, name="gru", return_sequences=True, return_state=True)(x)
     model = keras.Model(x, [y, state])
@@ -706,7 +678,6 @@ def test_only_the_state_after_an_open_length_is_unknown(tmp_path):
     assert sum(node.layer.params for node in read.graph.nodes) == model.count_params()
 
 
-@pytest.mark.keras
 @pytest.mark.parametrize(
     ("kernel", "stride", "padding", "more"),
     [
@@ -720,18 +691,15 @@ def test_only_the_state_after_an_open_length_is_unknown(tmp_path):
     ],
 )
 def test_the_output_padding_of_a_transposed_convolution_is_keras_own(
-    tmp_path, kernel, stride, padding, more
+    keras, tmp_path, kernel, stride, padding, more
 ):
-    keras = load_keras()
     image = keras.Input((5, 4, 2))
     op = keras.layers.Conv2DTranspose(3, kernel, stride, padding, output_padding=more)
     assert_computes_the_same(keras.Model(image, op(image)), tmp_path / "net.keras")
 
 
-@pytest.mark.keras
-def test_slopes_and_norms_at_each_time_compute_the_same(tmp_path):
+def test_slopes_and_norms_at_each_time_compute_the_same(keras, tmp_path):
     """The axes of the layer inside are counted without the time."""
-    keras = load_keras()
     layers = keras.layers
     film = keras.Input((5, 4, 4, 3))
     x = layers.TimeDistributed(layers.PReLU(shared_axes=[1, 2]))(film)
@@ -741,9 +709,7 @@ def test_slopes_and_norms_at_each_time_compute_the_same(tmp_path):
     assert_computes_the_same(keras.Model(film, x), tmp_path / "net.keras")
 
 
-@pytest.mark.keras
-def test_pools_exchanged_axes_and_places_apart_compute_the_same(tmp_path):
-    keras = load_keras()
+def test_pools_exchanged_axes_and_places_apart_compute_the_same(keras, tmp_path):
     ops = keras.ops
     image = keras.Input((7, 6, 4))
     x = ops.average_pool(image, (2, 3), strides=2, padding="valid")
@@ -752,10 +718,8 @@ def test_pools_exchanged_axes_and_places_apart_compute_the_same(tmp_path):
     assert_computes_the_same(keras.Model(image, [y, first * last]), tmp_path / "net.keras")
 
 
-@pytest.mark.keras
-def test_the_shapes_of_reductions_and_comparisons_are_known(tmp_path):
+def test_the_shapes_of_reductions_and_comparisons_are_known(keras, tmp_path):
     """A `.keras` file has no shape for the last operators."""
-    keras = load_keras()
     ops = keras.ops
     x = keras.Input((5, 4))
     outputs = [ops.var(x, axis=1), ops.std(x, axis=(-1,), keepdims=True), ops.argmax(x, axis=-1)]
@@ -767,10 +731,8 @@ def test_the_shapes_of_reductions_and_comparisons_are_known(tmp_path):
     assert shapes == [y.shape[1:] for y in outputs]
 
 
-@pytest.mark.keras
-def test_unknown_recurrences_have_their_shape(tmp_path):
+def test_unknown_recurrences_have_their_shape(keras, tmp_path):
     """What comes after them is known; `.h5` files of Keras 2 have no shape for it."""
-    keras = load_keras()
     layers = keras.layers
     film, pages = keras.Input((5, 8, 8, 3)), keras.Input((4, 6))
     x = layers.ConvLSTM2D(2, 3, strides=2, padding="same", return_sequences=True)(film)
@@ -786,9 +748,7 @@ def test_unknown_recurrences_have_their_shape(tmp_path):
     assert archspec.report(read).totals.params == model.count_params()
 
 
-@pytest.mark.keras
-def test_all_layers_with_low_rank_adaptations_are_counted_as_keras_does(tmp_path):
-    keras = load_keras()
+def test_all_layers_with_low_rank_adaptations_are_counted_as_keras_does(keras, tmp_path):
     layers = keras.layers
     x = words = keras.Input((6,))
     adapted = [
@@ -808,17 +768,13 @@ def test_all_layers_with_low_rank_adaptations_are_counted_as_keras_does(tmp_path
     assert archspec.report(read).totals.params == 72 + 56 + 35 + 5 + 60 + 4  # the kernels' own
 
 
-@pytest.mark.keras
-def test_words_at_each_time_compute_the_same(tmp_path):
-    keras = load_keras()
+def test_words_at_each_time_compute_the_same(keras, tmp_path):
     pages = keras.Input((4, 6))
     words = keras.layers.TimeDistributed(keras.layers.Embedding(9, 7))(pages)
     assert_computes_the_same(keras.Model(pages, words), tmp_path / "net.keras")
 
 
-@pytest.mark.keras
-def test_sums_squares_stacks_and_channels_in_the_other_order_compute_the_same(tmp_path):
-    keras = load_keras()
+def test_sums_squares_stacks_and_channels_in_the_other_order_compute_the_same(keras, tmp_path):
     ops = keras.ops
     image = keras.Input((4, 6, 3))
     x = ops.sum(ops.square(image[..., ::-1]), axis=(1, 2))
@@ -827,11 +783,9 @@ def test_sums_squares_stacks_and_channels_in_the_other_order_compute_the_same(tm
     assert_computes_the_same(keras.Model(image, [x, y, z]), tmp_path / "net.keras")
 
 
-@pytest.mark.keras
 @pytest.mark.parametrize("form", ["keras", "h5"])
-def test_a_kernel_that_is_normalized_in_training_is_counted_once(tmp_path, form):
+def test_a_kernel_that_is_normalized_in_training_is_counted_once(keras, tmp_path, form):
     """A `.keras` file stores it twice; Keras's own vector of it is in a note."""
-    keras = load_keras()
     layers = keras.layers
     image = keras.Input((8, 8, 3))
     x = layers.SpectralNormalization(layers.Conv2D(4, 3, activation="relu"), name="conv")(image)
@@ -841,10 +795,8 @@ def test_a_kernel_that_is_normalized_in_training_is_counted_once(tmp_path, form)
     assert [note.partition(" ")[0] for note in read.notes] == ["conv", "fc"]
 
 
-@pytest.mark.keras
-def test_a_model_that_is_an_output_and_an_input_is_found_by_both_numbers(tmp_path):
+def test_a_model_that_is_an_output_and_an_input_is_found_by_both_numbers(keras, tmp_path):
     """Keras 3 counts its calls from 0 where it is read, and from 1 among the outputs."""
-    keras = load_keras()
     image = keras.Input((8, 8, 3))
     inner = keras.Model(image, keras.layers.Conv2D(3, 3, padding="same")(image), name="inner")
     start = keras.Input((8, 8, 3))
@@ -854,9 +806,7 @@ def test_a_model_that_is_an_output_and_an_input_is_found_by_both_numbers(tmp_pat
     assert_computes_the_same(keras.Model(start, outputs), tmp_path / "net.keras")
 
 
-@pytest.mark.keras
-def test_a_layer_of_another_name_in_keras_source_has_its_weights(tmp_path):
-    keras = load_keras()
+def test_a_layer_of_another_name_in_keras_source_has_its_weights(keras, tmp_path):
     words = keras.Input((6, 8))
     model = keras.Model(words, keras.layers.GroupQueryAttention(4, 4, 2)(words, words))
     model.save(tmp_path / "net.keras")
@@ -879,10 +829,8 @@ def test_a_model_with_its_channels_first_computes_the_same():
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
-@pytest.mark.keras
-def test_means_and_maxima_over_some_axes_compute_the_same(tmp_path):
+def test_means_and_maxima_over_some_axes_compute_the_same(keras, tmp_path):
     """The two maps of spatial attention, a mean of columns, and the product that is repeated."""
-    keras = load_keras()
     ops = keras.ops
     x = keras.Input((4, 3, 2))
     maps = ops.concatenate([ops.mean(x, -1, keepdims=True), ops.max(x, -1, keepdims=True)], -1)

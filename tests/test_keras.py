@@ -128,9 +128,8 @@ def test_a_verification_needs_no_memory_for_the_weights():
     assert not verify(SMALL, build(SMALL)).mismatches  # which does not give values to those either
 
 
-def test_a_layer_may_make_variables_of_arrays(monkeypatch):
+def test_a_layer_may_make_variables_of_arrays(keras, monkeypatch):
     """As `own` ops of other authors may: Keras refuses that of a model without values."""
-    keras = load_keras()
 
     class Doubled(keras.layers.Layer):
         def build(self, input_shape):  # noqa: ARG002
@@ -239,8 +238,7 @@ def test_a_network_may_be_deeper_than_pythons_stack(tmp_path):
     assert not verify(deep, load_model(tmp_path / "deep.keras")).mismatches
 
 
-def test_a_users_channels_first_is_his_own():
-    keras = load_keras()
+def test_a_users_channels_first_is_his_own(keras):
     before = keras.config.image_data_format()
     keras.config.set_image_data_format("channels_first")
     try:

@@ -20,7 +20,7 @@ from archspec.imports.keras.guards import MOST_MEMBERS
 from archspec.imports.keras.modelfile import open_model
 from archspec.imports.limits import MOST_EXPANSION, MOST_NESTING, MOST_OBJECTS
 from archspec.keras_model import optimizers
-from archspec.keras_model.engine import load_file, load_keras
+from archspec.keras_model.engine import load_file
 
 FILES = Path(__file__).parent / "modelfiles"
 TORCH = FILES / "torch-adam.keras"
@@ -291,11 +291,9 @@ def test_limits_leave_room_for_the_largest_network():
 # What Keras then loads
 
 
-@keras_test
 @pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("name", ["archspec.load_model", "keras.models.load_model"])
-def test_a_model_that_was_compiled_on_torch_loads_on_every_backend(name, compiled):
-    keras = load_keras()
+def test_a_model_that_was_compiled_on_torch_loads_on_every_backend(keras, name, compiled):
     load = archspec.load_model if name.startswith("archspec") else keras.models.load_model
     model = load(TORCH, compile=compiled)
     assert model.predict(np.ones((1, 2), "float32"), verbose=0).shape == (1, 1)
@@ -306,9 +304,7 @@ def test_a_model_that_was_compiled_on_torch_loads_on_every_backend(name, compile
         assert np.any(model.optimizer.variables[2])  # its momentum came along
 
 
-@keras_test
-def test_each_optimizer_of_torch_has_a_stand_in():
-    keras = load_keras()
+def test_each_optimizer_of_torch_has_a_stand_in(keras):
     folder = Path(keras.__file__).parent / "src/backend/torch/optimizers"
     own = {path.stem for path in folder.glob("torch_*.py")} - {
         "torch_optimizer",
@@ -322,11 +318,9 @@ def test_each_optimizer_of_torch_has_a_stand_in():
         assert getattr(module, name) is getattr(keras.optimizers, name)
 
 
-@keras_test
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_torchs_own_classes_are_saved_under_public_names(monkeypatch, tmp_path, wrapped):
+def test_torchs_own_classes_are_saved_under_public_names(keras, monkeypatch, tmp_path, wrapped):
     """On torch, Keras derives its optimizers from classes like this one."""
-    keras = load_keras()
 
     class Adam(keras.optimizers.Adam):
         pass
@@ -346,10 +340,8 @@ def test_torchs_own_classes_are_saved_under_public_names(monkeypatch, tmp_path, 
     assert '"module": "keras.optimizers", "class_name": "Adam"' in config
 
 
-@keras_test
 @pytest.mark.parametrize(("saved", "called"), [("a.h5", "b.keras"), ("a.keras", "b.h5")])
-def test_the_first_bytes_tell_the_format_whatever_the_name(tmp_path, saved, called):
-    keras = load_keras()
+def test_the_first_bytes_tell_the_format_whatever_the_name(keras, tmp_path, saved, called):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.save(tmp_path / saved)
     (tmp_path / saved).rename(tmp_path / called)
@@ -390,9 +382,7 @@ def test_a_network_that_is_larger_than_its_weights_is_not_made(tmp_path, extent,
             load(path)
 
 
-@keras_test
-def test_weights_alone_are_no_model_to_load(tmp_path):
-    keras = load_keras()
+def test_weights_alone_are_no_model_to_load(keras, tmp_path):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.save_weights(tmp_path / "a.weights.h5")
     with pytest.raises(UsageError, match="holds a model's weights alone, not how its layers"):

@@ -513,11 +513,8 @@ print("the training went on", file=sys.stderr)
 # What Keras tells
 
 
-@pytest.mark.keras
-def test_keras_tells_a_watcher_of_a_run():
+def test_keras_tells_a_watcher_of_a_run(keras):
     import numpy as np
-
-    from archspec.keras_model.engine import load_keras
 
     class Notes:
         def __init__(self) -> None:
@@ -526,7 +523,6 @@ def test_keras_tells_a_watcher_of_a_run():
         def __getattr__(self, name):
             return lambda *heard: self.heard.append((name, *heard))
 
-    keras = load_keras()
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
     rate = keras.optimizers.schedules.PiecewiseConstantDecay([2], [0.5, 0.25])
     metrics = ["accuracy", keras.metrics.F1Score()]  # the latter has a value for each class

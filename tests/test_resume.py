@@ -22,7 +22,6 @@ from support.left_behind import Copies, left
 
 import archspec
 from archspec.errors import SpecError, UsageError
-from archspec.keras_model.engine import load_keras
 from archspec.runs import checkpoints, folder
 from archspec.runs.outcome import Run
 from archspec.runs.state import RunState
@@ -515,10 +514,9 @@ def no_room_for(save: Any, epoch: int) -> Any:
     return full
 
 
-def test_pytorchs_global_random_numbers_are_drawn_again():
+def test_pytorchs_global_random_numbers_are_drawn_again(keras):
     """On PyTorch dropout draws from this generator, which is not a variable of the model."""
     torch = pytest.importorskip("torch")
-    keras = load_keras()
     if keras.backend.backend() != "torch":
         pytest.skip("another backend's random numbers are variables")
     devices = ["cpu", *(f"cuda:{gpu}" for gpu in range(torch.cuda.device_count()))]

@@ -67,11 +67,7 @@ def test_an_accelerator_that_does_not_tell_is_no_error(monkeypatch):
     assert not machine.memory(keras_on("jax")).device
 
 
-@pytest.mark.keras
-def test_without_an_accelerator_the_memory_is_the_processs():
-    from archspec.keras_model.engine import load_keras
-
-    keras = load_keras()
+def test_without_an_accelerator_the_memory_is_the_processs(keras):
     if not machine.devices(keras)[0].startswith("cpu"):
         pytest.skip("there is an accelerator")
     before = machine.memory(keras)

@@ -63,12 +63,6 @@ layers: [{conv: 2}, flatten, {fc: {units: 3, activation: relu}}, {fc: =classes}]
 """
 
 
-@pytest.fixture
-def keras():
-    yield (keras := load_keras())
-    keras.utils.clear_session(free_memory=False)
-
-
 def graph(text: str = RESIDUAL, **variables: Any) -> Graph:
     return expand(spec_of(text, **variables))
 
@@ -105,7 +99,6 @@ def saved(model: Any, path: Path) -> str:
 # What is copied
 
 
-@keras_test
 @pytest.mark.parametrize("name", ["run/best.keras", "run/final.keras", "a.keras", "a.h5"])
 def test_all_but_the_head_is_copied_bit_for_bit(keras, tmp_path, name):
     theirs = randomized(build(graph(classes=7)))
@@ -120,7 +113,6 @@ def test_all_but_the_head_is_copied_bit_for_bit(keras, tmp_path, name):
     assert (begun.new_params, begun.steps) == (16, ("fc1",))
 
 
-@keras_test
 def test_a_run_gives_its_best_model(keras, tmp_path):
     best, final = (randomized(build(graph()), seed) for seed in (1, 2))
     saved(best, tmp_path / "best.keras")
@@ -129,7 +121,6 @@ def test_a_run_gives_its_best_model(keras, tmp_path):
     assert changed(values(best), ours) == {"fc1-fully_connected"}
 
 
-@keras_test
 def test_one_line_says_what_was_copied(keras, tmp_path):
     path = saved(build(graph(FLAT, classes=7)), tmp_path / "a.keras")
     begun = begin(keras, build(graph(FLAT)), graph(FLAT), path)
@@ -138,7 +129,6 @@ def test_one_line_says_what_was_copied(keras, tmp_path):
     )
 
 
-@keras_test
 @pytest.mark.parametrize(
     ("told", "asked", "kept"),
     [
@@ -160,7 +150,6 @@ def test_the_head_comes_along_only_from_a_run_of_the_same_classes(
     assert changed(values(theirs), ours) == new == set(begun.new)
 
 
-@keras_test
 def test_a_head_may_be_a_convolution_and_its_norm(keras, tmp_path):
     theirs = randomized(build(graph(LAST, classes=7)))
     begun = begin(keras, build(graph(LAST)), graph(LAST), saved(theirs, tmp_path / "a.keras"))
@@ -169,7 +158,6 @@ def test_a_head_may_be_a_convolution_and_its_norm(keras, tmp_path):
     assert begun.steps == ("last",)
 
 
-@keras_test
 def test_a_head_beside_the_main_one_is_left_out_or_begins_anew(keras, tmp_path):
     one, two = graph(), graph(auxiliary=True, classes=7)
     theirs = randomized(build(two))
@@ -181,7 +169,6 @@ def test_a_head_beside_the_main_one_is_left_out_or_begins_anew(keras, tmp_path):
     assert begun.steps == ("fc1", "side/fc1", "side/fc2")
 
 
-@keras_test
 def test_of_a_head_beside_the_main_one_only_the_last_layer_is_new(keras, tmp_path):
     theirs = randomized(build(graph(auxiliary=True, classes=7)))
     ours = graph(auxiliary=True)
@@ -189,14 +176,12 @@ def test_of_a_head_beside_the_main_one_only_the_last_layer_is_new(keras, tmp_pat
     assert begun.steps == ("fc1", "side/fc2")
 
 
-@keras_test
 def test_an_image_of_another_extent_is_no_obstacle_to_convolutions(keras, tmp_path):
     theirs = randomized(build(graph(input=(12, 10, 1))))
     begin(keras, ours := build(graph()), graph(), saved(theirs, tmp_path / "a.keras"))
     assert changed(values(theirs), ours) == {"fc1-fully_connected"}
 
 
-@keras_test
 @pytest.mark.parametrize("name", ["a.weights.h5", "old.h5"])
 def test_a_file_of_weights_alone_may_have_other_classes(keras, tmp_path, name):
     import h5py
@@ -222,7 +207,6 @@ def foreign(keras: Any, *, top: bool = True, filters: int = 2, classes: int = 7)
     return randomized(keras.Model(x, y, name="theirs"))
 
 
-@keras_test
 @pytest.mark.parametrize("top", [True, False])
 def test_a_model_with_other_names_is_known_by_how_it_is_joined(keras, tmp_path, top):
     path = saved(foreign(keras, top=top), tmp_path / "a.keras")
@@ -232,7 +216,6 @@ def test_a_model_with_other_names_is_known_by_how_it_is_joined(keras, tmp_path, 
     assert begun.steps == ("fc1", "fc2")[top:]
 
 
-@keras_test
 def test_imagenet_is_the_network_of_keras_applications(keras, monkeypatch):
     def make(weights: str) -> Any:
         assert weights == "imagenet"
@@ -243,7 +226,6 @@ def test_imagenet_is_the_network_of_keras_applications(keras, monkeypatch):
     assert (len(begun.layers), begun.steps) == (2, ("fc2",))
 
 
-@keras_test
 def test_random_states_are_not_copied(keras, tmp_path):
     theirs = randomized(build(graph()))
     theirs.get_layer("dropout1").seed_generator.state.assign([7, 7])
@@ -276,7 +258,6 @@ REFUSED = {
 }
 
 
-@keras_test
 @pytest.mark.parametrize("case", REFUSED)
 def test_another_network_is_refused_with_what_differs(keras, tmp_path, case):
     change, message = REFUSED[case]
@@ -291,7 +272,6 @@ def test_another_network_is_refused_with_what_differs(keras, tmp_path, case):
     assert changed(before, model) == set()
 
 
-@keras_test
 def test_the_extent_is_not_blamed_where_the_first_layer_differs(keras, tmp_path):
     path = saved(foreign(keras, filters=5), tmp_path / "a.keras")
     with pytest.raises(UsageError) as refused:
@@ -299,7 +279,6 @@ def test_the_extent_is_not_blamed_where_the_first_layer_differs(keras, tmp_path)
     assert "what follows `flatten`" not in str(refused.value)
 
 
-@keras_test
 def test_a_head_alone_is_no_transfer(keras, tmp_path):
     text = "{name: line, input: [4, 1], vars: {n: 3}, layers: [flatten, {fc: =n}]}"
     path = saved(build(graph(text, n=2)), tmp_path / "a.keras")
@@ -307,7 +286,6 @@ def test_a_head_alone_is_no_transfer(keras, tmp_path):
         begin(keras, build(graph(text)), graph(text), path)
 
 
-@keras_test
 @pytest.mark.parametrize(
     ("source", "message"),
     [
@@ -419,7 +397,6 @@ def test_what_is_frozen_stays_as_it_is_and_the_rest_learns():
         assert still == {name for name in before if count and name.startswith(("stem", "stage1"))}
 
 
-@keras_test
 def test_a_frozen_batch_norm_is_at_inference(keras):
     network = graph()
     model = randomized(build(network))

@@ -15,7 +15,7 @@ from archspec.keras_model.build import build
 from archspec.keras_model.engine import load_keras
 from archspec.keras_model.weights import copy
 
-pytestmark = pytest.mark.keras
+pytestmark = [pytest.mark.keras, pytest.mark.usefixtures("new_session")]
 
 
 CHAIN = """
@@ -48,12 +48,6 @@ layers:
   - global_avg_pool
 """
 """Two convolutions that nothing but their names tells apart."""
-
-
-@pytest.fixture
-def keras():
-    yield (keras := load_keras())
-    keras.utils.clear_session(free_memory=False)
 
 
 def chain(keras, *, extent=(6, 6, 2), stride=1, kernel=3, scale=True, bias=True, classes=3):
