@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
 import shutil
 import statistics
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from run import ARCHSPEC, Cost, whole_process
+from run import ARCHSPEC, Cost, chosen, whole_process
 
 NETWORKS = ("vgg16", "googlenet", "densenet201")
 
@@ -80,14 +79,10 @@ BENCHMARKS = {"build": against_build, "keras": against_keras}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Drawing side by side with others.")
-    parser.add_argument("names", nargs="*", help=f"{', '.join(BENCHMARKS)}; all by default")
     parser.add_argument("--rounds", type=int, default=15, help="pairs of turns")
-    arguments = parser.parse_args()
-    print(f"load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    arguments = chosen(parser, BENCHMARKS)
     with TemporaryDirectory() as folder:
-        for name in arguments.names or BENCHMARKS:
-            if name not in BENCHMARKS:
-                parser.error(f"there is no benchmark {name!r}; {', '.join(BENCHMARKS)}")
+        for name in arguments.names:
             BENCHMARKS[name](Path(folder), arguments.rounds)
 
 

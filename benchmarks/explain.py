@@ -19,14 +19,12 @@ ratios are medians of the rounds' ratios, the sides taking turns. The load is sa
 
 from __future__ import annotations
 
+import argparse
 import os
-import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -35,13 +33,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+from run import ARCHSPEC, chosen, whole_process
 
 import archspec
 from archspec.explain.attribution import maps_by
 from archspec.explain.gradient import compiled
-from archspec.explain.subject import Subject, open_subject
+from archspec.explain.subject import open_subject
 
-ARCHSPEC = str(Path(sys.executable).parent / "archspec")
 ROUNDS = 7
 BATCH = 32
 
@@ -181,7 +179,8 @@ def embed() -> None:
 
     from archspec.explain.methods import embed as module  # noqa: PLC0415
 
-    subject = trained_digits()
+    with tempfile.TemporaryDirectory() as folder:
+        subject = open_subject(trained_digits(folder))
     parts: dict[str, float] = {}
 
     def timed(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
@@ -215,37 +214,23 @@ def embed() -> None:
     print(f"{'embed beside passes and t-SNE':34} {statistics.median(rests):9.2f} s")
 
 
-def trained_digits() -> Subject:
-    """A small network that was trained on the digits for an epoch."""
-    with tempfile.TemporaryDirectory() as folder:
-        spec = Path(folder, "digits.yaml")
-        spec.write_text(DIGITS, encoding="utf-8")
-        run = archspec.fit(spec, data="digits", epochs=1, out=Path(folder, "run"))
-        return open_subject(run)
+def trained_digits(folder: str) -> archspec.Run:
+    """Train a small network on the digits for an epoch."""
+    spec = Path(folder, "digits.yaml")
+    spec.write_text(DIGITS, encoding="utf-8")
+    return archspec.fit(spec, data="digits", epochs=1, out=Path(folder, "run"))
 
 
 def start() -> None:
     """A map of an image, against an evaluation, each a whole process."""
     with tempfile.TemporaryDirectory() as folder:
-        spec = Path(folder, "digits.yaml")
-        spec.write_text(DIGITS, encoding="utf-8")
-        run = Path(folder, "run")
-        archspec.fit(spec, data="digits", epochs=1, out=run)
-        explain = [ARCHSPEC, "explain", "saliency", str(run), "test:0"]
-        evaluate = [ARCHSPEC, "evaluate", str(run)]
-        pairs = [(whole_process(explain), whole_process(evaluate)) for _ in range(3)]
+        run = str(trained_digits(folder).folder)
+        sides = ["explain", "saliency", run, "test:0"], ["evaluate", run]
+        pairs = [[whole_process([ARCHSPEC, *side]).processor for side in sides] for _ in range(3)]
     mine, others = (statistics.median(side) for side in zip(*pairs, strict=True))
     ratio = statistics.median(one / two for one, two in pairs)
     name = "explain saliency, a process"
     print(f"{name:34} {mine:9.4f} s   evaluate {others:9.4f} s   {ratio:6.3f}x")
-
-
-def whole_process(command: Sequence[str]) -> float:
-    """Processor time of a command, its output thrown away."""
-    begin = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    end = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return end.ru_utime + end.ru_stime - begin.ru_utime - begin.ru_stime
 
 
 BENCHMARKS = {
@@ -257,14 +242,12 @@ BENCHMARKS = {
 }
 
 
-def main(names: Sequence[str]) -> None:
-    if wrong := [name for name in names if name not in BENCHMARKS]:
-        raise SystemExit(f"there is no benchmark {wrong[0]!r}; {', '.join(BENCHMARKS)}")
-    load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
-    print(f"{keras.backend.backend()}, {os.cpu_count()} cores, load {load}; processor time")
-    for name in names or BENCHMARKS:
+def main() -> None:
+    names = chosen(argparse.ArgumentParser(description="archspec.explain"), BENCHMARKS).names
+    print(f"{keras.backend.backend()}; processor time")
+    for name in names:
         BENCHMARKS[name]()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import shutil
 import statistics
-import subprocess
 import sys
-import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from playwright.sync_api import Page, sync_playwright
+from run import ARCHSPEC, whole_process
 
-ARCHSPEC = str(Path(sys.executable).parent / "archspec")
 ROUNDS = 7
 SPECS = ("vgg16", "densenet201", "resnet152", "cifar_resnet1202")
 WIDE = {"width": 1200, "height": 900}
@@ -53,7 +51,8 @@ def main(specs: tuple[str, ...]) -> None:
         browser = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
         for spec in specs:
             file = Path(folder, "net.html")
-            seconds = [written(spec, file) for _ in range(3)]
+            write = [ARCHSPEC, "build", spec, "-o", str(file)]
+            seconds = [whole_process(write).seconds for _ in range(3)]
             times: list[list[float]] = []
             for _ in range(ROUNDS):
                 page = browser.new_page(viewport=WIDE)
@@ -66,14 +65,6 @@ def main(specs: tuple[str, ...]) -> None:
                 + "".join(f"{each:>10.0f} ms" for each in medians[1:])
             )
         browser.close()
-
-
-def written(spec: str, file: Path) -> float:
-    """Return the seconds that a process takes to write the page."""
-    start = time.perf_counter()
-    command = [ARCHSPEC, "build", spec, "-o", str(file)]
-    subprocess.run(command, check=True, capture_output=True)
-    return time.perf_counter() - start
 
 
 def used(page: Page, file: Path) -> list[float]:

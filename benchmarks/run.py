@@ -17,7 +17,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -56,6 +56,25 @@ def whole_process(command: Sequence[str], environment: Mapping[str, str] = ENVIR
     if status:
         raise SystemExit(f"{' '.join(command)} failed with status {status}")
     return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000)
+
+
+def asked(process: subprocess.Popen[str], line: str) -> float:
+    """Return the number that a process answers to a line of its input."""
+    process.stdin.write(f"{line}\n")
+    process.stdin.flush()
+    return float(process.stdout.readline())
+
+
+def chosen(parser: argparse.ArgumentParser, benchmarks: Collection[str]) -> argparse.Namespace:
+    """Parse the command line, whose `names` are of benchmarks, and print the machine's load."""
+    parser.add_argument("names", nargs="*", help=f"{', '.join(benchmarks)}; all by default")
+    arguments = parser.parse_args()
+    for name in arguments.names:
+        if name not in benchmarks:
+            parser.error(f"there is no benchmark {name!r}; {', '.join(benchmarks)}")
+    arguments.names = arguments.names or list(benchmarks)
+    print(f"load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    return arguments
 
 
 def build(against: Path | None) -> None:
@@ -166,9 +185,7 @@ def graphs_of(sides: Sequence[subprocess.Popen[str]]) -> None:
     for _ in range(2 * ROUNDS):
         for what, work in GRAPHS.items():
             for side, taken in zip(sides, seconds[what], strict=True):
-                side.stdin.write(work + "\n")
-                side.stdin.flush()
-                taken.append(float(side.stdout.readline()))
+                taken.append(asked(side, work))
     for what, each in seconds.items():
         ours, *theirs = map(statistics.median, each)
         beside = f"  against {1 / theirs[0]:5.0f} /s  {theirs[0] / ours:5.2f} x" if theirs else ""
@@ -194,13 +211,9 @@ BENCHMARKS = {"build": build, "graphs": graphs}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="archspec side by side with others.")
-    parser.add_argument("names", nargs="*", help=f"{', '.join(BENCHMARKS)}; all by default")
     parser.add_argument("--against", type=Path, help="another checkout of archspec")
-    arguments = parser.parse_args()
-    print(f"load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    for name in arguments.names or BENCHMARKS:
-        if name not in BENCHMARKS:
-            parser.error(f"there is no benchmark {name!r}; {', '.join(BENCHMARKS)}")
+    arguments = chosen(parser, BENCHMARKS)
+    for name in arguments.names:
         BENCHMARKS[name](arguments.against)
 
 

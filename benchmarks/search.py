@@ -12,16 +12,14 @@ noisy; ratios are medians of pairs. docs/performance.md keeps a table of results
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from run import ENVIRONMENT, whole_process
+from run import ENVIRONMENT, HERE, asked, chosen, whole_process
 
-HERE = Path(__file__).parents[1]
 ROUNDS = 15
 
 RESNET = """
@@ -172,12 +170,6 @@ def worker(
     )
 
 
-def asked(process: subprocess.Popen[str], line: str) -> float:
-    process.stdin.write(f"{line}\n")
-    process.stdin.flush()
-    return float(process.stdout.readline())
-
-
 def sweep(spec: Path, against: Path | None, _: str | None) -> None:
     """ResNet-50-sized candidates, with totals and must-keep memory."""
     ranges = [f"{name}={values}" for name, values in SPACE.items()]
@@ -232,17 +224,13 @@ BENCHMARKS = {"sweep": sweep, "memory": memory, "reject": reject}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Candidates of sweeps and searches.")
-    parser.add_argument("names", nargs="*", help=f"{', '.join(BENCHMARKS)}; all by default")
     parser.add_argument("--against", type=Path, help="another checkout of archspec, for sweep")
     parser.add_argument("--tuner", metavar="PYTHON", help="an interpreter, for reject")
-    arguments = parser.parse_args()
-    print(f"load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    arguments = chosen(parser, BENCHMARKS)
     with TemporaryDirectory() as folder:
         spec = Path(folder, "candidates.yaml")
         spec.write_text(RESNET, encoding="utf-8")
-        for name in arguments.names or BENCHMARKS:
-            if name not in BENCHMARKS:
-                parser.error(f"there is no benchmark {name!r}; {', '.join(BENCHMARKS)}")
+        for name in arguments.names:
             BENCHMARKS[name](spec, arguments.against, arguments.tuner)
 
 

@@ -14,13 +14,13 @@ import re
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import IO, cast
 
 from playwright.sync_api import Frame, sync_playwright
+from run import ARCHSPEC
 
 import archspec
 from archspec.spec.writing import to_yaml
@@ -76,12 +76,7 @@ def main() -> None:
         for name in NETWORKS:
             path = Path(folder, f"{name}.yaml")
             path.write_text(to_yaml(archspec.load(name).to_dict()), encoding="utf-8")
-            command = [
-                str(Path(sys.executable).with_name("archspec")),
-                "serve",
-                str(path),
-                "--no-open",
-            ]
+            command = [ARCHSPEC, "serve", str(path), "--no-open"]
             server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
             address = re.findall(r"http://\S+", cast(IO[str], server.stdout).readline())
             page = browser.new_page()

@@ -17,6 +17,7 @@ to the end of an epoch's run; each a whole process, against `bare.py`.
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import statistics
@@ -33,6 +34,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 from loops import Task, loop
+from run import ARCHSPEC, chosen
 
 import archspec
 from archspec.data.dataset import load
@@ -49,7 +51,7 @@ STARTS = 7
 SETTLING_SECONDS = 0.5
 """Time in which archspec's pipeline finishes reading ahead into the next epoch."""
 
-ARCHSPEC = [str(Path(sys.executable).parent / "archspec"), "fit", "lenet5", "--epochs", "1"]
+FIT = [ARCHSPEC, "fit", "lenet5", "--epochs", "1"]
 BARE = [sys.executable, str(Path(__file__).with_name("bare.py"))]
 
 
@@ -173,7 +175,7 @@ def start() -> None:
         for number in range(STARTS + 1):  # the first has byte code and disk caches to fill
             for mark, taken in (("first step", first), ("", whole)):
                 out = str(Path(home, f"{mark}{number}"))
-                ours = process([*ARCHSPEC, "--json", "--out", out], mark and '"event": "step"')
+                ours = process([*FIT, "--json", "--out", out], mark and '"event": "step"')
                 for name, took in (("hand-written", process(BARE, mark)), ("archspec", ours)):
                     taken[name] += [took] if number else []
     for what, taken in (("first step", first), ("one epoch", whole)):
@@ -209,13 +211,12 @@ BENCHMARKS = {
 }
 
 
-def main(names: Sequence[str]) -> None:
-    print(f"Keras {keras.version()} on {keras.backend.backend()}, {os.cpu_count()} cores")
-    for name in names or BENCHMARKS:
-        if name not in BENCHMARKS:
-            raise SystemExit(f"there is no benchmark {name!r}; {', '.join(BENCHMARKS)}")
+def main() -> None:
+    names = chosen(argparse.ArgumentParser(description="archspec fit"), BENCHMARKS).names
+    print(f"Keras {keras.version()} on {keras.backend.backend()}")
+    for name in names:
         BENCHMARKS[name]()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
