@@ -11,12 +11,7 @@ from math import prod
 from typing import Any, Final, NamedTuple
 
 from archspec.errors import UsageError
-from archspec.imports.keras.config import (
-    SMALLEST_DEVIATION,
-    Config,
-    Extents,
-    numbers_in,
-)
+from archspec.imports.keras.config import Config, Extents, alike, mean_and_deviation
 from archspec.keras_model.matching import (
     INPUT,
     Constant,
@@ -141,23 +136,23 @@ def _nodes(call: LayerCall, weights: Sequence[LayerArray], spread: Extents) -> I
     if sort == SCALED_SUM:
         sort = "Add"
     if not call.kind.startswith("Separable"):
-        forms = [_form(call.kind, array, spread) for array in weights]
-        yield LayerNode(call.name, sort, _weights(weights, forms), call.shape, ())
+        yield LayerNode(call.name, sort, _weights(call.kind, weights, spread), call.shape, ())
         return
     depthwise, pointwise, *bias = weights
     first = [depthwise._replace(name="kernel")]
     shape = (*call.shape[:-1], prod(depthwise.shape[-2:]))
-    forms = [_form("DepthwiseConv", array, ()) for array in first]
-    yield LayerNode(f"{call.name}/depthwise", sort, _weights(first, forms), shape, ())
+    made = _weights("DepthwiseConv", first)
+    yield LayerNode(f"{call.name}/depthwise", sort, made, shape, ())
     second = [pointwise._replace(name="kernel"), *bias]
-    forms = [_form("Conv", array, ()) for array in second]
-    yield LayerNode(f"{call.name}/pointwise", sort, _weights(second, forms), call.shape, ())
+    made = _weights("Conv", second)
+    yield LayerNode(f"{call.name}/pointwise", sort, made, call.shape, ())
 
 
-def _weights(arrays: Sequence[LayerArray], forms: Sequence[Extents]) -> tuple[LayerWeight, ...]:
+def _weights(
+    kind: str, arrays: Sequence[LayerArray], spread: Extents = ()
+) -> tuple[LayerWeight, ...]:
     return tuple(
-        LayerWeight(array.name, array.shape, form, array.value)
-        for array, form in zip(arrays, forms, strict=True)
+        LayerWeight(each.name, each.shape, _form(kind, each, spread), each.value) for each in arrays
     )
 
 
@@ -183,7 +178,7 @@ def _constant(call: LayerCall) -> Constant:
     """Return the constants of a layer as (x - mean) / deviation."""
     config = call.config
     if call.kind == "Rescaling":
-        scales, offsets = _alike(config.get("scale", 1), config.get("offset", 0))
+        scales, offsets = alike(config.get("scale", 1), config.get("offset", 0))
         mean = tuple(_over(-offset, scale) for scale, offset in zip(scales, offsets, strict=True))
         return Constant(call.name, mean, tuple(_over(1, scale) for scale in scales))
     given = config.get("mean"), config.get("variance")
@@ -200,10 +195,7 @@ def _constant(call: LayerCall) -> Constant:
 
 def _composed(first: Constant, then: Constant) -> Constant:
     """Return the constants of one layer that computes what two do, one after the other."""
-    mean, shift = _alike(first.mean, then.mean)
-    deviation, factor = _alike(first.deviation, then.deviation)
-    means, deviations = _alike(mean, deviation)
-    shifts, factors = _alike(shift, factor)
+    means, deviations, shifts, factors = alike(*first[1:], *then[1:])
     return Constant(
         first.name,
         tuple(a + b * d for a, b, d in zip(means, shifts, deviations, strict=True)),
@@ -213,24 +205,12 @@ def _composed(first: Constant, then: Constant) -> Constant:
 
 def normalization(name: str, mean: Any, variance: Any) -> Constant:
     """Return the constants of a layer that normalizes images, from numbers, lists or arrays."""
-    means, variances = _alike(mean, variance)
-    return Constant(
-        name, means, tuple(max(max(value, 0.0) ** 0.5, SMALLEST_DEVIATION) for value in variances)
-    )
+    means, deviations = mean_and_deviation(mean, variance)
+    return Constant(name, tuple(means), tuple(deviations))
 
 
 def _over(a: float, b: float) -> float:
     return a / b if b else float("inf")
-
-
-def _alike(a: Any, b: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return two lists of numbers of one length; one number is repeated."""
-    first, second = tuple(numbers_in(a)), tuple(numbers_in(b))
-    longest = max(len(first), len(second))
-    return (
-        first * longest if len(first) == 1 else first,
-        second * longest if len(second) == 1 else second,
-    )
 
 
 def unknown(name: str) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from archspec.keras_model.calls import by_name, given, inputs_of
+from archspec.text import free_name
 
 Scope: TypeAlias = Callable[[str], contextlib.AbstractContextManager[Any]]
 """A function from a name to the scope of that name, which operations inside record."""
@@ -333,11 +334,7 @@ def _main_first(
 
 def _free(name: str, taken: set[str]) -> str:
     """Return a name that is not taken yet, with a number after it if need be, and take it."""
-    free = name
-    for number in itertools.count(2):
-        if free not in taken:
-            break
-        free = f"{name}_{number}"
+    free = free_name(name, taken.__contains__)
     taken.add(free)
     return free
 

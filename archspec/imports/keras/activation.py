@@ -29,13 +29,12 @@ def activated(layer: KerasLayer, x: Node) -> Node:
         return x
     op = _op(given, layer)
     part = op.function if isinstance(op, Activate) and isinstance(op.function, str) else op.kind
-    return layer.add(op, x, part="activation" if part == "activation" else str(part))
+    return layer.add(op, x, part=str(part))
 
 
 def activation(layer: KerasLayer) -> Node:
     """Add Activation."""
-    given = _function_name(layer.config.get("activation"))
-    return layer.add(Activate(function="linear") if given in NONE else _op(given, layer))
+    return layer.add(_op(_function_name(layer.config.get("activation")), layer))
 
 
 def _function_name(given: Any) -> Any:
@@ -51,15 +50,16 @@ def _function_name(given: Any) -> Any:
 
 def function(given: Any, layer: KerasLayer) -> Any:
     """Return the elementwise function that an argument of a layer names."""
-    op = (
-        Activate(function="linear") if (word := _function_name(given)) in NONE else _op(word, layer)
-    )
+    word = _function_name(given)
+    op = _op(word, layer)
     if not isinstance(op, Activate):
         raise UnlikeError(f"its activation is {word!r}")
     return op.function
 
 
 def _op(given: Any, layer: KerasLayer) -> Op:
+    if given in NONE:
+        return Activate(function="linear")
     if isinstance(given, Mapping):
         function = _OPS.get(str(given.get("class_name")).rpartition(">")[2])
         config = given.get("config")
@@ -112,10 +112,6 @@ def _thresholded_relu(config: Mapping[str, Any]) -> Op:
     return Activate(function=functions.Threshold(threshold=_number(config.get("theta", 1.0))))
 
 
-def _softmax(_: Mapping[str, Any]) -> Op:
-    return Softmax()
-
-
 def _number(value: Any) -> float:
     """Return a number of a configuration, which Keras 2 may have written as an array."""
     if isinstance(value, Mapping):
@@ -136,8 +132,7 @@ def with_arguments(config: Mapping[str, Any]) -> Op:
     if cls is functions.Threshold:
         given["value"] = given.pop("default_value", 0.0)
     made = cls(**given)
-    plain = made == cls()
-    return Activate(function=word if plain else made)
+    return Activate(function=word if made == cls() else made)
 
 
 _OPS: Final[Mapping[str, Callable[[Mapping[str, Any]], Op]]] = {
@@ -145,30 +140,15 @@ _OPS: Final[Mapping[str, Callable[[Mapping[str, Any]], Op]]] = {
     "LeakyReLU": _leaky_relu,
     "ELU": _elu,
     "ThresholdedReLU": _thresholded_relu,
-    "Softmax": _softmax,
+    "Softmax": lambda _: Softmax(),
     "Function": with_arguments,
 }
 """The op of each layer without weights that is a function, from its arguments."""
 
 
-def relu(layer: KerasLayer) -> Node:
-    """Add ReLU."""
-    return layer.add(rectified(layer.config))
-
-
-def leaky_relu(layer: KerasLayer) -> Node:
-    """Add LeakyReLU."""
-    return layer.add(_leaky_relu(layer.config))
-
-
-def elu(layer: KerasLayer) -> Node:
-    """Add ELU."""
-    return layer.add(_elu(layer.config))
-
-
-def thresholded_relu(layer: KerasLayer) -> Node:
-    """Add ThresholdedReLU."""
-    return layer.add(_thresholded_relu(layer.config))
+def _from_arguments(op: Callable[[Mapping[str, Any]], Op]) -> Function:
+    """Return the function of a layer whose op follows from its arguments."""
+    return lambda layer: layer.add(op(layer.config))
 
 
 def softmax(layer: KerasLayer) -> Node:
@@ -211,10 +191,10 @@ def _initial(config: Mapping[str, Any]) -> dict[str, Any]:
 
 LAYERS: Final[Mapping[str, Function]] = {
     "Activation": activation,
-    "ReLU": relu,
-    "LeakyReLU": leaky_relu,
-    "ELU": elu,
-    "ThresholdedReLU": thresholded_relu,
+    **{
+        name: _from_arguments(_OPS[name])
+        for name in ("ReLU", "LeakyReLU", "ELU", "ThresholdedReLU")
+    },
     "Softmax": softmax,
     "PReLU": prelu,
 }

@@ -11,7 +11,6 @@ from archspec.imports.keras.layer import (
     Function,
     KerasLayer,
     UnlikeError,
-    sides,
     simplest,
     window,
 )
@@ -84,20 +83,20 @@ def repeat_vector(layer: KerasLayer) -> Node:
 
 def zero_padding(layer: KerasLayer) -> Node:
     """Add ZeroPadding1D, ZeroPadding2D or ZeroPadding3D."""
-    amounts = sides(layer.config["padding"], layer.shape.rank)
-    return layer.add(Pad(amount=simplest(amounts)))
+    return layer.add(Pad(amount=simplest(layer.sides(layer.config["padding"]))))
 
 
 def cropping(layer: KerasLayer) -> Node:
     """Add Cropping1D, Cropping2D or Cropping3D."""
-    amounts = sides(layer.config["cropping"], layer.shape.rank)
-    return layer.add(Crop(amount=simplest(amounts)))
+    return layer.add(Crop(amount=simplest(layer.sides(layer.config["cropping"]))))
 
 
 def up_sampling(layer: KerasLayer) -> Node:
     """Add UpSampling1D, UpSampling2D or UpSampling3D."""
     method = layer.config.get("interpolation", "nearest")
-    factor = window(layer.config["size"])
+    if layer.times and method != "nearest":
+        raise UnlikeError("it interpolates at each time")
+    factor = layer.spatial(layer.config["size"])
     if method in ("nearest", "bilinear"):
         return layer.add(Upsample(factor=factor, method=method))
     x = layer.shape

@@ -240,6 +240,19 @@ def numbers_in(value: Any) -> list[float]:
     return [float(value)]
 
 
+def alike(*lists: Any) -> tuple[list[float], ...]:
+    """Return the numbers in each, all as many: one number is repeated."""
+    listed = [numbers_in(each) for each in lists]
+    longest = max(map(len, listed))
+    return tuple(each * longest if len(each) == 1 else each for each in listed)
+
+
+def mean_and_deviation(mean: Any, variance: Any) -> tuple[list[float], list[float]]:
+    """Return what Keras's Normalization subtracts, and by what it divides then."""
+    means, variances = alike(mean, variance)
+    return means, [max(max(value, 0.0) ** 0.5, SMALLEST_DEVIATION) for value in variances]
+
+
 OTHER_NAMES: Final[Mapping[str, str]] = {
     "addv2": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide",
     "true_divide": "divide", "realdiv": "divide", "div": "divide",

@@ -8,7 +8,6 @@ from typing import Any, Final
 from archspec.graph.graph import Node
 from archspec.imports.keras import own, quantized
 from archspec.imports.keras.activation import activated
-from archspec.imports.keras.config import Config
 from archspec.imports.keras.layer import (
     Function,
     KerasLayer,
@@ -53,14 +52,9 @@ def depthwise_conv(layer: KerasLayer) -> Node:
 
 def separable_conv(layer: KerasLayer) -> Node:
     """Add SeparableConv1D or SeparableConv2D: a depthwise convolution, then one of 1x1."""
-    return separable(layer, window_arguments(layer))
-
-
-def separable(layer: KerasLayer, arguments: Mapping[str, Any]) -> Node:
-    """Add a separable convolution; `arguments` are those of its depthwise one, beside `bias`."""
     config, stored = layer.config, layer.stored
     multiplier = config.get("depth_multiplier", 1)
-    op = DepthwiseConvolution(multiplier=multiplier, **{**arguments, "bias": False})
+    op = DepthwiseConvolution(multiplier=multiplier, **window_arguments(layer) | {"bias": False})
     x = layer.add(op, part="depthwise", stored=None if stored is None else stored[:1])
     pointwise = Convolution(
         filters=config["filters"], kernel=1, bias=config.get("use_bias", True), **layer.trainable
@@ -71,27 +65,22 @@ def separable(layer: KerasLayer, arguments: Mapping[str, Any]) -> Node:
 
 def conv_transpose(layer: KerasLayer) -> Node:
     """Add Conv1DTranspose, Conv2DTranspose or Conv3DTranspose."""
-    config, rank = layer.config, layer.shape.rank
-    op = TransposedConvolution(
-        filters=config["filters"],
-        kernel=window(config["kernel_size"], rank),
-        stride=window(config.get("strides", 1), rank),
-        dilation=window(config.get("dilation_rate", 1), rank),
-        **_ends(config, rank),
-        bias=config.get("use_bias", True),
-        **layer.trainable,
-    )
+    arguments = window_arguments(layer) | _ends(layer)
+    op = TransposedConvolution(filters=layer.config["filters"], **arguments)
     return activated(layer, layer.add(op))
 
 
-def _ends(config: Config, rank: int) -> dict[str, Any]:
+def _ends(layer: KerasLayer) -> dict[str, Any]:
     """Return the arguments of a transposed convolution that say what is cut off its ends.
 
     With an `output_padding`, Keras's `same` is (n - 1) * stride + size % 2 + output_padding long.
     """
+    config, rank = layer.config, layer.shape.rank
     padding, given = config.get("padding", "valid"), config.get("output_padding")
     if given is None:
         return {"padding": padding}
+    if layer.times:
+        raise UnlikeError("it has an `output_padding`, which counts otherwise than torch's")
     margins, sizes, strides, dilations = (
         per_axis(value, rank)
         for value in (

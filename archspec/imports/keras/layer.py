@@ -91,6 +91,9 @@ class KerasLayer:
     """Numbers of the outputs that the network uses."""
     padding: Padding | None = None
     """Padding of the input by the layer before."""
+    times: int = 0
+    """Axes before the spatial ones, along which windows are 1: one where it is applied at each
+    time."""
     extra: int = 0
     """Parameters that Keras counts beside the arrays in the file."""
     reason: str = ""
@@ -264,6 +267,15 @@ class KerasLayer:
             )
         return node
 
+    def spatial(self, value: Any) -> Any:
+        """Return a number, or a list of one for each spatial axis, as the extents of a window."""
+        rank = self.shape.rank - self.times
+        return (*(1,) * self.times, *per_axis(value, rank)) if self.times else window(value, rank)
+
+    def sides(self, value: Any) -> tuple[tuple[int, int], ...]:
+        """Return amounts before and after each axis that Keras says for the spatial ones."""
+        return (*((0, 0),) * self.times, *sides(value, self.shape.rank - self.times))
+
     def axis(self, axis: Any, x: Shape | None = None) -> int:
         """Return the place in a shape of an axis that Keras counts with the batch.
 
@@ -322,14 +334,16 @@ def per_axis(value: Any, rank: int) -> tuple[int, ...]:
 
 def window_arguments(layer: KerasLayer) -> dict[str, Any]:
     """Return the arguments that all convolutions have."""
-    config, rank = layer.config, layer.shape.rank
+    config = layer.config
     padding: Any = config.get("padding", "valid")
+    if layer.times and (layer.shape.rank == layer.times or padding not in ("same", "valid")):
+        raise UnlikeError("it applies a convolution that archspec cannot apply at each time")
     if layer.padding is not None and padding == "valid":
         padding = padded(layer.padding)
     return {
-        "kernel": window(config["kernel_size"], rank),
-        "stride": window(config.get("strides", 1), rank),
-        "dilation": window(config.get("dilation_rate", 1), rank),
+        "kernel": layer.spatial(config["kernel_size"]),
+        "stride": layer.spatial(config.get("strides", 1)),
+        "dilation": layer.spatial(config.get("dilation_rate", 1)),
         "padding": padding,
         "bias": config.get("use_bias", True),
         **layer.trainable,

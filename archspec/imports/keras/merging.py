@@ -55,8 +55,7 @@ def concatenate(layer: KerasLayer) -> Node:
 
 def concat(layer: KerasLayer, axis: Any) -> Op:
     """Return the op that joins tensors along an axis that Keras counts with the batch."""
-    name = layer.axis_name(axis)
-    return Concat() if name == "channels" else Concat(axis=name)
+    return Concat(axis=layer.axis_name(axis))
 
 
 def dot(layer: KerasLayer) -> Node:

@@ -23,6 +23,7 @@ from archspec.errors import UsageError
 from archspec.graph.builder import MOST_NODES
 from archspec.imports.formats import HDF5, ZIP
 from archspec.imports.hdf5 import Group, open_hdf5
+from archspec.imports.keras.config import layers_of
 from archspec.imports.keras.guards import CONFIG, METADATA, VARIABLES, check_zip
 from archspec.imports.limits import open_file, parse_json, refuse
 
@@ -236,9 +237,7 @@ def _sizes(config: Any) -> Iterator[int]:
 
 def _count_layers(config: Mapping[str, Any]) -> int:
     """Count the layers of a model's configuration, and of the models inside it."""
-    inner = config.get("config")
-    # Keras 2.0 wrote a sequential model's layers without a name around them.
-    layers = inner.get("layers") if isinstance(inner, Mapping) else inner
-    if not isinstance(layers, list):
+    layers = layers_of(config)
+    if layers is None:
         return 1
     return sum(_count_layers(layer) for layer in layers if isinstance(layer, Mapping))

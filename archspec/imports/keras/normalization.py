@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from archspec.graph.graph import Node
-from archspec.imports.keras.config import SMALLEST_DEVIATION, numbers_in
+from archspec.imports.keras.config import mean_and_deviation, numbers_in
 from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError
 from archspec.ops.elementwise import Rescale, Scale
 from archspec.ops.normalization import (
@@ -108,17 +108,12 @@ def normalization(layer: KerasLayer) -> Node:
     if mean is None and layer.stored is None:
         channels = () if axis in (None, [], ()) else (layer.shape.channels,)
         kept = (channels, channels, ())
-    known = mean is not None and variance is not None
-    if not known and len(arrays) > 1:
-        mean, variance = numbers_in(arrays[0][1]), numbers_in(arrays[1][1])
-        known = True
-    if not known:
+    if (mean is None or variance is None) and len(arrays) > 1:
+        mean, variance = arrays[0][1], arrays[1][1]
+    if mean is None or variance is None:
         layer.model.note(f"The mean and the variance of {layer.name} are not in the file.")
         mean, variance = 0.0, 1.0
-    means, deviations = numbers_in(mean), [max(v, 0.0) ** 0.5 for v in numbers_in(variance)]
-    longest = max(len(means), len(deviations))
-    means, deviations = (each * longest if len(each) == 1 else each for each in (means, deviations))
-    deviations = [max(deviation, SMALLEST_DEVIATION) for deviation in deviations]
+    means, deviations = mean_and_deviation(mean, variance)
     if config.get("invert"):
         scales, offsets = deviations, means
     else:

@@ -351,8 +351,8 @@ def space_to_depth(layer: KerasLayer) -> Node:
 def split(layer: KerasLayer) -> Mapping[int, Node]:
     """Add a slice for each part that is used."""
     x = layer.shape
-    place = layer.axis(argument(layer, 2, "axis", default=0 if layer.keras < 3 else -1))
-    name = layer.axis_name(argument(layer, 2, "axis", default=-1))
+    given = argument(layer, 2, "axis", default=0 if layer.keras < 3 else -1)
+    place, name = layer.axis(given), layer.axis_name(given)
     parts = argument(layer, 1, "indices_or_sections", "num_or_size_splits")
     extent = x[place]
     if isinstance(parts, int):
@@ -363,9 +363,8 @@ def split(layer: KerasLayer) -> Mapping[int, Node]:
         bounds = [sum(parts[:i]) for i in range(len(parts) + 1)]
     else:
         bounds = [0, *parts, extent]
-    axis = {} if name == "channels" else {"axis": name}
     return {
-        i: layer.add(Slice(start=a, stop=b, **axis), layer.x, part=f"part{i}")
+        i: layer.add(Slice(start=a, stop=b, axis=name), layer.x, part=f"part{i}")
         for i, (a, b) in enumerate(pairwise(bounds))
         if i in layer.used
     }
@@ -403,9 +402,7 @@ def get_item(layer: KerasLayer) -> Node:
             dropped.add(place)
         strides.append(step)
         if (start, stop) != (0, extent):
-            name = layer.axis_name(place + 1)
-            axis = {} if name == "channels" else {"axis": name}
-            ops.append(Slice(start=start, stop=stop, **axis))
+            ops.append(Slice(start=start, stop=stop, axis=layer.axis_name(place + 1)))
     if any(step != 1 for step in strides):
         if strides[-1] != 1 or dropped:
             raise UnlikeError("it picks every second channel")
@@ -433,12 +430,11 @@ def _is_backwards(key: Any) -> bool:
 def _reversed(layer: KerasLayer, x: Node, place: int, extent: int) -> Node:
     """Add the values of a short axis in the other order, as of the channels of a BGR image."""
     name = layer.axis_name(place + 1)
-    axis: dict[str, Any] = {} if name == "channels" else {"axis": name}
     values = [
-        layer.add(Slice(start=i, stop=i + 1, **axis), x, part=f"{name}{i}")
+        layer.add(Slice(start=i, stop=i + 1, axis=name), x, part=f"{name}{i}")
         for i in reversed(range(extent))
     ]
-    return layer.add(Concat(**axis), *values, part="reversed") if extent > 1 else x
+    return layer.add(Concat(axis=name), *values, part="reversed") if extent > 1 else x
 
 
 def _bounds(key: Any, extent: Any) -> tuple[Any, Any, int]:
@@ -498,7 +494,7 @@ def stack(layer: KerasLayer) -> Node:
         for number, node in enumerate(layer.inputs)
     ]
     name = layer.axis_name(place + 1, parts[0].shape)
-    return merged(layer, Concat() if name == "channels" else Concat(axis=name), *parts)
+    return merged(layer, Concat(axis=name), *parts)
 
 
 def unstack(layer: KerasLayer) -> Mapping[int, Node]:
@@ -508,10 +504,9 @@ def unstack(layer: KerasLayer) -> Mapping[int, Node]:
     if x.is_open or len(x) < 2 or layer.channels_first:
         raise UnlikeError(f"it takes {x} apart along the axis {given}")
     name = layer.axis_name(given)
-    axis = {} if name == "channels" else {"axis": name}
     to = tuple(n for i, n in enumerate(x) if i != place)
     parts = {
-        i: layer.add(Slice(start=i, stop=i + 1, **axis), layer.x, part=f"place{i}")
+        i: layer.add(Slice(start=i, stop=i + 1, axis=name), layer.x, part=f"place{i}")
         for i in layer.used
         if i < x[place]
     }

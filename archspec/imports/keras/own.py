@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any, Final
 
@@ -104,8 +104,7 @@ def _pool(op: type[Op]) -> Function:
             arguments |= _open(layer.padding.pool)
         else:
             arguments |= _amounts(layer, [(int(a), int(b)) for a, b in config["padding"]], rank)
-        trains = layer.trainable if issubclass(op, Weighted) else {}
-        return layer.add(op(**arguments, **trains))
+        return layer.add(op(**arguments, **_trainable(layer, op)))
 
     return pool
 
@@ -253,24 +252,19 @@ def join(layer: KerasLayer) -> Node:
     return layer.add(Join(rate=layer.config["rate"], **own))
 
 
-def _plain(op: Callable[..., Op], **names: str) -> Function:
+def _plain(op: type[Op], **names: str) -> Function:
     """Return the function of a layer whose arguments are those of its op, by their names there."""
 
     def plain(layer: KerasLayer) -> Node:
         arguments = {ours: _tuples(layer.config[theirs]) for ours, theirs in names.items()}
-        return layer.add(op(**arguments))
+        return layer.add(op(**arguments, **_trainable(layer, op)))
 
     return plain
 
 
-def _weighted(op: Callable[..., Op], **names: str) -> Function:
-    """Return the same for an op with weights."""
-
-    def weighted(layer: KerasLayer) -> Node:
-        arguments = {ours: _tuples(layer.config[theirs]) for ours, theirs in names.items()}
-        return layer.add(op(**arguments, **layer.trainable))
-
-    return weighted
+def _trainable(layer: KerasLayer, op: type[Op]) -> dict[str, Any]:
+    """Return the argument `trainable`, for an op with weights."""
+    return layer.trainable if issubclass(op, Weighted) else {}
 
 
 def _tuples(value: Any) -> Any:
@@ -337,14 +331,14 @@ LAYERS: Final[Mapping[str, Function]] = {
     "CausalMask": _plain(CausalMask),
     "ShiftedWindowMask": shifted_window_mask,
     "Parameter": parameter,
-    "PositionEmbedding": _weighted(PositionEmbedding, method="method"),
-    "ClassToken": _weighted(ClassToken, count="count"),
+    "PositionEmbedding": _plain(PositionEmbedding, method="method"),
+    "ClassToken": _plain(ClassToken, count="count"),
     "Roll": _plain(Roll, by="steps"),
     "ChannelShuffle": _plain(ChannelShuffle, groups="groups"),
     "DepthToSpace": _plain(DepthToSpace, factor="factors", order="order"),
     "SpaceToDepth": _plain(SpaceToDepth, factor="factors", order="order"),
     "Resize": resize,
     "MaxUnpooling": _plain(MaxUnpool, size="size"),
-    "WordEmbedding": _weighted(Embedding, words="words", filters="filters"),
+    "WordEmbedding": _plain(Embedding, words="words", filters="filters"),
 }
 """The function of each of archspec's layers, by its class."""

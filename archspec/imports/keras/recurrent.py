@@ -9,18 +9,22 @@ from math import prod
 from typing import Any, Final
 
 from archspec.graph.graph import Node
-from archspec.imports.keras import arrangement, convolution, merging, normalization
-from archspec.imports.keras.activation import LAYERS as ACTIVATIONS
-from archspec.imports.keras.activation import activated, function
+from archspec.imports.keras import (
+    activation,
+    arrangement,
+    convolution,
+    merging,
+    normalization,
+    pooling,
+)
+from archspec.imports.keras.activation import function
 from archspec.imports.keras.calls import ShapedArray
 from archspec.imports.keras.config import Config, class_of
-from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError, per_axis, sides
+from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError, per_axis
 from archspec.imports.keras.variables import snake, variable_names
-from archspec.ops.arrangement import Crop, Pad, Reshape, Slice, Upsample
+from archspec.ops.arrangement import Reshape, Slice
 from archspec.ops.convolution import (
     Convolution,
-    DepthwiseConvolution,
-    TransposedConvolution,
 )
 from archspec.ops.merge import Add, Mean, Multiply
 from archspec.ops.pooling import AvgPool, MaxPool
@@ -285,14 +289,11 @@ def _at_each_time(layer: KerasLayer) -> Node:
         raise UnlikeError("it has its channels first")
     if len(layer.inputs) > 1 and kind not in merging.LAYERS:
         raise UnlikeError("it has several inputs")
-    within = replace(layer, kind=kind, config=_moved(config))
+    within = replace(layer, kind=kind, config=_moved(config), times=1)
     _declare_sequences(layer, kind, config)
-    if kind in _AT_EACH_PLACE:
-        node = _AT_EACH_PLACE[kind](within)
-    elif kind in _WITH_ONE_AXIS_MORE:
-        node = _WITH_ONE_AXIS_MORE[kind](within)
-    else:
+    if kind not in _AT_EACH_TIME:
         raise UnlikeError(f"it applies a {kind} at each time")
+    node = _AT_EACH_TIME[kind](within)
     assert isinstance(node, Node)  # noqa: S101  (none of these has several outputs)
     return node
 
@@ -343,71 +344,6 @@ def _reshaped(*extents: Any) -> Reshape:
     return Reshape(to=tuple(n if isinstance(n, int) and n > 0 else None for n in extents))
 
 
-def _windows(layer: KerasLayer) -> dict[str, Any]:
-    """Return the arguments of a convolution whose window is 1 along the time."""
-    config, rank = layer.config, layer.shape.rank - 1
-    padding = config.get("padding", "valid")
-    if rank < 1 or padding not in ("same", "valid"):
-        raise UnlikeError("it applies a convolution that archspec cannot apply at each time")
-    return {
-        "kernel": (1, *per_axis(config["kernel_size"], rank)),
-        "stride": (1, *per_axis(config.get("strides", 1), rank)),
-        "dilation": (1, *per_axis(config.get("dilation_rate", 1), rank)),
-        "padding": padding,
-        "bias": config.get("use_bias", True),
-        **layer.trainable,
-    }
-
-
-def _conv(layer: KerasLayer) -> Node:
-    config = layer.config
-    op = Convolution(
-        filters=config["filters"],
-        groups=config.get("groups", 1),
-        **_windows(layer),
-    )
-    return activated(layer, layer.add(op))
-
-
-def _depthwise(layer: KerasLayer) -> Node:
-    config = layer.config
-    op = DepthwiseConvolution(
-        multiplier=config.get("depth_multiplier", 1),
-        **_windows(layer),
-    )
-    return activated(layer, layer.add(op))
-
-
-def _separable(layer: KerasLayer) -> Node:
-    return convolution.separable(layer, _windows(layer))
-
-
-def _transposed(layer: KerasLayer) -> Node:
-    if layer.config.get("output_padding") is not None:
-        raise UnlikeError("it has an `output_padding`, which counts otherwise than torch's")
-    op = TransposedConvolution(filters=layer.config["filters"], **_windows(layer))
-    return activated(layer, layer.add(op))
-
-
-def _upsample(layer: KerasLayer) -> Node:
-    config, rank = layer.config, layer.shape.rank - 1
-    if config.get("interpolation", "nearest") != "nearest":
-        raise UnlikeError("it interpolates at each time")
-    return layer.add(Upsample(factor=(1, *per_axis(config["size"], rank))))
-
-
-def _pool(op: Any) -> Function:
-    def pool(layer: KerasLayer) -> Node:
-        config, rank = layer.config, layer.shape.rank - 1
-        size = per_axis(config["pool_size"], rank)
-        strides = config.get("strides")
-        stride = size if strides is None else per_axis(strides, rank)
-        padding = config.get("padding", "valid")
-        return layer.add(op(size=(1, *size), stride=(1, *stride), padding=padding))
-
-    return pool
-
-
 def _global(op: Any) -> Function:
     def pool(layer: KerasLayer) -> Node:
         length, *spatial, channels = layer.shape
@@ -420,55 +356,38 @@ def _global(op: Any) -> Function:
     return pool
 
 
-def _pad(layer: KerasLayer) -> Node:
-    amounts = sides(layer.config["padding"], layer.shape.rank - 1)
-    return layer.add(Pad(amount=((0, 0), *amounts)))
-
-
-def _crop(layer: KerasLayer) -> Node:
-    amounts = sides(layer.config["cropping"], layer.shape.rank - 1)
-    return layer.add(Crop(amount=((0, 0), *amounts)))
-
-
 def _reshape(layer: KerasLayer) -> Node:
     return layer.add(_reshaped(layer.shape[0], *layer.config["target_shape"]))
 
 
-_MERGES: Final = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")
+_SAME = """
+    Dense Dropout BatchNormalization LayerNormalization Rescaling UnitNormalization
+    Add Subtract Multiply Average Maximum Minimum Concatenate
+    Activation ReLU LeakyReLU ELU PReLU Softmax
+    Conv1D Conv2D DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D
+    Conv1DTranspose Conv2DTranspose UpSampling1D UpSampling2D MaxPooling1D MaxPooling2D
+    AveragePooling1D AveragePooling2D ZeroPadding1D ZeroPadding2D Cropping1D Cropping2D
+"""
+"""Layers that compute the same with one axis more, along which their windows are 1."""
 
-_AT_EACH_PLACE: Final[Mapping[str, Function]] = {
-    "Dense": convolution.dense,
-    "Dropout": arrangement.dropout,
-    "BatchNormalization": normalization.batch_normalization,
-    "LayerNormalization": normalization.layer_normalization,
-    "Rescaling": normalization.rescaling,
-    "UnitNormalization": normalization.unit_normalization,
-    **{name: merging.LAYERS[name] for name in _MERGES},
-    **{
-        name: ACTIVATIONS[name]
-        for name in ("Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "Softmax")
-    },
+_ALONE: Final[Mapping[str, Function]] = {
+    **activation.LAYERS,
+    **arrangement.LAYERS,
+    **convolution.LAYERS,
+    **merging.LAYERS,
+    **normalization.LAYERS,
+    **pooling.LAYERS,
 }
-"""Layers that compute the same with one axis more."""
 
-_WITH_ONE_AXIS_MORE: Final[Mapping[str, Function]] = {
+_AT_EACH_TIME: Final[Mapping[str, Function]] = {
+    **{name: _ALONE[name] for name in _SAME.split()},
     "Embedding": _embedding,
     "Flatten": _flatten,
     "Reshape": _reshape,
-    "Concatenate": merging.concatenate,
-    **{f"DepthwiseConv{rank}D": _depthwise for rank in (1, 2)},
-    **{f"SeparableConv{rank}D": _separable for rank in (1, 2)},
-    **{f"Conv{rank}DTranspose": _transposed for rank in (1, 2)},
-    **{f"UpSampling{rank}D": _upsample for rank in (1, 2)},
-    **{f"Conv{rank}D": _conv for rank in (1, 2)},
-    **{f"MaxPooling{rank}D": _pool(MaxPool) for rank in (1, 2)},
-    **{f"AveragePooling{rank}D": _pool(AvgPool) for rank in (1, 2)},
     **{f"GlobalMaxPooling{rank}D": _global(MaxPool) for rank in (1, 2)},
     **{f"GlobalAveragePooling{rank}D": _global(AvgPool) for rank in (1, 2)},
-    **{f"ZeroPadding{rank}D": _pad for rank in (1, 2)},
-    **{f"Cropping{rank}D": _crop for rank in (1, 2)},
 }
-"""Layers whose window is 1 along the first axis, which is the time."""
+"""The function of each layer that can be applied at each time."""
 
 
 LAYERS: Final[Mapping[str, Function]] = {
