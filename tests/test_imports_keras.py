@@ -150,6 +150,27 @@ def test_a_relu_with_a_slope_and_a_limit_is_not_shown_without_the_limit(tmp_path
     assert layer.reason == "it has a slope below 0 and a limit"
 
 
+@pytest.mark.parametrize("function", ["add", "divide", "maximum"])
+def test_constants_along_the_width_are_not_those_of_channels_that_are_first(tmp_path, function):
+    x = {"name": "x", "class_name": "InputLayer", "config": {"batch_shape": [None, 3, 8, 6]}}
+    conv = {"filters": 4, "kernel_size": [3, 3], "data_format": "channels_first"}
+    y = {
+        "name": "y",
+        "class_name": "Conv2D",
+        "config": conv,
+        "inbound_nodes": [[["x", 0, 0, {}]]],
+    }
+    z = {
+        "name": "z",
+        "class_name": "TFOpLambda",
+        "config": {"function": f"math.{function}"},
+        "inbound_nodes": [["y", 0, 0, {"y": [1.0, 2.0, 3.0, 4.0]}]],
+    }
+    ends = {"input_layers": [["x", 0, 0]], "output_layers": [["z", 0, 0]]}
+    (layer,) = archspec.load(config_file(tmp_path, [x, y, z], **ends)).unknown
+    assert layer.reason == "its constants stand along another axis than the channels"
+
+
 @pytest.mark.parametrize("name", [name for name in FLOATS if name.startswith("operators")])
 def test_operators_are_the_same_in_all_versions(name):
     model = archspec.load(MADE / name)

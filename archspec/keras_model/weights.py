@@ -26,6 +26,7 @@ from archspec.errors import UsageError
 from archspec.imports.keras.config import UnfamiliarError
 from archspec.imports.keras.modelfile import ModelFile, open_model
 from archspec.imports.keras.stored import arrays_of, layers_in
+from archspec.imports.keras.weightfile import values_of
 from archspec.imports.limits import refuse
 from archspec.keras_model.description import described
 from archspec.keras_model.engine import first_line, keras_home, load_file, load_keras
@@ -125,14 +126,7 @@ def _sorted(node: LayerNode) -> list[LayerWeight]:
 
 def _array(keras: Any, value: Any) -> Any:
     """Return the values of a Keras variable, or of a dataset in a file."""
-    if not hasattr(value, "attrs"):
-        return keras.ops.convert_to_numpy(value)
-    array = value[()]
-    if array.dtype.str == "|V2":  # neither NumPy nor HDF5 has bfloat16
-        import ml_dtypes  # noqa: PLC0415  (Keras needs it as well)
-
-        array = array.view(ml_dtypes.bfloat16)
-    return array
+    return values_of(value) if hasattr(value, "attrs") else keras.ops.convert_to_numpy(value)
 
 
 def differing_constants(ours: LayerGraph, theirs: LayerGraph) -> tuple[str, ...]:

@@ -81,15 +81,21 @@ def _arithmetic(merge: Op, constant: Callable[[Any, bool], Rescale]) -> Function
         a, b = _both(layer)
         if isinstance(a, Node) and isinstance(b, Node):
             return merged(layer, merge, a, b)
-        x, number = (a, b) if isinstance(a, Node) else (b, a)
-        if not isinstance(x, Node):
-            raise UnlikeError("it has no tensor among its operands")
-        value = _number(number)
-        if isinstance(value, tuple) and layer.channels_first and layer.shape.rank:
-            raise UnlikeError("its constants stand along another axis than the channels")
+        x, value = _with_constant(layer, a, b)
         return layer.add(constant(value, isinstance(a, Node)), x)
 
     return operator
+
+
+def _with_constant(layer: KerasLayer, a: Any, b: Any) -> tuple[Node, Any]:
+    """Return the operand that is a tensor, and the number or numbers that are the other."""
+    x, number = (a, b) if isinstance(a, Node) else (b, a)
+    if not isinstance(x, Node):
+        raise UnlikeError("it has no tensor among its operands")
+    value = _number(number)
+    if isinstance(value, tuple) and layer.channels_first and layer.shape.rank:
+        raise UnlikeError("its constants stand along another axis than the channels")
+    return x, value
 
 
 def _plus(number: Any, _: bool) -> Rescale:
@@ -106,17 +112,12 @@ def _times(number: Any, _: bool) -> Rescale:
     return Rescale(scale=number)
 
 
-def divide(layer: KerasLayer) -> Node:
-    """Add a quotient: of two tensors, or of a tensor and a number."""
-    a, b = _both(layer)
-    if not isinstance(a, Node):
+def _over(number: Any, first: bool) -> Rescale:
+    if not first:
         raise UnlikeError("it divides a number by a tensor")
-    if isinstance(b, Node):
-        return merged(layer, Divide(), a, b)
-    number = _number(b)
     if 0.0 in (number if isinstance(number, tuple) else (number,)):
         raise UnlikeError("it divides by zero")
-    return layer.add(Rescale(scale=_mapped(number, lambda n: 1 / n)), a)
+    return Rescale(scale=_mapped(number, lambda n: 1 / n))
 
 
 def negative(layer: KerasLayer) -> Node:
@@ -129,11 +130,10 @@ def maximum(layer: KerasLayer) -> Node:
     a, b = _both(layer)
     if isinstance(a, Node) and isinstance(b, Node):
         return merged(layer, Max(), a, b)
-    number = _number(b if isinstance(a, Node) else a)
+    x, number = _with_constant(layer, a, b)
     if number == 0:
         return layer.add(Activate(function="relu"))
-    less = Rescale(scale=1.0, offset=_mapped(number, lambda n: -n))
-    node = layer.add(less, layer.x, part="less")
+    node = layer.add(_minus(number, True), x, part="less")
     node = layer.add(Activate(function="relu"), node, part="relu")
     return layer.add(_plus(number, True), node)
 
@@ -616,7 +616,7 @@ LAYERS: Final[Mapping[str, Function]] = {
     "add": _arithmetic(Add(), _plus),
     "subtract": _arithmetic(Subtract(), _minus),
     "multiply": _arithmetic(Multiply(), _times),
-    "divide": divide,
+    "divide": _arithmetic(Divide(), _over),
     "negative": negative,
     "maximum": maximum,
     "minimum": minimum,

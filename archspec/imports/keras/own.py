@@ -53,7 +53,6 @@ def padding_of(kind: str, config: Mapping[str, Any], consumer: str) -> Padding |
         config: Its arguments.
         consumer: Class of the only layer that reads it.
     """
-    is_max = consumer.startswith("MaxPooling")
     if consumer == "BlurPooling":  # it always mirrors its input
         return Padding(())
     if kind == "WindowPadding" and consumer.startswith(_POOLS):
@@ -61,17 +60,21 @@ def padding_of(kind: str, config: Mapping[str, Any], consumer: str) -> Padding |
     if kind.startswith("ZeroPadding") and consumer.startswith(_PADDED):
         given = config["padding"]
         rank = int(kind[-2])
-        pairs = [given] if rank == 1 else given
-        return Padding(tuple((int(a), int(b)) for a, b in pairs))
+        return Padding(tuple(_pairs([given] if rank == 1 else given)))
     if kind != "Pad":
         return None
-    pairs = tuple((int(a), int(b)) for a, b in config["amounts"])
+    pairs = tuple(_pairs(config["amounts"]))
     mode, value = config.get("mode", "constant"), float(config.get("value", 0.0))
-    if is_max:
+    if consumer.startswith("MaxPooling"):
         return Padding(pairs) if value == -inf and mode == "constant" else None
     if not consumer.startswith(_PADDED) or value:
         return None
     return Padding(pairs, "zeros" if mode == "constant" else mode)
+
+
+def _pairs(amounts: Sequence[Any]) -> list[tuple[int, int]]:
+    """Return the amounts on both sides of each axis."""
+    return [(int(before), int(after)) for before, after in amounts]
 
 
 _POOLS: Final = ("MaxPooling", "L2Pooling", "Subsampling")
@@ -84,7 +87,7 @@ _PADDED: Final = ("Conv", "DepthwiseConv", "LocalConv", "StructuredConv")
 def pad(layer: KerasLayer) -> Node:
     """Add Pad: of the spatial axes, or of the channels at their end."""
     config, x = layer.config, layer.shape
-    pairs = [(int(a), int(b)) for a, b in config["amounts"]]
+    pairs = _pairs(config["amounts"])
     if float(config.get("value", 0.0)):
         raise UnlikeError("it pads with a number")
     mode = config.get("mode", "constant")
@@ -98,12 +101,11 @@ def _pool(op: type[Op]) -> Function:
     """Return the function of a pool whose padding is in its arguments."""
 
     def pool(layer: KerasLayer) -> Node:
-        config, rank = layer.config, layer.shape.rank
         arguments = _size(layer)
         if layer.padding is not None and layer.padding.pool is not None:
             arguments |= _open(layer.padding.pool)
         else:
-            arguments |= _amounts(layer, [(int(a), int(b)) for a, b in config["padding"]], rank)
+            arguments |= _amounts(layer)
         return layer.add(op(**arguments, **_trainable(layer, op)))
 
     return pool
@@ -119,26 +121,25 @@ def _open(pool: Mapping[str, Any]) -> dict[str, Any]:
     return {"padding": open_padding(pool["padding"])} | ({"ceil": True} if pool["ceil"] else {})
 
 
-def _amounts(layer: KerasLayer, pairs: Sequence[tuple[int, int]], rank: int) -> dict[str, Any]:
+def _amounts(layer: KerasLayer) -> dict[str, Any]:
     """Return `padding` of a pool by its amounts: `same` where they are those of it."""
+    pairs = _pairs(layer.config["padding"])
     if not any(map(any, pairs)):
         return {}
     sizes, strides = ([*layer.config[name]] for name in ("pool_size", "strides"))
     axes = zip(layer.shape.spatial, sizes, strides, strict=True)
     same = [slide(*axis, "same") for axis in axes]
-    if [(place.before, place.after) for place in same] == [*pairs] and len(pairs) == rank:
+    if [(place.before, place.after) for place in same] == pairs and len(pairs) == layer.shape.rank:
         return {"padding": "same"}
     return {"padding": simplest(pairs)}
 
 
 def padded_average(layer: KerasLayer) -> Node:
     """Add PaddedAveragePooling, whose divisor counts a part of the padding."""
-    pairs, counted = (
-        [(int(a), int(b)) for a, b in layer.config[name]] for name in ("padding", "counted")
-    )
+    counted = _pairs(layer.config["counted"])
     if not any(map(any, counted)):
-        return layer.add(AvgPool(**_size(layer), **_amounts(layer, pairs, layer.shape.rank)))
-    ceil = {"ceil": True} if counted != pairs else {}
+        return layer.add(AvgPool(**_size(layer), **_amounts(layer)))
+    ceil = {"ceil": True} if counted != _pairs(layer.config["padding"]) else {}
     return layer.add(AvgPool(**_size(layer), padding=simplest(counted), count_padding=True, **ceil))
 
 

@@ -7,6 +7,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from archspec.imports.arrays import numbers_in
 from archspec.imports.building import ModelBuilder
 from archspec.imports.keras.layer import FIXED, StoredArray
 from archspec.imports.keras.modelfile import ModelFile, open_model
@@ -31,18 +32,17 @@ def read_arrays(path: Path, weights: Mapping[str, Sequence[StoredArray]]) -> Arr
 
 
 def _array(file: Any, source: StoredArray) -> Any:
-    values = [_plain(file[place][()]) for place in source.places]
+    values = [values_of(file[place]) for place in source.places]
     array = values[0] if source.made is None else source.made(*values)
     return array.reshape(source.shape)
 
 
-def _plain(array: Any) -> Any:
-    """Return an array of numbers; HDF5 has no bfloat16, of which it holds two bytes."""
+def values_of(dataset: Any) -> Any:
+    """Return the values of an array in a file, NumPy's; HDF5 has bfloat16 as two bytes."""
+    array = dataset[()]
     if array.dtype.str != "|V2":
         return array
-    import numpy as np  # noqa: PLC0415
-
-    return (array.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    return numbers_in(array.tobytes(), "bfloat16").reshape(array.shape)
 
 
 def read_weights(file: ModelFile, kind: str = "") -> ImportedModel:
