@@ -73,6 +73,10 @@ def outputs(model: Any, images: np.ndarray) -> np.ndarray:
     return np.asarray(load_keras().ops.convert_to_numpy(model(images)))
 
 
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(1).normal(size=shape).astype("float32")
+
+
 def randomized(model: Any) -> Any:
     random = np.random.default_rng(0)
     for weight in model.weights:
@@ -173,7 +177,7 @@ def test_layers_in_branches_are_told_where_there_is_only_one_order(tmp_path):
     theirs = randomized(build(spec_of(BRANCHES)))
     theirs.save_weights(tmp_path / "a.weights.h5")
     ours = archspec.build(spec_of(BRANCHES), weights=without_names(tmp_path / "a.weights.h5"))
-    images = np.random.default_rng(1).normal(size=(2, 6, 6, 2)).astype("float32")
+    images = noise(2, 6, 6, 2)
     assert np.array_equal(outputs(ours, images), outputs(theirs, images))
 
 
@@ -193,7 +197,7 @@ def test_models_inside_a_model_in_memory_are_taken_apart(keras):
         f"{inner.name}/{inner.layers[0].name}",
         f"{y._keras_history.operation.name}/{theirs.layers[-1].layers[-1].name}",  # noqa: SLF001
     ]
-    images = np.random.default_rng(1).normal(size=(2, 6, 6, 2)).astype("float32")
+    images = noise(2, 6, 6, 2)
     assert np.allclose(outputs(ours, images), outputs(theirs, images), atol=1e-5)
 
 
@@ -259,7 +263,7 @@ def test_fully_connected_layers_slide_over_larger_images_as_convolutions(keras, 
         source = tmp_path / f"a{suffix}"
         (theirs.save if suffix == ".keras" else theirs.save_weights)(source)
     same = archspec.build(spec_of(spec.replace("SIZE", "6")), weights=source)
-    images = np.random.default_rng(1).normal(size=(2, 8, 8, 2)).astype("float32")
+    images = noise(2, 8, 8, 2)
     corner = images[:, 2:, :6]
     assert np.allclose(outputs(same, corner)[:, 0, 0], outputs(theirs, corner), atol=1e-5)
     if suffix == ".weights.h5":
@@ -274,7 +278,7 @@ def test_a_convolution_over_all_that_there_is_becomes_a_fully_connected_layer(ke
     theirs = randomized(keras.Sequential([keras.Input((6, 6, 2)), *convolutions]))
     spec = "{name: net, input: [6, 6, 2], layers: [flatten, {fc: {units: 4, activation: relu}}, {fc: 3}]}"  # noqa: E501
     ours = archspec.build(spec_of(spec), weights=theirs)
-    images = np.random.default_rng(1).normal(size=(2, 6, 6, 2)).astype("float32")
+    images = noise(2, 6, 6, 2)
     assert np.allclose(outputs(ours, images), outputs(theirs, images)[:, 0, 0], atol=1e-5)
 
 
@@ -285,8 +289,15 @@ def test_a_depthwise_convolution_is_one_in_as_many_groups_as_channels(keras):
         "{name: net, input: [6, 6, 3], layers: [{convolution: {filters: 6, kernel: 3, groups: 3}}]}"
     )
     ours = archspec.build(spec_of(spec), weights=theirs)
-    images = np.random.default_rng(1).normal(size=(2, 6, 6, 3)).astype("float32")
+    images = noise(2, 6, 6, 3)
     assert np.allclose(outputs(ours, images), outputs(theirs, images), atol=1e-5)
+
+
+def rescaled(keras: Any, *first: Any, channels: int = 1) -> Any:
+    """A network that begins with layers that prepare its images, for `RESCALED`."""
+    layers = keras.layers
+    last = [layers.Conv2D(2, 3), layers.GlobalAveragePooling2D(), layers.Dense(2)]
+    return keras.Sequential([keras.Input((4, 4, channels)), *first, *last])
 
 
 RESCALED = "{name: net, input: [4, 4, 1], layers: [FIRST {conv: 2}, global_avg_pool, {fc: 2}]}"
@@ -317,16 +328,7 @@ RESCALED = "{name: net, input: [4, 4, 1], layers: [FIRST {conv: 2}, global_avg_p
 def test_what_constants_do_to_images_is_said_where_it_differs(
     keras, tmp_path, first, notes, in_memory
 ):
-    layers = keras.layers
-    theirs = keras.Sequential(
-        [
-            keras.Input((4, 4, 1)),
-            layers.Rescaling(0.5, -1, name="rescaling"),
-            layers.Conv2D(2, 3),
-            layers.GlobalAveragePooling2D(),
-            layers.Dense(2),
-        ]
-    )
+    theirs = rescaled(keras, keras.layers.Rescaling(0.5, -1, name="rescaling"))
     theirs.save(tmp_path / "a.keras")
     source = theirs if in_memory else tmp_path / "a.keras"
     assert copy(source, build(spec_of(RESCALED.replace("FIRST", first)))).notes == notes
@@ -335,16 +337,8 @@ def test_what_constants_do_to_images_is_said_where_it_differs(
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_constants_in_a_row_are_one(keras, tmp_path, in_memory):
     layers = keras.layers
-    theirs = keras.Sequential(
-        [
-            keras.Input((4, 4, 2)),
-            layers.Rescaling(1 / 4),
-            layers.Normalization(mean=[0.5, 1], variance=[1, 4]),
-            layers.Conv2D(2, 3),
-            layers.GlobalAveragePooling2D(),
-            layers.Dense(2),
-        ]
-    )
+    first = layers.Rescaling(1 / 4), layers.Normalization(mean=[0.5, 1], variance=[1, 4])
+    theirs = rescaled(keras, *first, channels=2)
     theirs.save(tmp_path / "a.keras")
     source = theirs if in_memory else tmp_path / "a.keras"
     spec = RESCALED.replace("1]", "2]")
@@ -359,16 +353,7 @@ def test_constants_in_a_row_are_one(keras, tmp_path, in_memory):
 def test_a_mean_of_images_that_was_measured_is_no_weight(keras, tmp_path, suffix):
     normalization = keras.layers.Normalization(name="norm")
     normalization.adapt(np.array([1.0, 3.0]).reshape(2, 1, 1, 1))
-    layers = keras.layers
-    theirs = keras.Sequential(
-        [
-            keras.Input((4, 4, 1)),
-            normalization,
-            layers.Conv2D(2, 3),
-            layers.GlobalAveragePooling2D(),
-            layers.Dense(2),
-        ]
-    )
+    theirs = rescaled(keras, normalization)
     (theirs.save if suffix == ".keras" else theirs.save_weights)(tmp_path / f"a{suffix}")
     copied = copy(tmp_path / f"a{suffix}", build(spec_of(RESCALED.replace("FIRST", ""))))
     assert copied.notes == (
@@ -418,7 +403,7 @@ def test_a_layer_that_only_keras_knows_is_left_to_keras(keras, tmp_path):
     theirs.save(tmp_path / "a.keras")
     spec = "{name: net, input: [6, 6, 2], layers: [{conv: {filters: 2, kernel: 3}}]}"
     ours = archspec.build(spec_of(spec), weights=tmp_path / "a.keras")
-    images = np.random.default_rng(1).normal(size=(2, 6, 6, 2)).astype("float32")
+    images = noise(2, 6, 6, 2)
     assert np.array_equal(outputs(ours, images), outputs(theirs, images))
 
 

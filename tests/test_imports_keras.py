@@ -86,6 +86,12 @@ def truth_of(name: str) -> dict[str, Any]:
     return TRUTH[version][net]
 
 
+def layer(kind: str, name: str, *sources: Any, **config: Any) -> dict[str, Any]:
+    """A layer of a functional model, as Keras 2 describes it."""
+    call = {"inbound_nodes": [*sources]}
+    return {"class_name": kind, "name": name, "config": {"name": name, **config}, **call}
+
+
 def parts(model: archspec.ImportedModel, layer: str) -> list[Node]:
     """The nodes that a layer of Keras became."""
     return [n for n in model.graph.nodes if n.name == layer or n.name.startswith(f"{layer}/")]
@@ -138,37 +144,24 @@ def test_a_slope_has_another_name_in_each_version(name):
 
 
 def test_a_relu_with_a_slope_and_a_limit_is_not_shown_without_the_limit(tmp_path):
-    x = {"name": "x", "class_name": "InputLayer", "config": {"batch_shape": [None, 8]}}
-    y = {
-        "name": "y",
-        "class_name": "TFOpLambda",
-        "config": {"function": "keras.activations.relu"},
-        "inbound_nodes": [["x", 0, 0, {"alpha": 0.1, "max_value": 6.0}]],
-    }
+    x = layer("InputLayer", "x", batch_shape=[None, 8])
+    given = ["x", 0, 0, {"alpha": 0.1, "max_value": 6.0}]
+    y = layer("TFOpLambda", "y", given, function="keras.activations.relu")
     ends = {"input_layers": [["x", 0, 0]], "output_layers": [["y", 0, 0]]}
-    (layer,) = archspec.load(config_file(tmp_path, [x, y], **ends)).unknown
-    assert layer.reason == "it has a slope below 0 and a limit"
+    (unknown,) = archspec.load(config_file(tmp_path, [x, y], **ends)).unknown
+    assert unknown.reason == "it has a slope below 0 and a limit"
 
 
 @pytest.mark.parametrize("function", ["add", "divide", "maximum"])
 def test_constants_along_the_width_are_not_those_of_channels_that_are_first(tmp_path, function):
-    x = {"name": "x", "class_name": "InputLayer", "config": {"batch_shape": [None, 3, 8, 6]}}
+    x = layer("InputLayer", "x", batch_shape=[None, 3, 8, 6])
     conv = {"filters": 4, "kernel_size": [3, 3], "data_format": "channels_first"}
-    y = {
-        "name": "y",
-        "class_name": "Conv2D",
-        "config": conv,
-        "inbound_nodes": [[["x", 0, 0, {}]]],
-    }
-    z = {
-        "name": "z",
-        "class_name": "TFOpLambda",
-        "config": {"function": f"math.{function}"},
-        "inbound_nodes": [["y", 0, 0, {"y": [1.0, 2.0, 3.0, 4.0]}]],
-    }
+    y = layer("Conv2D", "y", [["x", 0, 0, {}]], **conv)
+    given = ["y", 0, 0, {"y": [1.0, 2.0, 3.0, 4.0]}]
+    z = layer("TFOpLambda", "z", given, function=f"math.{function}")
     ends = {"input_layers": [["x", 0, 0]], "output_layers": [["z", 0, 0]]}
-    (layer,) = archspec.load(config_file(tmp_path, [x, y, z], **ends)).unknown
-    assert layer.reason == "its constants stand along another axis than the channels"
+    (unknown,) = archspec.load(config_file(tmp_path, [x, y, z], **ends)).unknown
+    assert unknown.reason == "its constants stand along another axis than the channels"
 
 
 @pytest.mark.parametrize("name", [name for name in FLOATS if name.startswith("operators")])
@@ -335,20 +328,9 @@ def test_the_weights_of_a_model_at_each_time_are_counted(tmp_path):
 def test_the_state_of_a_cell_is_an_output_of_its_own_without_weights(tmp_path):
     """A recurrent layer that gives its state to another, as in translation."""
     shapes = {"kernel": (3, 16), "recurrent_kernel": (4, 16), "bias": (16,)}
-    lstm = {"name": "lstm", "units": 4, "return_state": True}
     layers = [
-        {
-            "class_name": "InputLayer",
-            "name": "words",
-            "config": {"name": "words", "batch_input_shape": [None, 5, 3]},
-            "inbound_nodes": [],
-        },
-        {
-            "class_name": "LSTM",
-            "name": "lstm",
-            "config": lstm,
-            "inbound_nodes": [[["words", 0, 0, {}]]],
-        },
+        layer("InputLayer", "words", batch_input_shape=[None, 5, 3]),
+        layer("LSTM", "lstm", [["words", 0, 0, {}]], units=4, return_state=True),
     ]
     config = {
         "name": "net",
@@ -408,18 +390,10 @@ def test_a_sequential_model_that_was_never_called_has_no_shapes(tmp_path):
 @pytest.mark.parametrize("inputs", [["x", 0, 0], [["x", 0, 0]], {"x": ["x", 0, 0]}])
 def test_inputs_are_named_in_three_ways(tmp_path, inputs):
     layers = [
-        {
-            "class_name": "InputLayer",
-            "name": "x",
-            "config": {"name": "x", "batch_input_shape": [None, 8]},
-            "inbound_nodes": [],
-        },
-        dense() | {"name": "fc", "inbound_nodes": [[["x", 0, 0, {}]]]},
+        layer("InputLayer", "x", batch_input_shape=[None, 8]),
+        layer("Dense", "fc", [["x", 0, 0, {}]], units=4),
     ]
-    config = {"name": "net", "layers": layers, "input_layers": inputs}
-    config["output_layers"] = [["fc", 0, 0]]
-    path = tmp_path / "model.json"
-    path.write_text(json.dumps({"class_name": "Model", "config": config}), encoding="utf-8")
+    path = config_file(tmp_path, layers, input_layers=inputs, output_layers=[["fc", 0, 0]])
     assert archspec.report(archspec.load(path)).totals.params == 36
 
 
@@ -455,8 +429,7 @@ def test_a_model_at_each_time_is_its_layers_at_each_time(keras, tmp_path, form):
     model = keras.Model(film, layers.LSTM(4, name="lstm")(x))
     for variable in model.weights:
         variable.assign(keras.random.uniform(variable.shape, 0.1, 0.9))
-    model.save(tmp_path / f"net.{form}")
-    read = archspec.load(tmp_path / f"net.{form}")
+    read = saved(model, tmp_path / f"net.{form}")
     assert read.unknown == ()
     macs = {node.name: node.layer.macs for node in read.graph.nodes}
     assert macs["frames/conv"] == 5 * 8 * 8 * 4 * 27
@@ -480,8 +453,7 @@ def test_merges_repeat_what_has_an_extent_of_1(keras, tmp_path):
         x = merge()([layers.Reshape((1, 1, 4))(gate), x])
     x = layers.Minimum()([x + attention, attention])
     model = keras.Model(image, x)
-    model.save(tmp_path / "net.keras")
-    read = archspec.load(tmp_path / "net.keras")
+    read = saved(model, tmp_path / "net.keras")
     assert read.unknown == ()
     example = np.random.default_rng(0).random((2, 6, 5, 3), np.float32)
     ours = archspec.import_model(read).build()(example)
@@ -499,12 +471,17 @@ def test_a_layer_whose_configuration_is_brief_is_no_operator(keras, tmp_path, fo
     assert [node.op.kind for node in read.graph.nodes[2:]] == ["spatial_dropout", "add"]
 
 
+def saved(model: Any, path: Path) -> archspec.ImportedModel:
+    """Save a model of Keras's and read the file."""
+    model.save(path)
+    return archspec.load(path)
+
+
 def assert_computes_the_same(model: Any, path: Path) -> archspec.ImportedModel:
     """Check that a saved model has no unknown layer, and the outputs that Keras computes."""
     for variable in model.weights:
         variable.assign(np.random.default_rng(1).uniform(0.1, 0.9, variable.shape))
-    model.save(path)
-    read = archspec.load(path)
+    read = saved(model, path)
     assert read.unknown == ()
     assert read.params == model.count_params()
     given = [np.random.default_rng(0).random((2, *x.shape[1:]), np.float32) for x in model.inputs]
@@ -591,9 +568,8 @@ def test_masks_of_keras_3_are_left_out_with_a_note(keras, tmp_path):
 def test_a_mask_that_is_an_input_makes_a_layer_unknown(keras, tmp_path):
     x, mask = keras.Input((6, 3)), keras.Input((6,), dtype="bool")
     model = keras.Model([x, mask], keras.layers.LSTM(4, name="lstm")(x, mask=mask))
-    model.save(tmp_path / "net.keras")
-    (layer,) = archspec.load(tmp_path / "net.keras").unknown
-    assert (layer.name, layer.reason) == ("lstm", "a mask says which places it leaves out")
+    (unknown,) = saved(model, tmp_path / "net.keras").unknown
+    assert (unknown.name, unknown.reason) == ("lstm", "a mask says which places it leaves out")
 
 
 def test_vectors_of_an_open_number_of_images_are_read(keras, tmp_path):
@@ -603,8 +579,7 @@ def test_vectors_of_an_open_number_of_images_are_read(keras, tmp_path):
         x = layers.TimeDistributed(each)(x)
     y = layers.TimeDistributed(layers.GlobalAveragePooling1D())(film)
     model = keras.Model(film, [layers.LSTM(2, name="lstm")(x), layers.LSTM(2, name="means")(y)])
-    model.save(tmp_path / "net.keras")
-    read = archspec.load(tmp_path / "net.keras")
+    read = saved(model, tmp_path / "net.keras")
     assert read.unknown == ()
     (lstm,) = (node for node in read.graph.nodes if node.name == "lstm")
     assert str(lstm.layer.macs) == f"{(3 + 2) * 4 * 2}*height"
@@ -645,8 +620,7 @@ def test_layers_that_only_look_alike_are_counted_each(keras, tmp_path):
 
     x = keras.Input((4,))
     model = keras.Model(x, layers.Add()([tower("one")(x), tower("two")(x)]))
-    model.save(tmp_path / "net.h5")
-    read = archspec.load(tmp_path / "net.h5")
+    read = saved(model, tmp_path / "net.h5")
     assert read.params == model.count_params() == 2 * (20 + 16)
 
 
@@ -679,8 +653,7 @@ def test_a_model_that_stands_at_two_depths_is_counted_once(keras, tmp_path, is_i
     middle = keras.Model(x, keras.layers.Dense(6, name="own")(inner(x)), name="middle")
     y = middle(inner(x)) if is_inner_first else inner(middle(x))
     model = keras.Model(x, keras.layers.Dense(2)(y))
-    model.save(tmp_path / "net.keras")
-    read = archspec.load(tmp_path / "net.keras")
+    read = saved(model, tmp_path / "net.keras")
     assert read.params == model.count_params()
     assert archspec.report(read).totals.params == model.count_params()
     assert_computes_the_same(model, tmp_path / "net.keras")
@@ -690,8 +663,7 @@ def test_only_the_state_after_an_open_length_is_unknown(keras, tmp_path):
     x = keras.Input((None, 3))
     y, state = keras.layers.GRU(4, name="gru", return_sequences=True, return_state=True)(x)
     model = keras.Model(x, [y, state])
-    model.save(tmp_path / "net.keras")
-    read = archspec.load(tmp_path / "net.keras")
+    read = saved(model, tmp_path / "net.keras")
     assert [(node.name, str(node.shape)) for node in read.graph.nodes[1:]] == [
         ("gru", "length x 4"),
         ("gru/output1", "?"),
@@ -746,8 +718,7 @@ def test_the_shapes_of_reductions_and_comparisons_are_known(keras, tmp_path):
     outputs = [ops.var(x, axis=1), ops.std(x, axis=(-1,), keepdims=True), ops.argmax(x, axis=-1)]
     outputs += [x > 0.5, ops.where(x > 0.5, x, 2 * x), ops.norm(x, axis=2), ops.min(x, axis=(1, 2))]
     model = keras.Model(x, outputs)
-    model.save(tmp_path / "net.keras")
-    read = archspec.load(tmp_path / "net.keras")
+    read = saved(model, tmp_path / "net.keras")
     shapes = [read.graph.nodes[index].shape.known for index in read.graph.outputs.values()]
     assert shapes == [y.shape[1:] for y in outputs]
 
@@ -761,8 +732,7 @@ def test_unknown_recurrences_have_their_shape(keras, tmp_path):
     vectors = layers.TimeDistributed(layers.Embedding(9, 7, name="words"))(pages)
     y = layers.TimeDistributed(layers.Bidirectional(layers.GRU(3, return_sequences=True)))(vectors)
     model = keras.Model([film, pages], [x, y, layers.LSTM(2, go_backwards=True)(vectors[:, 0])])
-    model.save(tmp_path / "net.keras")
-    read = archspec.load(tmp_path / "net.keras")
+    read = saved(model, tmp_path / "net.keras")
     shapes = [read.graph.nodes[index].shape.known for index in read.graph.outputs.values()]
     assert shapes == [y.shape[1:] for y in model.outputs] == [(2, 2, 4), (4, 6, 6), (2,)]
     assert len(read.unknown) == 4
@@ -783,8 +753,7 @@ def test_all_layers_with_low_rank_adaptations_are_counted_as_keras_does(keras, t
     model = keras.Model(words, x)
     for layer in adapted:
         layer.enable_lora(2)
-    model.save(tmp_path / "net.keras")
-    read = archspec.load(tmp_path / "net.keras")
+    read = saved(model, tmp_path / "net.keras")
     assert read.params == model.count_params()
     assert archspec.report(read).totals.params == 72 + 56 + 35 + 5 + 60 + 4  # the kernels' own
 
@@ -830,8 +799,7 @@ def test_a_model_that_is_an_output_and_an_input_is_found_by_both_numbers(keras, 
 def test_a_layer_of_another_name_in_keras_source_has_its_weights(keras, tmp_path):
     words = keras.Input((6, 8))
     model = keras.Model(words, keras.layers.GroupQueryAttention(4, 4, 2)(words, words))
-    model.save(tmp_path / "net.keras")
-    read = archspec.load(tmp_path / "net.keras")
+    read = saved(model, tmp_path / "net.keras")
     assert archspec.report(read).totals.params == model.count_params()
 
 
