@@ -79,13 +79,14 @@ def model_members() -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def with_members(**members: bytes) -> Callable[[Path], None]:
+def with_members(members: dict[str, bytes]) -> Callable[[Path], Path]:
     """A good file with these members as well, or in the place of those that have their names."""
-    return lambda path: void(zipped(path, model_members() | members))
+    return lambda path: zipped(path, model_members() | members)
 
 
-def void(_: Any) -> None:
-    """Nothing, whatever was made."""
+def with_config(config: Any) -> Callable[[Path], Path]:
+    """A good file with another configuration."""
+    return with_members({"config.json": json.dumps({"config": config}).encode()})
 
 
 def declaring(size: int) -> Callable[[Path], None]:
@@ -112,55 +113,47 @@ def flagged(offset: int, value: int) -> Callable[[Path], None]:
 
 
 def twice(path: Path) -> None:
-    with_members()(path)
+    zipped(path, model_members())
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr("metadata.json", "{}")
 
 
 LAYER = {"class_name": "Activation", "config": {}}
 
-ZIPS: dict[str, tuple[Callable[[Path], None], str]] = {
-    "another member": (with_members(**{"run.py": b""}), "has no member 'run.py'"),
-    "a way out": (with_members(**{"assets/../../x": b""}), "no member 'assets/../../x'"),
-    "an absolute way": (with_members(**{"/etc/x": b""}), "no member '/etc/x'"),
-    "a drive": (with_members(**{"assets/c:x": b""}), "a member 'assets/c:x' leads out of it"),
+ZIPS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "another member": (with_members({"run.py": b""}), "has no member 'run.py'"),
+    "a way out": (with_members({"assets/../../x": b""}), "no member 'assets/../../x'"),
+    "an absolute way": (with_members({"/etc/x": b""}), "no member '/etc/x'"),
+    "a drive": (with_members({"assets/c:x": b""}), "a member 'assets/c:x' leads out of it"),
     "many members": (
-        with_members(**{f"assets/{n}": b"" for n in range(MOST_MEMBERS)}),
+        with_members({f"assets/{n}": b"" for n in range(MOST_MEMBERS)}),
         "has 1,003 members, more than 1,000",
     ),
     "a member twice": (twice, "has 'metadata.json' twice"),
-    "no weights": (lambda path: void(zipped(path, {"config.json": b"{}"})), "no model.weights.h5"),
+    "no weights": (lambda path: zipped(path, {"config.json": b"{}"}), "no model.weights.h5"),
     "gigabytes": (declaring(2**31), "model.weights.h5 declares 2,147,483,648 bytes and stores"),
     "encryption": (flagged(8, 1), "model.weights.h5 is encrypted"),
     "a link": (flagged(41, 0xA0), "model.weights.h5 is a link"),
-    "no JSON": (with_members(**{"config.json": b"{"}), "its config.json is not JSON"),
-    "a list": (with_members(**{"config.json": b"[]"}), "its config.json is not a JSON object"),
+    "no JSON": (with_members({"config.json": b"{"}), "its config.json is not JSON"),
+    "a list": (with_members({"config.json": b"[]"}), "its config.json is not a JSON object"),
     "deep JSON": (
-        with_members(**{"config.json": b'{"a":' * 100_000}),
+        with_members({"config.json": b'{"a":' * 100_000}),
         f"its config.json is nested deeper than {MOST_NESTING}",
     ),
     "many layers": (
-        with_members(
-            **{"config.json": json.dumps({"config": {"layers": [LAYER] * 50_001}}).encode()}
-        ),
+        with_config({"layers": [LAYER] * 50_001}),
         f"its network has more than {MOST_NODES:,} layers",
     ),
     "many outputs": (
-        with_members(
-            **{
-                "config.json": json.dumps(
-                    {"config": {"layers": [{"config": {"units": 10**10}}]}}
-                ).encode()
-            }
-        ),
+        with_config({"layers": [{"config": {"units": 10**10}}]}),
         "a layer declares 10,000,000,000 outputs, and no array has more than 2,",
     ),
     "half a file": (
-        lambda path: void(path.write_bytes(TORCH.read_bytes()[:9_000])),
+        lambda path: path.write_bytes(TORCH.read_bytes()[:9_000]),
         "is not a Keras model: the zip is damaged",
     ),
     "no HDF5": (
-        with_members(**{"model.weights.h5": b"text"}),
+        with_members({"model.weights.h5": b"text"}),
         "was not opened: its HDF5 has no beginning",
     ),
 }
@@ -174,12 +167,9 @@ def test_a_zip_that_keras_does_not_write_is_not_opened(tmp_path, case):
 
 
 def test_brackets_in_a_name_are_no_nesting(tmp_path):
-    config = {"config": {"name": '\\"' + "[{" * 1_000, "layers": []}}
-    path = zipped(
-        tmp_path / "a.keras", model_members() | {"config.json": json.dumps(config).encode()}
-    )
-    with open_model(path) as file:
-        assert file.config == config
+    config = {"name": '\\"' + "[{" * 1_000, "layers": []}
+    with open_model(with_config(config)(tmp_path / "a.keras")) as file:
+        assert file.config == {"config": config}
 
 
 def chunked(file: h5py.File) -> None:
@@ -209,10 +199,10 @@ def setting(name: str, value: Any) -> Callable[[h5py.File], None]:
     return write
 
 
-HDF5: dict[str, tuple[Callable[[h5py.File], None], str]] = {
+HDF5: dict[str, tuple[Callable[[h5py.File], object], str]] = {
     "chunks that are not there": (chunked, "declares 4,000,000,000,000 bytes and stores 0"),
     "values that are not there": (
-        lambda file: void(file.create_dataset("layers/a", (2**40,), "f4")),
+        lambda file: file.create_dataset("layers/a", (2**40,), "f4"),
         "layers/a declares 4,398,046,511,104 bytes and stores 0",
     ),
     "values of another file": (elsewhere, "layers/a is stored in another file"),
@@ -225,7 +215,7 @@ HDF5: dict[str, tuple[Callable[[h5py.File], None], str]] = {
     "text": (setting("a", "text"), "layers/a holds texts instead of numbers"),
     "deep groups": (nested, "its groups are nested deeper than 100"),
     "no model": (
-        lambda file: void(file.create_group("else")),
+        lambda file: file.create_group("else"),
         "holds neither a Keras model nor a model's weights",
     ),
     "no network": (
@@ -390,7 +380,6 @@ def test_weights_alone_are_no_model_to_load(keras, tmp_path):
 
 
 def test_a_list_of_names_without_values_is_refused_by_its_name(tmp_path):
-    h5py = pytest.importorskip("h5py")
     path = tmp_path / "net.h5"
     with h5py.File(path, "w") as file:
         file.attrs["layer_names"] = h5py.Empty("S8")
