@@ -26,7 +26,7 @@ from archspec.errors import ArchspecError, UsageError
 from archspec.graph.builder import MOST_NODES
 from archspec.keras_model.calls import inputs_of
 from archspec.keras_model.engine import deep, first_line, load_keras
-from archspec.keras_model.formats import MOST_BYTES, Format, format_of, runner
+from archspec.keras_model.formats import MOST_BYTES, Format, format_of, remade, runner
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -142,7 +142,7 @@ def export(
             built = Path(scratch, f"model{form.suffix}")
             with _hushed(), deep(MOST_NODES):
                 if widened:
-                    model = _in_float32(keras, model)
+                    model = remade(model, lambda config: {**config, "dtype": "float32"})
                 options = {} if opset is None else {"opset": opset}
                 write = functools.partial(form.write, model, built, **options)
                 difference = _largest_difference(form, backend, model, built, batch, path, write)
@@ -261,17 +261,6 @@ def enough(values: int) -> int:
 def _policy(model: Any) -> str | None:
     """Return the dtype policy of the layers that do not compute in float32; None if all do."""
     return min({layer.dtype_policy.name for layer in model.layers} - {"float32"}, default=None)
-
-
-def _in_float32(keras: Any, model: Any) -> Any:
-    """Return the same network with the same weights, all in float32."""
-
-    def widened(layer: Any) -> Any:
-        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
-
-    clone = keras.models.clone_model(model, clone_function=widened)
-    clone.set_weights(model.get_weights())
-    return clone
 
 
 def _largest_difference(

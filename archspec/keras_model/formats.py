@@ -149,7 +149,6 @@ def _write_tflite(model: Any, path: Path) -> None:
 
 def _unrolled(model: Any) -> Any:
     """Return the same network without loops: TFLite has no lists of tensors, which these keep."""
-    import keras  # noqa: PLC0415
 
     def recurrent(config: dict[str, Any]) -> list[dict[str, Any]]:
         """Return the configurations of recurrent layers in that of a layer."""
@@ -157,15 +156,24 @@ def _unrolled(model: Any) -> Any:
         found = [config, *(each["config"] for each in directions if each)]
         return [each for each in found if "unroll" in each]
 
-    def unroll(layer: Any) -> Any:
-        config = layer.get_config()
+    def unroll(config: dict[str, Any]) -> dict[str, Any]:
         for each in recurrent(config):
             each["unroll"] = True
-        return type(layer).from_config(config)
+        return config
 
     if not any(recurrent(layer.get_config()) for layer in model.layers):
         return model
-    clone = keras.models.clone_model(model, clone_function=unroll)
+    return remade(model, unroll)
+
+
+def remade(model: Any, changed: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
+    """Return a network with the same weights, its layers of changed configurations."""
+    import keras  # noqa: PLC0415
+
+    def make(layer: Any) -> Any:
+        return type(layer).from_config(changed(layer.get_config()))
+
+    clone = keras.models.clone_model(model, clone_function=make)
     clone.set_weights(model.get_weights())
     return clone
 

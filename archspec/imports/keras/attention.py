@@ -45,10 +45,8 @@ def multi_head_attention(layer: KerasLayer) -> Node | Mapping[int, Node]:
     queries, keys, values = made
     queries = layer.add(Rescale(scale=size**-0.5), queries, part="scale")
     scores = layer.add(MatMul(transpose_b=True), queries, keys, part="scores")
-    if layer.kwargs.get("use_causal_mask"):
-        scores = layer.add(CausalMask(), scores, part="causal_mask")
-    weights = layer.add(Softmax(), scores, part="softmax")
-    y = layer.add(MatMul(), _dropped(layer, weights), values, part="values")
+    weights, shares = _shares(layer, scores)
+    y = layer.add(MatMul(), shares, values, part="values")
     y = layer.add(Permute(to=SWAPPED), y, part="by_position")
     y = layer.add(Reshape(to=(y.shape[0], heads * value_size)), y, part="joined")
     given = config.get("output_shape")
@@ -58,10 +56,13 @@ def multi_head_attention(layer: KerasLayer) -> Node | Mapping[int, Node]:
     return {0: y, 1: weights} if layer.kwargs.get("return_attention_scores") else y
 
 
-def _dropped(layer: KerasLayer, weights: Node) -> Node:
-    """Add the dropout of attention weights, where there is one."""
+def _shares(layer: KerasLayer, scores: Node) -> tuple[Node, Node]:
+    """Add the weights of attention; return them, and what dropout leaves of them."""
+    if layer.kwargs.get("use_causal_mask") or layer.config.get("causal"):
+        scores = layer.add(CausalMask(), scores, part="causal_mask")
+    weights = layer.add(Softmax(), scores, part="softmax")
     rate = layer.config.get("dropout")
-    return layer.add(Dropout(rate=rate), weights, part="dropout") if rate else weights
+    return weights, layer.add(Dropout(rate=rate), weights, part="dropout") if rate else weights
 
 
 def attention(layer: KerasLayer) -> Node | Mapping[int, Node]:
@@ -105,10 +106,8 @@ def _sequences(layer: KerasLayer) -> tuple[Node, Node, Node]:
 
 def _weighed(layer: KerasLayer, scores: Node, value: Node) -> Node | Mapping[int, Node]:
     """Add what Keras makes of scores and values: the weights are an output too, if asked for."""
-    if layer.kwargs.get("use_causal_mask") or layer.config.get("causal"):
-        scores = layer.add(CausalMask(), scores, part="causal_mask")
-    weights = layer.add(Softmax(), scores, part="softmax")
-    y = layer.add(MatMul(), _dropped(layer, weights), value, stored=[])
+    weights, shares = _shares(layer, scores)
+    y = layer.add(MatMul(), shares, value, stored=[])
     return {0: y, 1: weights} if layer.kwargs.get("return_attention_scores") else y
 
 

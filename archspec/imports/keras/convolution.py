@@ -117,12 +117,15 @@ def local_conv(layer: KerasLayer) -> Node:
 
 def dense(layer: KerasLayer) -> Node:
     """Add Dense, which works at each place of maps by itself."""
-    config = layer.config
-    each_place = {"each_place": True} if layer.shape.rank > 1 else {}
-    bias = config.get("use_bias", True)
-    op = FullyConnected(units=config["units"], bias=bias, **each_place, **layer.trainable)
-    kernel = quantized.sources(layer, (layer.shape.channels, config["units"]))
+    units = layer.config["units"]
+    op = _fully_connected(layer, units, bias=layer.config.get("use_bias", True))
+    kernel = quantized.sources(layer, (layer.shape.channels, units))
     return activated(layer, layer.add(op, sources=kernel))
+
+
+def _fully_connected(layer: KerasLayer, units: int, *, bias: bool) -> FullyConnected:
+    each_place = layer.shape.rank > 1
+    return FullyConnected(units=units, bias=bias, each_place=each_place, **layer.trainable)
 
 
 def einsum_dense(layer: KerasLayer) -> Node:
@@ -140,12 +143,7 @@ def einsum_dense(layer: KerasLayer) -> Node:
         raise UnlikeError(f"it computes {equation} of {x}")
     units = config["output_shape"]
     units = units[-1] if isinstance(units, list) else units
-    op = FullyConnected(
-        units=units,
-        bias=config.get("bias_axes") is not None,
-        **({"each_place": True} if x.rank > 1 else {}),
-        **layer.trainable,
-    )
+    op = _fully_connected(layer, units, bias=config.get("bias_axes") is not None)
     return activated(layer, layer.add(op))
 
 

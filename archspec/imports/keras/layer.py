@@ -8,7 +8,7 @@ from math import prod
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from archspec.graph.graph import Node
-from archspec.imports.building import ModelBuilder
+from archspec.imports.building import ModelBuilder, one_or_each
 from archspec.imports.flattening import in_order
 from archspec.imports.keras.calls import ShapedArray
 from archspec.imports.keras.config import Config, Extents
@@ -319,10 +319,10 @@ def window(value: Any, rank: int | None = None) -> Any:
         rank: Number of axes that it must have, if it is a list.
     """
     if isinstance(value, (list, tuple)):
-        extents = tuple(int(each) for each in value)
+        extents = [int(each) for each in value]
         if rank is not None and len(extents) != rank:
             raise UnlikeError(f"it has {len(extents)} extents for {rank} axes")
-        return extents[0] if len({*extents}) == 1 else extents
+        return one_or_each(extents)
     return int(value)
 
 

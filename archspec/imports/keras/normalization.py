@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from archspec.graph.graph import Node
+from archspec.imports.building import one_or_each
 from archspec.imports.keras.config import mean_and_deviation, numbers_in
 from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError
 from archspec.ops.elementwise import Rescale, Scale
@@ -119,7 +120,7 @@ def normalization(layer: KerasLayer) -> Node:
     else:
         scales = [1 / deviation for deviation in deviations]
         offsets = [-m / d for m, d in zip(means, deviations, strict=True)]
-    op = Standardization(scale=_one(scales), offset=_one(offsets), kept=kept)
+    op = Standardization(scale=one_or_each(scales), offset=one_or_each(offsets), kept=kept)
     return layer.add(op)
 
 
@@ -131,11 +132,7 @@ def layer_scale(layer: KerasLayer) -> Node:
 
 def constants(value: Any) -> Any:
     """Return a constant of a configuration, or one for each channel."""
-    return _one(numbers_in(value))
-
-
-def _one(values: list[float]) -> Any:
-    return values[0] if len(set(values)) == 1 else tuple(values)
+    return one_or_each(numbers_in(value))
 
 
 def _along_channels(layer: KerasLayer, axis: Any) -> None:

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from archspec.graph.graph import Node
+from archspec.imports.building import one_or_each
 from archspec.imports.keras.activation import named, rectified
 from archspec.imports.keras.arrangement import permuted, reshaped
 from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError, simplest, window
@@ -66,7 +67,7 @@ def _number(value: Any) -> Any:
         numbers = [_number(each) for each in value]
         if not numbers or any(isinstance(each, tuple) for each in numbers):
             raise UnlikeError("its second operand is an array")
-        return numbers[0] if len(set(numbers)) == 1 else tuple(numbers)
+        return one_or_each(numbers)
     return float(value)
 
 

@@ -15,14 +15,9 @@ from archspec.imports.formats import HDF5, ZIP
 from archspec.imports.inputs import NOTHING_GIVEN, Given
 from archspec.imports.keras import (
     activation,
-    arrangement,
     attention,
-    convolution,
-    merging,
-    normalization,
     operators,
     own,
-    pooling,
     quantized,
     recurrent,
 )
@@ -70,14 +65,9 @@ from archspec.ops.fields import LARGEST
 from archspec.text import free_name
 
 TABLE: Final[Mapping[str, Function]] = {
-    **activation.LAYERS,
-    **arrangement.LAYERS,
     **attention.LAYERS,
-    **convolution.LAYERS,
-    **merging.LAYERS,
-    **normalization.LAYERS,
-    **pooling.LAYERS,
     **recurrent.LAYERS,
+    **recurrent.PLAIN,
 }
 """The function of each of Keras's layers, by its class."""
 

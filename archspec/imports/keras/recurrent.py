@@ -370,7 +370,7 @@ _SAME = """
 """
 """Layers that compute the same with one axis more, along which their windows are 1."""
 
-_ALONE: Final[Mapping[str, Function]] = {
+PLAIN: Final[Mapping[str, Function]] = {
     **activation.LAYERS,
     **arrangement.LAYERS,
     **convolution.LAYERS,
@@ -378,9 +378,10 @@ _ALONE: Final[Mapping[str, Function]] = {
     **normalization.LAYERS,
     **pooling.LAYERS,
 }
+"""The function of each layer that knows no time, by its class."""
 
 _AT_EACH_TIME: Final[Mapping[str, Function]] = {
-    **{name: _ALONE[name] for name in _SAME.split()},
+    **{name: PLAIN[name] for name in _SAME.split()},
     "Embedding": _embedding,
     "Flatten": _flatten,
     "Reshape": _reshape,
