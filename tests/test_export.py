@@ -98,6 +98,16 @@ def model_of(network: Graph | Spec | str = SMALL):
     return model
 
 
+def mixed_model():
+    import keras
+
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        return model_of()
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
 shared_model = cache(model_of)
 """The same for tests that only read it: one for all formats."""
 
@@ -309,13 +319,7 @@ def test_a_run_with_several_inputs_is_tried_with_examples_that_it_held_out(tmp_p
 @pytest.mark.parametrize("path", ["x.onnx", "x.tflite", "saved"])
 def test_mixed_precision_is_exported_in_float32(tmp_path, path):
     skip_what_is_not_here(path)
-    import keras
-
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        mixed = model_of()
-    finally:
-        keras.config.set_dtype_policy("float32")
+    mixed = mixed_model()
     done = export(mixed, tmp_path / path)
     assert done.widened == "mixed_bfloat16"
     exact = model_of()
@@ -327,14 +331,7 @@ def test_mixed_precision_is_exported_in_float32(tmp_path, path):
 
 @keras_test
 def test_a_keras_file_keeps_its_precision(tmp_path):
-    import keras
-
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        mixed = model_of()
-    finally:
-        keras.config.set_dtype_policy("float32")
-    assert export(mixed, tmp_path / "x.keras").widened is None
+    assert export(mixed_model(), tmp_path / "x.keras").widened is None
     assert archspec.load_model(tmp_path / "x.keras").layers[1].compute_dtype == "bfloat16"
 
 
