@@ -15,7 +15,10 @@ import black
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "archspec" / "ejection" / "layer_sources.json"
-FIRST = "archspec.keras_model.layers"
+MODULES_WITH_LAYERS = tuple(
+    f"archspec.keras_model.{name}"
+    for name in ("layers", "open_layers", "attention_layers", "moving_layers")
+)
 STAND_INS = {
     "register": (
         "register = keras.saving.register_keras_serializable(package=__name__)",
@@ -173,18 +176,13 @@ def _is_stored(node: ast.Name) -> bool:
     return isinstance(node.ctx, ast.Store)
 
 
-def own_layers() -> list[str]:
-    """Return the names in `Layers.own`."""
-    tree = module(FIRST).trees["Layers"][0]
-    loop = next(node for node in ast.walk(tree) if isinstance(node, ast.DictComp))
-    return [each.id for each in loop.generators[0].iter.elts]  # type: ignore[attr-defined]
-
-
 def sources() -> str:
     """Return the text of the file."""
     found: dict[str, dict[str, object]] = {}
-    for name in own_layers():
-        collect(name, module(FIRST), found)
+    for where in map(module, MODULES_WITH_LAYERS):
+        for name, text in where.defined.items():
+            if text.startswith("@register"):
+                collect(name, where, found)
     for name, text in SHORT.items():
         source = black.format_str(text, mode=black.Mode()).rstrip()
         imports = ["from keras import ops", "from typing import Any"]

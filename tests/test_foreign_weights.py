@@ -545,9 +545,9 @@ def instances(keras: Any) -> dict[str, tuple[Any, tuple[int, ...]]]:
 
 
 def archspec_layers() -> Any:
-    from archspec.keras_model import layers
+    from archspec.keras_model.layers import Layers
 
-    return layers
+    return Layers()
 
 
 def shape_read(model: Any) -> tuple[int | None, ...]:
@@ -591,7 +591,7 @@ def test_shapes_and_variables_are_those_that_keras_makes(keras):
     ],
 )
 def test_merged_shapes_are_those_that_keras_makes(keras, name, shapes):
-    layer = getattr(archspec_layers().Layers(), name)()
+    layer = getattr(archspec_layers(), name)()
     x = [keras.Input(shape) for shape in shapes]
     y = layer(x)
     assert shape_read(keras.Model(x, y)) == tuple(y.shape[1:])

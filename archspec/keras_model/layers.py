@@ -15,27 +15,12 @@ from typing import Any, ClassVar, TypeAlias
 import keras
 from keras import ops
 
-from archspec.keras_model.attention_layers import (
-    CausalMask,
-    ClassToken,
-    MatMul,
-    Parameter,
-    PositionEmbedding,
-    RelativePositionBias,
-    ShiftedWindowMask,
-    WordEmbedding,
+from archspec.keras_model import (  # noqa: F401  (they register their layers)
+    attention_layers,
+    moving_layers,
+    open_layers,
 )
-from archspec.keras_model.moving_layers import (
-    AxisSlice,
-    ChannelShuffle,
-    DepthToSpace,
-    MaxUnpooling,
-    Resize,
-    Roll,
-    SpaceToDepth,
-)
-from archspec.keras_model.open_layers import CropLike, OpenAveragePooling, WindowPadding
-from archspec.keras_model.own_layer import KerasShape, OwnLayer, register
+from archspec.keras_model.own_layer import OWN, KerasShape, OwnLayer, register
 from archspec.ops import banks
 
 PadAmounts: TypeAlias = tuple[tuple[int, int], ...]
@@ -785,51 +770,8 @@ class FilterBank(keras.initializers.Initializer):
 class Layers:
     """The argument `layers` of `Op.emit`: archspec's layers and those of `keras.layers`."""
 
-    own: ClassVar[dict[str, Any]] = {
-        cls.__name__: cls
-        for cls in (
-            Pad,
-            PaddedAveragePooling,
-            WindowPadding,
-            OpenAveragePooling,
-            L2Pooling,
-            Subsampling,
-            BlurPooling,
-            Rbf,
-            LocalConv,
-            StructuredConv,
-            CutConvTranspose,
-            Function,
-            Scale,
-            ChannelSlice,
-            CropLike,
-            LocalResponseNormalization,
-            BatchDropPath,
-            PathDraw,
-            Join,
-            AbsoluteDifference,
-            Divide,
-            FilterBank,
-            MatMul,
-            RelativePositionBias,
-            CausalMask,
-            ShiftedWindowMask,
-            Parameter,
-            PositionEmbedding,
-            ClassToken,
-            AxisSlice,
-            Roll,
-            ChannelShuffle,
-            DepthToSpace,
-            SpaceToDepth,
-            Resize,
-            MaxUnpooling,
-            WordEmbedding,
-        )
-    }
-
     def __getattr__(self, name: str) -> Any:
-        own = self.own.get(name) or getattr(keras.layers, name, None)
+        own = OWN.get(name) or getattr(keras.layers, name, None)
         return own or getattr(keras.initializers, name)
 
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 import keras
+
+T = TypeVar("T", bound=type)
 
 KerasShape: TypeAlias = tuple[Any, ...]
 """A shape as Keras has it: with the batch, which is None if it is open."""
 
-register = keras.saving.register_keras_serializable(package="archspec")
+OWN: Final[dict[str, Any]] = {}
+"""archspec's own layers and initializers, by the names of their classes."""
+
+
+def register(cls: T) -> T:
+    """Make a class one of archspec's own, which Keras then finds for a saved model."""
+    OWN[cls.__name__] = cls
+    registered: T = keras.saving.register_keras_serializable(package="archspec")(cls)
+    return registered
 
 
 class OwnLayer(keras.layers.Layer):
