@@ -113,9 +113,10 @@ def test_a_pools_last_window_hangs_over_but_begins_inside(read, window, extent):
 
 def test_an_average_counts_the_padding_but_not_what_hangs_over(read):
     text = layer("Pooling", more="pooling_param { pool: AVE kernel_size: 3 stride: 2 pad: 1 }")
-    (op,) = [op for name, op in ops(read(text)).items() if name == "a"]
-    assert op.kind == "avg_pool"
-    assert op.count_padding
+    model = read(text)
+    op = ops(model)["a"]
+    assert (op.kind, op.count_padding, op.ceil) == ("avg_pool", True, True)
+    assert shapes(model)["a"] == "7x7x3"
 
 
 def test_a_file_for_training_has_losses_as_outputs_and_no_accuracy():

@@ -32,16 +32,21 @@ def pooling(net: Net, layer: Layer, x: Node) -> Node:
     net.pooled.update(dict.fromkeys(layer.tops[1:], x))
     if param.flag("global_pooling", default=False):
         return net.add(layer, whole, x, keep_axes=True)
-    arguments: dict[str, Any] = {
-        "size": spatial(param, "kernel_size", 1),
-        "stride": spatial(param, "stride", 1),
-        "padding": spatial(param, "pad", 0) or "valid",
-    }
-    if window is AvgPool and arguments["padding"] != "valid":
-        arguments["count_padding"] = True
-    if param.word("round_mode", "CEIL") not in {"FLOOR", "1"} and _hangs_over(x, arguments):
-        arguments["ceil"] = True
+    size, stride = spatial(param, "kernel_size", 1), spatial(param, "stride", 1)
+    arguments = _arguments(x, window, size, stride, spatial(param, "pad", 0))
+    if param.word("round_mode", "CEIL") in {"FLOOR", "1"}:
+        arguments.pop("ceil", None)
     return net.add(layer, window, x, **arguments)
+
+
+def _arguments(x: Node, pool: type[Op], size: Any, stride: Any, padding: Any) -> dict[str, Any]:
+    """Return the arguments of a pool whose last window may hang over the edge."""
+    arguments = {"size": size, "stride": stride, "padding": padding or "valid"}
+    if _hangs_over(x, arguments):
+        arguments["ceil"] = True
+    if pool is AvgPool and padding:
+        arguments["count_padding"] = True
+    return arguments
 
 
 def _hangs_over(x: Node, arguments: Mapping[str, Any]) -> bool:
@@ -69,19 +74,13 @@ def pyramid(net: Net, layer: Layer, x: Node) -> Node:
     for level in range(height):
         windows = [-(-extent // 2**level) for extent in x.shape.spatial]
         pads = [
-            (window * 2**level - extent + 1) // 2
-            for window, extent in zip(windows, x.shape.spatial, strict=True)
+            (each * 2**level - extent + 1) // 2
+            for each, extent in zip(windows, x.shape.spatial, strict=True)
         ]
-        arguments: dict[str, Any] = {
-            "size": one_or_each(windows),
-            "stride": one_or_each(windows),
-            "padding": one_or_each(pads) or "valid",
-        }
-        if _hangs_over(x, arguments):
-            arguments["ceil"] = True
-        if _POOLS[method][0] is AvgPool and any(pads):
-            arguments["count_padding"] = True
-        pool = net.add(layer, _POOLS[method][0], x, part=f"pool{2**level}", **arguments)
+        window, _ = _POOLS[method]
+        size = one_or_each(windows)
+        arguments = _arguments(x, window, size, size, one_or_each(pads))
+        pool = net.add(layer, window, x, part=f"pool{2**level}", **arguments)
         parts.append(net.add(layer, Flatten, pool, part=f"flatten{2**level}"))
     return parts[0] if len(parts) == 1 else net.add(layer, Concat, *parts)
 
