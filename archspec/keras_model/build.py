@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from os import PathLike
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from archspec.compile.network import graph_of
 from archspec.graph.graph import IN_KERAS, SEPARATOR, Graph, Node
 from archspec.imports.loading import as_network
 from archspec.imports.model import Network
-from archspec.keras_model.engine import deep, dtype_policy, load_file, load_keras
+from archspec.keras_model.engine import deep, dtype_policy, load_file, load_keras, meanwhile
 from archspec.keras_model.weights import copy
 from archspec.ops.merge import Merge
 from archspec.ops.shape import Shape
@@ -53,16 +53,20 @@ def build(
     from archspec.keras_model.layers import Layers  # noqa: PLC0415  (it imports Keras)
 
     emitter = _Emitter(keras, Layers(), graph)
+    # Layers made here have their channels last, whatever the user's keras.json says.
+    channels_last = meanwhile(
+        keras.config.image_data_format, keras.config.set_image_data_format, "channels_last"
+    )
     tensors: list[Any] = []
-    with deep(len(graph.nodes)), _channels_last(keras):
+    with deep(len(graph.nodes)), channels_last:
         for node in graph.nodes:
             tensors.append(emitter.applied(node, [tensors[index] for index in node.inputs]))
-        outputs: Any = {name: tensors[index] for name, index in sorted(graph.outputs.items())}
-        if len(outputs) == 1:
-            (outputs,) = outputs.values()
-        inputs: Any = {name: tensors[index] for name, index in sorted(graph.inputs.items())}
-        if len(inputs) == 1:
-            (inputs,) = inputs.values()
+        inputs, outputs = (
+            {name: tensors[index] for name, index in sorted(places.items())}
+            if len(places) > 1
+            else tensors[next(iter(places.values()))]
+            for places in (graph.inputs, graph.outputs)
+        )
         model = keras.Model(inputs, outputs, name=re.sub(r"[^A-Za-z0-9_-]", "_", graph.name))
     if weights is not None:
         copy(weights, model)
@@ -197,14 +201,3 @@ def _with_weights_of(owner: tuple[Any, ...], chain: tuple[Any, ...]) -> tuple[An
     *before, last = chain
     weighted = [layer for layer in owner if layer.weights]
     return (*before[: len(chain) - len(weighted)], *weighted) if weighted else (*before, last)
-
-
-@contextlib.contextmanager
-def _channels_last(keras: Any) -> Iterator[None]:
-    """Give layers made inside their channels last, whatever the user's keras.json says."""
-    before = keras.config.image_data_format()
-    keras.config.set_image_data_format("channels_last")
-    try:
-        yield
-    finally:
-        keras.config.set_image_data_format(before)

@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,14 +49,19 @@ def load_keras() -> Any:
 
 
 @contextlib.contextmanager
-def dtype_policy(keras: Any, policy: Any) -> Iterator[None]:
-    """Give a dtype policy, such as `mixed_bfloat16`, to the layers that are made inside."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
+def meanwhile(get: Callable[[], Any], set_: Callable[[Any], None], value: Any) -> Iterator[None]:
+    """Give a setting another value inside."""
+    before = get()
+    set_(value)
     try:
         yield
     finally:
-        keras.config.set_dtype_policy(before)
+        set_(before)
+
+
+def dtype_policy(keras: Any, policy: Any) -> contextlib.AbstractContextManager[None]:
+    """Give a dtype policy, such as `mixed_bfloat16`, to the layers that are made inside."""
+    return meanwhile(keras.config.dtype_policy, keras.config.set_dtype_policy, policy)
 
 
 def _advice(backend: str) -> str:
@@ -158,12 +163,7 @@ def shortened(line: str, most: int = 300) -> str:
     return line if len(line) <= most else f"{line[:most].rstrip()} ..."
 
 
-@contextlib.contextmanager
-def deep(layers: int) -> Iterator[None]:
+def deep(layers: int) -> contextlib.AbstractContextManager[None]:
     """Raise the recursion limit inside, so that Keras can recurse once for each layer."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, 1_000 + 4 * layers))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(before)
+    limit = max(sys.getrecursionlimit(), 1_000 + 4 * layers)
+    return meanwhile(sys.getrecursionlimit, sys.setrecursionlimit, limit)

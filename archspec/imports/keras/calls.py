@@ -5,8 +5,9 @@ Models inside the model are taken apart: their layers have paths, such as `backb
 
 from __future__ import annotations
 
-from collections.abc import Generator, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from archspec.imports.keras.config import (
@@ -151,20 +152,7 @@ def walk(model: LayerConfig, arrays: Arrays, given: Sequence[Hashable]) -> Walk:
     Raises:
         UnfamiliarError: The configuration is not as Keras writes it.
     """
-    return (yield from _walk(model, arrays, given, (), (), _Budget()))
-
-
-class _Budget:
-    """The number of calls that are still followed."""
-
-    def __init__(self) -> None:
-        self._left = MOST_CALLS
-
-    def spend(self) -> None:
-        """Count one call; raise `UnfamiliarError` after the last."""
-        self._left -= 1
-        if self._left < 0:
-            raise UnfamiliarError(f"more than {MOST_CALLS:,} calls of layers")
+    return (yield from _walk(model, arrays, given, (), (), count(1)))
 
 
 def _walk(
@@ -173,9 +161,18 @@ def _walk(
     given: Sequence[Hashable],
     scope: tuple[str, ...],
     calls: tuple[int, ...],
-    budget: _Budget,
+    counted: Iterator[int],
 ) -> Walk:
-    """Yield the calls of a model that is called itself: `scope` and `calls` are its own path."""
+    """Yield the calls of a model that is called itself.
+
+    Args:
+        model: Its configuration.
+        arrays: Its weights.
+        given: Its input tensors.
+        scope: Its path.
+        calls: The numbers of the calls on the path.
+        counted: Counts the calls that are followed.
+    """
     layers = layers_of(model)
     if layers is None:
         raise UnfamiliarError(class_of(model))
@@ -184,23 +181,27 @@ def _walk(
     inputs_by_name: Mapping[str, Hashable] = {}
     if is_joined(model):
         inputs_by_name = dict(zip(input_names(model), given, strict=True))
-    made: dict[tuple[str, int], Sequence[Hashable]] = {}
+    made: dict[tuple[str, int], Callable[[int], Hashable]] = {}
+    """The output of a number of each call; a configuration does not say how many there are."""
     for index, number, arguments in joins.calls():
-        budget.spend()
+        if next(counted) > MOST_CALLS:
+            raise UnfamiliarError(f"more than {MOST_CALLS:,} calls of layers")
         layer = layers[index]
         name = name_of(layer)
         tensors = {each: _made(made, each) for each in arguments.references}
         inputs = [tensors[each] for each in arguments.references] or given
         path, numbers = (*scope, name), (*calls, number)
         if class_of(layer) == "InputLayer":
-            made[name, number] = [inputs_by_name.get(name, given[0])]
+            made[name, number] = [inputs_by_name.get(name, given[0])].__getitem__
         elif (inner := model_in(layer)) is not None:
-            calls_inside = _walk(inner, arrays.inside(layers, index), inputs, path, numbers, budget)
+            calls_inside = _walk(
+                inner, arrays.inside(layers, index), inputs, path, numbers, counted
+            )
             outputs = yield from (calls_inside if inner is layer else _at_each_time(calls_inside))
-            made[name, number] = [*outputs.values()]
+            made[name, number] = [*outputs.values()].__getitem__
         else:
             call = Call(path, numbers, layer, stored[index], inputs, arguments, tensors)
-            made[name, number] = _Outputs(call)
+            made[name, number] = call.output
             yield call
     return {name: _made(made, end) for name, end in joins.outputs(model).items()}
 
@@ -218,21 +219,10 @@ def _at_each_time(calls: Walk) -> Walk:
         yield replace(call, layer=layer, in_timed=True)
 
 
-class _Outputs(Sequence[Hashable]):
-    """The tensors that a call makes; the configuration does not say how many."""
-
-    def __init__(self, call: Call) -> None:
-        self._call = call
-
-    def __len__(self) -> int:
-        return 1
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._call.output(index)
-
-
-def _made(made: Mapping[tuple[str, int], Sequence[Hashable]], reference: Reference) -> Hashable:
-    return made[reference.call][reference.output]
+def _made(
+    made: Mapping[tuple[str, int], Callable[[int], Hashable]], reference: Reference
+) -> Hashable:
+    return made[reference.call](reference.output)
 
 
 class _Chain:

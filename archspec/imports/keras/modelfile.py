@@ -16,6 +16,7 @@ import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any, Final
 
@@ -191,12 +192,8 @@ def _from_hdf5(path: Path, stream: io.BufferedReader) -> ModelFile:
 
 def names_in(group: Any, attribute: str) -> list[str]:
     """Return a list of names, which Keras cuts into numbered pieces if it is too long for HDF5."""
-    if attribute in group.attrs:
-        pieces = [attribute]
-    else:
-        pieces = []
-        while f"{attribute}{len(pieces)}" in group.attrs:
-            pieces.append(f"{attribute}{len(pieces)}")
+    numbered = takewhile(group.attrs.__contains__, (f"{attribute}{n}" for n in count()))
+    pieces = [attribute] if attribute in group.attrs else numbered
     names: list[str] = []
     for piece in pieces:
         listed = group.attrs[piece]
