@@ -249,12 +249,26 @@ class _Convolving(OwnLayer):
         self.use_bias = use_bias
 
     def places(self, extents: Sequence[Any]) -> tuple[Any, ...]:
-        """Return the number of windows along each axis without padding; None stays open."""
+        """Return the extents of the output; None stays open."""
         axes = zip(extents, self.kernel_size, self.dilation_rate, self.strides, strict=True)
         return tuple(
             None if n is None else (n - (size - 1) * rate - 1) // step + 1
             for n, size, rate, step in axes
         )
+
+    def compute_output_shape(self, input_shape: KerasShape) -> KerasShape:
+        batch, *extents, _ = input_shape
+        return (batch, *self.places(extents), self.filters)
+
+    def add_bias(self, *shape: int) -> None:
+        """Make the bias, if the layer has one."""
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(name="bias", shape=shape, initializer="zeros")
+
+    def with_bias(self, y: Any) -> Any:
+        """Return the output with the bias added."""
+        return y if self.bias is None else y + self.bias
 
 
 @register
@@ -278,19 +292,14 @@ class LocalConv(_Convolving):
             shape=(math.prod(spatial), taps * channels, self.filters),
             initializer=keras.initializers.RandomUniform(-limit, limit),
         )
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                name="bias", shape=(*spatial, self.filters), initializer="zeros"
-            )
+        self.add_bias(*spatial, self.filters)
 
     def call(self, x: Any) -> Any:
         _, *spatial, filters = self.compute_output_shape(tuple(x.shape))
         patches = ops.concatenate([x[tap] for tap in self._taps(spatial)], axis=-1)
         patches = ops.reshape(patches, (-1, *self.kernel.shape[:2]))
         y = ops.einsum("bpi,pio->bpo", patches, self.kernel)
-        y = ops.reshape(y, (-1, *spatial, filters))
-        return y if self.bias is None else y + self.bias
+        return self.with_bias(ops.reshape(y, (-1, *spatial, filters)))
 
     def _taps(self, spatial: Sequence[int]) -> list[tuple[slice, ...]]:
         """Return, for each tap of the kernel, the slice of the input values that it meets."""
@@ -301,10 +310,6 @@ class LocalConv(_Convolving):
             )
         ]
         return [(slice(None), *tap) for tap in product(*axes)]
-
-    def compute_output_shape(self, input_shape: KerasShape) -> KerasShape:
-        batch, *extents, _ = input_shape
-        return (batch, *self.places(extents), self.filters)
 
 
 @register
@@ -357,9 +362,7 @@ class StructuredConv(_Convolving):
         else:
             shape = (*self.kernel_size, channels // self.groups, self.filters)
         self.kernel = self.add_weight(name="kernel", shape=shape, initializer=initializer)
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+        self.add_bias(self.filters)
 
     def call(self, x: Any) -> Any:
         kernel = self._effective(x.shape[-1])
@@ -378,7 +381,7 @@ class StructuredConv(_Convolving):
         )
         if strides != self.strides:
             y = y[(slice(None), *(slice(None, None, step) for step in self.strides))]
-        return y if self.bias is None else y + self.bias
+        return self.with_bias(y)
 
     def _effective(self, channels: int) -> Any:
         """Return the kernel that a plain convolution computes the same with."""
@@ -418,10 +421,6 @@ class StructuredConv(_Convolving):
         initializer = keras.initializers.serialize(self.kernel_initializer)
         return {**super().get_config(), "kernel_initializer": initializer}
 
-    def compute_output_shape(self, input_shape: KerasShape) -> KerasShape:
-        batch, *extents, _ = input_shape
-        return (batch, *self.places(extents), self.filters)
-
 
 SMALLEST_VARIANCE = 1e-5
 """Added to the variance of a kernel that is standardised, as in Qiao et al. 2019."""
@@ -460,9 +459,7 @@ class CutConvTranspose(_Convolving):
             shape=(*self.kernel_size, self.filters // self.groups, input_shape[-1]),
             initializer="glorot_uniform",
         )
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+        self.add_bias(self.filters)
 
     def call(self, x: Any) -> Any:
         kernel, dilation = self.kernel, self.dilation_rate
@@ -489,8 +486,7 @@ class CutConvTranspose(_Convolving):
         if any(map(any, added)):
             y = ops.pad(y, ((0, 0), *added, (0, 0)))
         kept = (slice(max(a, 0), -b if b > 0 else None) for a, b in self.cuts)
-        y = y[(slice(None), *kept)]
-        return y if self.bias is None else y + self.bias
+        return self.with_bias(y[(slice(None), *kept)])
 
     def _with_gaps(self) -> Any:
         """Return the kernel with zeros between its taps: without a dilation it paints the same."""
@@ -508,16 +504,14 @@ class CutConvTranspose(_Convolving):
             kernel = spread[kept]
         return kernel
 
-    def compute_output_shape(self, input_shape: KerasShape) -> KerasShape:
-        batch, *extents, _ = input_shape
+    def places(self, extents: Sequence[Any]) -> tuple[Any, ...]:
         axes = zip(
             extents, self.kernel_size, self.dilation_rate, self.strides, self.cuts, strict=True
         )
-        spatial = (
+        return tuple(
             None if n is None else n * step + max((size - 1) * rate + 1 - step, 0) - before - after
             for n, size, rate, step, (before, after) in axes
         )
-        return (batch, *spatial, self.filters)
 
 
 @register
