@@ -102,11 +102,7 @@ def module(folder: Path) -> None:
 
 
 FILES: dict[str, Callable[[Path], None]] = {
-    "keras_export": keras_export,
-    "module": module,
-    "recurrent": recurrent,
-    "shared": shared,
-    "spelled_out": spelled_out,
+    make.__name__: make for make in (keras_export, module, recurrent, shared, spelled_out)
 }
 """The writer of each model, by its name."""
 

@@ -60,18 +60,14 @@ def shared() -> bytes:
     return _convert(keras.Model(image, layers.Conv2D(4, (1, 2), name="conv")(x)))
 
 
-def _padded() -> keras.Model:
+def padding() -> bytes:
+    """Zero padding before a convolution without it."""
     x = image = keras.Input((16, 16, 3))
     x = layers.ZeroPadding2D(1, name="pad")(x)
     x = layers.Conv2D(8, 3, padding="valid", name="conv")(x)
     x = layers.ZeroPadding2D(((0, 1), (0, 1)), name="pad2")(x)
     x = layers.Conv2D(8, 3, strides=2, padding="valid", name="strided")(x)
-    return keras.Model(image, x)
-
-
-def padding() -> bytes:
-    """Zero padding before a convolution without it."""
-    return _convert(_padded())
+    return _convert(keras.Model(image, x))
 
 
 def _dilated(batch: int | None = None) -> keras.Model:
@@ -105,28 +101,30 @@ def groups() -> bytes:
     return _convert(keras.Model(image, layers.Conv2D(8, 3, groups=2, name="grouped")(x)))
 
 
-def float16() -> bytes:
-    """Weights of 16 bits, each of which is dequantized before its use."""
+def _small() -> keras.Model:
     x = image = keras.Input((16, 16, 3))
     x = layers.Conv2D(8, 3, activation="relu", name="conv")(x)
-    model = keras.Model(image, layers.Dense(10, name="scores")(layers.Flatten(name="flatten")(x)))
+    return keras.Model(image, layers.Dense(10, name="scores")(layers.Flatten(name="flatten")(x)))
+
+
+def float16() -> bytes:
+    """Weights of 16 bits, each of which is dequantized before its use."""
     target = tf.lite.TargetSpec()
     target.supported_types = [tf.float16]
-    return _convert(model, optimizations=[tf.lite.Optimize.DEFAULT], target_spec=target)
+    return _convert(_small(), optimizations=[tf.lite.Optimize.DEFAULT], target_spec=target)
 
 
 def int8() -> bytes:
     """Weights and maps of 8 bits."""
-    x = image = keras.Input((16, 16, 3))
-    x = layers.Conv2D(8, 3, activation="relu", name="conv")(x)
-    model = keras.Model(image, layers.Dense(10, name="scores")(layers.Flatten(name="flatten")(x)))
     rng = np.random.default_rng(0)
 
     def images() -> object:
         for _ in range(4):
             yield [rng.random((1, 16, 16, 3), "float32")]
 
-    return _convert(model, optimizations=[tf.lite.Optimize.DEFAULT], representative_dataset=images)
+    return _convert(
+        _small(), optimizations=[tf.lite.Optimize.DEFAULT], representative_dataset=images
+    )
 
 
 def sparse() -> bytes:
@@ -171,19 +169,12 @@ def spelled_out() -> bytes:
 
 
 FILES: dict[str, Callable[[], bytes]] = {
-    "norms": norms,
-    "padding": padding,
-    "dilation_open": dilation_open,
-    "dilation_fixed": dilation_fixed,
-    "depthwise": depthwise,
-    "groups": groups,
-    "float16": float16,
-    "int8": int8,
-    "sparse": sparse,
-    "residual": residual,
-    "shared": shared,
-    "spelled_out": spelled_out,
-}
+    make.__name__: make
+    for make in (
+        norms, padding, dilation_open, dilation_fixed, depthwise, groups, float16, int8, sparse,
+        residual, shared, spelled_out,
+    )
+}  # fmt: skip
 """The bytes of each file, by its name."""
 
 
