@@ -273,8 +273,21 @@ class KerasLayer:
         return (*(1,) * self.times, *per_axis(value, rank)) if self.times else window(value, rank)
 
     def sides(self, value: Any) -> tuple[tuple[int, int], ...]:
-        """Return amounts before and after each axis that Keras says for the spatial ones."""
-        return (*((0, 0),) * self.times, *sides(value, self.shape.rank - self.times))
+        """Return amounts before and after each axis, as Keras's padding and cropping say them.
+
+        A number is for all spatial sides, a list of numbers for each axis; for one axis it is
+        [before, after].
+        """
+        rank = self.shape.rank - self.times
+        if isinstance(value, int):
+            pairs = [(value, value)] * rank
+        elif rank == 1 and len(value) == 2 and all(isinstance(each, int) for each in value):
+            pairs = [(value[0], value[1])]
+        else:
+            pairs = [(p, p) if isinstance(p, int) else (int(p[0]), int(p[1])) for p in value]
+        if len(pairs) != rank:
+            raise UnlikeError(f"it has amounts for {len(pairs)} of {rank} axes")
+        return (*((0, 0),) * self.times, *pairs)
 
     def axis(self, axis: Any, x: Shape | None = None) -> int:
         """Return the place in a shape of an axis that Keras counts with the batch.
@@ -348,21 +361,6 @@ def window_arguments(layer: KerasLayer) -> dict[str, Any]:
         "bias": config.get("use_bias", True),
         **layer.trainable,
     }
-
-
-def sides(value: Any, rank: int) -> tuple[tuple[int, int], ...]:
-    """Return amounts before and after each axis, as Keras's padding and cropping layers say them.
-
-    A number is for all sides, a list of numbers for each axis; for one axis it is [before, after].
-    """
-    if isinstance(value, int):
-        return ((value, value),) * rank
-    if rank == 1 and len(value) == 2 and all(isinstance(each, int) for each in value):
-        return ((value[0], value[1]),)
-    pairs = tuple((p, p) if isinstance(p, int) else (int(p[0]), int(p[1])) for p in value)
-    if len(pairs) != rank:
-        raise UnlikeError(f"it has amounts for {len(pairs)} of {rank} axes")
-    return pairs
 
 
 def simplest(pairs: Sequence[tuple[int, int]]) -> Any:

@@ -121,8 +121,8 @@ class _ByPlace:
     def _groups(self, kind: str, layers: Sequence[LayerConfig]) -> list[Any]:
         """Return the group of each of the layers of a class; None where it is not certain."""
         groups = _counted(self._group, kind)
-        named = {name: group for group in groups if (name := _name_in(group))}
-        if len(named) == len(groups):
+        named = _by_name(groups)
+        if named is not None:
             return [named.get(name_of(layer), {}) for layer in layers]
         if len(groups) == len(layers):
             return groups
@@ -138,14 +138,11 @@ class _ByPlace:
         kind = snake(kind_of(layers[index]))
         before = sum(snake(kind_of(layer)) == kind for layer in layers[:index])
         groups = _counted(self._group, kind)
-        named = {name: group for group in groups if (name := _name_in(group))}
-        group: Any = {}
-        if len(named) == len(groups) and name_of(layers[index]) in named:
-            group = named[name_of(layers[index])]
-        elif before < len(groups):
+        group = (_by_name(groups) or {}).get(name_of(layers[index]))
+        if group is None:
+            if before >= len(groups):
+                return NoArrays()
             group = groups[before]
-        else:
-            return NoArrays()
         if class_of(layers[index]) == TIME_DISTRIBUTED:
             group = group.get("layer", {})
         return _ByPlace(_container(group))
@@ -160,9 +157,12 @@ def _by_kind(layers: Sequence[LayerConfig]) -> dict[str, list[int]]:
     return kinds
 
 
-def _name_in(group: Any) -> str:
-    """Return the name of the layer of a group; empty where the file does not have it."""
-    return str(group["vars"].attrs.get("name", "")) if "vars" in group else ""
+def _by_name(groups: Sequence[Any]) -> dict[str, Any] | None:
+    """Return groups by the names of their layers; None if the file does not have all of these."""
+    stored = [group for group in groups if "vars" in group]
+    named = {str(group["vars"].attrs.get("name", "")): group for group in stored}
+    named.pop("", None)
+    return named if len(named) == len(groups) else None
 
 
 def _shaped(datasets: Any) -> list[ShapedArray]:
