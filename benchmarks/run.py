@@ -139,6 +139,7 @@ GRAPHS = {
     "resnet50, with all rows": "report(resnet).rows()",
     "resnet50, loaded each time": "report(archspec.load('resnet50'))",
     "resnet50, its YAML read each time": "report(archspec.load('mine.yaml', 'resnet50'))",
+    "resnet50, a new YAML text each time": "report(archspec.load(next(texts), 'resnet50'))",
     "densenet201, totals and memory": "report(densenet)",
     "densenet201, with all rows": "report(densenet).rows()",
     "densenet201, each time of a new width": "report(next(new))",
@@ -147,6 +148,7 @@ GRAPHS = {
 
 WORKER = """
 import statistics, sys, time
+from pathlib import Path
 import archspec
 
 def report(spec):
@@ -156,6 +158,10 @@ def report(spec):
 
 resnet, densenet = archspec.load("resnet50"), archspec.load("densenet201")
 new = iter([archspec.load("densenet201", growth=growth) for growth in range(33, 333)])
+for width in range(65, 365):  # of the stem
+    text = Path("mine.yaml").read_text().replace("filters: 64", f"filters: {width}")
+    Path(f"mine{width}.yaml").write_text(text)
+texts = iter([f"mine{width}.yaml" for width in range(65, 365)])
 for line in sys.stdin:
     work, seconds = compile(line, "work", "exec"), []
     for number in range(26):
