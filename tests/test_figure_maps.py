@@ -336,6 +336,7 @@ def test_lines_past_many_maps_are_bounded():
         ("[1, 1, 1]", "flatten, fc: 5"),
         ("[2147483647, 3]", "max_pool: 1"),
         ("[7, 1, 2000, 3]", "batch_norm"),
+        ("[1, 1, 1, 1]", "pad: 2, patchify: {filters: 1, patch: 1}"),  # numbers on one line
         ("[1, 2147483647]", "flatten, fc: 5"),
     ],
 )

@@ -123,13 +123,24 @@ class Cuboid:
     def left(self) -> float:
         """Width of the numbers beside it on the left."""
         down, away, across = (text_width(text, NUMBER) for text in self.texts)
-        down = 0.0 if self._down_inside else down + 3
+        down = 0.0 if self._down_inside else down - self._down_end
         widest = max(down if self.texts[0] else 0.0, away + 3 - self.dx / 2 if away else 0.0)
         return max(widest, (across - self.front) / 2)
 
     @property
     def _down_inside(self) -> bool:
         return self.inside and text_width(self.texts[0], NUMBER) + 6 < self.front
+
+    @property
+    def _down_base(self) -> float:
+        """The y of the baseline of the height's number: below what comes in."""
+        return max(self.dy + 0.85 * self.side, self.axis + 16)
+
+    @property
+    def _down_end(self) -> float:
+        """The x where the height's number ends, left of a wider one that is on its line."""
+        below = (self.front - text_width(self.texts[2], NUMBER)) / 2
+        return min(-3.0, below - 1) if self._down_base > self.height - 1 else -3.0
 
     @property
     def has_numbers(self) -> bool:
@@ -189,8 +200,8 @@ class Cuboid:
             base = y + dy + (h + NUMBER) / 2 - 1
             marks.append(Text(x + 3, base, down, NUMBER, "ink", anchor="start"))
         elif down:
-            base = y + max(dy + 0.85 * h, self.axis + 16)
-            marks.append(Text(x - 3, base, down, NUMBER, "quiet", anchor="end"))
+            at = (x + self._down_end, y + self._down_base)
+            marks.append(Text(*at, down, NUMBER, "quiet", anchor="end"))
         if away:
             at = (x + dx / 2 - 3, y + min(dy / 2 - 1, self.axis - NUMBER))
             marks.append(Text(*at, away, NUMBER, "quiet", anchor="end"))
