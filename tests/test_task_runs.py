@@ -193,7 +193,10 @@ def test_several_inputs_are_predicted_from_arrays_of_their_names(home):
     given = {"left": pictures(0)[0][:3], "right": pictures(1)[0][:3]}
     together = archspec.predict(home / "pair", given, threshold=0.01)
     from_file = archspec.predict(home / "pair", str(home / "pair.npz"), threshold=0.01)
-    assert [each.guesses for each in together] == [each.guesses for each in from_file[:3]]
+    for each, other in zip(together, from_file[:3], strict=True):  # of batches of 3 and of all
+        assert [guess.class_name for guess in each.guesses] == ["y"]
+        assert [guess.class_name for guess in other.guesses] == ["y"]
+        assert each.guesses[0].probability == pytest.approx(other.guesses[0].probability, rel=1e-5)
     with pytest.raises(UsageError, match="there is no array `right`"):
         archspec.predict(home / "pair", {"left": given["left"]})
     assert archspec.evaluate(home / "pair").result.scores.images == 32
