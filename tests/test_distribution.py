@@ -47,6 +47,7 @@ NORMED = """
 name: normed
 input: [8, 8, 1]
 layers:
+  - {name: pixels, batch_norm: {momentum: 0.5}}
   - conv: {filters: 4, kernel: 3, padding: same, norm: batch, activation: relu}
   - dropout: 0.3
   - flatten
@@ -255,6 +256,18 @@ def test_a_run_on_two_devices_goes_on_as_if_it_had_not_been_stopped(place):
 def test_batch_norm_and_dropout_are_of_the_whole_batch_on_jax_only(place, backend):
     one, two = measures(place / "normed-one")[0], measures(place / "normed-two")[0]
     assert (one["loss"] == pytest.approx(two["loss"], rel=2e-5)) == (backend == "jax")
+
+
+@pytest.mark.keras
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_running_means_are_of_the_images_of_all_devices(place):
+    """They follow the means of batches, whose halves have other ones."""
+    one, two = (
+        archspec.load_model(place / f"normed-{count}" / "final.keras") for count in ("one", "two")
+    )
+    mean, of_two = (model.get_layer("pixels").moving_mean.numpy() for model in (one, two))
+    assert mean != 0
+    np.testing.assert_allclose(of_two, mean, rtol=1e-6)
 
 
 @pytest.mark.keras
