@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import prod
 from typing import Any, Final
 
 from archspec.imports.building import one_or_each
@@ -16,6 +15,7 @@ from archspec.imports.model import ABSENT, BATCH
 from archspec.imports.onnx.extents import (
     axes_of,
     common_dims,
+    flattened_dims,
     reshaped_dims,
     squeezed_dims,
     unsqueezed_dims,
@@ -50,10 +50,7 @@ def reshape(t: Trace, step: Step) -> None:
 
 def flatten(t: Trace, step: Step) -> None:
     x = t.seen(step)
-    dims = x.file_dims
-    axis = step.get("axis", 1)
-    axis += len(dims) if axis < 0 else 0
-    t.keep(step, t.reshaped(step, x, (prod(dims[:axis]), prod(dims[axis:]))))
+    t.keep(step, t.reshaped(step, x, flattened_dims(step, x.file_dims)))
 
 
 def squeeze(t: Trace, step: Step) -> None:

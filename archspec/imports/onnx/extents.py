@@ -6,10 +6,11 @@ Extents are whole numbers, or formulas where an input is open.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from math import prod
 from typing import Any, NamedTuple
 
-from archspec.imports.onnx.source import Step
+from archspec.imports.onnx.source import Constant, Step
 
 
 class Array(NamedTuple):
@@ -86,6 +87,12 @@ def _exactly(dims: Sequence[Any], known: Any) -> Any:
                 if known == extent * factor and prod(rest) % factor == 0:
                     return prod(rest) // factor
     raise CannotFold
+
+
+def flattened_dims(step: Step, dims: Sequence[Any]) -> tuple[Any, Any]:
+    """Return the extents that Flatten gives."""
+    axis = step.get("axis", 1)
+    return prod(dims[:axis]), prod(dims[axis:])
 
 
 def unsqueezed_dims(dims: Sequence[Any], axes: Sequence[int], new: Any = 1) -> tuple[Any, ...]:
@@ -165,3 +172,21 @@ def split_sizes(step: Step, given: Any, extent: int) -> list[int]:
     count = step.get("num_outputs", 0) or len(step.outputs)
     size = -(-extent // count)
     return [min(size, extent - size * at) for at in range(count)]
+
+
+def slices_of(step: Step, inputs: Sequence[Any]) -> list[Step]:
+    """Return the Slices of its first input that a Split is."""
+    dims = inputs[0].dims
+    axis = step.get("axis", 0) % len(dims)
+    sizes = split_sizes(step, inputs[1] if len(inputs) > 1 else None, dims[axis])
+    stops = accumulate(sizes)
+    return [
+        Step("Slice", "", (), (), {"starts": [stop - size], "ends": [stop], "axes": [axis]})
+        for size, stop in zip(sizes, stops, strict=True)
+    ]
+
+
+def filling_of(step: Step) -> Any:
+    """Return the number that ConstantOfShape fills an array with."""
+    value = step.attributes.get("value")
+    return value.values[0] if isinstance(value, Constant) and value.values else 0.0

@@ -14,7 +14,7 @@ from typing import Final
 
 from archspec.errors import Problem
 from archspec.imports.onnx.extents import Array, CannotFold
-from archspec.imports.onnx.large_arrays import LARGE, PROMOTING, kind_of
+from archspec.imports.onnx.large_arrays import LARGE, kind_of
 from archspec.imports.onnx.small_arrays import SMALL
 from archspec.imports.onnx.source import (
     COMPUTED,
@@ -47,8 +47,7 @@ def folded(step: Step, inputs: Sequence[Constant | None]) -> list[Constant]:
             made = LARGE[step.op](step, inputs)
         except MALFORMED:
             raise CannotFold from None
-        if step.op == "Cast" or step.op in PROMOTING:
-            made = [replace(each, kind=kind) for each in made]
+        made = [replace(each, kind=kind) for each in made]
     else:
         raise CannotFold
     return [_derived(step, each, given, number) for number, each in enumerate(made)]
@@ -80,8 +79,6 @@ def _derived(step: Step, made: Constant, given: Sequence[Constant], number: int)
         learned = [*given[:1]]
     else:
         learned = learned or [each for each in given if each.origin != FIXED]
-    if not given:
-        return made
     sources = sorted(learned or given, key=lambda each: each.size, reverse=True)
     sources += [each for each in given if each not in sources and each.kind == "float"]
     names = dict.fromkeys(name for each in sources for name in (each.name, *each.others) if name)

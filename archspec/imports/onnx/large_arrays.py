@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
@@ -14,37 +15,41 @@ from archspec.imports.onnx.extents import (
     axes_of,
     common_dims,
     cuts_of,
+    filling_of,
+    flattened_dims,
     reduced_dims,
     reshaped_dims,
-    split_sizes,
+    slices_of,
     squeezed_dims,
     unsqueezed_dims,
 )
 from archspec.imports.onnx.small_arrays import limits_of
 from archspec.imports.onnx.source import FIXED, MALFORMED, Constant, Step
 
-PROMOTING: Final = {"Add", "Div", "Max", "Min", "Mod", "Mul", "Pow", "Sub"}
+_PROMOTING: Final = {"Add", "Div", "Max", "Min", "Mod", "Mul", "Pow", "Sub"}
 """Operators of two numbers of which one may be whole and one real."""
 
 
 def kind_of(step: Step, given: Sequence[Constant]) -> str:
+    """Return the kind of numbers that a step on arrays gives."""
     if step.op == "Cast":
         return "float" if step.get("to", 1) in (1, 10, 11, 16) else "int"
     if step.op in ("Equal", "Less", "Greater", "LessOrEqual", "GreaterOrEqual", "Not"):
         return "int"
-    if step.op == "DequantizeLinear":
+    if step.op in ("DequantizeLinear", "QuantizeLinear", "MatMul", "Gemm"):
         return "float"
     if step.op == "ConstantOfShape":
         value = step.attributes.get("value")
         return value.kind if isinstance(value, Constant) else "float"
     if step.op == "Where" and len(given) > 1:
         return given[1].kind
-    if step.op in PROMOTING and any(each.kind == "float" for each in given):
+    if step.op in _PROMOTING and any(each.kind == "float" for each in given):
         return "float"  # in ONNX both are of one type, in PyTorch a whole number becomes real
-    return given[0].kind if given else "int"
+    return given[0].kind
 
 
 Large: TypeAlias = Callable[[Step, Sequence[Any]], list[Constant]]
+"""Returns what a step on arrays gives; of what kind the numbers are, `kind_of` says."""
 
 
 def changed(x: Constant, dims: Sequence[int], function: Callable[[Any], Any]) -> Constant:
@@ -54,9 +59,24 @@ def changed(x: Constant, dims: Sequence[int], function: Callable[[Any], Any]) ->
     return replace(x, dims=dims, values=None, bare=bare, load=lambda: function(x.load()))
 
 
-def _same(step: Step, inputs: Sequence[Any]) -> list[Constant]:
-    x = inputs[0]
-    return [Constant(x.dims, kind_of(step, [x]), x.values, x.load, x.name, x.count)]
+def _made(dims: Sequence[int], function: Callable[..., Any], *inputs: Constant) -> list[Constant]:
+    """Return what follows from constants; `function` takes and gives NumPy arrays."""
+    return [Constant(tuple(dims), "float", None, lambda: function(*(x.load() for x in inputs)))]
+
+
+def _by_numpy(name: str) -> Callable[..., Any]:
+    """Return a function of NumPy, which is imported when it is called."""
+
+    def call(*arguments: Any) -> Any:
+        import numpy as np  # noqa: PLC0415
+
+        return getattr(np, name)(*arguments)
+
+    return call
+
+
+def _same(step: Step, inputs: Sequence[Any]) -> list[Constant]:  # noqa: ARG001
+    return [replace(inputs[0], gain=None, bare=None)]
 
 
 def _to_shape(rule: Callable[[Step, Sequence[Any]], Sequence[int]]) -> Large:
@@ -85,12 +105,7 @@ def _repeat(step: Step, inputs: Sequence[Any]) -> list[Constant]:  # noqa: ARG00
     if any(not isinstance(n, int) for n in dims) or prod(dims) > 2**31:
         raise CannotFold
 
-    def repeated(array: Any) -> Any:
-        import numpy as np  # noqa: PLC0415
-
-        return np.broadcast_to(array, dims)
-
-    return [changed(x, dims, repeated)]
+    return [changed(x, dims, lambda array: _by_numpy("broadcast_to")(array, dims))]
 
 
 def _cut(step: Step, inputs: Sequence[Any]) -> list[Constant]:
@@ -104,14 +119,8 @@ def _cut(step: Step, inputs: Sequence[Any]) -> list[Constant]:
 
 
 def _parts(step: Step, inputs: Sequence[Any]) -> list[Constant]:
-    x = inputs[0]
-    axis = step.get("axis", 0) % len(x.dims)
-    results, start = [], 0
-    for size in split_sizes(step, inputs[1] if len(inputs) > 1 else None, x.dims[axis]):
-        cut = Step("Slice", "", (), (), {"starts": [start], "ends": [start + size], "axes": [axis]})
-        results += _cut(cut, [x])
-        start += size
-    return results
+    cuts = slices_of(step, inputs)
+    return [part for cut in cuts for part in _cut(cut, inputs[:1])]
 
 
 def _joined(step: Step, inputs: Sequence[Any]) -> list[Constant]:
@@ -120,26 +129,17 @@ def _joined(step: Step, inputs: Sequence[Any]) -> list[Constant]:
     dims = list(first.dims)
     dims[axis] = sum(x.dims[axis] for x in inputs)
 
-    def load() -> Any:
-        import numpy as np  # noqa: PLC0415
+    def join(*arrays: Any) -> Any:
+        return _by_numpy("concatenate")(arrays, axis)
 
-        return np.concatenate([x.load() for x in inputs], axis)
-
-    return [Constant(tuple(dims), first.kind, None, load)]
+    return _made(dims, join, *inputs)
 
 
 def _numpy(name: str) -> Large:
     """Return the rule of an elementwise operation on arrays that may be large."""
 
     def fold(step: Step, inputs: Sequence[Any]) -> list[Constant]:  # noqa: ARG001
-        dims = common_dims(*(x.dims for x in inputs))
-
-        def load() -> Any:
-            import numpy as np  # noqa: PLC0415
-
-            return getattr(np, name)(*(x.load() for x in inputs))
-
-        return [Constant(dims, inputs[-1].kind, None, load)]
+        return _made(common_dims(*(x.dims for x in inputs)), _by_numpy(name), *inputs)
 
     return fold
 
@@ -210,13 +210,7 @@ def _reduced_to(name: str) -> Large:
 
     def fold(step: Step, inputs: Sequence[Any]) -> list[Constant]:  # noqa: ARG001
         dims = common_dims(*(x.dims for x in inputs))
-
-        def load() -> Any:
-            import numpy as np  # noqa: PLC0415
-
-            return reduce(getattr(np, name), [x.load() for x in inputs])
-
-        return [Constant(dims, inputs[-1].kind, None, load)]
+        return _made(dims, lambda *arrays: reduce(_by_numpy(name), arrays), *inputs)
 
     return fold
 
@@ -225,13 +219,7 @@ def _looked_up(step: Step, inputs: Sequence[Any]) -> list[Constant]:
     x, index = inputs
     axis = step.get("axis", 0) % len(x.dims)
     dims = (*x.dims[:axis], *index.dims, *x.dims[axis + 1 :])
-
-    def load() -> Any:
-        import numpy as np  # noqa: PLC0415
-
-        return np.take(x.load(), index.load(), axis)
-
-    return [Constant(dims, x.kind, None, load)]
+    return _made(dims, lambda array, places: array.take(places, axis), x, index)
 
 
 def _looked_up_at(step: Step, inputs: Sequence[Any]) -> list[Constant]:
@@ -239,13 +227,8 @@ def _looked_up_at(step: Step, inputs: Sequence[Any]) -> list[Constant]:
     depth = index.dims[-1]
     if step.get("batch_dims", 0) or depth > len(x.dims):
         raise CannotFold
-
-    def load() -> Any:
-        import numpy as np  # noqa: PLC0415
-
-        return x.load()[tuple(np.moveaxis(index.load(), -1, 0))]
-
-    return [Constant((*index.dims[:-1], *x.dims[depth:]), x.kind, None, load)]
+    dims = (*index.dims[:-1], *x.dims[depth:])
+    return _made(dims, lambda array, at: array[tuple(at[..., i] for i in range(depth))], x, index)
 
 
 def _multiplied(step: Step, inputs: Sequence[Any]) -> list[Constant]:
@@ -259,11 +242,10 @@ def _multiplied(step: Step, inputs: Sequence[Any]) -> list[Constant]:
         raise CannotFold
     dims = (*common_dims(a.dims[:-2], b.dims[:-2]), a.dims[-2], outer)
 
-    def load() -> Any:
-        product = a.load() @ (b.load().T if turned else b.load())
-        return product + rest[0].load() if rest and rest[0] is not None else product
+    def multiply(a: Any, b: Any, *added: Any) -> Any:
+        return sum(added, a @ (b.T if turned else b))
 
-    return [Constant(dims, "float", None, load)]
+    return _made(dims, multiply, a, b, *filter(None, rest))
 
 
 def _multiplied_by_vector(a: Constant, b: Constant) -> list[Constant]:
@@ -274,9 +256,7 @@ def _multiplied_by_vector(a: Constant, b: Constant) -> list[Constant]:
     if not matrix.dims or not vector.dims or inner != vector.dims[0]:
         raise CannotFold
     rest = matrix.dims[:-1] if one else (*matrix.dims[:-2], *matrix.dims[-1:])
-    return [
-        Constant(rest if len(matrix.dims) > 1 else (), "float", None, lambda: a.load() @ b.load())
-    ]
+    return _made(rest if len(matrix.dims) > 1 else (), operator.matmul, a, b)
 
 
 def _triangle(step: Step, inputs: Sequence[Any]) -> list[Constant]:
@@ -284,39 +264,26 @@ def _triangle(step: Step, inputs: Sequence[Any]) -> list[Constant]:
     offset = rest[0].values[0] if rest and rest[0] is not None else 0
     word = "triu" if step.get("upper", 1) else "tril"
 
-    def load() -> Any:
-        import numpy as np  # noqa: PLC0415
-
-        return getattr(np, word)(x.load(), offset)
-
-    return [changed(x, x.dims, lambda _: load())]
+    return [changed(x, x.dims, lambda array: _by_numpy(word)(array, offset))]
 
 
 def _positive(step: Step, inputs: Sequence[Any]) -> list[Constant]:  # noqa: ARG001
-    return [_kept_between(inputs[0], 0, None)]
+    return _kept_between(inputs[0], 0, None)
 
 
 def _clipped(step: Step, inputs: Sequence[Any]) -> list[Constant]:
     x, *rest = inputs
-    return [_kept_between(x, *limits_of(step, [each and each.values[0] for each in rest]))]
+    return _kept_between(x, *limits_of(step, [each and each.values[0] for each in rest]))
 
 
-def _kept_between(x: Constant, low: Any, high: Any) -> Constant:
-    def load() -> Any:
-        import numpy as np  # noqa: PLC0415
-
-        return x.load() if low is None and high is None else np.clip(x.load(), low, high)
-
-    return Constant(x.dims, x.kind, None, load)
+def _kept_between(x: Constant, low: Any, high: Any) -> list[Constant]:
+    is_open = low is None and high is None
+    return _made(x.dims, lambda array: array if is_open else array.clip(low, high), x)
 
 
 def _logistic(step: Step, inputs: Sequence[Any]) -> list[Constant]:  # noqa: ARG001
-    def load() -> Any:
-        import numpy as np  # noqa: PLC0415
-
-        return 1 / (1 + np.exp(-inputs[0].load()))
-
-    return [Constant(inputs[0].dims, inputs[0].kind, None, load)]
+    (x,) = inputs
+    return _made(x.dims, lambda array: 1 / (1 + _by_numpy("exp")(-array)), x)
 
 
 def _quantized(step: Step, inputs: Sequence[Any]) -> list[Constant]:  # noqa: ARG001
@@ -332,7 +299,7 @@ def _quantized(step: Step, inputs: Sequence[Any]) -> list[Constant]:  # noqa: AR
         with np.errstate(all="ignore"):
             return np.round(x.load() / scale.load()) + np.asarray(point, "float32")
 
-    return [_with_values(Constant(x.dims, "float", None, load, x.name, x.count))]
+    return [_with_values(Constant(x.dims, "float", None, load))]
 
 
 def _with_values(constant: Constant) -> Constant:
@@ -368,19 +335,14 @@ def _dequantized(step: Step, inputs: Sequence[Any]) -> list[Constant]:
         values = x.load().astype("float32") - np.asarray(point, "float32")
         return values * np.reshape(scale.load(), shape)
 
-    return [_with_values(Constant(x.dims, "float", None, load, x.name, x.count))]
+    return [_with_values(Constant(x.dims, "float", None, load))]
 
 
 def _copied(step: Step, inputs: Sequence[Any]) -> list[Constant]:  # noqa: ARG001
     x, copies = inputs
 
-    def repeated(array: Any) -> Any:
-        import numpy as np  # noqa: PLC0415
-
-        return np.tile(array, copies.values)
-
     dims = [n * by for n, by in zip(x.dims, copies.values, strict=True)]
-    return [changed(x, dims, repeated)]
+    return [changed(x, dims, lambda array: _by_numpy("tile")(array, copies.values))]
 
 
 def _summed_up(step: Step, inputs: Sequence[Any]) -> list[Constant]:
@@ -391,45 +353,30 @@ def _summed_up(step: Step, inputs: Sequence[Any]) -> list[Constant]:
 
 
 def _scattered(step: Step, inputs: Sequence[Any]) -> list[Constant]:
-    x, places, updates = inputs
+    x, places, _ = inputs
     if step.get("reduction", "none") != "none" or places.dims[-1] > len(x.dims):
         raise CannotFold
 
-    def load() -> Any:
-        array = x.load().copy()
-        indices = places.load()
-        array[tuple(indices[..., axis] for axis in range(indices.shape[-1]))] = updates.load()
+    def scatter(array: Any, indices: Any, new: Any) -> Any:
+        array = array.copy()
+        array[tuple(indices[..., axis] for axis in range(indices.shape[-1]))] = new
         return array
 
-    return [Constant(x.dims, x.kind, None, load)]
-
-
-def _truth(name: str) -> Large:
-    """Return the rule of a comparison of arrays that may be large."""
-
-    def fold(step: Step, inputs: Sequence[Any]) -> list[Constant]:
-        return [replace(each, kind="int") for each in _numpy(name)(step, inputs)]
-
-    return fold
+    return _made(x.dims, scatter, *inputs)
 
 
 def _constant_of_shape(step: Step, inputs: Sequence[Any]) -> list[Constant]:
     (to,) = inputs
     dims = tuple(to.values)
-    value = step.attributes.get("value")
-    number = value.values[0] if isinstance(value, Constant) and value.values else 0.0
     if any(not isinstance(n, int) or n < 0 for n in dims):
         raise CannotFold
 
     def load() -> Any:
-        import numpy as np  # noqa: PLC0415
-
         if prod(dims) > 2**31:
             raise CannotFold
-        return np.full(dims, number, "float32")
+        return _by_numpy("full")(dims, filling_of(step), "float32")
 
-    kind = value.kind if isinstance(value, Constant) else "float"
-    return [Constant(dims, kind, None, load, "", prod(dims))]
+    return [Constant(dims, "float", None, load)]
 
 
 LARGE: Final[Mapping[str, Large]] = {
@@ -440,12 +387,7 @@ LARGE: Final[Mapping[str, Large]] = {
             inputs[0].dims, inputs[1].values, step.get("allowzero", 0) == 1
         )
     ),
-    "Flatten": _to_shape(
-        lambda step, inputs: (
-            prod(inputs[0].dims[: step.get("axis", 1)]),
-            prod(inputs[0].dims[step.get("axis", 1) :]),
-        )
-    ),
+    "Flatten": _to_shape(lambda step, inputs: flattened_dims(step, inputs[0].dims)),
     "Squeeze": _to_shape(lambda step, inputs: squeezed_dims(inputs[0].dims, axes_of(step, inputs))),
     "Unsqueeze": _to_shape(
         lambda step, inputs: unsqueezed_dims(inputs[0].dims, axes_of(step, inputs) or [])
@@ -493,9 +435,9 @@ LARGE: Final[Mapping[str, Large]] = {
     "CumSum": _summed_up,
     "Trilu": _triangle,
     "ScatterND": _scattered,
-    "Equal": _truth("equal"),
-    "Less": _truth("less"),
-    "Greater": _truth("greater"),
-    "Not": _truth("logical_not"),
+    "Equal": _numpy("equal"),
+    "Less": _numpy("less"),
+    "Greater": _numpy("greater"),
+    "Not": _numpy("logical_not"),
 }
 """The rule for arrays of any size, by operator."""

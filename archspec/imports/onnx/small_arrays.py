@@ -18,12 +18,13 @@ from archspec.imports.onnx.extents import (
     axes_of,
     common_dims,
     cuts_of,
+    filling_of,
     reshaped_dims,
-    split_sizes,
+    slices_of,
     squeezed_dims,
     unsqueezed_dims,
 )
-from archspec.imports.onnx.source import MOST_VALUES, Constant, Step
+from archspec.imports.onnx.source import MOST_VALUES, Step
 
 Small: TypeAlias = Callable[[Step, Sequence[Any]], list[Array]]
 
@@ -152,11 +153,9 @@ def _range(step: Step, inputs: Sequence[Any]) -> list[Array]:  # noqa: ARG001
 
 def _filled(step: Step, inputs: Sequence[Any]) -> list[Array]:
     (to,) = inputs
-    value = step.attributes.get("value")
-    number = value.values[0] if isinstance(value, Constant) and value.values else 0.0
     if prod(to.items) > MOST_VALUES:
         raise CannotFold
-    return [Array(tuple(to.items), [number] * prod(to.items))]
+    return [Array(tuple(to.items), [filling_of(step)] * prod(to.items))]
 
 
 def _reduced(function: Callable[[list[Any]], Any]) -> Small:
@@ -172,15 +171,7 @@ def _reduced(function: Callable[[list[Any]], Any]) -> Small:
 
 
 def _split(step: Step, inputs: Sequence[Any]) -> list[Array]:
-    x = inputs[0]
-    axis = step.get("axis", 0) % len(x.dims)
-    parts = split_sizes(step, inputs[1] if len(inputs) > 1 else None, x.dims[axis])
-    results, start = [], 0
-    for size in parts:
-        cut = Step("Slice", "", (), (), {"starts": [start], "ends": [start + size], "axes": [axis]})
-        results += _slice(cut, [x])
-        start += size
-    return results
+    return [part for cut in slices_of(step, inputs) for part in _slice(cut, inputs[:1])]
 
 
 def limits_of(step: Step, given: Sequence[Any]) -> list[Any]:
