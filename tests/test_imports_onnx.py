@@ -400,6 +400,20 @@ def test_the_numbers_that_say_how_to_resize_are_no_weights(tmp_path):
     assert node.op.weights() == ()
 
 
+def test_the_extents_of_a_sum_along_axes_that_are_not_known_are_not_known(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    from support.onnx_files import network
+
+    make = onnx.helper.make_node
+    nodes = [
+        make("Warp", ["x"], ["axes"], domain="my.ops"),
+        make("ReduceLogSum", ["x", "axes"], ["sum"]),
+        make("Relu", ["sum"], ["y"]),
+    ]
+    model = network(tmp_path / "net.onnx", [1, 5, 16, 24], nodes, {})
+    assert isinstance(model.graph.nodes[-2].shape, UnknownShape)
+
+
 def test_an_array_less_a_value_is_the_value_turned_around_and_the_array_added(tmp_path):
     """As YOLO's boxes are; an axis of one place may stand behind those of the file."""
     onnx = pytest.importorskip("onnx")
