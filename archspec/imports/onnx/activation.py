@@ -29,16 +29,13 @@ def elementwise(t: Trace, step: Step, op: Op, place: int = 0) -> None:
     elementwise_on(t, step, t.value(step, place), op)
 
 
-def elementwise_on(t: Trace, step: Step, x: Value, op: Op) -> None:
-    """Add an op that leaves every value of `x` where it is."""
-    t.values[step.outputs[0]] = replace(x, node=t.add(step, op, x.node))
+def elementwise_on(t: Trace, step: Step, x: Value, op: Op, **more: Any) -> None:
+    """Add an op that leaves every value of `x` where it is; `more` is for `Trace.add`."""
+    t.values[step.outputs[0]] = replace(x, node=t.add(step, op, x.node, **more))
 
 
 def _activation(word: str) -> Handler:
-    def handler(t: Trace, step: Step) -> None:
-        elementwise(t, step, Activate(function=word))
-
-    return handler
+    return _function(lambda _: word)
 
 
 def _function(make: Callable[[Step], Any]) -> Handler:
@@ -113,8 +110,7 @@ def prelu(t: Trace, step: Step) -> None:
         array = -slope.load() if step.get("archspec.negative", 0) else slope.load()
         return (array.reshape(dims).transpose(order) if order else array).reshape(shape)
 
-    node = t.add(step, op, x.node, constants=[slope], weights=[read])
-    t.values[step.outputs[0]] = replace(x, node=node)
+    elementwise_on(t, step, x, op, constants=[slope], weights=[read])
 
 
 def softmax(t: Trace, step: Step) -> None:
@@ -126,20 +122,13 @@ def softmax(t: Trace, step: Step) -> None:
     name = x.name_of(axis)
     if t.opset < 13 and any(not is_one(n) for n in x.dims[axis + 1 :]):
         raise Unsupported("it works along several axes at once")
-    if name == "channels" and (logarithm or x.node.shape.rank == 0):
-        op: Op = Activate(function="log_softmax" if logarithm else "softmax")
-    elif logarithm:
-        node = t.aligned(
-            step, x, [a for a in range(x.rank) if a != axis and x.axes[a] >= 0] + [axis]
-        )
-        rest = [a for a in range(x.rank) if a != axis and x.axes[a] >= 0] + [axis]
-        node = t.add(step, Activate(function="log_softmax"), node)
-        axes = tuple(rest.index(a) if a in rest else x.axes[a] for a in range(x.rank))
-        t.values[step.outputs[0]] = Value(node, axes, x.batch)
-        return
-    else:
-        op = Softmax(axis=name)
-    elementwise(t, step, op)
+    if logarithm and name != "channels":
+        others = [a for a in range(x.rank) if a != axis and x.axes[a] >= 0]
+        x = t.ordered(step, x, [*others, axis])
+    op: Op = Softmax(axis=name)
+    if logarithm or x.node.shape.rank == 0:
+        op = Activate(function="log_softmax" if logarithm else "softmax")
+    elementwise_on(t, step, x, op)
 
 
 def glu(t: Trace, step: Step) -> None:

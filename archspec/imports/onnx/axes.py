@@ -92,10 +92,8 @@ def expand(t: Trace, step: Step) -> None:
         axes = (ABSENT,) * (len(result) - x.rank) + x.axes
         x = replace(t.straight(step, x), axes=axes)
         order = sorted((a for a in range(x.rank) if axes[a] != BATCH), key=lambda a: axes[a])
-        node = t.repeated(step, t.aligned(step, x, order), [result[a] for a in order], "")
-        x = replace(
-            x, node=node, axes=tuple(order.index(a) if a in order else BATCH for a in range(x.rank))
-        )
+        x = t.ordered(step, x, order)
+        x = replace(x, node=t.repeated(step, x.node, [result[a] for a in order], ""))
         if any(n != own for n, own in zip(result, x.dims, strict=True)):
             raise Unsupported("it repeats the batch")
     t.keep(step, x)

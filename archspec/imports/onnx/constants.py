@@ -84,7 +84,7 @@ def apply_array(
         raise Unsupported("it repeats its input")
     if any(dims[a] != 1 and x.axes[a] < 0 for a in range(x.rank)):
         raise Unsupported("its constant has the axis of the batch")
-    order = sorted((a for a in range(x.rank) if x.axes[a] >= 0), key=lambda a: x.axes[a])
+    order = x.places
     # An axis of extent 1 that the file has dropped may stand in the node still.
     places = range(len(x.node.shape))
     shape = tuple(dims[x.axes.index(place)] if place in x.axes else 1 for place in places)
@@ -128,8 +128,8 @@ def apply_array(
         while len(shape) > 1 and shape[0] == 1:
             shape = shape[1:]
         op = Parameter.parse({"shape": shape, "use": use})
-    node = t.add(step, op, x.node, constants=[constant], weights=[lambda: read().reshape(shape)])
-    t.values[step.outputs[0]] = replace(x, node=node)
+    reads = [lambda: read().reshape(shape)]
+    elementwise_on(t, step, x, op, constants=[constant], weights=reads)
 
 
 def _find_bias(t: Trace, step: Step, x: Value, dims: Sequence[int], constant: Constant) -> None:
@@ -206,11 +206,10 @@ def _scale(t: Trace, step: Step, x: Value, factor: Constant, read: Callable[[], 
         sign = -1 if following.op == "Sub" else 1
         t.absorbed.append(following)
         constants.append(offset)
-        reads.append(lambda: sign * offset.load().reshape(-1))
+        reads.append(lambda: sign * offset.vector())
         t.note("norm as a scale")
     op = Scale(bias=found is not None)
-    node = t.add(step, op, x.node, constants=constants, weights=reads)
-    t.values[step.outputs[0]] = replace(x, node=node)
+    elementwise_on(t, step, x, op, constants=constants, weights=reads)
 
 
 def _standardized(t: Trace, step: Step, x: Value, mean: Constant, read: Callable[[], Any]) -> bool:
@@ -228,10 +227,9 @@ def _standardized(t: Trace, step: Step, x: Value, mean: Constant, read: Callable
     t.note("norm as a scale")
 
     def offsets() -> Any:
-        own = moved[1].load().reshape(-1) if moved is not None else 0
-        return own + read().reshape(-1) * factor.load().reshape(-1)
+        own = moved[1].vector() if moved is not None else 0
+        return own + read().reshape(-1) * factor.vector()
 
-    reads = [lambda: factor.load().reshape(-1), offsets]
-    node = t.add(step, Scale(), x.node, constants=constants, weights=reads)
-    t.values[step.outputs[0]] = replace(x, node=node)
+    reads = [factor.vector, offsets]
+    elementwise_on(t, step, x, Scale(), constants=constants, weights=reads)
     return True

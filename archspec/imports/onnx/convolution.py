@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from math import prod
 from typing import Any, Final
 
@@ -74,11 +73,11 @@ def conv(t: Trace, step: Step) -> None:
         named = bias.name == f"{kernel.name}_bias" or kernel.name.startswith("onnx::Conv_")
         if named and len(step.inputs) > 2:
             t.note("folded norm")
-        reads.append(lambda: bias.load().reshape(-1))
+        reads.append(bias.vector)
     result = t.add(step, op, node, constants=constants, weights=reads)
     if gain is not None:
         arrays = [gain] if bias is None else [gain, bias]
-        reads = [partial(_vector, each) for each in arrays]
+        reads = [each.vector for each in arrays]
         scale = Scale(bias=bias is not None)
         result = t.add(
             step, scale, result, constants=arrays, weights=reads, after=result, suffix="-gain"
@@ -116,10 +115,6 @@ def _along(step: Step, places: Sequence[int], rank: int) -> Step:
         return step
     kept = [pads[a - 2 + side] for side in (0, rank) for a in places]
     return replace(step, attributes={**step.attributes, "pads": kept})
-
-
-def _vector(constant: Constant) -> Any:
-    return constant.load().reshape(-1)
 
 
 def _sum_pool(t: Trace, step: Step, kernel: Constant, number: float) -> None:
@@ -227,7 +222,7 @@ def conv_transpose(t: Trace, step: Step) -> None:
     constants = [kernel]
     if bias is not None:
         constants.append(bias)
-        reads.append(lambda: bias.load().reshape(-1))
+        reads.append(bias.vector)
     result = t.add(step, op, node, constants=constants, weights=reads)
     t.values[step.outputs[0]] = placed(result, rank, x.batch)
 

@@ -34,9 +34,8 @@ def in_one_order(t: Trace, step: Step, values: Sequence[Value]) -> tuple[list[No
     order.sort(key=lambda a: first.axes[a] if first.axes[a] >= 0 else -1)
     if any(x.axes[a] == BATCH for x in values for a in order):
         raise Unsupported("the batch of its inputs is another axis")
-    nodes = [t.aligned(step, x, order) for x in values]
-    axes = tuple(order.index(a) if a in order else first.axes[a] for a in range(first.rank))
-    return nodes, Value(nodes[0], axes, first.batch)
+    ordered = [t.ordered(step, x, order) for x in values]
+    return [x.node for x in ordered], ordered[values.index(first)]
 
 
 def _merge(kind: type[Merge]) -> Handler:
@@ -114,9 +113,8 @@ def concat(t: Trace, step: Step) -> None:
         by_place = sorted(
             order, key=lambda a: max((x.axes[a] for x in values if x.axes[a] >= 0), default=-1)
         )
-        nodes = [t.aligned(step, x, by_place) for x in values]
-        axes = tuple(by_place.index(a) if a in by_place else BATCH for a in range(values[0].rank))
-        like = Value(nodes[0], axes, values[0].batch)
+        like, *others = (t.ordered(step, x, by_place) for x in values)
+        nodes = [x.node for x in (like, *others)]
     else:
         nodes, like = in_one_order(t, step, values)
     op = Concat(axis=like.name_of(axis))

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any, Final
 
 from archspec.imports.flattening import in_order
-from archspec.imports.onnx.activation import elementwise
+from archspec.imports.onnx.activation import elementwise, elementwise_on
 from archspec.imports.onnx.source import Constant, Step
-from archspec.imports.onnx.trace import Handler, Trace, Unsupported, Value, Weights
+from archspec.imports.onnx.trace import Handler, Trace, Unsupported, Value
 from archspec.imports.onnx.windows import last, placed
 from archspec.ops.normalization import (
     BatchNorm,
@@ -45,40 +45,34 @@ def normalized(
 ) -> None:
     """Add a norm with an array for each channel, which is one of the file's axes."""
     maps, order = x.maps, x.order
-    if x.is_mixed:
-        node = x.node
-        axes = x.axes
-    else:
-        channel = channel if x.rank > 1 else 0
-        places = sorted(
-            (a for a in range(x.rank) if x.axes[a] >= 0 and a != channel), key=lambda a: x.axes[a]
-        )
-        node = t.aligned(step, x, (*places, channel))
-        axes = tuple(
-            len(places) if a == channel else places.index(a) if a in places else x.axes[a]
-            for a in range(x.rank)
-        )
+    if not x.is_mixed:
+        y = t.ordered(step, x, x.ending_with(channel if x.rank > 1 else 0))
+        x = replace(y, joined=x.joined)
 
     def read(constant: Constant) -> Callable[[], Any]:
         def array() -> Any:
-            flat = constant.load().reshape(-1)
+            flat = constant.vector()
             return in_order(flat, maps, order) if order else flat
 
         return array
 
-    weights: Weights = [read(each) for each in arrays]
-    result = t.add(step, op, node, constants=arrays, weights=weights)
-    t.values[step.outputs[0]] = replace(x, node=result, axes=axes)
+    weights = [read(each) for each in arrays]
+    elementwise_on(t, step, x, op, constants=arrays, weights=weights)
+
+
+def _on_channels(t: Trace, step: Step) -> Value:
+    """Return what a norm over the last axis reads."""
+    x = t.value(step)
+    if x.at(step.get("axis", -1)) != x.rank - 1:
+        raise Unsupported("it normalises over more than the channels")
+    return x
 
 
 def layer_normalization(t: Trace, step: Step) -> None:
-    x = t.value(step)
-    axis = x.at(step.get("axis", -1))
-    if axis != x.rank - 1:
-        raise Unsupported("it normalises over more than the channels")
+    x = _on_channels(t, step)
     learned, arrays = _learned(t, step)
     op = LayerNorm(epsilon=step.get("epsilon", 1e-5), **learned)
-    normalized(t, step, x, op, arrays, axis)
+    normalized(t, step, x, op, arrays, x.rank - 1)
 
 
 def _learned(t: Trace, step: Step) -> tuple[dict[str, bool], list[Constant]]:
@@ -90,12 +84,9 @@ def _learned(t: Trace, step: Step) -> tuple[dict[str, bool], list[Constant]]:
 
 
 def rms_normalization(t: Trace, step: Step) -> None:
-    x = t.value(step)
-    axis = x.at(step.get("axis", -1))
-    if axis != x.rank - 1:
-        raise Unsupported("it normalises over more than the channels")
+    x = _on_channels(t, step)
     op = RmsNorm(epsilon=step.get("epsilon", 1e-5))
-    normalized(t, step, x, op, [t.weight(step, 1, "scale")], axis)
+    normalized(t, step, x, op, [t.weight(step, 1, "scale")], x.rank - 1)
 
 
 def group_normalization(t: Trace, step: Step) -> None:
@@ -128,7 +119,7 @@ def lrn(t: Trace, step: Step) -> None:
     if axis == 1 and x.channels != 1:
         x = replace(x, node=t.aligned(step, x, last(x, x.rank)))
         x = placed(x.node, x.rank, x.batch)
-    t.values[step.outputs[0]] = replace(x, node=t.add(step, op, x.node))
+    elementwise_on(t, step, x, op)
 
 
 def lp_normalization(t: Trace, step: Step) -> None:

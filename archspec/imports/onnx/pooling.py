@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from archspec.imports.building import one_or_each
 from archspec.imports.model import ABSENT, BATCH
+from archspec.imports.onnx.activation import elementwise_on
 from archspec.imports.onnx.extents import axes_of
 from archspec.imports.onnx.source import Step, is_one
 from archspec.imports.onnx.trace import Handler, Trace, Unsupported, Value
@@ -22,8 +23,8 @@ def pool(t: Trace, step: Step, kind: type[Any], **more: Any) -> None:
     if len(step.outputs) > 1 and step.outputs[1] in t.users:
         raise Unsupported("its places of maxima are read")
     step, order = _windowed(step, x)
-    node = t.aligned(step, x, order)
-    rank = len(order) - 1
+    y = t.ordered(step, x, order)
+    node, rank = y.node, len(order) - 1
     shape = windows(step, rank)
     if max(shape["dilations"]) > 1:
         raise Unsupported("its window is dilated")
@@ -48,8 +49,7 @@ def pool(t: Trace, step: Step, kind: type[Any], **more: Any) -> None:
         rounded = kind(size=taps, padding=padding, ceil=True, **more)
         if rounded.output_shape(node.shape) != op.output_shape(node.shape):
             op = rounded
-    axes = tuple(order.index(a) if a in order else x.axes[a] for a in range(x.rank))
-    t.values[step.outputs[0]] = Value(t.add(step, op, node), axes, x.batch)
+    elementwise_on(t, step, y, op)
 
 
 _WINDOW: Final = ("kernel_shape", "strides", "dilations")
@@ -191,13 +191,12 @@ def _window_pool(
     is_sum: bool,
 ) -> None:
     """Add a pool whose window is all of some axes, and one place of the others."""
-    order = sorted((a for a in range(x.rank) if x.axes[a] >= 0), key=lambda a: x.axes[a])
-    kept = [a for a in order if a not in reduced]
+    kept = [a for a in x.places if a not in reduced]
     if any(x.axes[a] == BATCH for a in reduced):
         raise Unsupported("it works along the batch")
     if not kept or any(not isinstance(x.dims[a], int) for a in reduced):
         raise Unsupported("it leaves no axis, or its window depends on the size of the input")
-    order.sort(key=lambda a: a == kept[-1])  # the pool's channels are an axis that stays
+    order = x.ending_with(kept[-1])  # the pool's channels are an axis that stays
     size = [x.dims[a] if a in reduced else 1 for a in order[:-1]]
     node = t.add(
         step,

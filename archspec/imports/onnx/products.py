@@ -2,50 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from math import isclose
 from typing import Any, Final
 
 from archspec.imports.flattening import in_order
 from archspec.imports.model import ABSENT, BATCH
+from archspec.imports.onnx.activation import elementwise_on
 from archspec.imports.onnx.convolution import added_after
 from archspec.imports.onnx.source import Constant, Step, is_one
 from archspec.imports.onnx.trace import Handler, Trace, Unsupported, Value
 from archspec.ops.attention import CausalMask
-from archspec.ops.convolution import (
-    FullyConnected,
-)
+from archspec.ops.convolution import FullyConnected
 from archspec.ops.elementwise import Rescale
+from archspec.ops.shape import Shape
 from archspec.ops.tokens import Embedding
 
 
 def gemm(t: Trace, step: Step) -> None:
-    kernel = t.weight(step, 1, "kernel")
-    alpha, beta = step.get("alpha", 1.0), step.get("beta", 1.0)
+    kernel, bias = t.weight(step, 1, "kernel"), t.constant(step, 2)
     if step.get("transA", 0) or len(kernel.dims) != 2:
         raise Unsupported("its input is transposed")
-    turned = bool(step.get("transB", 0))
-    bias = t.constant(step, 2)
     if len(step.inputs) > 2 and step.inputs[2] and bias is None:
         raise Unsupported("its bias is computed as the network runs")
-    units = kernel.dims[0] if turned else kernel.dims[1]
-    if len(step.inputs) < 3:
-        bias = added_after(t, step, units, t.value(step).rank - 1, t.value(step).rank)
-    if bias is not None and bias.size != units:
-        raise Unsupported("its bias has not one number for each unit")
-
-    def matrix() -> Any:
-        array = kernel.load()
-        return (
-            alpha * (array.T if turned else array) if alpha != 1 else (array.T if turned else array)
-        )
-
-    def offsets() -> Any:
-        array = bias.load().reshape(-1) if bias is not None else None
-        return array if beta == 1 else beta * array
-
-    fully_connected(t, step, kernel, matrix, units, bias, offsets)
+    fully_connected(t, step, kernel, kernel.dims, bias)
 
 
 def mat_mul(t: Trace, step: Step) -> None:
@@ -64,61 +45,51 @@ def mat_mul(t: Trace, step: Step) -> None:
         raise Unsupported("it multiplies by several matrices")
     if step.get("transA", 0):
         raise Unsupported("its input is transposed")
-    turned = bool(step.get("transB", 0))
-    units = dims[0] if turned else dims[1]
-    rank = t.value(step).rank
-    bias = added_after(t, step, units, rank - 1, rank)
-
-    def matrix() -> Any:
-        array = kernel.load().reshape(dims)
-        return array.T if turned else array
-
-    def offsets() -> Any:
-        return bias.load().reshape(-1) if bias is not None else None
-
-    fully_connected(t, step, kernel, matrix, units, bias, offsets)
+    fully_connected(t, step, kernel, dims, None)
 
 
 def fully_connected(
-    t: Trace,
-    step: Step,
-    kernel: Constant,
-    matrix: Callable[[], Any],
-    units: int,
-    bias: Constant | None,
-    offsets: Callable[[], Any],
+    t: Trace, step: Step, kernel: Constant, dims: Sequence[int], bias: Constant | None
 ) -> None:
-    """Add a fully connected layer on the last axis; a flattened map's rows are put in order."""
+    """Add a fully connected layer on the last axis; a flattened map's rows are put in order.
+
+    Args:
+        t: The trace.
+        step: The step, with a number that multiplies the kernel (`alpha`) and the bias (`beta`).
+        kernel: The kernel.
+        dims: Its extents, without axes of 1 before them.
+        bias: The bias; of a step that has no place for one, what is added after it is the bias.
+    """
     x = t.value(step)
+    alpha, beta = step.get("alpha", 1.0), step.get("beta", 1.0)
+    turned = bool(step.get("transB", 0))
+    inner, units = dims[::-1] if turned else dims
+    if len(step.inputs) < 3:
+        bias = added_after(t, step, units, x.rank - 1, x.rank)
+    if bias is not None and bias.size != units:
+        raise Unsupported("its bias has not one number for each unit")
     if x.rank < 1 or x.axes[-1] == BATCH:
         raise Unsupported("its input is not a vector")
-    inner = kernel.size // units if units else 0
     if x.dims[-1] != inner:
         raise Unsupported(f"its kernel is for {inner} values, its input has {x.dims[-1]}")
     maps, order = x.maps, x.order
-    if x.is_mixed:
-        node = x.node
-    else:
-        places = sorted((a for a in range(x.rank - 1) if x.axes[a] >= 0), key=lambda a: x.axes[a])
-        node = t.aligned(step, x, (*places, x.rank - 1))
+    if not x.is_mixed:
+        x = replace(t.ordered(step, x, x.ending_with(x.rank - 1)), joined=x.joined)
 
     def rows() -> Any:
-        array = matrix()
+        array = kernel.load().reshape(dims)
+        array = array.T if turned else array
+        array = array if alpha == 1 else alpha * array
         return in_order(array, maps, order) if order else array
 
-    each_place = {"each_place": True} if node.shape.rank > 1 else {}
+    each_place = {"each_place": True} if x.node.shape.rank > 1 else {}
     op = FullyConnected(units=units, bias=bias is not None, **each_place)
-    constants = [kernel] if bias is None else [kernel, bias]
-    reads = [rows] if bias is None else [rows, offsets]
-    result = t.add(step, op, node, constants=constants, weights=reads)
-    axes = x.axes
-    if not x.is_mixed:
-        places = sorted((a for a in range(x.rank - 1) if x.axes[a] >= 0), key=lambda a: x.axes[a])
-        axes = tuple(
-            places.index(a) if a in places else len(places) if a == x.rank - 1 else x.axes[a]
-            for a in range(x.rank)
-        )
-    t.values[step.outputs[0]] = Value(result, axes, x.batch, joined=x.joined)
+    constants, reads = [kernel], [rows]
+    if bias is not None:
+        constants.append(bias)
+        reads.append(bias.vector if beta == 1 else lambda: beta * bias.vector())
+    node = t.add(step, op, x.node, constants=constants, weights=reads)
+    t.values[step.outputs[0]] = replace(x, node=node, order=(), maps=Shape())
 
 
 def _product(t: Trace, step: Step) -> None:
@@ -188,9 +159,7 @@ def causal_mask(t: Trace, step: Step) -> None:
     """Add the mask of later keys, on scores of [heads, queries, keys]."""
     x = t.value(step)
     axes = [a for a in range(x.rank) if x.axes[a] != BATCH]
-    node = t.add(step, CausalMask(), t.aligned(step, x, axes), checked=False)
-    where = tuple(axes.index(a) if a in axes else BATCH for a in range(x.rank))
-    t.values[step.outputs[0]] = Value(node, where, x.batch)
+    elementwise_on(t, step, t.ordered(step, x, axes), CausalMask(), checked=False)
 
 
 def embedding(t: Trace, step: Step) -> None:
@@ -198,9 +167,9 @@ def embedding(t: Trace, step: Step) -> None:
     table, x = t.weight(step, 0, "table"), t.value(step, 1)
     if len(table.dims) != 2 or step.get("axis", 0):
         raise Unsupported("it looks up other than vectors")
-    node = t.aligned(step, x, [a for a in range(x.rank) if x.axes[a] != BATCH])
+    x = t.ordered(step, x, [a for a in range(x.rank) if x.axes[a] != BATCH])
     op = Embedding(words=table.dims[0], filters=table.dims[1])
-    result = t.add(step, op, node, constants=[table], weights=[table.load])
+    result = t.add(step, op, x.node, constants=[table], weights=[table.load])
     axes = (*x.axes, len(result.shape) - 1)
     t.values[step.outputs[0]] = Value(result, axes, x.batch)
 

@@ -135,16 +135,12 @@ def resize(t: Trace, step: Step) -> None:
         (a for a in range(x.rank) if a != channel and x.axes[a] != BATCH),
         key=lambda a: x.axes[a] if x.axes[a] >= 0 else a,
     )
-    node = t.aligned(step, x, (*places, channel))
+    x = t.ordered(step, x, (*places, channel))
     extents = [(x.dims[a], new[a]) for a in places]
     op = _resize_op(extents, mode)
     if _lies_otherwise(t, step, op):
         t.note("corners")
-    axes_ = tuple(
-        places.index(a) if a in places else len(places) if a == channel else x.axes[a]
-        for a in range(x.rank)
-    )
-    t.values[step.outputs[0]] = Value(t.add(step, op, node), axes_, x.batch)
+    elementwise_on(t, step, x, op)
 
 
 def _lies_otherwise(t: Trace, step: Step, op: Op) -> bool:

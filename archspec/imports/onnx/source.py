@@ -98,6 +98,10 @@ class Constant:
             return None
         return values[0]
 
+    def vector(self) -> Any:
+        """Read the array as a vector."""
+        return self.load().reshape(-1)
+
     @classmethod
     def of(cls, dims: Sequence[int], values: Sequence[Any], kind: str = "int") -> Constant:
         """Return a constant with these values."""

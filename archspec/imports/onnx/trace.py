@@ -136,6 +136,17 @@ class Value:
         last = len(self.node.shape) - 1
         return self.axes.index(last) if last in self.axes else -1
 
+    @property
+    def places(self) -> list[int]:
+        """The file's axes that the node has, in the order of the node."""
+        return sorted(
+            (a for a in range(self.rank) if self.axes[a] >= 0), key=lambda a: self.axes[a]
+        )
+
+    def ending_with(self, axis: int) -> list[int]:
+        """Return one of the file's axes after the others that the node has, in its order."""
+        return [*(a for a in self.places if a != axis), axis]
+
     def at(self, axis: int) -> int:
         """Return an axis counted from 0; raise `Unsupported` where there is no such axis."""
         if not -self.rank <= axis < self.rank:
@@ -606,6 +617,12 @@ class Trace:
         permute = Permute(to=tuple(names[axis] for axis in present))
         node = self.add(step, permute, node, suffix="-permute", checked=False)
         return self.reshape(step, node, to)
+
+    def ordered(self, step: Step, x: Value, order: Sequence[int]) -> Value:
+        """Return a value whose node has the file's axes in an order, as `aligned` gives it."""
+        node = self.aligned(step, x, order)
+        axes = tuple(order.index(a) if a in order else x.axes[a] for a in range(x.rank))
+        return Value(node, axes, x.batch)
 
     def reshape(self, step: Step, node: Node, to: Sequence[Any], suffix: str = "-reshape") -> Node:
         """Return a node with other extents; itself, or what it reshapes, where they are its own."""
