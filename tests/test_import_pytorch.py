@@ -390,3 +390,10 @@ def test_a_whole_number_becomes_real_beside_a_real_one(tmp_path):
     ]
     model = program(tmp_path / "net.pt2", shapes, calls, "y")
     assert model.graph.nodes[-1].op.offset == (-0.5, 0.5, 1.5, 2.5)
+
+
+def test_a_difference_with_a_factor_of_its_second_value_is_unknown(tmp_path):
+    shapes = dict.fromkeys(("x", "y"), (1, 4, 6, 6))
+    calls = [("rsub.Scalar", {"self": "x", "other": 1.0, "alpha": 2.0}, "y")]
+    model = program(tmp_path / "net.pt2", shapes, calls, "y")
+    assert [each.type for each in model.unknown] == ["rsub"]

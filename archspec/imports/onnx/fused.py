@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 from archspec.errors import UsageError
 from archspec.imports.onnx.quantized import MICROSOFT
 from archspec.imports.onnx.source import FILLED, MALFORMED, REASON, Constant, Step
+from archspec.imports.onnx.writing import Writer
 
 BLOCKED: Final = f"{MICROSOFT}nchwc."
 """The domain of operators whose channels are in blocks."""
@@ -29,47 +30,13 @@ class Unwritten(Exception):  # noqa: N818  (no error: the layer is shown as unkn
     """Raised where an operator cannot be written out; the text is a clause that says why."""
 
 
-class _Writing:
+class _Writing(Writer):
     """The steps that take the place of one."""
 
     def __init__(self, step: Step, constants: dict[str, Constant]) -> None:
+        super().__init__(constants)
         self.name = step.name or step.outputs[0]
-        self.output = step.outputs[0]
-        self.constants = constants
-        self.steps: list[Step] = []
-
-    def write(
-        self, op: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any
-    ) -> None:
-        """Add a step; optional inputs that are left out at the end are dropped."""
-        names = list(inputs)
-        while names and not names[-1]:
-            names.pop()
-        self.steps.append(Step(op, self.name, tuple(names), tuple(outputs), attributes))
-
-    def value(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
-        """Add a step and return the name of its output."""
-        output = self.part(str(len(self.steps)))
-        self.write(op, inputs, [output], **attributes)
-        return output
-
-    def constant(self, constant: Constant) -> str:
-        """Return the name of a constant."""
-        name = self.part(f"constant_{len(self.constants)}")
-        self.constants[name] = constant
-        return name
-
-    def part(self, word: str) -> str:
-        """Return a name for a value inside."""
-        return f"{self.output}_archspec_{word}"
-
-    def number(self, value: float) -> str:
-        """Return the name of a constant with one real number."""
-        return self.constant(Constant.of((), [value], "float"))
-
-    def extents(self, *values: int) -> str:
-        """Return the name of a constant that is a list of whole numbers."""
-        return self.constant(Constant.of((len(values),), values))
+        self.prefix = step.outputs[0]
 
 
 Rule: TypeAlias = Callable[[_Writing, Step, "list[str]"], None]
@@ -127,7 +94,7 @@ def _activated(w: _Writing, step: Step, x: str) -> None:
         for name, number in zip(names, given, strict=False)
         if number is not None
     }
-    w.write(function, [x], step.outputs[:1], **numbers)
+    w.step(function, [x], step.outputs[:1], **numbers)
 
 
 _OWN: Final = {"activation", "activation_params", "activation_alpha", "activation_beta"}
@@ -138,9 +105,9 @@ def _with_activation(op: str, sum_at: int = 0) -> Rule:
 
     def write(w: _Writing, step: Step, inputs: list[str]) -> None:
         plain = {name: value for name, value in step.attributes.items() if name not in _OWN}
-        x = w.value(op, inputs[: sum_at or 3], **plain)
+        x = w.stepped(op, inputs[: sum_at or 3], **plain)
         if sum_at and inputs[sum_at]:
-            x = w.value("Add", [x, inputs[sum_at]])
+            x = w.stepped("Add", [x, inputs[sum_at]])
         _activated(w, step, x)
 
     return write
@@ -153,30 +120,30 @@ def _product(w: _Writing, step: Step, inputs: list[str]) -> None:
     turned = {name: step.get(name, 0) for name in ("transA", "transB")}
     alpha = step.get("alpha", 1.0)
     if alpha == 1:
-        w.write("MatMul", inputs[:2], step.outputs[:1], **turned)
+        w.step("MatMul", inputs[:2], step.outputs[:1], **turned)
         return
-    product = w.value("MatMul", inputs[:2], **turned)
-    w.write("Mul", [product, w.number(alpha)], step.outputs[:1])
+    product = w.stepped("MatMul", inputs[:2], **turned)
+    w.step("Mul", [product, w.number(alpha)], step.outputs[:1])
 
 
 def _sum(w: _Writing, *names: str) -> str:
     """Write the sum of those values that are there."""
     first, *others = [name for name in names if name]
     for other in others:
-        first = w.value("Add", [first, other])
+        first = w.stepped("Add", [first, other])
     return first
 
 
 def _added(w: _Writing, step: Step, inputs: list[str]) -> None:
     """Write BiasAdd: x, bias and what is added to both."""
-    w.write("Add", [w.value("Add", inputs[:2]), inputs[2]], step.outputs[:1])
+    w.step("Add", [w.stepped("Add", inputs[:2]), inputs[2]], step.outputs[:1])
 
 
 def _same(op: str) -> Rule:
     """Return the rule of an operator that ONNX has as well."""
 
     def write(w: _Writing, step: Step, inputs: list[str]) -> None:
-        w.write(op, inputs, step.outputs, **step.attributes)
+        w.step(op, inputs, step.outputs, **step.attributes)
 
     return write
 
@@ -184,30 +151,30 @@ def _same(op: str) -> Rule:
 def _image(w: _Writing, step: Step, inputs: list[str]) -> None:
     """Write ImageScaler, with which CoreML's networks begin: x times a number, plus a bias."""
     bias = step.get("bias", [])
-    x = w.value("Mul", [inputs[0], w.number(step.get("scale", 1.0))])
+    x = w.stepped("Mul", [inputs[0], w.number(step.get("scale", 1.0))])
     offsets = w.constant(Constant.of((len(bias), 1, 1), bias, "float"))
-    w.write("Add", [x, offsets], step.outputs[:1])
+    w.step("Add", [x, offsets], step.outputs[:1])
 
 
 def _biased(op: str, **attributes: Any) -> Rule:
     """Return the rule of a function after an optional bias."""
 
     def write(w: _Writing, step: Step, inputs: list[str]) -> None:
-        w.write(op, [_sum(w, *inputs[:2])], step.outputs[:1], **attributes)
+        w.step(op, [_sum(w, *inputs[:2])], step.outputs[:1], **attributes)
 
     return write
 
 
 def _softmax(w: _Writing, step: Step, inputs: list[str]) -> None:
     """Write BiasSoftmax; the scores' last axis is meant wherever its softmax begins."""
-    w.write("Softmax", [_sum(w, *inputs[:2])], step.outputs[:1], axis=step.get("axis", -1))
+    w.step("Softmax", [_sum(w, *inputs[:2])], step.outputs[:1], axis=step.get("axis", -1))
 
 
 def _quick_gelu(w: _Writing, step: Step, inputs: list[str]) -> None:
     """Write x * sigmoid(alpha * x)."""
     alpha = step.get("alpha", 1.702)
-    x = inputs[0] if alpha == 1 else w.value("Mul", [inputs[0], w.number(alpha)])
-    w.write("Mul", [inputs[0], w.value("Sigmoid", [x])], step.outputs[:1])
+    x = inputs[0] if alpha == 1 else w.stepped("Mul", [inputs[0], w.number(alpha)])
+    w.step("Mul", [inputs[0], w.stepped("Sigmoid", [x])], step.outputs[:1])
 
 
 def _skip_norm(op: str, bias_at: int, count: int) -> Rule:
@@ -217,9 +184,9 @@ def _skip_norm(op: str, bias_at: int, count: int) -> Rule:
         x = _sum(w, inputs[0], inputs[1], inputs[bias_at])
         epsilon = step.get("epsilon", 1e-5)
         arrays = inputs[2 : 2 + count]
-        w.write(op, [x, *arrays], step.outputs[:1], epsilon=epsilon, axis=-1)
+        w.step(op, [x, *arrays], step.outputs[:1], epsilon=epsilon, axis=-1)
         if len(step.outputs) > 3 and step.outputs[3]:
-            w.write("Identity", [x], step.outputs[3:4])
+            w.step("Identity", [x], step.outputs[3:4])
 
     return write
 
@@ -231,29 +198,29 @@ def _group_norm(w: _Writing, step: Step, inputs: list[str]) -> None:
     attributes = {"num_groups": step.get("groups", 32), "epsilon": step.get("epsilon", 1e-5),
                   "archspec.channels": channels}  # fmt: skip
     if step.get("activation", 0):
-        x = w.value("GroupNormalization", [x, *inputs[1:3]], **attributes)
-        w.write("Mul", [x, w.value("Sigmoid", [x])], step.outputs[:1])
+        x = w.stepped("GroupNormalization", [x, *inputs[1:3]], **attributes)
+        w.step("Mul", [x, w.stepped("Sigmoid", [x])], step.outputs[:1])
     else:
-        w.write("GroupNormalization", [x, *inputs[1:3]], step.outputs[:1], **attributes)
+        w.step("GroupNormalization", [x, *inputs[1:3]], step.outputs[:1], **attributes)
     if len(step.outputs) > 1 and step.outputs[1]:
-        w.write("Identity", [total], step.outputs[1:2])
+        w.step("Identity", [total], step.outputs[1:2])
 
 
 def _vectors(w: _Writing, step: Step, inputs: list[str]) -> None:
     """Write EmbedLayerNormalization: words, positions and segments, added and normalised."""
     words, segments, table, places, kinds, factor, offset, _, positions = inputs[:9]
-    x = w.value("Gather", [table, words], axis=0)
+    x = w.stepped("Gather", [table, words], axis=0)
     if positions:
-        at = w.value("Gather", [places, positions], axis=0)
+        at = w.stepped("Gather", [places, positions], axis=0)
     else:
-        count = w.value("Shape", [words], start=1, end=2)
-        at = w.value("Slice", [places, w.extents(0), count, w.extents(0)])
-        at = w.value("Unsqueeze", [at, w.extents(0)])
-    x = _sum(w, x, at, w.value("Gather", [kinds, segments], axis=0) if segments else "")
+        count = w.stepped("Shape", [words], start=1, end=2)
+        at = w.stepped("Slice", [places, w.ints([0]), count, w.ints([0])])
+        at = w.stepped("Unsqueeze", [at, w.ints([0])])
+    x = _sum(w, x, at, w.stepped("Gather", [kinds, segments], axis=0) if segments else "")
     epsilon = step.get("epsilon", 1e-12)
-    w.write("LayerNormalization", [x, factor, offset], step.outputs[:1], epsilon=epsilon, axis=-1)
+    w.step("LayerNormalization", [x, factor, offset], step.outputs[:1], epsilon=epsilon, axis=-1)
     if len(step.outputs) > 2 and step.outputs[2]:
-        w.write("Identity", [x], step.outputs[2:3])
+        w.step("Identity", [x], step.outputs[2:3])
 
 
 # Attention.
@@ -266,27 +233,42 @@ def _scores(w: _Writing, step: Step, parts: Sequence[str], mask: str, *, is_caus
     if scale:
         factor = w.number(scale)
     else:
-        size = w.value("Cast", [w.value("Shape", [queries], start=3)], to=1)
-        factor = w.value("Reciprocal", [w.value("Sqrt", [size])])
-    turned = w.value("Transpose", [keys], perm=[0, 1, 3, 2])
-    scores = w.value("MatMul", [w.value("Mul", [queries, factor]), turned])
+        size = w.stepped("Cast", [w.stepped("Shape", [queries], start=3)], to=1)
+        factor = w.stepped("Reciprocal", [w.stepped("Sqrt", [size])])
+    turned = w.stepped("Transpose", [keys], perm=[0, 1, 3, 2])
+    scores = w.stepped("MatMul", [w.stepped("Mul", [queries, factor]), turned])
     if mask:
-        scores = w.value("Add", [scores, mask])
+        scores = w.stepped("Add", [scores, mask])
     if is_causal:
-        scores = w.value("archspec.CausalMask", [scores])
-    return w.value("MatMul", [w.value("Softmax", [scores], axis=-1), values])
+        scores = w.stepped("archspec.CausalMask", [scores])
+    return w.stepped("MatMul", [w.stepped("Softmax", [scores], axis=-1), values])
 
 
 def _in_heads(w: _Writing, x: str, heads: int) -> str:
     """Write [batch, places, channels] as [batch, heads, places, size]."""
-    x = w.value("Reshape", [x, w.extents(0, 0, heads, -1)])
-    return w.value("Transpose", [x], perm=[0, 2, 1, 3])
+    x = w.stepped("Reshape", [x, w.ints([0, 0, heads, -1])])
+    return w.stepped("Transpose", [x], perm=[0, 2, 1, 3])
 
 
-def _together(w: _Writing, x: str, outputs: Sequence[str]) -> None:
-    """Write [batch, heads, places, size] as [batch, places, channels]."""
-    x = w.value("Transpose", [x], perm=[0, 2, 1, 3])
-    w.write("Reshape", [x, w.extents(0, 0, -1)], outputs)
+def _attend(
+    w: _Writing, step: Step, parts: Sequence[str], heads: int, mask: str, *, is_causal: bool
+) -> None:
+    """Write attention on queries, keys and values; without heads, they have an axis for these."""
+    if not heads:
+        y = _scores(w, step, parts, mask, is_causal=is_causal)
+        w.step("Identity", [y], step.outputs[:1])
+        return
+    parts = [_in_heads(w, x, heads) for x in parts]
+    y = _scores(w, step, parts, mask, is_causal=is_causal)
+    y = w.stepped("Transpose", [y], perm=[0, 2, 1, 3])
+    w.step("Reshape", [y, w.ints([0, 0, -1])], step.outputs[:1])
+
+
+def _apart(w: _Writing, x: str, widths: Sequence[int], axis: int) -> list[str]:
+    """Write what an array has of queries, keys and values."""
+    parts = [w.new(f"{w.prefix}_{word}") for word in ("query", "key", "value")]
+    w.step("Split", [x, w.ints(widths)], parts, axis=axis)
+    return parts
 
 
 def _refuse_others(step: Step, places: Mapping[int, str]) -> None:
@@ -307,13 +289,10 @@ def _self_attention(w: _Writing, step: Step, inputs: list[str]) -> None:
     if kernel is None or len(kernel.dims) != 2 or not heads:
         raise Unwritten("its kernel is computed as the network runs")
     widths = step.get("qkv_hidden_sizes", []) or [kernel.dims[1] // 3] * 3
-    x = w.value("MatMul", [inputs[0], inputs[1]])
-    x = w.value("Add", [x, inputs[2]]) if inputs[2] else x
-    parts = [w.part(word) for word in ("query", "key", "value")]
-    w.write("Split", [x, w.extents(*widths)], parts, axis=-1)
+    x = w.stepped("MatMul", [inputs[0], inputs[1]])
+    x = w.stepped("Add", [x, inputs[2]]) if inputs[2] else x
     is_causal = bool(step.get("unidirectional", 0))
-    y = _scores(w, step, [_in_heads(w, x, heads) for x in parts], inputs[5], is_causal=is_causal)
-    _together(w, y, step.outputs[:1])
+    _attend(w, step, _apart(w, x, widths, -1), heads, inputs[5], is_causal=is_causal)
 
 
 def _cross_attention(w: _Writing, step: Step, inputs: list[str]) -> None:
@@ -326,12 +305,10 @@ def _cross_attention(w: _Writing, step: Step, inputs: list[str]) -> None:
     if inputs[3]:
         if bias is None or bias.size % 3:
             raise Unwritten("its bias is computed as the network runs")
-        biases = [w.part(word) for word in ("query", "key", "value")]
-        w.write("Split", [inputs[3], w.extents(*[bias.size // 3] * 3)], biases, axis=0)
-        parts = [w.value("Add", pair) for pair in zip(parts, biases, strict=True)]
+        biases = _apart(w, inputs[3], [bias.size // 3] * 3, 0)
+        parts = [w.stepped("Add", pair) for pair in zip(parts, biases, strict=True)]
     is_causal = bool(step.get("unidirectional", 0))
-    y = _scores(w, step, [_in_heads(w, x, heads) for x in parts], inputs[5], is_causal=is_causal)
-    _together(w, y, step.outputs[:1])
+    _attend(w, step, parts, heads, inputs[5], is_causal=is_causal)
 
 
 def _attention(w: _Writing, step: Step, inputs: list[str]) -> None:
@@ -342,12 +319,8 @@ def _attention(w: _Writing, step: Step, inputs: list[str]) -> None:
         raise Unwritten("several heads share keys and values")
     if step.get("softcap", 0.0):
         raise Unwritten("its scores are bounded")
-    parts = [_in_heads(w, x, heads) for x in inputs[:3]] if heads else inputs[:3]
-    y = _scores(w, step, parts, inputs[3], is_causal=bool(step.get("is_causal", 0)))
-    if heads:
-        _together(w, y, step.outputs[:1])
-    else:
-        w.write("Identity", [y], step.outputs[:1])
+    is_causal = bool(step.get("is_causal", 0))
+    _attend(w, step, inputs[:3], heads, inputs[3], is_causal=is_causal)
 
 
 # Layouts.
@@ -361,11 +334,11 @@ def _channels_last(op: str) -> Rule:
         if inputs[1] and (kernel is None or len(kernel.dims) != 4):
             raise Unwritten("its kernel is not one of maps")
         x, *others = (
-            w.value("Transpose", [name], perm=[0, 3, 1, 2]) if name else "" for name in inputs[:2]
+            w.stepped("Transpose", [name], perm=[0, 3, 1, 2]) if name else "" for name in inputs[:2]
         )
         plain = {name: value for name, value in step.attributes.items() if name not in _OWN}
-        y = w.value(op, [x, *others, inputs[2]], **plain)
-        y = w.value("Transpose", [y], perm=[0, 2, 3, 1])
+        y = w.stepped(op, [x, *others, inputs[2]], **plain)
+        y = w.stepped("Transpose", [y], perm=[0, 2, 3, 1])
         _activated(w, step, _sum(w, y, inputs[3]))
 
     return write
@@ -380,11 +353,11 @@ def _whole_channels_last(op: str) -> Rule:
     def write(w: _Writing, step: Step, inputs: list[str]) -> None:
         plain = {name: value for name, value in step.attributes.items() if name != "channels_last"}
         if not step.get("channels_last", 0):
-            w.write(op, inputs, step.outputs[:1], **plain)
+            w.step(op, inputs, step.outputs[:1], **plain)
             return
-        x = w.value("Transpose", inputs[:1], perm=[0, 3, 1, 2])
-        y = w.value(op, [x, *inputs[1:]], **plain)
-        w.write("Transpose", [y], step.outputs[:1], perm=[0, 2, 3, 1])
+        x = w.stepped("Transpose", inputs[:1], perm=[0, 3, 1, 2])
+        y = w.stepped(op, [x, *inputs[1:]], **plain)
+        w.step("Transpose", [y], step.outputs[:1], perm=[0, 2, 3, 1])
 
     return write
 

@@ -6,17 +6,12 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any, Final
 
-from archspec.imports.onnx.source import (
-    FIXED,
-    MOST_VALUES,
-    Constant,
-    Dims,
-)
+from archspec.imports.onnx.source import FIXED, MOST_VALUES, Constant
 from archspec.imports.pytorch.writing import (
     Arguments,
     Operator,
     Program,
-    Tensor,
+    on_tensors,
     plain,
     with_numbers,
 )
@@ -53,17 +48,22 @@ def add_product(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
     p.step("Add", [product, a["self"].name], outputs)
 
 
-def _arithmetic(op: str) -> Operator:
+def _arithmetic(op: str, first: str = "self", second: str = "other") -> Operator:
+    """Return the function of an operator on two values, of which one may be a number."""
+
     def write(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
-        names = [
-            value.name if isinstance(value, Tensor) else p.number(float(value))
-            for value in (a["self"], a["other"])
-        ]
+        names = [p.operand(a[first]), p.operand(a[second])]
         if a.get("alpha") not in (None, 1, 1.0):
             raise ValueError
         p.step(op, names, outputs)
 
     return write
+
+
+def not_equal(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
+    equal = p.new(outputs[0])
+    _arithmetic("Equal")(p, a, [equal])
+    p.step("Not", [equal], outputs)
 
 
 def divide(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
@@ -85,10 +85,6 @@ def floor_divide(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
 
 def einsum(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
     p.step("Einsum", [each.name for each in a["tensors"]], outputs, equation=str(a["equation"]))
-
-
-def rsub(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
-    _arithmetic("Sub")(p, {"self": a["other"], "other": a["self"]}, outputs)
 
 
 def _softmax(op: str) -> Operator:
@@ -113,21 +109,12 @@ def gelu(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
     p.step("Gelu", [a["self"].name], outputs, approximate=a.get("approximate") or "none")
 
 
-def threshold(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
-    numbers = {"threshold": float(a["threshold"]), "value": float(a["value"])}
-    p.step("archspec.Threshold", [a["self"].name], outputs, **numbers)
-
-
 def randomized_relu(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
     """Write the mean slope of a randomized ReLU, which it has when it does not train."""
     if a.get("training"):
         raise ValueError
     slope = (float(a.get("lower", 1 / 8)) + float(a.get("upper", 1 / 3))) / 2
     p.step("LeakyRelu", [a["self"].name], outputs, alpha=slope)
-
-
-def prelu(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
-    p.step("PRelu", [a["self"].name, a["weight"].name], outputs)
 
 
 def _filled(number: float | None) -> Operator:
@@ -141,27 +128,13 @@ def _filled(number: float | None) -> Operator:
         if any(not isinstance(n, int) for n in dims):
             raise ValueError
         values = (value,) * prod(dims) if prod(dims) <= MOST_VALUES else None
-        p.constants[outputs[0]] = Constant(
-            dims, "float", values, lambda: _full(dims, value), origin=FIXED
-        )
 
-    return write
+        def load() -> Any:
+            import numpy as np  # noqa: PLC0415
 
+            return np.full(dims, value, "float32")
 
-def _full(dims: Dims, value: float) -> Any:
-    import numpy as np  # noqa: PLC0415
-
-    return np.full(dims, value, "float32")
-
-
-def _compared(op: str, *, isnt: bool = False) -> Operator:
-    def write(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
-        other = a["other"]
-        name = other.name if isinstance(other, Tensor) else p.number(float(other))
-        if isnt:
-            p.step("Not", [p.stepped(op, [a["self"].name, name])], outputs)
-        else:
-            p.step(op, [a["self"].name, name], outputs)
+        p.constants[outputs[0]] = Constant(dims, "float", values, load, origin=FIXED)
 
     return write
 
@@ -188,10 +161,6 @@ def cumsum(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
     p.step("CumSum", [a["self"].name, p.number(int(a["dim"]))], outputs)
 
 
-def power(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
-    _arithmetic("Pow")(p, {"self": a["self"], "other": a["exponent"]}, outputs)
-
-
 def square(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
     p.step("Pow", [a["self"].name, p.number(2.0)], outputs)
 
@@ -201,13 +170,7 @@ def rsqrt(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
 
 
 def masked_fill(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
-    value = a["value"]
-    name = value.name if isinstance(value, Tensor) else p.number(float(value))
-    p.step("Where", [a["mask"].name, name, a["self"].name], outputs)
-
-
-def anywhere(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
-    p.step("any", [a["self"].name], outputs)
+    p.step("Where", [a["mask"].name, p.operand(a["value"]), a["self"].name], outputs)
 
 
 def where(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
@@ -247,7 +210,7 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "floor_divide": floor_divide,
     "maximum": _arithmetic("Max"),
     "minimum": _arithmetic("Min"),
-    "rsub": rsub,
+    "rsub": _arithmetic("Sub", "other", "self"),
     "softmax": _softmax("Softmax"),
     "_softmax": _softmax("Softmax"),
     "log_softmax": _softmax("LogSoftmax"),
@@ -272,25 +235,27 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "elu": with_numbers("Elu", alpha=("alpha", 1.0)),
     "celu": with_numbers("Celu", alpha=("alpha", 1.0)),
     "gelu": gelu,
-    "prelu": prelu,
+    "prelu": on_tensors("PRelu"),
     "hardshrink": with_numbers("Shrink", lambd=("lambd", 0.5)),
     "softshrink": with_numbers("Shrink", lambd=("lambd", 0.5), bias=("lambd", 0.5)),
-    "threshold": threshold,
+    "threshold": with_numbers(
+        "archspec.Threshold", threshold=("threshold", 0.0), value=("value", 0.0)
+    ),
     "rrelu": randomized_relu,
     "hardtanh": hardtanh,
     **dict.fromkeys(("clamp", "clip", "clamp_min", "clamp_max"), clamp),
     **dict.fromkeys(("zeros", "new_zeros", "zeros_like"), _filled(0.0)),
     **dict.fromkeys(("ones", "new_ones", "ones_like"), _filled(1.0)),
     **dict.fromkeys(("full", "new_full", "full_like"), _filled(None)),
-    "eq": _compared("Equal"),
-    "ne": _compared("Equal", isnt=True),
-    "lt": _compared("Less"),
-    "gt": _compared("Greater"),
+    "eq": _arithmetic("Equal"),
+    "ne": not_equal,
+    "lt": _arithmetic("Less"),
+    "gt": _arithmetic("Greater"),
     "masked_fill": masked_fill,
     "where": where,
-    "any": anywhere,
+    "any": plain("any"),
     **dict.fromkeys(("bitwise_not", "logical_not"), plain("Not")),
-    "pow": power,
+    "pow": _arithmetic("Pow", "self", "exponent"),
     "square": square,
     "sqrt": plain("Sqrt"),
     "reciprocal": plain("Reciprocal"),

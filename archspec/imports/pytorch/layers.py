@@ -10,11 +10,11 @@ from archspec.imports.pytorch.writing import (
     Arguments,
     Operator,
     Program,
-    Tensor,
     Unwritten,
     by_rank,
     each_axis,
     first_tensor,
+    on_tensors,
     tensor_name,
 )
 
@@ -35,7 +35,7 @@ def convolution(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
     if a.get("transposed"):
         attributes["output_padding"] = each_axis(a.get("output_padding") or 0, rank)
     inputs = [a["input"].name, a["weight"].name, tensor_name(a.get("bias"))]
-    p.step(op, inputs if inputs[2] else inputs[:2], outputs[:1], **attributes)
+    p.step(op, inputs, outputs[:1], **attributes)
 
 
 def conv_transpose(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
@@ -44,7 +44,7 @@ def conv_transpose(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
 
 def linear(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
     inputs = [a["input"].name, a["weight"].name, tensor_name(a.get("bias"))]
-    p.step("Gemm", inputs if inputs[2] else inputs[:2], outputs, transB=1)
+    p.step("Gemm", inputs, outputs, transB=1)
 
 
 def addmm(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
@@ -63,10 +63,6 @@ def _times(p: Program, name: str, factor: float | None) -> str:
     return name if factor in (None, 1) else p.stepped("Mul", [name, p.number(float(factor or 0))])
 
 
-def matmul(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
-    p.step("MatMul", [value.name for value in a.values() if isinstance(value, Tensor)], outputs)
-
-
 def batch_norm(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
     names = ("input", "weight", "bias", "running_mean", "running_var")
     if not tensor_name(a.get("running_mean")):
@@ -83,24 +79,17 @@ def batch_norm(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
     )
 
 
+def _norm(p: Program, a: Arguments, op: str, outputs: Sequence[str], **attributes: Any) -> None:
+    names = [tensor_name(a.get(name)) for name in ("input", "weight", "bias")]
+    p.step(op, names, outputs[:1], epsilon=float(a.get("eps", 1e-5)), **attributes)
+
+
 def layer_norm(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
-    p.step(
-        "LayerNormalization",
-        [tensor_name(a.get(name)) for name in ("input", "weight", "bias")],
-        outputs[:1],
-        epsilon=float(a.get("eps", 1e-5)),
-        axis=-len(a["normalized_shape"]),
-    )
+    _norm(p, a, "LayerNormalization", outputs, axis=-len(a["normalized_shape"]))
 
 
 def group_norm(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
-    p.step(
-        "GroupNormalization",
-        [tensor_name(a.get(name)) for name in ("input", "weight", "bias")],
-        outputs[:1],
-        epsilon=float(a.get("eps", 1e-5)),
-        num_groups=int(a["num_groups"]),
-    )
+    _norm(p, a, "GroupNormalization", outputs, num_groups=int(a["num_groups"]))
 
 
 def native_group_norm(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
@@ -108,17 +97,14 @@ def native_group_norm(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
 
 
 def instance_norm(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
-    names = [tensor_name(a.get(name)) for name in ("input", "weight", "bias")]
-    p.step("InstanceNormalization", names, outputs, epsilon=float(a.get("eps", 1e-5)))
+    _norm(p, a, "InstanceNormalization", outputs)
 
 
 def root(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
     """Write x * rsqrt(mean(x^2) + epsilon), times a weight."""
-    names = [a["input"].name, tensor_name(a.get("weight"))]
     # Without an epsilon torch takes that of the type, here of float32.
-    epsilon = float(a["eps"]) if a.get("eps") is not None else 2.0**-23
-    axis = -len(a["normalized_shape"])
-    p.step("RMSNormalization", names, outputs[:1], epsilon=epsilon, axis=axis)
+    given = a if a.get("eps") is not None else {**a, "eps": 2.0**-23}
+    _norm(p, given, "RMSNormalization", outputs, axis=-len(a["normalized_shape"]))
 
 
 def weight_norm(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
@@ -137,10 +123,6 @@ def dropout(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
         p.step("Dropout", [x.name], outputs[:1], ratio=float(a["p"]))
     else:
         p.step("Identity", [x.name], outputs[:1])
-
-
-def embedding(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
-    p.step("Gather", [a["weight"].name, a["indices"].name], outputs, axis=0)
 
 
 def attention(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
@@ -185,9 +167,8 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "convolution": convolution,
     "linear": linear,
     "addmm": addmm,
-    **dict.fromkeys(("mm", "bmm", "mv", "dot", "vdot"), matmul),
+    **dict.fromkeys(("mm", "bmm", "mv", "dot", "vdot", "matmul"), on_tensors("MatMul")),
     "baddbmm": add_products,
-    "matmul": matmul,
     "batch_norm": batch_norm,
     **dict.fromkeys(
         (
@@ -207,7 +188,7 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "instance_norm": instance_norm,
     "dropout": dropout,
     "feature_dropout": dropout,
-    "embedding": embedding,
+    "embedding": on_tensors("Gather", axis=0),
     "scaled_dot_product_attention": attention,
 }
 """The function of each operator, without its overload and the `_` of those in place."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from archspec.imports.onnx.source import (
-    Constant,
-)
+from archspec.imports.onnx.source import Constant
 from archspec.imports.pytorch.writing import (
     Arguments,
     Operator,
@@ -85,7 +83,7 @@ def _recurrent_cell(gates: Callable[..., None]) -> Operator:
             p.scope = f"{scope}.{word}"
             short = "ih" if word == "input" else "hh"
             names = [x, a[f"w_{short}"].name, tensor_name(a.get(f"b_{short}"))]
-            products.append(p.stepped("Gemm", [each for each in names if each], transB=1))
+            products.append(p.stepped("Gemm", names, transB=1))
         p.scope = scope
         gates(p, products, states, outputs)
 

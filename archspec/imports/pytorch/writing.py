@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from archspec.imports.onnx.source import SCOPE, Constant, Dims, Step
+from archspec.imports.onnx.source import SCOPE, Dims
+from archspec.imports.onnx.writing import Writer
 
 REAL_TYPES: Final = (6, 7, 8, 13)
 """Numbers of the types of real numbers in torch's archives."""
@@ -22,15 +23,14 @@ class Tensor:
         self.name = name
 
 
-class Program:
-    """A program's steps in ONNX's operators. Values go by names, constants among them."""
+class Program(Writer):
+    """A program's steps in ONNX's operators."""
 
     def __init__(self, dims: dict[str, Dims], read_later: set[str]) -> None:
         """Begin with the shape of each value, and the names of those that are read."""
+        super().__init__({})
         self.dims = dims
         self.read_later = read_later
-        self.steps: list[Step] = []
-        self.constants: dict[str, Constant] = {}
         self.scope = ""
         """Name of the step at hand."""
         self.slices: dict[str, tuple[str, int, slice | int]] = {}
@@ -54,34 +54,11 @@ class Program:
         self, op: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any
     ) -> None:
         """Add a step."""
-        attributes[SCOPE] = self.scope
-        self.steps.append(Step(op, "", tuple(inputs), tuple(outputs), attributes))
+        super().step(op, inputs, outputs, **attributes, **{SCOPE: self.scope})
 
-    def stepped(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
-        """Add a step and return the name of its output."""
-        output = self.new("archspec")
-        self.step(op, inputs, [output], **attributes)
-        return output
-
-    def constant(self, constant: Constant) -> str:
-        """Return the name of a constant."""
-        name = f"archspec_constant_{len(self.constants)}"
-        self.constants[name] = constant
-        return name
-
-    def number(self, value: float) -> str:
-        """Return the name of a constant with one value."""
-        return self.constant(
-            Constant.of((), [value], "float" if isinstance(value, float) else "int")
-        )
-
-    def ints(self, values: Sequence[int]) -> str:
-        """Return the name of a constant that is a list of whole numbers."""
-        return self.constant(Constant.of((len(values),), list(values)))
-
-    def new(self, like: str) -> str:
-        """Return the name of a value between two steps."""
-        return f"{like}_archspec_{len(self.steps)}"
+    def operand(self, value: Any) -> str:
+        """Return the name of a tensor, or of a constant that is a number."""
+        return value.name if isinstance(value, Tensor) else self.number(float(value))
 
     def rank(self, tensor: Tensor) -> int:
         """Return the number of a tensor's axes."""
@@ -134,6 +111,16 @@ def plain(op: str, **attributes: Any) -> Operator:
 
     def write(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
         p.step(op, [first_tensor(a).name], outputs[:1], **attributes)
+
+    return write
+
+
+def on_tensors(op: str, **attributes: Any) -> Operator:
+    """Return the function of an operator on all its tensors, which ONNX has in the same order."""
+
+    def write(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
+        names = [value.name for value in a.values() if isinstance(value, Tensor)]
+        p.step(op, names, outputs, **attributes)
 
     return write
 
