@@ -49,7 +49,7 @@ def clip(t: Trace, step: Step) -> None:
     bounds = []
     for place, name in ((1, "min"), (2, "max")):
         number: Any = step.attributes.get(name)
-        if number is None and place < len(step.inputs) and step.inputs[place]:
+        if number is None and step.input(place):
             values = t.numbers(step, place, "limit")
             number = values[0] if values else None
         bounds.append(None if number is None or abs(number) > 1e38 else float(number))
@@ -150,7 +150,7 @@ def quantized(t: Trace, step: Step) -> None:
 
 def dropout(t: Trace, step: Step) -> None:
     rate: Any = step.attributes.get("ratio")
-    if rate is None and len(step.inputs) > 1 and step.inputs[1]:
+    if rate is None and step.input(1):
         rate = t.numbers(step, 1, "rate")[0]
     rate = 0.5 if rate is None else rate
     if not 0 < rate < 1:

@@ -142,23 +142,13 @@ def _sum_pool(t: Trace, step: Step, kernel: Constant, number: float) -> None:
 
 def _bias(t: Trace, step: Step, filters: int) -> Constant | None:
     """Return a convolution's bias; constants that are added after it are one."""
-    if len(step.inputs) > 2 and step.inputs[2]:
+    if step.input(2):
         bias = t.constant(step, 2)
         if bias is None or bias.dims != (filters,):
             raise Unsupported("its bias is computed as the network runs")
-        if not is_zero(t, bias):
+        if bias.origin != FIXED or not t.is_zero(bias):  # as that of a layer that has none
             return bias
     return added_after(t, step, filters, 1, len(t.weight(step, 1, "kernel").dims))
-
-
-def is_zero(t: Trace, constant: Constant) -> bool:
-    """Whether an array was never learned and is 0, as the bias of a layer that has none is."""
-    if constant.origin != FIXED:
-        return False
-    if constant.values is not None:
-        return bool(constant.number == 0)
-    with t.source.opened():
-        return not bool(constant.load().any())
 
 
 def added_after(t: Trace, step: Step, filters: int, axis: int, rank: int) -> Constant | None:

@@ -41,13 +41,18 @@ def _values(given: Any) -> Sequence[Any]:
     return given.items if isinstance(given, Array) else given.values
 
 
+def _listed(step: Step, name: str, inputs: Sequence[Any], place: int) -> list[Any] | None:
+    """Return what a step has in an attribute or, in newer files, in an input; None without."""
+    if name in step.attributes:
+        return list(step.attributes[name])
+    given = inputs[place] if place < len(inputs) else None
+    return None if given is None else list(_values(given))
+
+
 def axes_of(step: Step, inputs: Sequence[Any]) -> list[int] | None:
     """Return the axes that a step names, in an attribute or, since opset 13, in an input."""
-    if "axes" in step.attributes:
-        return [int(axis) for axis in step.attributes["axes"]]
-    if len(inputs) > 1 and (given := inputs[1]) is not None:
-        return [int(axis) for axis in _values(given)]
-    return None
+    axes = _listed(step, "axes", inputs, 1)
+    return None if axes is None else [int(axis) for axis in axes]
 
 
 def reshaped_dims(dims: Sequence[Any], to: Sequence[Any], keep_zeros: bool = False) -> Any:
@@ -134,22 +139,13 @@ class Cut(NamedTuple):
 
 def cuts_of(step: Step, inputs: Sequence[Any], dims: Sequence[Any]) -> list[Cut]:
     """Return what Slice takes along each axis that it names, for an input of these extents."""
-
-    def listed(name: str, place: int) -> list[Any] | None:
-        if name in step.attributes:
-            return list(step.attributes[name])
-        if len(inputs) > place and inputs[place] is not None:
-            given = inputs[place]
-            return list(_values(given))
-        return None
-
-    starts, stops = listed("starts", 1), listed("ends", 2)
+    starts, stops = _listed(step, "starts", inputs, 1), _listed(step, "ends", inputs, 2)
     if starts is None or stops is None:
         raise CannotFold
-    axes = listed("axes", 3)
+    axes = _listed(step, "axes", inputs, 3)
     if axes is None:
         axes = list(range(len(starts)))
-    steps = listed("steps", 4) or [1] * len(starts)
+    steps = _listed(step, "steps", inputs, 4) or [1] * len(starts)
     cuts = []
     for start, stop, axis, by in zip(starts, stops, axes, steps, strict=True):
         place = axis % len(dims)
@@ -163,12 +159,11 @@ def cuts_of(step: Step, inputs: Sequence[Any], dims: Sequence[Any]) -> list[Cut]
     return cuts
 
 
-def split_sizes(step: Step, given: Any, extent: int) -> list[int]:
+def split_sizes(step: Step, inputs: Sequence[Any], extent: int) -> list[int]:
     """Return the extents of the parts that Split gives."""
-    if "split" in step.attributes:
-        return [int(n) for n in step.attributes["split"]]
-    if given is not None:
-        return [int(n) for n in _values(given)]
+    sizes = _listed(step, "split", inputs, 1)
+    if sizes is not None:
+        return [int(n) for n in sizes]
     count = step.get("num_outputs", 0) or len(step.outputs)
     size = -(-extent // count)
     return [min(size, extent - size * at) for at in range(count)]
@@ -178,7 +173,7 @@ def slices_of(step: Step, inputs: Sequence[Any]) -> list[Step]:
     """Return the Slices of its first input that a Split is."""
     dims = inputs[0].dims
     axis = step.get("axis", 0) % len(dims)
-    sizes = split_sizes(step, inputs[1] if len(inputs) > 1 else None, dims[axis])
+    sizes = split_sizes(step, inputs, dims[axis])
     stops = accumulate(sizes)
     return [
         Step("Slice", "", (), (), {"starts": [stop - size], "ends": [stop], "axes": [axis]})

@@ -274,7 +274,7 @@ def _apart(w: _Writing, x: str, widths: Sequence[int], axis: int) -> list[str]:
 def _refuse_others(step: Step, places: Mapping[int, str]) -> None:
     """Refuse attention with inputs at these places."""
     for place, reason in places.items():
-        if place < len(step.inputs) and step.inputs[place]:
+        if step.input(place):
             raise Unwritten(reason)
 
 

@@ -56,7 +56,7 @@ def _rank(step: Step, ranks: Mapping[str, int], constants: Mapping[str, Constant
     if step.op in ("Flatten", "Gemm"):
         return 2
     if step.op == "Reshape":
-        shape = constants.get(step.inputs[1]) if len(step.inputs) > 1 else None
+        shape = constants.get(step.input(1))
         return shape.size if shape else len(step.get("shape", []))
     axes = len(step.get("axes", []))
     if step.op == "Squeeze":

@@ -54,7 +54,7 @@ def _of_split(t: Trace, step: Step, x: Value, axis: int) -> View | None:
 
 
 def slice_(t: Trace, step: Step) -> None:
-    x = t.to_cut(step)
+    x = t.seen(step)
     given = [t.constant(step, place) for place in range(5)]
     cuts = [
         cut
@@ -108,9 +108,9 @@ def _every(t: Trace, step: Step, x: Value | View, cut: Cut) -> Value | View:
 
 
 def split(t: Trace, step: Step) -> None:
-    x = t.to_cut(step)
+    x = t.seen(step)
     axis = x.at(step.get("axis", 0))
-    sizes = split_sizes(step, t.constant(step, 1), x.dims[axis])
+    sizes = split_sizes(step, [None, t.constant(step, 1)], x.dims[axis])
     if len(sizes) != len(step.outputs) or min(sizes) < 1 or sum(sizes) != x.dims[axis]:
         raise Unsupported("its parts do not make up the axis that it splits")
     start = 0
@@ -124,7 +124,7 @@ def gather(t: Trace, step: Step) -> None:
     if t.constant(step, 0) is not None:
         embedding(t, step)
         return
-    x = t.to_cut(step)
+    x = t.seen(step)
     index = t.weight(step, 1, "index")
     axis = x.at(step.get("axis", 0))
     values = list(index.values or ())

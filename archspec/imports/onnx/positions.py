@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from math import isqrt, prod
 from typing import Any
 
-from archspec.errors import UsageError
 from archspec.graph.graph import Node
 from archspec.imports.onnx.source import COMPUTED, FIXED, STORED, Constant, Step
 from archspec.imports.onnx.trace import Trace, Value
@@ -51,10 +49,8 @@ def relative_bias(
     heads, positions = shape[-3], shape[-1]
     if shape[-2] != positions or constant.size != heads * positions**2:
         return None
-    try:
-        with t.source.opened():
-            offsets = read().reshape(heads, positions, positions).transpose(1, 2, 0)
-    except (UsageError, ValueError):  # in another file, or of other axes
+    offsets = t.loaded(lambda: read().reshape(heads, positions, positions).transpose(1, 2, 0))
+    if offsets is None:
         return None
     followed = constant.count != constant.size  # its sources are in the file
     level = bool((offsets == offsets.flat[0]).all())  # before the training
@@ -69,12 +65,8 @@ def relative_bias(
                 t.note("positions")
             learned = replace(constant, origin=STORED)
             op = RelativePositionBias(window=window)
-            return t.add(step, op, x.node, constants=[learned], weights=[partial(_given, table)])
+            return t.add(step, op, x.node, constants=[learned], weights=[table.view])
     return None
-
-
-def _given(array: Any) -> Any:
-    return array
 
 
 def shifted_window_mask(
@@ -100,10 +92,8 @@ def shifted_window_mask(
     extent, shift = rolled.shape.spatial, [-by for by in rolled.op.steps(rolled.shape)]
     if constant.size != windows * positions**2 or min(shift) < 0:
         return None
-    try:
-        with t.source.opened():
-            array = read().reshape(windows, positions, positions)
-    except (UsageError, ValueError):  # in another file, or of other axes
+    array = t.loaded(lambda: read().reshape(windows, positions, positions))
+    if array is None:
         return None
     for window in _windows(positions):
         axes = [*zip(extent, window, shift, strict=False)]
@@ -154,10 +144,8 @@ def is_mask(t: Trace, step: Step, constant: Constant) -> bool:
     """Whether an array that is added to scores only forbids some: 0, and one number below."""
     if constant.origin == FIXED or constant.size < 2 or not _feeds_softmax(t, step):
         return False
-    try:
-        with t.source.opened():
-            array = constant.load()
-    except UsageError:
+    array = t.loaded(constant.load)
+    if array is None:
         return False
     lowest = array.min(initial=0)
     return bool(lowest < 0 and ((array == 0) | (array == lowest)).all())

@@ -24,7 +24,7 @@ def gemm(t: Trace, step: Step) -> None:
     kernel, bias = t.weight(step, 1, "kernel"), t.constant(step, 2)
     if step.get("transA", 0) or len(kernel.dims) != 2:
         raise Unsupported("its input is transposed")
-    if len(step.inputs) > 2 and step.inputs[2] and bias is None:
+    if step.input(2) and bias is None:
         raise Unsupported("its bias is computed as the network runs")
     fully_connected(t, step, kernel, kernel.dims, bias)
 

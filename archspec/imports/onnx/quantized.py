@@ -32,14 +32,14 @@ class _Rewriting:
 
     def constant(self, step: Step, place: int) -> Constant | None:
         """Return an input that is a constant."""
-        name = step.inputs[place] if place < len(step.inputs) else ""
+        name = step.input(place)
         return self.constants.get(name) if name else None
 
     def real(
         self, step: Step, array: int, scale: Constant | None, zero: int, axis: int
     ) -> str | None:
         """Return the name of the real numbers that an input stands for; itself for a value."""
-        name = step.inputs[array] if array < len(step.inputs) else ""
+        name = step.input(array)
         whole = self.constants.get(name)
         if whole is None or scale is None:
             return name

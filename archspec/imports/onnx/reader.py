@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,7 +83,10 @@ def read(path: Path, *, given: Given = NOTHING_GIVEN) -> ImportedModel:
     graph = model.graph
     _check_is_network(path, graph)
     if model.functions:
-        graph = replace(graph, steps=list(_written_out(graph.steps, model.functions)))
+        from archspec.imports.onnx.bodies import written_out  # noqa: PLC0415  (few files have some)
+
+        steps = written_out(graph.steps, model.functions, MOST_STEPS, MOST_BODIES)
+        graph = replace(graph, steps=list(steps))
     version = model.version.split()[0].partition("+")[0] if model.version.strip() else ""
     written = " ".join(each for each in (model.producer, version) if each)
     name = graph.name if graph.name and graph.name.lower() not in _NO_NAMES else path.stem
@@ -299,9 +303,7 @@ def _batch_and_channels(graph: Source, name: str, rank: int) -> tuple[int, int] 
     Those of a convolution are its first two, of a recurrence its last two.
     """
     users: dict[str, list[Step]] = {}
-    for step in graph.steps:
-        for each in step.inputs:
-            users.setdefault(each, []).append(step)
+    _count_users(graph.steps, users)
     pending: list[tuple[str, tuple[int, ...]]] = [(name, tuple(range(rank)))]
     seen: set[str] = set()
     while pending and len(seen) < 200:
@@ -367,19 +369,7 @@ def _without_values(path: Path, name: str, dims: Dims) -> Constant:
     def load() -> Any:
         raise UsageError(f"{path} has no values for {name}: it is an input of the network there")
 
-    size = 1
-    for n in dims:
-        size *= n
-    return Constant(tuple(dims), "float", None, load, name, size)
-
-
-def _written_out(
-    steps: Iterable[Step], functions: Mapping[str, Mapping[str, Any]]
-) -> Iterator[Step]:
-    """Yield steps, with the body of each of the file's own operators instead of it."""
-    from archspec.imports.onnx.bodies import written_out  # noqa: PLC0415  (few files have some)
-
-    return written_out(steps, functions, MOST_STEPS, MOST_BODIES)
+    return Constant(tuple(dims), "float", None, load, name, prod(dims))
 
 
 # Steps.
@@ -414,7 +404,7 @@ def _fold(step: Step, constants: dict[str, Constant]) -> bool:
 
 def _type(step: Step, constants: Mapping[str, Constant]) -> int:
     """Return ONNX's number of the type of a step's second input: values are real numbers."""
-    like = constants.get(step.inputs[1]) if len(step.inputs) > 1 else None
+    like = constants.get(step.input(1))
     return 7 if like is not None and like.kind == "int" else 1
 
 
@@ -530,10 +520,7 @@ def _shape(t: Trace, step: Step) -> None:
         t.unknown(step, "the shape of its input is not known")
         return
     if step.op == "Size":
-        total: Any = 1
-        for n in dims:
-            total *= n
-        t.constants[step.outputs[0]] = Constant.of((), [total])
+        t.constants[step.outputs[0]] = Constant.of((), [prod(dims)])
         return
     dims = dims[step.get("start", 0) : step.get("end", len(dims))]
     t.constants[step.outputs[0]] = Constant.of((len(dims),), list(dims))
@@ -559,19 +546,14 @@ def _branch(t: Trace, step: Step, depth: int) -> None:
     t.constants.update(chosen.constants)
     t.source.declared.update(chosen.declared)
     outer = dict(t.users)
-    run_inside(t, chosen.steps, depth + 1)
+    for inner in chosen.steps:  # whose readers were counted with the graph around it
+        _follow(t, inner, depth + 1)
     t.users.update(outer)
-    for inner, output in zip(chosen.outputs, step.outputs, strict=False):
-        if inner in t.values:
-            t.values[output] = t.values[inner]
-        elif inner in t.constants:
-            t.constants[output] = t.constants[inner]
-
-
-def run_inside(t: Trace, steps: Sequence[Step], depth: int) -> None:
-    """Follow the steps of a branch, whose readers were counted with the graph around it."""
-    for step in steps:
-        _follow(t, step, depth)
+    for name, output in zip(chosen.outputs, step.outputs, strict=False):
+        if name in t.values:
+            t.values[output] = t.values[name]
+        elif name in t.constants:
+            t.constants[output] = t.constants[name]
 
 
 def _compare(t: Trace, output: str, start: int) -> None:

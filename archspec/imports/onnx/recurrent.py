@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from archspec.errors import UsageError
 from archspec.graph.graph import Node
 from archspec.imports.model import ABSENT, BATCH
 from archspec.imports.onnx.activation import sloped
@@ -26,15 +25,13 @@ def _recurrent(
     units, ways = inner.dims[-1], kernel.dims[0]
     if step.get("layout", 0):
         raise Unsupported("its axes are in another order than archspec reads")
-    if any(step.inputs[place : place + 1] not in ((), ("",)) for place in (4,)):
-        lengths = t.constant(step, 4)
-        if lengths is None and t.optional(step, 4) is not None:
-            raise Unsupported("the lengths of its sequences are given as the network runs")
+    if t.constant(step, 4) is None and t.optional(step, 4) is not None:
+        raise Unsupported("the lengths of its sequences are given as the network runs")
     if step.get("direction", "forward") == "reverse":
         raise Unsupported("it reads its sequence backwards")
     if x.rank != 3 or x.axes[1] not in (BATCH, ABSENT):
         raise Unsupported("its input is not a sequence of vectors")
-    if len(step.inputs) > 7 and step.inputs[7]:
+    if step.input(7):
         raise Unsupported("it has peepholes")
     whole, final = step.outputs[0], step.outputs[1] if len(step.outputs) > 1 else ""
     wants_all = bool(whole) and (whole in t.users or whole in t.source.outputs)
@@ -43,7 +40,7 @@ def _recurrent(
         raise Unsupported("its last cell is read")
     for place in (5, 6):
         first = t.constant(step, place)
-        if step.inputs[place : place + 1] not in ((), ("",)) and not (first and _is_zeros(first)):
+        if step.input(place) and not (first and t.is_zero(first)):
             raise Unsupported("it begins with a state that it is given")
     node = t.aligned(step, x, (0, 2))
     op = kind(
@@ -103,16 +100,6 @@ def _gates_of(
         return both[0] + both[1] if biases == 1 else np.stack(both)
 
     yield offsets
-
-
-def _is_zeros(constant: Constant) -> bool:
-    """Whether an array is zeros, as the first state of a recurrence is by default."""
-    if constant.values is not None:
-        return bool(constant.number == 0)
-    try:
-        return not bool(constant.load().any())
-    except UsageError:  # in another file
-        return False
 
 
 def _last_states(t: Trace, step: Step, node: Node, units: int, batch: Any) -> Value:

@@ -35,7 +35,7 @@ def pad(t: Trace, step: Step) -> None:
         return
     mode = step.get("mode", "constant")
     value: Any = step.attributes.get("value", 0.0)
-    if len(step.inputs) > 2 and step.inputs[2]:
+    if step.input(2):
         value = t.numbers(step, 2, "value")[0]
     words = {"constant": "zeros", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
     if mode not in words:

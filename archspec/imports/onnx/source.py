@@ -126,6 +126,10 @@ class Step:
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
+    def input(self, place: int) -> str:
+        """Return the name of an input; empty for one that is left out."""
+        return self.inputs[place] if place < len(self.inputs) else ""
+
     def get(self, name: str, default: Any) -> Any:
         """Return an attribute of the type that its default has; the default where it has none."""
         value = self.attributes.get(name, default)
@@ -284,10 +288,8 @@ class _Graphs:
         return {1: 0.0, 2: 0, 3: "", 6: [], 7: [], 8: []}.get(message.get("type", 0))
 
     def constant(self, message: Mapping[str, Any], origin: str = STORED) -> Constant:
-        dims = tuple(message.get("dims", ()))
         name = message.get("name", "")
-        if len(dims) > MOST_AXES or any(not 0 <= n <= LARGEST for n in dims):
-            refuse(self.path, f"the array {name[:60]!r} has impossible extents")
+        dims = self._dims(message, name)
         type_ = message.get("data_type", 0)
         kind = "float" if type_ in FLOATS else "int" if type_ in INTS else "other"
         count = prod(dims)
@@ -366,12 +368,16 @@ class _Graphs:
             )
         return array.reshape(dims)
 
+    def _dims(self, message: Mapping[str, Any], name: str) -> tuple[int, ...]:
+        dims = tuple(message.get("dims", ()))
+        if len(dims) > MOST_AXES or any(not 0 <= n <= LARGEST for n in dims):
+            refuse(self.path, f"the array {name[:60]!r} has impossible extents")
+        return dims
+
     def sparse(self, message: Mapping[str, Any]) -> Constant:
         values = self.constant(message.get("values", {}))
         indices = self.constant(message.get("indices", {}))
-        dims = tuple(message.get("dims", ()))
-        if len(dims) > MOST_AXES or any(not 0 <= n <= LARGEST for n in dims):
-            refuse(self.path, f"the array {values.name[:60]!r} has impossible extents")
+        dims = self._dims(message, values.name)
 
         def load() -> Any:
             import numpy as np  # noqa: PLC0415

@@ -224,14 +224,8 @@ class Trace:
     def seen(self, step: Step, place: int = 0) -> Value | View:
         """Return an input as `value` does, or the view that it is."""
         self._give(step, place)
-        name = step.inputs[place] if place < len(step.inputs) else ""
-        value = self.values.get(name)
+        value = self.values.get(step.input(place))
         return value if isinstance(value, View) else self._known(value)
-
-    def to_cut(self, step: Step) -> Value | View:
-        """Return an input as `value` does, or the view that it is, which is cut as one."""
-        x = self.seen(step)
-        return x if isinstance(x, View) else self.value(step)
 
     def _give(self, step: Step, place: int) -> None:
         """Add the layer that gives a constant for each example, if an input is one.
@@ -239,7 +233,7 @@ class Trace:
         A step reads it where a file computes something of arrays alone, as the positions of XCiT
         are, or of a learned array with its input.
         """
-        name = step.inputs[place] if place < len(step.inputs) else ""
+        name = step.input(place)
         constant = self.constants.get(name) if name and name not in self.values else None
         if constant is None:
             return
@@ -278,7 +272,7 @@ class Trace:
 
     def optional(self, step: Step, place: int) -> Value | None:
         """Return an input that is not a constant; None where there is none."""
-        return self.settled(step.inputs[place], step) if place < len(step.inputs) else None
+        return self.settled(step.input(place), step)
 
     def settled(self, name: str, step: Step) -> Value | None:
         """Return a value; a view becomes one here, for the step that reads it."""
@@ -294,7 +288,7 @@ class Trace:
 
     def constant(self, step: Step, place: int) -> Constant | None:
         """Return an input that is a constant; None for a value, or where there is none."""
-        name = step.inputs[place] if place < len(step.inputs) else ""
+        name = step.input(place)
         return self.constants.get(name) if name else None
 
     def weight(self, step: Step, place: int, what: str) -> Constant:
@@ -322,6 +316,21 @@ class Trace:
         """Whether one step alone reads a value, beside those that ask for its shape."""
         users = [user for user in self.users.get(name, ()) if user.op != "Shape"]
         return len(users) == 1 and name not in self.source.outputs
+
+    def loaded(self, read: Callable[[], Any]) -> Any:
+        """Return an array of which the values tell what it is; None if they are in another file."""
+        try:
+            with self.source.opened():
+                return read()
+        except (UsageError, ValueError):
+            return None
+
+    def is_zero(self, constant: Constant) -> bool:
+        """Whether an array is known to have zeros alone."""
+        if constant.values is not None:
+            return bool(constant.number == 0)
+        array = self.loaded(constant.load)
+        return array is not None and not bool(array.any())
 
     # What is added.
 
@@ -470,10 +479,6 @@ class Trace:
             self.note(f"{key} numbers", sum(each.size for each in given))
         return op.model_copy(update={"trainable": False})
 
-    def _is_used(self, constant: Constant) -> bool:
-        """Whether an array is a kernel of an earlier layer."""
-        return (constant.name, constant.part) in self.kernels
-
     def _note_tied(self, node: Node, given: Sequence[Constant]) -> None:
         """Note arrays that an earlier layer of another kind or with other arrays has, too.
 
@@ -487,7 +492,7 @@ class Trace:
                 continue
             if first == node.name and each.origin == COMPUTED:
                 # An exporter transposes the table that is a kernel, too, and stores both.
-                alike = (name for table, name in self.tables if _is_transposed(each, table))
+                alike = (name for table, name in self.tables if self._is_transposed(each, table))
                 first = next(alike, first)
             if first != node.name:
                 self.b.note(
@@ -509,11 +514,15 @@ class Trace:
         """Whether an array has different values."""
         if constant.values is not None:
             return constant.number is None
-        try:
-            array = constant.load()
-        except UsageError:  # in another file
-            return True
-        return bool(array.size and (array != array.flat[0]).any())
+        array = self.loaded(constant.load)
+        return array is None or bool(array.size and (array != array.flat[0]).any())
+
+    def _is_transposed(self, kernel: Constant, table: Constant) -> bool:
+        """Whether a matrix has the values of another one, with rows for columns."""
+        if kernel.dims != table.dims[::-1]:
+            return False
+        array, rows = self.loaded(kernel.load), self.loaded(table.load)
+        return array is not None and rows is not None and bool((array == rows.T).all())
 
     def _use(self, given: Iterable[Constant]) -> None:
         """Remember the stored arrays that became weights."""
@@ -568,7 +577,8 @@ class Trace:
         named = [
             each.name
             for each in arrays
-            if (is_kernel(each) or "/" not in each.name) and (each.part or not self._is_used(each))
+            if (is_kernel(each) or "/" not in each.name)
+            and (each.part or (each.name, each.part) not in self.kernels)
         ]
         name = layer_name(step, named, self.model)
         full = step.attributes.get(FULL_NAME)
@@ -959,16 +969,6 @@ def _inside(step: Step, constants: Mapping[str, Constant]) -> list[Constant]:
                 found[name] = replace(each, name=each.name or name)
             found |= {each.name: each for each in _inside(inner, constants)}
     return list(found.values())
-
-
-def _is_transposed(kernel: Constant, table: Constant) -> bool:
-    """Whether a matrix has the values of another one, with rows for columns."""
-    if kernel.dims != table.dims[::-1]:
-        return False
-    try:
-        return bool((kernel.load() == table.load().T).all())
-    except UsageError:  # in another file
-        return False
 
 
 def is_kernel(constant: Constant) -> bool:
