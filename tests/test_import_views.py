@@ -24,7 +24,7 @@ def saved(path, shape, steps):
         steps: A list of extents (Reshape), a tuple of axes (Transpose), or an operator's name with
             its other inputs and its attributes.
     """
-    nodes, arrays, names = [], [], ["x"]
+    nodes, arrays, names = [], {}, ["x"]
     for step in steps:
         if isinstance(step, list):
             op, inputs, attributes = "Reshape", [step], {}
@@ -34,15 +34,11 @@ def saved(path, shape, steps):
             op, inputs, attributes = step
         given = [names[-1]]
         for each in inputs:
-            arrays.append(onnx.numpy_helper.from_array(np.asarray(each), f"c{len(arrays)}"))
-            given.append(arrays[-1].name)
+            given.append(f"c{len(arrays)}")
+            arrays[given[-1]] = each
         names.append(f"y{len(names)}")
         nodes.append(onnx.helper.make_node(op, given, names[-1:], **attributes))
-    ends = [onnx.helper.make_tensor_value_info("x", 1, shape)]
-    ends.append(onnx.helper.make_tensor_value_info(names[-1], 1, None))
-    graph = onnx.helper.make_graph(nodes, "net", ends[:1], ends[1:], arrays)
-    onnx.save(onnx.helper.make_model(graph), path)
-    return archspec.load(path)
+    return network(path, shape, nodes, arrays)
 
 
 def with_numpy(x, steps):

@@ -4,6 +4,7 @@ import contextlib
 import shutil
 import struct
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,12 +32,26 @@ def totals(name: str) -> tuple[int, int]:
     return costs.params, costs.macs
 
 
+@pytest.fixture
+def onnx():
+    """The official package, for tests that write files."""
+    return pytest.importorskip("onnx")
+
+
+@pytest.fixture
+def network(tmp_path):
+    """A function that returns the model of a file with these nodes."""
+    pytest.importorskip("onnx")
+    from support.onnx_files import network
+
+    return partial(network, tmp_path / "net.onnx")
+
+
 # The reader of the wire format, against the official one
 
 
 @pytest.mark.parametrize("name", ONNX)
-def test_a_file_is_read_as_the_onnx_package_reads_it(name):
-    onnx = pytest.importorskip("onnx")
+def test_a_file_is_read_as_the_onnx_package_reads_it(onnx, name):
     theirs = onnx.load(FILES / name, load_external_data=False)
     ours = read_source(FILES / name)
     graph = theirs.graph
@@ -349,17 +364,14 @@ def test_unknown_operators_are_named_with_what_is_known():
         ([("Tile", ["maps", "copies"], {})], "15,552 + ?", "at least 15,552 + unknown"),
     ],
 )
-def test_a_type_that_never_multiplies_leaves_the_macs_known(tmp_path, ending, macs, told):
-    onnx = pytest.importorskip("onnx")
-    from support.onnx_files import network
-
+def test_a_type_that_never_multiplies_leaves_the_macs_known(network, onnx, ending, macs, told):
     nodes = [onnx.helper.make_node("Conv", ["x", "kernel"], ["maps"], pads=[1, 1, 1, 1])]
     for op, inputs, attributes in ending:
         domain, _, word = op.rpartition(".")
         nodes.append(onnx.helper.make_node(word, inputs, ["y"], domain=domain, **attributes))
     arrays = {"kernel": np.ones((4, 3, 3, 3), np.float32), "k": np.array([2]),
               "copies": np.array([2, 1, 1, 1])}  # fmt: skip
-    model = network(tmp_path / "net.onnx", [1, 3, 12, 12], nodes, arrays)
+    model = network([1, 3, 12, 12], nodes, arrays)
     report = archspec.report(model)
     assert len(model.unknown) == 1
     assert f"{report.totals.macs:,}" == macs
@@ -377,48 +389,36 @@ def test_a_type_that_never_multiplies_leaves_the_macs_known(tmp_path, ending, ma
     ],
 )
 def test_maps_without_a_convolution_have_the_channels_that_torch_or_a_resize_gives_them(
-    tmp_path, producer, op, arrays, shape
+    network, onnx, producer, op, arrays, shape
 ):
-    onnx = pytest.importorskip("onnx")
-    from support.onnx_files import network
-
     nodes = [onnx.helper.make_node(op, ["x", *arrays], ["y"])]
     stored = {name: value for name, value in arrays.items() if name}
-    model = network(tmp_path / "n.onnx", [1, 5, 16, 24], nodes, stored, producer=producer)
+    model = network([1, 5, 16, 24], nodes, stored, producer=producer)
     assert str(model.graph.nodes[-1].shape) == shape
     assert not model.unknown
 
 
-def test_the_numbers_that_say_how_to_resize_are_no_weights(tmp_path):
-    onnx = pytest.importorskip("onnx")
-    from support.onnx_files import network
-
+def test_the_numbers_that_say_how_to_resize_are_no_weights(network, onnx):
     nodes = [onnx.helper.make_node("Resize", ["x", "", "scales"], ["y"], mode="cubic")]
     scales = {"scales": np.float32([1, 2, 1, 1])}
-    model = network(tmp_path / "net.onnx", [1, 5, 16, 24], nodes, scales, producer="pytorch")
+    model = network([1, 5, 16, 24], nodes, scales, producer="pytorch")
     (node,) = model.unknown_nodes
     assert node.op.weights() == ()
 
 
-def test_the_extents_of_a_sum_along_axes_that_are_not_known_are_not_known(tmp_path):
-    onnx = pytest.importorskip("onnx")
-    from support.onnx_files import network
-
+def test_the_extents_of_a_sum_along_axes_that_are_not_known_are_not_known(network, onnx):
     make = onnx.helper.make_node
     nodes = [
         make("Warp", ["x"], ["axes"], domain="my.ops"),
         make("ReduceLogSum", ["x", "axes"], ["sum"]),
         make("Relu", ["sum"], ["y"]),
     ]
-    model = network(tmp_path / "net.onnx", [1, 5, 16, 24], nodes, {})
+    model = network([1, 5, 16, 24], nodes, {})
     assert isinstance(model.graph.nodes[-2].shape, UnknownShape)
 
 
-def test_an_array_less_a_value_is_the_value_turned_around_and_the_array_added(tmp_path):
+def test_an_array_less_a_value_is_the_value_turned_around_and_the_array_added(network, onnx):
     """As YOLO's boxes are; an axis of one place may stand behind those of the file."""
-    onnx = pytest.importorskip("onnx")
-    from support.onnx_files import network
-
     make = onnx.helper.make_node
     nodes = [
         make("Conv", ["x", "kernel"], ["maps"]),
@@ -431,17 +431,14 @@ def test_an_array_less_a_value_is_the_value_turned_around_and_the_array_added(tm
         "shape": np.array([1, 2, 3]),
         "grid": grid,
     }
-    model = network(tmp_path / "net.onnx", [1, 4, 2, 3], nodes, arrays)
+    model = network([1, 4, 2, 3], nodes, arrays)
     assert not model.unknown
     assert [node.op.kind for node in model.graph.nodes[2:4]] == ["rescale", "parameter"]
     (added,) = (arrays[0] for name, arrays in model.weights().items() if arrays[0].size == 6)
     assert added.ravel().tolist() == grid.ravel().tolist()
 
 
-def test_a_loop_counts_the_weights_that_its_body_has_or_reads_from_around_it(tmp_path):
-    onnx = pytest.importorskip("onnx")
-    from support.onnx_files import network
-
+def test_a_loop_counts_the_weights_that_its_body_has_or_reads_from_around_it(network, onnx):
     make, value = onnx.helper.make_node, onnx.helper.make_tensor_value_info
     arrays = {name: np.ones((4, 4), np.float32) for name in ("inner", "outer")}
     body = onnx.helper.make_graph(
@@ -456,7 +453,7 @@ def test_a_loop_counts_the_weights_that_its_body_has_or_reads_from_around_it(tmp
         [onnx.numpy_helper.from_array(arrays.pop("inner"), "inner")],
     )
     nodes = [make("Loop", ["count", "", "x"], ["y"], body=body)]
-    model = network(tmp_path / "net.onnx", [1, 4], nodes, arrays | {"count": np.array(3)})
+    model = network([1, 4], nodes, arrays | {"count": np.array(3)})
     (node,) = model.unknown_nodes
     assert [weight.shape for weight in node.op.weights()] == [(4, 4), (4, 4)]
 
@@ -605,9 +602,8 @@ def test_weights_of_an_archive_are_read_from_it():
     assert weights["conv1"][0].std() > 0
 
 
-def _whole_numbers(form: str):
+def _whole_numbers(make, form: str):
     """Return the nodes of a convolution and a dense layer, as onnxruntime quantizes them."""
-    make = pytest.importorskip("onnx").helper.make_node
     one = ["scale", "zero"]
     if form == "around":
         return [
@@ -655,9 +651,8 @@ def _whole_numbers(form: str):
 
 
 @pytest.mark.parametrize("form", ["around", "whole", "dynamic"])
-def test_layers_of_whole_numbers_are_those_that_they_stand_for(tmp_path, form):
+def test_layers_of_whole_numbers_are_those_that_they_stand_for(network, onnx, form):
     """Kernels of 8 bits have a scale, biases of 32 that of the input and the kernel together."""
-    onnx = pytest.importorskip("onnx")
     arrays = {
         "kernel": np.full((4, 3, 3, 3), 3, np.int8),
         "bias": np.full(4, 7, np.int32),
@@ -669,14 +664,8 @@ def test_layers_of_whole_numbers_are_those_that_they_stand_for(tmp_path, form):
         "zero2": np.int32(0),
         "shape": np.array([1, 4, 1, 1]),
     }
-    ends = [
-        onnx.helper.make_tensor_value_info(name, 1, shape)
-        for name, shape in (("x", [1, 3, 8, 8]), ("y", [1, 5]))
-    ]
-    constants = [onnx.numpy_helper.from_array(array, name) for name, array in arrays.items()]
-    graph = onnx.helper.make_graph(_whole_numbers(form), "net", ends[:1], ends[1:], constants)
-    onnx.save(onnx.helper.make_model(graph), tmp_path / "net.onnx")
-    model = archspec.load(tmp_path / "net.onnx")
+    nodes = _whole_numbers(onnx.helper.make_node, form)
+    model = network([1, 3, 8, 8], nodes, arrays)
     assert not model.unknown
     labels = [node.op.label for node in model.graph.nodes]
     assert labels == ["INPUT", "CONV3-4", "FLATTEN", "FC-5"]
@@ -699,30 +688,20 @@ def test_layers_of_whole_numbers_are_those_that_they_stand_for(tmp_path, form):
         ("Scaler", "`Scaler` without any layers"),
     ],
 )
-def test_a_model_that_is_no_network_is_refused_in_a_sentence(tmp_path, op, what):
+def test_a_model_that_is_no_network_is_refused_in_a_sentence(network, onnx, op, what):
     """As skl2onnx writes those of scikit-learn."""
-    onnx = pytest.importorskip("onnx")
-    ends = [onnx.helper.make_tensor_value_info(name, 1, [1, 4]) for name in ("x", "y")]
     node = onnx.helper.make_node(op, ["x"], ["y"], domain="ai.onnx.ml")
-    onnx.save(
-        onnx.helper.make_model(onnx.helper.make_graph([node], "net", ends[:1], ends[1:])),
-        tmp_path / "net.onnx",
-    )
     with pytest.raises(UsageError, match=rf"scikit-learn's \({what}\), and no neural network"):
-        archspec.load(tmp_path / "net.onnx")
+        network([1, 4], [node], {})
 
 
-def test_the_statistics_of_a_norm_of_unknown_shape_are_not_trained(tmp_path):
-    onnx = pytest.importorskip("onnx")
+def test_the_statistics_of_a_norm_of_unknown_shape_are_not_trained(network, onnx):
     make = onnx.helper.make_node
-    ends = [onnx.helper.make_tensor_value_info(name, 1, [1, 4, 6, 6]) for name in ("x", "y")]
     names = ["scale", "bias", "mean", "variance"]
-    arrays = [onnx.numpy_helper.from_array(np.ones(4, np.float32), name) for name in names]
     nodes = [
         make("Warp", ["x"], ["w"], domain="my.ops"),
         make("BatchNormalization", ["w", *names], ["y"]),
     ]
-    graph = onnx.helper.make_graph(nodes, "net", ends[:1], ends[1:], arrays)
-    onnx.save(onnx.helper.make_model(graph), tmp_path / "net.onnx")
-    nodes = archspec.load(tmp_path / "net.onnx").graph.nodes
-    assert [(node.layer.params, node.layer.trainable) for node in nodes][-1] == (16, 8)
+    model = network([1, 4, 6, 6], nodes, {name: np.ones(4, np.float32) for name in names})
+    node = model.graph.nodes[-1]
+    assert (node.layer.params, node.layer.trainable) == (16, 8)
