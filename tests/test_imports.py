@@ -54,38 +54,6 @@ def test_the_first_bytes_tell_the_format(tmp_path, name, content, format_name):
     assert (found and found.name) == format_name
 
 
-def test_a_file_that_would_run_code_is_refused_with_what_to_do(tmp_path):
-    path = tmp_path / "net.pt"
-    path.write_bytes(b"\x80\x02}q\x00.")
-    with pytest.raises(UsageError, match=r"runs code when it is opened: in PyTorch, write"):
-        archspec.load(path)
-
-
-@pytest.mark.parametrize("name", ["net.keras", "net.onnx", "net.h5"])
-def test_a_pointer_of_git_lfs_is_told_from_a_model(tmp_path, name):
-    path = tmp_path / name
-    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
-    with pytest.raises(UsageError, match=r"a pointer of Git LFS .*: `git lfs pull` fetches"):
-        archspec.load(path)
-
-
-@pytest.mark.parametrize("name", ["net.keras", "net.tflite", "net.pt2"])
-@pytest.mark.parametrize("content", [b"", b"404: not found"])
-def test_a_download_that_failed_is_not_taken_for_a_spec(tmp_path, name, content):
-    path = tmp_path / name
-    path.write_bytes(content)
-    with pytest.raises(UsageError, match="is empty, or text that is not of a model: "):
-        archspec.load(path)
-
-
-@pytest.mark.parametrize("name", ["net.keras", "net.onnx", "net.pb", "net.cfg", "net"])
-def test_a_web_page_in_place_of_a_model_is_called_one(tmp_path, name):
-    path = tmp_path / name
-    path.write_bytes(b"\n<!DOCTYPE html>\n<html lang=en><title>Sign in</title></html>")
-    with pytest.raises(UsageError, match=r"a web page .*take the address of the file itself"):
-        archspec.load(path)
-
-
 @pytest.mark.parametrize(
     ("name", "content", "way_out"),
     [
@@ -118,16 +86,9 @@ def test_a_check_reads_a_file_at_a_given_size(tmp_path):
         archspec.check(archspec.load(file), input=[32, 32, 3])
 
 
-@pytest.mark.parametrize("name", ["net.onnx.data", "net.onnx_data"])
-@pytest.mark.parametrize("content", [b"\0\0\x80\x3f", b"AAAA"])
-def test_weights_beside_an_onnx_file_are_not_taken_for_a_spec(tmp_path, name, content):
-    path = tmp_path / name
-    path.write_bytes(content)
-    with pytest.raises(UsageError, match=r"give the \.onnx beside it, which has the network"):
-        archspec.load(path)
-
-
 GRAPH_DEF = b"\n\x14\n\x05input\x12\x0bPlaceholder\n\x0f\n\x05conv1\x12\x06Conv2D"
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+PAGE = b"\n<!DOCTYPE html>\n<html lang=en><title>Sign in</title></html>"
 
 
 @pytest.mark.parametrize(
@@ -145,6 +106,25 @@ GRAPH_DEF = b"\n\x14\n\x05input\x12\x0bPlaceholder\n\x0f\n\x05conv1\x12\x06Conv2
         ("net.gz", b"\x1f\x8b\x08\0", "unpack it"),
         ("net.py", b"import keras\n", r"Python code, which is not run: end it with `model\.save"),
         ("net.ipynb", b'{"cells": [{"cell_type": "code"}]}', "Python code, which is not run"),
+        ("net.pt", b"\x80\x02}q\x00.", r"runs code when it is opened: in PyTorch, write"),
+        *(
+            (name, POINTER, r"a pointer of Git LFS .*: `git lfs pull` fetches")
+            for name in ("net.keras", "net.onnx", "net.h5")
+        ),
+        *(  # downloads that failed
+            (name, content, "is empty, or text that is not of a model: ")
+            for name in ("net.keras", "net.tflite", "net.pt2")
+            for content in (b"", b"404: not found")
+        ),
+        *(
+            (name, PAGE, r"a web page .*take the address of the file itself")
+            for name in ("net.keras", "net.onnx", "net.pb", "net.cfg", "net")
+        ),
+        *(
+            (name, content, r"give the \.onnx beside it, which has the network")
+            for name in ("net.onnx.data", "net.onnx_data")
+            for content in (b"\0\0\x80\x3f", b"AAAA")
+        ),
     ],
 )
 def test_a_model_that_is_not_read_is_named_with_the_way_out(tmp_path, name, content, message):

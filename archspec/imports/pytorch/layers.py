@@ -134,25 +134,22 @@ def attention(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
         raise ValueError
     if a.get("enable_gqa"):
         k, v = (_for_heads(p, each, p.dims[q][-3]) for each in (k, v))
-    names = [p.new(outputs[0] + word) for word in ("key", "scale", "score", "share")]
     order = [*range(rank - 2), rank - 1, rank - 2]
     scope, scale = p.scope, a.get("scale") or size**-0.5
-    p.step("Transpose", [k], names[:1], perm=order)
+    turned = p.stepped("Transpose", [k], perm=order)
     p.scope = f"{scope}.scale"
-    p.step("Mul", [q, p.number(float(scale))], names[1:2])
+    scaled = p.stepped("Mul", [q, p.number(float(scale))])
     p.scope = f"{scope}.scores"
-    p.step("MatMul", [names[1], names[0]], names[2:3])
-    scores = names[2]
+    scores = p.stepped("MatMul", [scaled, turned])
+    p.scope = f"{scope}.mask"
     if a.get("attn_mask") is not None:
-        p.scope = f"{scope}.mask"
         scores = p.stepped("Add", [scores, a["attn_mask"].name])
     if a.get("is_causal"):
-        p.scope = f"{scope}.mask"
         scores = p.stepped("archspec.CausalMask", [scores])
     p.scope = f"{scope}.softmax"
-    p.step("Softmax", [scores], names[3:4], axis=-1)
+    share = p.stepped("Softmax", [scores], axis=-1)
     p.scope = f"{scope}.values"
-    p.step("MatMul", [names[3], v], outputs)
+    p.step("MatMul", [share, v], outputs)
 
 
 def _for_heads(p: Program, x: str, heads: Any) -> str:
