@@ -129,11 +129,11 @@ class Given:
     def _shape(self, declared: Sequence[int | None]) -> Shape:
         *spatial, channels = declared or (None,)
         names = AXES.get(len(spatial), ())
-        if not (isinstance(channels, int) and 1 <= channels <= LARGEST):
-            return Shape()
-        if len(names) < len(spatial):
-            return Shape()
-        if not all(n is None or 1 <= n <= LARGEST for n in spatial):
+        if (
+            not (isinstance(channels, int) and 1 <= channels <= LARGEST)
+            or len(names) < len(spatial)
+            or not all(n is None or 1 <= n <= LARGEST for n in spatial)
+        ):
             return Shape()
         if None not in spatial:
             return Shape((*(n for n in spatial if n is not None), channels))

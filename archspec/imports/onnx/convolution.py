@@ -13,7 +13,7 @@ from archspec.imports.model import ABSENT, BATCH
 from archspec.imports.onnx.pooling import pool
 from archspec.imports.onnx.source import FILLED, FIXED, Constant, Step
 from archspec.imports.onnx.trace import Handler, Trace, Unsupported, Value
-from archspec.imports.onnx.windows import last, padding_of, placed, windows
+from archspec.imports.onnx.windows import along, last, padding_of, placed, window_of
 from archspec.ops.convolution import (
     Convolution,
     DepthwiseConvolution,
@@ -41,23 +41,19 @@ def conv(t: Trace, step: Step) -> None:
     node = t.aligned(step, x, (*places, 1))
     filters, depth = kernel.dims[:2]
     groups = step.get("group", 1)
-    along = windows(step, rank - 2, kernel.dims[2:]).items()
-    shape = {key: [numbers[a - 2] for a in places] for key, numbers in along}
-    window = _along(step, places, rank - 2)
-    reach = [(tap - 1) * by + 1 for tap, by in zip(shape["taps"], shape["dilations"], strict=True)]
+    moving = along(step, places, rank - 2)
+    window = window_of(moving, len(places), [kernel.dims[a] for a in places])
     bias = _bias(t, step, filters)
     channels = node.shape.channels
     if depth * groups != channels or not groups or filters % groups:
         raise Unsupported(f"its kernel is for {depth * groups} channels, its input has {channels}")
     common = {
-        "kernel": one_or_each(shape["taps"]),
-        "stride": one_or_each(shape["strides"]),
-        "dilation": one_or_each(shape["dilations"]),
-        "padding": padding_of(window, node.shape.spatial, reach, shape["strides"]),
+        **window.arguments,
+        "padding": padding_of(moving, node.shape.spatial, window),
         "bias": bias is not None and gain is None,
     }
     op: Op
-    taps, order = shape["taps"], range(2, len(places) + 2)
+    taps, order = window.taps, range(2, len(places) + 2)
     if depth == 1 and groups == channels > 1:
         op = DepthwiseConvolution(multiplier=filters // groups, **common)
         split = (channels, filters // groups, *taps)
@@ -106,15 +102,6 @@ def _places(step: Step, x: Value, kernel: Constant) -> list[int]:
     padded = {a for at, a in enumerate(places) if pads[at] or pads[at + len(places)]}
     wide = [a for a in places if x.axes[a] != ABSENT or kernel.dims[a] != 1 or a in padded]
     return wide or places
-
-
-def _along(step: Step, places: Sequence[int], rank: int) -> Step:
-    """Return a step with its padding along some of the spatial axes."""
-    pads = step.get("pads", [])
-    if not pads or len(places) == rank:
-        return step
-    kept = [pads[a - 2 + side] for side in (0, rank) for a in places]
-    return replace(step, attributes={**step.attributes, "pads": kept})
 
 
 def _sum_pool(t: Trace, step: Step, kernel: Constant, number: float) -> None:
@@ -190,18 +177,15 @@ def conv_transpose(t: Trace, step: Step) -> None:
     node = t.aligned(step, x, last(x, rank))
     groups = step.get("group", 1)
     filters = kernel.dims[1] * groups
-    shape = windows(step, rank - 2, kernel.dims[2:])
+    window = window_of(step, rank - 2, kernel.dims[2:])
     if kernel.dims[0] != node.shape.channels:
         raise Unsupported(f"its kernel is for {kernel.dims[0]} channels")
     bias = _bias(t, step, filters)
-    reach = [(tap - 1) * by + 1 for tap, by in zip(shape["taps"], shape["dilations"], strict=True)]
     more = step.get("output_padding", []) or [0] * (rank - 2)
-    padding, more = _cut(step, node, reach, shape["strides"], more)
+    padding, more = _cut(step, node, window.reach, window.strides, more)
     op = TransposedConvolution(
         filters=filters,
-        kernel=one_or_each(shape["taps"]),
-        stride=one_or_each(shape["strides"]),
-        dilation=one_or_each(shape["dilations"]),
+        **window.arguments,
         padding=padding,
         output_padding=one_or_each(more),
         groups=groups,

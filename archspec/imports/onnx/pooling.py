@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from math import prod
 from typing import Any, Final
 
@@ -13,7 +12,7 @@ from archspec.imports.onnx.activation import elementwise_on
 from archspec.imports.onnx.extents import axes_of
 from archspec.imports.onnx.source import Step, is_one
 from archspec.imports.onnx.trace import Handler, Trace, Unsupported, Value
-from archspec.imports.onnx.windows import last, padding_of, windows
+from archspec.imports.onnx.windows import along, last, padding_of, window_of
 from archspec.ops.elementwise import Rescale
 from archspec.ops.pooling import AvgPool, GlobalAvgPool, GlobalMaxPool, L2Pool, MaxPool
 
@@ -25,10 +24,10 @@ def pool(t: Trace, step: Step, kind: type[Any], **more: Any) -> None:
     step, order = _windowed(step, x)
     y = t.ordered(step, x, order)
     node, rank = y.node, len(order) - 1
-    shape = windows(step, rank)
-    if max(shape["dilations"]) > 1:
+    window = window_of(step, rank)
+    if max(window.dilations) > 1:
         raise Unsupported("its window is dilated")
-    padding = padding_of(step, node.shape.spatial, shape["taps"], shape["strides"])
+    padding = padding_of(step, node.shape.spatial, window)
     if more.get("count_padding") and padding == "same":
         pads = step.get("pads", [])
         pairs = tuple(zip(pads[:rank], pads[rank:], strict=True))
@@ -37,7 +36,7 @@ def pool(t: Trace, step: Step, kind: type[Any], **more: Any) -> None:
             padding = one_or_each([before for before, _ in pairs])
     if padding == "valid" or isinstance(padding, str):
         more.pop("count_padding", None)
-    taps, strides = one_or_each(shape["taps"]), one_or_each(shape["strides"])
+    taps, strides = one_or_each(window.taps), one_or_each(window.strides)
     if taps == strides == 1 and padding == "valid":
         t.note("pool of one place")
         t.values[step.outputs[0]] = x
@@ -52,10 +51,6 @@ def pool(t: Trace, step: Step, kind: type[Any], **more: Any) -> None:
     elementwise_on(t, step, y, op)
 
 
-_WINDOW: Final = ("kernel_shape", "strides", "dilations")
-"""Attributes of a window, with a number for each axis after the first two."""
-
-
 def _windowed(step: Step, x: Value) -> tuple[Step, tuple[int, ...]]:
     """Return a step with a window, and the file's axes in archspec's order for it.
 
@@ -67,9 +62,9 @@ def _windowed(step: Step, x: Value) -> tuple[Step, tuple[int, ...]]:
     thin = [a for a in range(2, x.rank) if x.axes[a] == ABSENT and taps[a - 2 : a - 1] == [1]]
     if x.axes[:1] == (BATCH,) and x.rank > 2 and x.axes[1] != ABSENT and not thin:
         return step, last(x, x.rank)
-    shape = windows(step, rank, step.get("kernel_shape", []))
+    window = window_of(step, rank)
     pads = step.get("pads", []) or [0] * (2 * rank)
-    given = zip(shape["taps"], shape["strides"], pads[:rank], pads[rank:], strict=True)
+    given = zip(window.taps, window.strides, pads[:rank], pads[rank:], strict=True)
     moving = [at + 2 for at, numbers in enumerate(given) if numbers != (1, 1, 0, 0)]
     kept = [a for a in range(x.rank) if x.axes[a] >= 0 and a not in moving]
     if not kept or any(x.axes[a] < 0 for a in moving):
@@ -78,12 +73,7 @@ def _windowed(step: Step, x: Value) -> tuple[Step, tuple[int, ...]]:
     places = sorted({*moving, *kept} - {channel}, key=lambda a: x.axes[a])
     if min(places, default=0) < 2:
         raise Unsupported("its places are not those of its window")
-    attributes: dict[str, Any] = {**step.attributes}
-    for name in _WINDOW:
-        if step.get(name, []):
-            attributes[name] = [step.get(name, [])[a - 2] for a in places]
-    attributes["pads"] = [pads[a - 2 + side] for side in (0, rank) for a in places]
-    return replace(step, attributes=attributes), (*places, channel)
+    return along(step, places, rank), (*places, channel)
 
 
 def max_pool(t: Trace, step: Step) -> None:

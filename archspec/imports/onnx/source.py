@@ -18,7 +18,7 @@ from archspec.errors import UsageError
 from archspec.imports.arrays import item_size, numbers_in
 from archspec.imports.limits import open_file, refuse
 from archspec.imports.onnx.proto import FLOATS, INTS, SCHEMAS
-from archspec.imports.protobuf import Reader
+from archspec.imports.protobuf import Reader, Span
 from archspec.ops.fields import LARGEST
 
 MOST_VALUES: Final = 4096
@@ -313,7 +313,7 @@ class _Graphs:
         letter = _LETTERS.get(type_)
         values: list[Any] = []
         if "raw_data" in message and letter is not None:
-            raw = b"".join(self.reader.data[span.start : span.stop] for span in message["raw_data"])
+            raw = self._bytes(message["raw_data"])
             if len(raw) == count * struct.calcsize("<" + letter):
                 values = list(struct.unpack(f"<{count}{letter}", raw))
         else:
@@ -339,34 +339,31 @@ class _Graphs:
                 "does not open; save the model in one file for its weights"
             )
         dtype = {**FLOATS, **INTS}.get(type_, "V0")
-        pieces = message.get("raw_data")
-        if pieces is None:
-            for field_name, kind in _LISTS.items():
-                if field_name in message:
-                    if kind == "int":
-                        listed = list(self.reader.numbers(kind, message[field_name]))
-                        if type_ in (10, 16):  # the bits as whole numbers
-                            halves = np.array(listed).astype("<u2")
-                            array = numbers_in(halves.tobytes(), dtype)
-                        else:
-                            array = np.array(listed, dtype)
-                    else:
-                        raw = b"".join(self.reader.data[a:b] for a, b in message[field_name])
-                        array = numbers_in(raw, "float32" if kind == "float" else "float64")
-                    break
-            else:
-                array = np.zeros(0, dtype.replace("bfloat16", "float32"))
-        else:
-            raw = b"".join(self.reader.data[span.start : span.stop] for span in pieces)
+        stored = next((name for name in ("raw_data", *_LISTS) if name in message), "")
+        spans = message.get(stored, [])
+        if stored == "raw_data":
+            raw = self._bytes(spans)
             size = item_size(dtype)
             if size == 0 or len(raw) % size:
                 refuse(self.path, f"the array {name[:60]!r} is cut")
             array = numbers_in(raw, dtype)
+        elif _LISTS.get(stored, "int") != "int":
+            kind = _LISTS[stored]
+            array = numbers_in(self._bytes(spans), "float32" if kind == "float" else "float64")
+        else:
+            listed = list(self.reader.numbers("int", spans))
+            if type_ in (10, 16):  # the bits as whole numbers
+                array = numbers_in(np.array(listed).astype("<u2").tobytes(), dtype)
+            else:
+                array = np.array(listed, dtype)
         if array.size != prod(dims):
             refuse(
                 self.path, f"the array {name[:60]!r} has {array.size:,} of {prod(dims):,} values"
             )
         return array.reshape(dims)
+
+    def _bytes(self, spans: Sequence[Span]) -> bytes:
+        return b"".join(self.reader.data[start:stop] for start, stop in spans)
 
     def _dims(self, message: Mapping[str, Any], name: str) -> tuple[int, ...]:
         dims = tuple(message.get("dims", ()))

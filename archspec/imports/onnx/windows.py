@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from archspec.errors import Problem
 from archspec.graph.graph import Node
@@ -26,17 +27,34 @@ def placed(node: Node, rank: int, batch: Any) -> Value:
     return Value(node, (BATCH, rank - 2, *range(rank - 2)), batch)
 
 
-def padding_of(
-    step: Step, spatial: Sequence[Any], window: Sequence[int], stride: Sequence[int]
-) -> Any:
+class Window(NamedTuple):
+    """A window, with one number for each axis that it slides along."""
+
+    taps: list[int]
+    strides: list[int]
+    dilations: list[int]
+
+    @property
+    def reach(self) -> list[int]:
+        """The extents of the window with the places that it leaves out."""
+        return [(n - 1) * by + 1 for n, by in zip(self.taps, self.dilations, strict=True)]
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of archspec's convolutions."""
+        names = ("kernel", "stride", "dilation")
+        return {name: one_or_each(each) for name, each in zip(names, self, strict=True)}
+
+
+def padding_of(step: Step, spatial: Sequence[Any], window: Window) -> Any:
     """Return the padding of a window: `same`, `valid` or amounts."""
-    rank = len(window)
+    rank = len(window.taps)
     auto = step.get("auto_pad", "NOTSET")
     if auto == "VALID":
         return "valid"
     if auto == "SAME_UPPER":
         return "same"
-    axes = list(zip(spatial, window, stride, strict=True))
+    axes = list(zip(spatial, window.reach, window.strides, strict=True))
     if auto == "SAME_LOWER":
         try:
             places = [slide(*axis, "same") for axis in axes]
@@ -67,8 +85,8 @@ def is_same(extent: Any, window: int, stride: int, pair: tuple[int, int]) -> boo
     return (place.before, place.after) == pair
 
 
-def windows(step: Step, rank: int, kernel: Sequence[int] | None = None) -> dict[str, Any]:
-    """Return kernel, stride and dilation of a step, one number for each axis."""
+def window_of(step: Step, rank: int, kernel: Sequence[int] | None = None) -> Window:
+    """Return the window of a step."""
     taps = list(kernel or step.get("kernel_shape", []))
     strides = step.get("strides", []) or [1] * rank
     dilations = step.get("dilations", []) or [1] * rank
@@ -76,4 +94,17 @@ def windows(step: Step, rank: int, kernel: Sequence[int] | None = None) -> dict[
         raise Unsupported("its window has not as many axes as its input")
     if min(*taps, *strides, *dilations) < 1:
         raise Unsupported("its window is empty")
-    return {"taps": taps, "strides": strides, "dilations": dilations}
+    return Window(taps, strides, dilations)
+
+
+def along(step: Step, places: Sequence[int], rank: int) -> Step:
+    """Return a step whose window slides along some of its `rank` spatial axes alone."""
+    if [*places] == [*range(2, rank + 2)]:
+        return step
+    attributes = {**step.attributes}
+    for name in ("kernel_shape", "strides", "dilations"):
+        if numbers := step.get(name, []):
+            attributes[name] = [numbers[a - 2] for a in places]
+    if pads := step.get("pads", []):
+        attributes["pads"] = [pads[a - 2 + side] for side in (0, rank) for a in places]
+    return replace(step, attributes=attributes)
