@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from archspec.errors import UsageError
 from archspec.imports.onnx.source import Reference, Step
+
+MOST_STEPS: Final = 200_000
+"""Largest number of steps, those of the file's own operators written out."""
+
+MOST_BODIES: Final = 50
+"""Largest number of a file's own operators, or of branches, inside each other."""
 
 
 def written_out(
     steps: Iterable[Step],
     functions: Mapping[str, Mapping[str, Any]],
-    most_steps: int,
-    most_depth: int,
 ) -> Iterator[Step]:
     """Yield steps, with the body of each of the file's own operators instead of it.
 
     Args:
         steps: The steps of the graph.
         functions: The operators: `input`, `output`, `steps` and `defaults` by domain and name.
-        most_steps: Largest number of steps that come of it.
-        most_depth: Largest number of operators inside each other.
 
     Raises:
         UsageError: There are more steps, or an operator is inside itself.
@@ -33,10 +35,10 @@ def written_out(
         nonlocal count, uses
         count += 1
         body = functions.get(step.op)
-        if depth > most_depth or count > most_steps:
+        if depth > MOST_BODIES or count > MOST_STEPS:
             raise UsageError(
-                f"the file's own operators become more than {most_steps:,} layers, or are more "
-                f"than {most_depth} inside each other"
+                f"the file's own operators become more than {MOST_STEPS:,} layers, or are more "
+                f"than {MOST_BODIES} inside each other"
             )
         if body is None:
             yield step

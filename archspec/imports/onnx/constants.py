@@ -137,14 +137,8 @@ def _find_bias(t: Trace, step: Step, x: Value, dims: Sequence[int], constant: Co
 
     Exporters may give them a shape that follows from the layer's own output: then they are not
     known yet where the layer is read. They may stand behind a permute that keeps the channels last,
-    and behind a reshape that splits the channels, as into heads.
-
-    Args:
-        t: The trace.
-        step: The step that adds the constant.
-        x: What it is added to.
-        dims: The constant's extents along the axes of `x`.
-        constant: The constant.
+    and behind a reshape that splits the channels, as into heads. `dims` are the constant's extents
+    along the axes of `x`, to which it is added.
     """
     node = x.node
     wide = [x.axes[a] for a in range(x.rank) if dims[a] != 1]

@@ -141,12 +141,7 @@ def _bias(t: Trace, step: Step, filters: int) -> Constant | None:
 def added_after(t: Trace, step: Step, filters: int, axis: int, rank: int) -> Constant | None:
     """Return a constant for each filter that is added after a step, with axes moved between.
 
-    Args:
-        t: The trace.
-        step: The step.
-        filters: Extent of its channels.
-        axis: The axis of the channels in its output.
-        rank: Number of axes of its output.
+    The step's output has `rank` axes, of which `axis` is the channels.
     """
     if id(step) in t.biases:
         constant, adding = t.biases[id(step)]

@@ -66,14 +66,7 @@ def _computed(step: Step, inputs: Sequence[Constant | None]) -> list[Array]:
 
 
 def _derived(step: Step, made: Constant, given: Sequence[Constant], number: int) -> Constant:
-    """Return the result of a step with what is known of the arrays from which it follows.
-
-    Args:
-        step: The step.
-        made: One of its results.
-        given: What it reads.
-        number: Number of the result among those of the step.
-    """
+    """Return a step's result of this number with what is known of the arrays that it reads."""
     learned = [each for each in given if each.origin != FIXED and each.size > 1]
     if step.op in _ROUNDING:  # stored as whole numbers, which stand for others
         learned = [*given[:1]]

@@ -51,10 +51,7 @@ def written_out(
 ) -> list[Step]:
     """Return the steps, with several others for each that is several.
 
-    Args:
-        steps: The steps of a graph.
-        constants: Its constants; those that the new steps read are added.
-        told: Notes about the file; those about what is written are added.
+    The constants that these read, and notes about what is written, are added to those given.
     """
     steps = list(steps)
     if all(step.op not in RULES and not step.op.startswith(BLOCKED) for step in steps):

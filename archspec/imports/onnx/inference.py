@@ -20,10 +20,7 @@ Rule: TypeAlias = Callable[[Step, Sequence[Any]], Sequence[Any]]
 def inferred(step: Step, dims: Sequence[Any], constants: Sequence[Constant | None]) -> Dims | None:
     """Return the extents of a step's first output; None where there is no rule.
 
-    Args:
-        step: The step.
-        dims: The extents of each input; None where they are not known.
-        constants: Each input that is a constant.
+    Each input has extents, None where they are not known, and may be a constant.
 
     Raises:
         CannotFold: The extents of the inputs do not fit each other.

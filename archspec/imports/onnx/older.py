@@ -18,12 +18,7 @@ _BROADCAST: Final = {
 
 
 def written_today(graph: Source, constants: dict[str, Constant]) -> list[Step]:
-    """Return the steps as operators of today.
-
-    Args:
-        graph: A graph of an older version.
-        constants: Its constants; those with axes of 1 are added.
-    """
+    """Return the steps as operators of today; constants with axes of 1 are added to those given."""
     ranks = {name: len(dims) for name, dims in graph.inputs.items() if dims}
     ranks |= {name: len(constant.dims) for name, constant in constants.items()}
     return [*_written(graph.steps, ranks, constants)]

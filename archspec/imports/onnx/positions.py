@@ -36,12 +36,7 @@ def relative_bias(
 ) -> Node | None:
     """Add the table from which offsets of scores follow; None where they follow from none.
 
-    Args:
-        t: The trace.
-        step: The step that adds the offsets.
-        x: The scores, [..., heads, queries, keys].
-        constant: The offsets.
-        read: Reads them with the axes in archspec's order.
+    Scores are [..., heads, queries, keys]; `read` gives the offsets in archspec's order of axes.
     """
     shape = x.node.shape
     if constant.origin != COMPUTED or len(shape) < 3 or not _feeds_softmax(t, step):
@@ -75,14 +70,8 @@ def shifted_window_mask(
     """Add the mask of windows that were shifted, if an array that is added to scores is that.
 
     The array is 0, and one number of -100 or less for places that only the shift made neighbours.
-    (Liu et al. 2021, arXiv:2103.14030, figure 4)
-
-    Args:
-        t: The trace.
-        step: The step that adds the array.
-        x: The scores, [windows, heads, queries, keys].
-        constant: The array.
-        read: Reads it with the axes in archspec's order.
+    (Liu et al. 2021, arXiv:2103.14030, figure 4) Scores are [windows, heads, queries, keys];
+    `read` gives the array in archspec's order of axes.
     """
     shape = x.node.shape
     rolled = _rolled_before(t, x.node) if len(shape) == len(SCORES) else None

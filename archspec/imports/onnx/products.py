@@ -53,12 +53,8 @@ def fully_connected(
 ) -> None:
     """Add a fully connected layer on the last axis; a flattened map's rows are put in order.
 
-    Args:
-        t: The trace.
-        step: The step, with a number that multiplies the kernel (`alpha`) and the bias (`beta`).
-        kernel: The kernel.
-        dims: Its extents, without axes of 1 before them.
-        bias: The bias; of a step that has no place for one, what is added after it is the bias.
+    `dims` are the kernel's extents, without axes of 1 before them. Where the step has no place for
+    a bias, it is what is added after the step.
     """
     x = t.value(step)
     alpha, beta = step.get("alpha", 1.0), step.get("beta", 1.0)

@@ -68,9 +68,7 @@ Rule: TypeAlias = Callable[[_Rewriting, Step], Step | None]
 def floated(steps: Sequence[Step], constants: dict[str, Constant]) -> list[Step]:
     """Return the steps with those of whole numbers written as those of real ones.
 
-    Args:
-        steps: The steps of a graph.
-        constants: Its constants; the kernels in real numbers are added.
+    The kernels in real numbers are added to the constants.
     """
     if not any(step.op in RULES or step.op == "DynamicQuantizeLinear" for step in steps):
         return list(steps)

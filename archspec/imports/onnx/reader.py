@@ -17,6 +17,7 @@ from archspec.imports.model import ABSENT, BATCH, ImportedModel
 from archspec.imports.onnx import (
     activation,
     axes,
+    bodies,
     convolution,
     einsum,
     merging,
@@ -66,12 +67,6 @@ HANDLERS: Final[Mapping[str, Handler]] = {
 }
 """The function for each operator; those of `archspec.` stand for several steps, see `patterns`."""
 
-MOST_STEPS: Final = 200_000
-"""Largest number of steps, those of the file's own operators written out."""
-
-MOST_BODIES: Final = 50
-"""Largest number of a file's own operators inside each other."""
-
 
 def read(path: Path, *, given: Given = NOTHING_GIVEN) -> ImportedModel:
     """Return the network of an ONNX file.
@@ -83,10 +78,7 @@ def read(path: Path, *, given: Given = NOTHING_GIVEN) -> ImportedModel:
     graph = model.graph
     _check_is_network(path, graph)
     if model.functions:
-        from archspec.imports.onnx.bodies import written_out  # noqa: PLC0415  (few files have some)
-
-        steps = written_out(graph.steps, model.functions, MOST_STEPS, MOST_BODIES)
-        graph = replace(graph, steps=list(steps))
+        graph = replace(graph, steps=list(bodies.written_out(graph.steps, model.functions)))
     version = model.version.split()[0].partition("+")[0] if model.version.strip() else ""
     written = " ".join(each for each in (model.producer, version) if each)
     name = graph.name if graph.name and graph.name.lower() not in _NO_NAMES else path.stem
@@ -530,7 +522,7 @@ def _branch(t: Trace, step: Step, depth: int) -> None:
     """Follow a branch of an If: the one that its condition takes, else the larger one."""
     branches = [step.attributes.get(name) for name in ("then_branch", "else_branch")]
     given = [each for each in branches if isinstance(each, Source)]
-    if len(given) != 2 or depth > MOST_BODIES:
+    if len(given) != 2 or depth > bodies.MOST_BODIES:
         t.unknown(step, "its branches are missing")
         return
     condition = t.constants.get(step.inputs[0]) if step.inputs else None

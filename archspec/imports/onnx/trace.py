@@ -349,8 +349,8 @@ class Trace:
 
         Args:
             step: The step.
-            op: The op.
-            inputs: What it reads.
+            op: The op that it becomes.
+            inputs: What the op reads.
             constants: The stored arrays that are its weights.
             weights: How each weight is read, in the order of `op.weights`.
             after: The node of the same step after which it is called.
@@ -592,12 +592,9 @@ class Trace:
     # Layouts.
 
     def aligned(self, step: Step, x: Value, order: Sequence[int]) -> Node:
-        """Return a node that has the file's axes in an order; what it lacks is put in.
+        """Return a node that has the file's axes in an order, without the batch.
 
-        Args:
-            step: The step that needs it, for the name.
-            x: The value.
-            order: Axes of the file's tensor, without the batch.
+        What it lacks is put in. The step is the one that needs it, for the name.
         """
         x = self.straight(step, x)
         if any(x.axes[axis] == BATCH for axis in order):
@@ -718,10 +715,7 @@ class Trace:
     def arrange(self, step: Step, x: View, groups: Sequence[Parts]) -> Node:
         """Return a node whose axes are made of parts of a view's; all parts but those of extent 1.
 
-        Args:
-            step: The step that needs it, for the names.
-            x: The view.
-            groups: The parts that each axis of the result is made of.
+        The step is the one that needs it, for the names.
         """
         if not 1 <= len(groups) <= MOST_AXES:
             raise Unsupported("it has more axes than archspec's shapes")

@@ -165,11 +165,7 @@ def in_node_order(split: Sequence[Sequence[Any]], parts: Iterable[Part]) -> list
 def channels_last(axes: Sequence[Parts], last: int) -> list[int]:
     """Return the places of the axes that are longer than 1, that of the channels at the end.
 
-    They are what is nothing but channels of the node; else what has some of them.
-
-    Args:
-        axes: The parts of each axis.
-        last: The node's axis of the channels.
+    They are what is nothing but channels, the node's last axis; else what has some of them.
     """
     places = [at for at, parts in enumerate(axes) if parts]
 

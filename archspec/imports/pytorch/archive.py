@@ -105,14 +105,7 @@ def read_array(
     entry: Mapping[str, Any] | None,
     dims: Dims,
 ) -> Any:
-    """Return an array of an open archive.
-
-    Args:
-        archive: The archive.
-        path: Its path, for messages.
-        name: Name of the array.
-        entry: What the archive says of it; None if nothing.
-        dims: Its shape.
+    """Return an array of an open archive, which describes it in an entry, if at all.
 
     Raises:
         UsageError: It is in a pickle, of an unknown type, or damaged.

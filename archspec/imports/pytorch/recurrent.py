@@ -17,13 +17,7 @@ from archspec.imports.pytorch.writing import (
 
 
 def _recurrence(op: str, gates: Sequence[int], **attributes: Any) -> Operator:
-    """Return the function of a recurrence.
-
-    Args:
-        op: ONNX's operator.
-        gates: The place among torch's gates of each of ONNX's.
-        attributes: Attributes that all its steps have.
-    """
+    """Return the function of a recurrence; `gates` are the places of ONNX's among torch's."""
 
     def write(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
         x, scope = a["input"].name, p.scope
@@ -71,9 +65,7 @@ def _recurrence(op: str, gates: Sequence[int], **attributes: Any) -> Operator:
 def _recurrent_cell(gates: Callable[..., None]) -> Operator:
     """Return the function of one step of a recurrence: two products, and what `gates` does.
 
-    Args:
-        gates: Writes the rest, from the program, the products of input and state, the states
-            before and the outputs.
+    It is given the program, the products of input and state, the states before, and the outputs.
     """
 
     def write(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
