@@ -223,14 +223,11 @@ class _Cursor:
             case (*step, "from") if is_step(tuple(step)):
                 kind = step_at(self.root, tuple(step)).kind
                 names = children(find(self.root, ("blocks", kind.text if kind else "", "inputs")))
-                inputs = [each.value.text for each in names if each.value]
+                inputs = [each.text for each in names if each.value]
                 return {name: Word(name, "Input of the block.", "", None) for name in inputs}
             case ("variants", _):
                 key = "inputs" if find(self.root, ("inputs",)) else "input"
-                values = {
-                    each.name: each.value.text if each.value else ""
-                    for each in children(find(self.root, ("vars",)))
-                }
+                values = {each.name: each.text for each in children(find(self.root, ("vars",)))}
                 return {
                     name: Word(name, "", "", value or None)
                     for name, value in {**values, key: ""}.items()
@@ -252,12 +249,7 @@ class _Cursor:
         if of_step or (container[:1] == ("defaults",) and len(container) == 2):
             arguments = find(self.root, ("blocks", container[-1], "args"))
             return {
-                each.name: Word(
-                    each.name,
-                    f"Argument of `{container[-1]}`.",
-                    each.value.text if each.value else "",
-                    None,
-                )
+                each.name: Word(each.name, f"Argument of `{container[-1]}`.", each.text, None)
                 for each in children(arguments)
             }
         return {}
@@ -364,9 +356,8 @@ class _Cursor:
                 yield self.completion(name, name, "name", f"{kind} {shape}".strip())
         if path[0] == "blocks":
             for each in children(find(self.root, (*path[:2], "inputs"))):
-                name = each.value.text if each.value else ""
-                if name and MARK not in name:
-                    yield self.completion(name, name, "name", f"input of `{path[1]}`")
+                if each.text and MARK not in each.text:
+                    yield self.completion(each.text, each.text, "name", f"input of `{path[1]}`")
         for each in () if path[0] == "blocks" else children(find(self.root, ("inputs",))):
             if each.name and MARK not in each.name:
                 yield self.completion(each.name, each.name, "name", "input of the network")

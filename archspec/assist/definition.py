@@ -191,7 +191,7 @@ def _key(root: Node | None, section: str, name: str) -> Node | None:
 def _input(root: Node | None, block: str, name: str) -> Node | None:
     """Return an input of a block where its definition names it."""
     names = children(find(root, ("blocks", block, "inputs")))
-    return next((each.value for each in names if each.value and each.value.text == name), None)
+    return next((each.value for each in names if each.value and each.text == name), None)
 
 
 def _variable(root: Node | None, name: str, path: KeyPath) -> Node | None:
@@ -288,5 +288,4 @@ def variables_at(root: Node | None, path: KeyPath) -> Iterator[tuple[str, str]]:
         for each in children(find(root, (*path[:2], "args"))):
             yield each.name, f"argument of `{path[1]}`"
     for each in children(find(root, ("vars",))):
-        value = each.value.text if each.value else ""
-        yield each.name, f"variable{f', {value} by default' if value else ''}"
+        yield each.name, f"variable{f', {each.text} by default' if each.text else ''}"

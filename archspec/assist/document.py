@@ -198,7 +198,7 @@ class Document:
     @cached_property
     def line_starts(self) -> list[int]:
         """The offsets at which lines begin, as the YAML parser ends them."""
-        return _line_starts(self.text)
+        return [0, *(match.end() for match in LINE_BREAK.finditer(self.text))]
 
     def region(self, span: Span | None) -> Region:
         """Return the region of a diagnostic's place; of the first line if it has none."""
@@ -215,10 +215,6 @@ class Document:
         mark = 1 if line == 1 and self.text.startswith("\ufeff") else 0
         end = starts[line] if line < len(starts) else len(self.text)
         return min(starts[line - 1] + column - 1 + mark, end)
-
-
-def _line_starts(text: str) -> list[int]:
-    return [0, *(match.end() for match in LINE_BREAK.finditer(text))]
 
 
 def examine(text: str, name: str, variant: str | None) -> Examined:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from archspec.assist import language
 from archspec.assist.definition import defined, inner, names_a_step, use_at, variables_at
-from archspec.assist.document import Document, Examined, Region
+from archspec.assist.document import Document, Region
 from archspec.assist.hints import summary, table
 from archspec.assist.lenses import figures
 from archspec.assist.sketch import Place, find, place_at
 from archspec.assist.steps import BESIDE, is_inner_step, is_step
 from archspec.compile import catalog
-from archspec.cost.report import Row
+from archspec.cost.report import Report, Row
 from archspec.element import Element
 from archspec.errors import KeyPath
 from archspec.ops.op import Op
@@ -157,20 +157,16 @@ def _costs(document: Document, step: KeyPath) -> Iterator[str]:
         return
     if len(rows) > 1:
         yield f"{summary(rows)}\n\n{table(rows, good.member.name)}"
-        return
-    yield _row(good, rows)
+    else:
+        yield _row(good.member.name, good.report, rows[0])
 
 
-def _row(good: Examined, rows: Sequence[Row]) -> str:
-    (row,) = rows
-    report = good.report
-    if report is None:
-        return ""
+def _row(network: str, report: Report, row: Row) -> str:
     _, _, memory, params, *macs = arithmetic(report, row)
     trained = "" if not row.non_trainable else f", {row.non_trainable:,} not trained"
     field, stride = (extents(value(name, row, report)) for name in ("field", "stride"))
     lines = [
-        f"In `{good.member.name}`: `{row.path}` {row.label} → **{row.shape}**",
+        f"In `{network}`: `{row.path}` {row.label} → **{row.shape}**",
         "",
         "| | |",
         "|---|---|",
@@ -189,10 +185,9 @@ def _row(good: Examined, rows: Sequence[Row]) -> str:
 
 def _in_expression(document: Document, place: Place, region: Region, offset: int) -> Hover | None:
     """Return what a name in an expression means."""
-    for match in _WORD.finditer(document.text, *region):
-        if match.start() <= offset <= match.end():
-            break
-    else:
+    words = _WORD.finditer(document.text, *region)
+    match = next((each for each in words if each.start() <= offset <= each.end()), None)
+    if match is None:
         return None
     word = match[0]
     found = Region(*match.span())

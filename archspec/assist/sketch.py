@@ -9,6 +9,7 @@ and the brackets in them, and no state of a text stops it. What it cannot place 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -63,6 +64,11 @@ class Entry:
     @property
     def name(self) -> str:
         return self.key.text if self.key else ""
+
+    @property
+    def text(self) -> str:
+        """The value as it is written; empty where there is none."""
+        return self.value.text if self.value else ""
 
 
 @dataclass(slots=True)
@@ -160,14 +166,8 @@ def place_at(root: Node | None, offset: int) -> Place | None:
 
 def _entry_at(node: Collection, offset: int) -> tuple[int, Entry] | None:
     """Return the last entry that begins up to an offset, with its number."""
-    low, high = 0, len(node.entries)
-    while low < high:
-        middle = (low + high) // 2
-        if node.entries[middle].start <= offset:
-            low = middle + 1
-        else:
-            high = middle
-    return (low - 1, node.entries[low - 1]) if low else None
+    number = bisect_right(node.entries, offset, key=lambda entry: entry.start)
+    return (number - 1, node.entries[number - 1]) if number else None
 
 
 def sketch(text: str) -> Node | None:
@@ -212,10 +212,8 @@ class _Sketcher:
         """Give a finished collection the end of its last entry."""
         node = opened.node
         if node.entries:
-            last = node.entries[-1]
-            if last.value is not None:
-                last.stop = max(last.stop, last.value.stop)
-            node.stop = max(node.stop, last.stop)
+            self.finish(node)
+            node.stop = max(node.stop, node.entries[-1].stop)
 
     def line(self, start: int, begin: int, end: int) -> None:
         """Take a line: its dashes and keys from left to right, then its value."""
@@ -257,8 +255,7 @@ class _Sketcher:
         if self.stack and self.stack[-1].column == column:
             top = self.stack[-1].node
             if isinstance(top, Sequence):
-                if top.entries:
-                    self.finish(top)
+                self.finish(top)
                 top.entries.append(Entry(None, None, start, start + 1))
                 return True
         return self.begin(Sequence(start, start + 1), column, Entry(None, None, start, start + 1))

@@ -18,17 +18,17 @@ class PrintedExtents(tuple["int | Fraction", ...]):
     __slots__ = ()
 
     def __str__(self) -> str:
-        return _joined([str(float_or_int(value)) for value in self])
+        return joined([str(float_or_int(value)) for value in self])
 
 
 def extents(value: Any) -> str:
     """Return a field or a stride for people, such as 30.3x25; other values as they are."""
-    return _joined(list(map(_number, value))) if isinstance(value, PrintedExtents) else str(value)
+    return joined(list(map(_number, value))) if isinstance(value, PrintedExtents) else str(value)
 
 
-def _joined(texts: list[str]) -> str:
-    """Return texts joined by `x`, or one text if all axes have the same."""
-    return "x".join(texts[:1] if len(set(texts)) == 1 else texts)
+def joined(texts: Sequence[str], sign: str = "x") -> str:
+    """Return a text for each axis with signs between them, or one if all axes have the same."""
+    return sign.join(texts[:1] if len(set(texts)) == 1 else texts)
 
 
 def _number(value: int | Fraction) -> str:
@@ -62,15 +62,8 @@ def byte_size(value: int) -> str:
         from archspec.ops.extent import bracketed  # noqa: PLC0415
 
         return f"{bracketed(thousands(value))} B"
-    amount = float(value)
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if amount < 999.5 or unit == "TB":
-            break
-        amount /= 1000
-    if unit == "B":
-        return f"{value} B"
-    digits = 2 if amount < 9.995 else 1 if amount < 99.95 else 0
-    return f"{amount:,.{digits}f} {unit}"
+    amount, unit = _scaled(value, ("B", "kB", "MB", "GB", "TB"))
+    return f"{value} B" if unit == "B" else f"{_significant(amount)} {unit}"
 
 
 def short(value: int) -> str:
@@ -82,29 +75,25 @@ def short(value: int) -> str:
         return f"{short(int(value))} + ?" if value else "?"
     if not isinstance(value, int):
         return "by size"
-    amount = float(value)
-    for unit in ("", "K", "M", "G", "T"):
-        if amount < 999.5 or unit == "T":
-            break
-        amount /= 1000
-    if not unit:
-        return str(value)
-    digits = 2 if amount < 9.995 else 1 if amount < 99.95 else 0
-    return f"{amount:,.{digits}f}{unit}"
+    amount, unit = _scaled(value, ("", "K", "M", "G", "T"))
+    return f"{_significant(amount)}{unit}" if unit else str(value)
 
 
 def seconds(value: float) -> str:
     """Return a time with three significant digits: 0.00388 is 3.88 ms."""
-    return _in_units(value, ("s", "ms", "us", "ns"))
+    if not value:
+        return "0"
+    for unit in ("s", "ms", "us", "ns"):
+        if value >= 0.9995 or unit == "ns":
+            break
+        value *= 1000
+    return f"{_significant(value)} {unit}"
 
 
 def rate(value: float, unit: str) -> str:
     """Return an amount a second with three significant digits: 3.35e12 B/s is 3.35 TB/s."""
-    for prefix in ("", "k", "M", "G", "T"):
-        if value < 999.5 or prefix == "T":
-            break
-        value /= 1000
-    return f"{_significant(value)} {prefix}{unit}"
+    amount, prefix = _scaled(value, ("", "k", "M", "G", "T"))
+    return f"{_significant(amount)} {prefix}{unit}"
 
 
 def a_second(value: float) -> str:
@@ -112,15 +101,13 @@ def a_second(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else _significant(value)
 
 
-def _in_units(value: float, units: Sequence[str]) -> str:
-    """Return a value in the largest of the units in which it is at least 1."""
-    if not value:
-        return "0"
-    for unit in units:
-        if value >= 0.9995 or unit == units[-1]:
-            break
-        value *= 1000
-    return f"{_significant(value)} {unit}"
+def _scaled(value: float, units: Sequence[str]) -> tuple[float, str]:
+    """Return a value in the first of the units, each 1000 of the one before, that fits."""
+    for unit in units[:-1]:
+        if value < 999.5:
+            return float(value), unit
+        value /= 1000
+    return float(value), units[-1]
 
 
 def _significant(value: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from archspec.render.figures import (
     BOTTOM,
@@ -43,6 +43,9 @@ MOST_CROSSES: Final = 100
 MOST_HEADS: Final = 5
 """Most outputs whose own losses are drawn."""
 
+History: TypeAlias = Mapping[int, Mapping[str, float]]
+"""Numbers by epoch and column."""
+
 LOG_LOSS: Final = 100
 """Ratio of the greatest loss to the least from which the axis is logarithmic."""
 
@@ -79,8 +82,7 @@ def write_curves(
         (PANEL, lambda axes: _losses(axes, history, least_loss))
     ]
     if {measure, f"val_{measure}"} & present:
-        draw_measure = _errors if is_error(measure) else _accuracies
-        measures.append((PANEL, lambda axes: draw_measure(axes, history, measure)))
+        measures.append((PANEL, lambda axes: _measure(axes, history, measure)))
     if "learning_rate" in present:
         measures.append((LOW_PANEL, lambda axes: _learning_rates(axes, history)))
     with panels([inches for inches, _ in measures], files, label(title, 70)) as stack:
@@ -138,13 +140,13 @@ def _by_epoch(rows: Iterable[Mapping[str, Any]]) -> dict[int, dict[str, float]]:
     return dict(sorted(epochs.items()))
 
 
-def _points(history: Mapping[int, Mapping[str, float]], key: str) -> Points:
+def _points(history: History, key: str) -> Points:
     """(epoch, value) of each epoch with a value; NaN for one that is not finite."""
     values = ((epoch, row[key]) for epoch, row in history.items() if key in row)
     return [(epoch, value if math.isfinite(value) else math.nan) for epoch, value in values]
 
 
-def _losses(axes: Axes, history: Mapping[int, Mapping[str, float]], least: float | None) -> None:
+def _losses(axes: Axes, history: History, least: float | None) -> None:
     keys = dict.fromkeys(key for row in history.values() for key in row)
     heads = [key for key in keys if key.endswith("_loss") and not key.startswith("val_")]
     styles: tuple[Dashes, ...] = ("--", "-.", ":", (0, (5, 1)), (0, (1, 3)))
@@ -152,8 +154,8 @@ def _losses(axes: Axes, history: Mapping[int, Mapping[str, float]], least: float
         Line(key, label(key.removesuffix("_loss"), 12), QUIET, 0.9, style)
         for key, style in zip(heads[:MOST_HEADS], styles, strict=False)
     ]
-    lines += [Line("loss", "training", LIGHT, 1.2), Line("val_loss", "validation", STRONG, 1.8)]
-    values = [y for line in lines for _, y in _points(history, line.key) if math.isfinite(y)]
+    lines += _both("loss")
+    values = _finite(history, lines)
     axes.set_ylabel("loss")
     ends = []
     if least is not None and values:
@@ -169,32 +171,41 @@ def _losses(axes: Axes, history: Mapping[int, Mapping[str, float]], least: float
     _crosses(axes, history)
 
 
-def _accuracies(axes: Axes, history: Mapping[int, Mapping[str, float]], accuracy: str) -> None:
+def _measure(axes: Axes, history: History, measure: str) -> None:
+    """Draw the main output's accuracy, or its error."""
     from matplotlib.ticker import PercentFormatter  # noqa: PLC0415
 
-    lines = [
-        Line(accuracy, "training", LIGHT, 1.2),
-        Line(f"val_{accuracy}", "validation", STRONG, 1.8),
+    lines = _both(measure)
+    if is_error(measure):
+        axes.set_ylabel("mean absolute error")
+    else:
+        axes.set_ylabel("accuracy")
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        if values := _finite(history, lines):
+            room = 0.06 * (max(values) - min(values)) or 0.05
+            axes.set_ylim(max(min(values) - room, -0.01), min(max(values) + room, 1 + room / 4))
+    _lines(axes, history, lines, PANEL, _said(measure)[1])
+
+
+def _both(measure: str) -> list[Line]:
+    """Return the lines of a measure of the training and of the validation images."""
+    return [
+        Line(measure, "training", LIGHT, 1.2),
+        Line(f"val_{measure}", "validation", STRONG, 1.8),
     ]
-    axes.set_ylabel("accuracy")
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    values = [y for line in lines for _, y in _points(history, line.key) if math.isfinite(y)]
-    if values:
-        room = 0.06 * (max(values) - min(values)) or 0.05
-        axes.set_ylim(max(min(values) - room, -0.01), min(max(values) + room, 1 + room / 4))
-    _lines(axes, history, lines, PANEL, "{:.2%}")
 
 
-def _errors(axes: Axes, history: Mapping[int, Mapping[str, float]], error: str) -> None:
-    lines = [
-        Line(error, "training", LIGHT, 1.2),
-        Line(f"val_{error}", "validation", STRONG, 1.8),
-    ]
-    axes.set_ylabel("mean absolute error")
-    _lines(axes, history, lines, PANEL, "{:.3g}")
+def _said(measure: str) -> tuple[str, str]:
+    """Return the name of a main measure in a sentence, and the format of its values."""
+    return ("mae", "{:.3g}") if is_error(measure) else ("accuracy", "{:.2%}")
 
 
-def _learning_rates(axes: Axes, history: Mapping[int, Mapping[str, float]]) -> None:
+def _finite(history: History, lines: Iterable[Line]) -> list[float]:
+    """Return the values of lines that are finite."""
+    return [y for line in lines for _, y in _points(history, line.key) if math.isfinite(y)]
+
+
+def _learning_rates(axes: Axes, history: History) -> None:
     line = Line("learning_rate", "learning rate", INK, 1.2, steps=True)
     positive = sorted({y for _, y in _points(history, line.key) if y > 0})
     axes.yaxis.set_major_formatter("{x:g}")
@@ -210,7 +221,7 @@ def _learning_rates(axes: Axes, history: Mapping[int, Mapping[str, float]]) -> N
 
 def _lines(
     axes: Axes,
-    history: Mapping[int, Mapping[str, float]],
+    history: History,
     lines: Iterable[Line],
     inches: float,
     text: str,
@@ -226,7 +237,7 @@ def _lines(
     end_labels(axes, ends, inches)
 
 
-def _crosses(axes: Axes, history: Mapping[int, Mapping[str, float]]) -> None:
+def _crosses(axes: Axes, history: History) -> None:
     """Draw a cross at the top for each epoch whose loss was not finite."""
     losses = {"loss", "val_loss"}
     broken = [
@@ -243,17 +254,14 @@ def _crosses(axes: Axes, history: Mapping[int, Mapping[str, float]]) -> None:
         axes.text(0.99, 0.87, text, ha="right", va="top", color=QUIET, transform=axes.transAxes)
 
 
-def _mark_best(
-    stack: Sequence[Axes], history: Mapping[int, Mapping[str, float]], best: int, measure: str
-) -> None:
+def _mark_best(stack: Sequence[Axes], history: History, best: int, measure: str) -> None:
     """Draw a line across all panels at the best epoch, and dots on the measures that chose it."""
     row = history[best]
     judged = "validation" if f"val_{measure}" in row or "val_loss" in row else "training"
     measures = []
-    named = ("mae", "{:.3g}") if is_error(measure) else ("accuracy", "{:.2%}")
     for axes, column, name, text in (
         (stack[0], "loss", "loss", "{:.3g}"),
-        (stack[min(1, len(stack) - 1)], measure, *named),
+        (stack[min(1, len(stack) - 1)], measure, *_said(measure)),
     ):
         key = f"val_{column}" if judged == "validation" else column
         if math.isfinite(row.get(key, math.nan)):

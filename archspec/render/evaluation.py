@@ -5,10 +5,10 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING, Final
 
+from archspec.display import renderer
 from archspec.evaluation.label_scores import LabelScores
 from archspec.evaluation.number_scores import NumberScores
 from archspec.evaluation.scores import Scores
-from archspec.render import label_scores, number_scores, scores
 from archspec.render.table import Column, PrintedTable, Style
 from archspec.text import label
 
@@ -22,41 +22,24 @@ LONGEST: Final = 40
 
 def text(evaluation: Evaluation, *, width: int | None = None, color: bool = False) -> str:
     """Return the figures of each run and of all together, and the scores of the classes."""
-    style = Style(color)
+    style, scores = Style(color), evaluation.result.scores
     parts = [style.bold(_heading(evaluation)), *_measures(evaluation)]
     if evaluation.ensemble is not None:
         table = _table(evaluation, evaluation.ensemble).text(style, width)
         parts.append(f"{table}\n\n{_gain(evaluation.runs, evaluation.ensemble)}")
-    parts.append(_scores_text(evaluation.result.scores, width, color))
+    parts.append(renderer(scores.RENDERER).text(scores, width=width, color=color))
     return "\n\n".join(parts)
 
 
 def markdown(evaluation: Evaluation) -> str:
     """Return the figures of each run and of all together, and the scores of the classes."""
+    scores = evaluation.result.scores
     parts = [f"{_heading(evaluation)}.", *(f"{line}." for line in _measures(evaluation))]
     if evaluation.ensemble is not None:
         parts.append(_table(evaluation, evaluation.ensemble).markdown())
         parts.append(f"{_gain(evaluation.runs, evaluation.ensemble)}.")
-    parts.append(_scores_markdown(evaluation.result.scores))
+    parts.append(renderer(scores.RENDERER).markdown(scores))
     return "\n\n".join(parts)
-
-
-def _scores_text(found: TaskScores, width: int | None, color: bool) -> str:
-    match found:
-        case LabelScores():
-            return label_scores.text(found, width=width, color=color)
-        case NumberScores():
-            return number_scores.text(found, width=width, color=color)
-    return scores.text(found, width=width, color=color)
-
-
-def _scores_markdown(found: TaskScores) -> str:
-    match found:
-        case LabelScores():
-            return label_scores.markdown(found)
-        case NumberScores():
-            return number_scores.markdown(found)
-    return scores.markdown(found)
 
 
 def _heading(evaluation: Evaluation) -> str:
@@ -94,40 +77,39 @@ def _table(evaluation: Evaluation, ensemble: Result) -> PrintedTable:
     measured = list(dict.fromkeys(name for each in results for name in each.measures))
     columns = [
         Column("run", "run", left=True, shortens=True),
-        *_columns(ensemble.scores),
+        *(column for column, _ in _figures(ensemble.scores)),
         *(Column(name, name, rank=2 if name == "loss" else 6) for name in measured),
     ]
-    *rows, last = ([*_figures(each), *_measured(each, measured)] for each in results)
+    *rows, last = (
+        [
+            label(each.name, LONGEST),
+            *(text for _, text in _figures(each.scores)),
+            *_measured(each, measured),
+        ]
+        for each in results
+    )
     return PrintedTable(columns, rows, last)
 
 
-def _columns(found: TaskScores) -> list[Column]:
-    """Return the columns of the figures that `_figures` tells."""
-    if not isinstance(found, Scores):
-        return [
-            Column(name, name.replace("_", " ").replace("f1", "F1"), rank=2 * (place > 0))
-            for place, name in enumerate(found.figures)
+def _figures(found: TaskScores) -> list[tuple[Column, str]]:
+    """Return the figures of the whole, each with its column."""
+    if isinstance(found, Scores):
+        shares = [
+            (Column("accuracy", "accuracy"), found.accuracy),
+            (Column("error", "error", rank=1), 1 - found.accuracy),
+            *((Column(f"top-{k}", f"top-{k}", rank=3), share) for k, share in found.top_k.items()),
+            (Column("f1", "macro F1", rank=4), found.macro().f1),
+            (Column("calibration", "calibration error", rank=5), found.calibration_error),
         ]
+        return [(column, f"{share:.2%}") for column, share in shares]
+    text = "{:.2%}" if isinstance(found, LabelScores) else "{:.4g}"
     return [
-        Column("accuracy", "accuracy"),
-        Column("error", "error", rank=1),
-        *(Column(f"top-{k}", f"top-{k}", rank=3) for k in found.top_k),
-        Column("f1", "macro F1", rank=4),
-        Column("calibration", "calibration error", rank=5),
+        (
+            Column(name, name.replace("_", " ").replace("f1", "F1"), rank=2 * (place > 0)),
+            text.format(figure),
+        )
+        for place, (name, figure) in enumerate(found.figures.items())
     ]
-
-
-def _figures(result: Result) -> list[str]:
-    found = result.scores
-    match found:
-        case LabelScores():
-            texts = [f"{share:.2%}" for share in found.figures.values()]
-        case NumberScores():
-            texts = [f"{figure:.4g}" for figure in found.figures.values()]
-        case _:
-            shares = [found.accuracy, 1 - found.accuracy, *found.top_k.values(), found.macro().f1]
-            texts = [f"{share:.2%}" for share in (*shares, found.calibration_error)]
-    return [label(result.name, LONGEST), *texts]
 
 
 def _measured(result: Result, names: list[str]) -> list[str]:

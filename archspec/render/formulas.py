@@ -14,7 +14,7 @@ from archspec.cost.report import Report, Row
 from archspec.graph.graph import Graph, Node
 from archspec.ops.atleast import AtLeast
 from archspec.ops.convolution import Convolution
-from archspec.render.amounts import PrintedExtents, byte_size, extents
+from archspec.render.amounts import PrintedExtents, byte_size, extents, joined
 
 GAP = "  "
 
@@ -193,13 +193,8 @@ def _reach(report: Report, row: Row) -> tuple[str, str]:
         f"{_extent(step)}*{_extent(by)} = {_extent(result)}"
         for step, by, result in zip(seen.stride, reach.stride, after.stride, strict=True)
     ]
-    return _axes(fields), _axes(strides)
+    return joined(fields, " x "), joined(strides, " x ")
 
 
 def _extent(value: int | Fraction) -> str:
     return extents(PrintedExtents((value,)))
-
-
-def _axes(texts: list[str]) -> str:
-    """Return a text for each axis, or one if all axes have the same."""
-    return " x ".join(texts[:1] if len(set(texts)) == 1 else texts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,6 +46,29 @@ def page(
         f"<title>{escaped(title)}</title>\n<style>{sheet}</style>\n</head>\n"
         f"<body>\n{body}<script>{script}</script>\n</body>\n</html>\n"
     )
+
+
+def section(part: str, title: str, body: str, *, wide: bool = False) -> str:
+    """Return a section of a page below its heading; title and body are HTML."""
+    classes = f"{part} wide" if wide else part
+    return f'<section data-part="{part}" class="{classes}">\n<h2>{title}</h2>\n{body}\n</section>\n'
+
+
+def scrolling(name: str, body: str) -> str:
+    """Return a part that scrolls where the window is narrow, by the keyboard too."""
+    return f'<div class="scroll" role="group" aria-label="{name}" tabindex="0">{body}</div>'
+
+
+def row(cells: Iterable[str], tag: str = "td") -> str:
+    """Return the row of a table; cells are HTML."""
+    return f"<tr>{''.join(f'<{tag}>{cell}</{tag}>' for cell in cells)}</tr>"
+
+
+def files(home: Path, names: Iterable[str], shown: str) -> str:
+    """Return links to those files of a folder that there are, below the folder as it is shown."""
+    present = [name for name in names if (home / name).exists()]
+    links = "".join(f'<li><a href="{name}">{name}</a></li>' for name in present)
+    return f"<p>{escaped(shown)}</p>\n<ul>{links}</ul>"
 
 
 def script_data(value: Any) -> str:

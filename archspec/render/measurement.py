@@ -66,13 +66,8 @@ def _setting(measured: Measurement) -> str:
 
 def _parts(measured: Measurement) -> PrintedTable:
     trained, inferred = measured.training, measured.inference
-    rows: list[list[object]] = [
-        ["arguments", trained.arguments, inferred.arguments],
-        ["temporaries", trained.temporaries, inferred.temporaries],
-        ["outputs", trained.outputs, inferred.outputs],
-        ["aliased", trained.aliased, inferred.aliased],
-        ["total", trained.total, inferred.total],
-    ]
+    names = ("arguments", "temporaries", "outputs", "aliased", "total")
+    rows = [[name, getattr(trained, name), getattr(inferred, name)] for name in names]
     return PrintedTable(PARTS, rows)
 
 

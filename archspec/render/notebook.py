@@ -160,8 +160,7 @@ def _row(tag: str, table: PrintedTable, cells: Sequence[str]) -> str:
 
 def _fact(fact: Fact) -> str:
     name = f"<b>{escaped(fact.name)}:</b> " if fact.name else ""
-    detail = f" ({fact.detail})" if fact.figure and fact.detail else fact.detail
-    return f"{name}{escaped(f'{fact.figure}{detail}'.replace(UNBROKEN, ' '))}"
+    return f"{name}{escaped(fact.content.replace(UNBROKEN, ' '))}"
 
 
 def _paragraph(text: str) -> str:

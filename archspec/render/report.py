@@ -41,6 +41,8 @@ COLUMNS = (
 )
 """Every column, in order."""
 
+BY_NAME = {column.name: column for column in COLUMNS}
+
 
 def text(
     report: Report,
@@ -126,12 +128,11 @@ def choose(names: Sequence[str] | None, report: Report) -> list[Column]:
         silent = {"non_trainable": not report.totals.non_trainable}
         silent["shared_with"] = not any(node.layer.owner for node in report.graph.nodes)
         return [each for each in COLUMNS if each.rank <= USUAL and not silent.get(each.name)]
-    known = {column.name: column for column in COLUMNS}
     for name in names:
-        if name not in known:
-            hint = suggestion(name, known, what="columns")
+        if name not in BY_NAME:
+            hint = suggestion(name, BY_NAME, what="columns")
             raise UsageError(f"there is no column `{name}`; {hint}")
-    return [known[name] for name in names]
+    return [BY_NAME[name] for name in names]
 
 
 def value(name: str, row: Row, report: Report) -> Any:
@@ -204,5 +205,4 @@ def _wrapped(prose: str, width: int) -> list[str]:
 
 def _item(fact: Fact) -> str:
     name = f"**{fact.name}:** " if fact.name else ""
-    detail = f" ({fact.detail})" if fact.figure and fact.detail else fact.detail
-    return printable(f"- {name}{fact.figure}{detail}", indent=2).replace(UNBROKEN, " ")
+    return printable(f"- {name}{fact.content}", indent=2).replace(UNBROKEN, " ")

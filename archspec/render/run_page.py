@@ -14,13 +14,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from archspec.display import renderer
 from archspec.errors import ArchspecError, UsageError
-from archspec.evaluation.label_scores import LabelScores
 from archspec.evaluation.scores import Scores
-from archspec.render import label_scores, number_scores
 from archspec.render.figure import history, writing
 from archspec.render.figure.svg import style, svg
-from archspec.render.html import page
+from archspec.render.html import files, page, row, scrolling, section
 from archspec.render.markup import entities, escaped
 from archspec.render.summary import facts
 from archspec.runs import folder
@@ -38,6 +37,7 @@ from archspec.text import counted, duration, label
 
 if TYPE_CHECKING:
     from archspec.cost.report import Report
+    from archspec.evaluation.label_scores import LabelScores
     from archspec.evaluation.number_scores import NumberScores
     from archspec.evaluation.scores import TaskScores
     from archspec.runs.outcome import Run
@@ -121,11 +121,11 @@ class RunPage:
         scores: TaskScores | None,
     ) -> str:
         sections = [
-            _section("curves", "Curves", self._curves(rows, best_epoch, run), wide=True),
+            section("curves", "Curves", self._curves(rows, best_epoch, run), wide=True),
             *self._results(home, run, scores),
-            _section("network", "Network", self._network(home), wide=True),
-            _section("recipe", "Recipe", f"<pre>{entities(to_yaml(dict(self.recipe)))}</pre>"),
-            _section("files", "Files", _files(home, run)),
+            section("network", "Network", self._network(home), wide=True),
+            section("recipe", "Recipe", f"<pre>{entities(to_yaml(dict(self.recipe)))}</pre>"),
+            section("files", "Files", files(home, LINKED, str(run.folder if run else home))),
         ]
         state = run.outcome if run else "training"
         news = f'data-written="{time.time():.0f}" data-patience="{_patience(rows):.0f}"'
@@ -172,7 +172,7 @@ class RunPage:
             epochs=None if run else self.epochs,
             least_loss=self.least_loss,
         )
-        return _scrolling("Charts", svg(drawn, inline=True))
+        return scrolling("Charts", svg(drawn, inline=True))
 
     @cached_property
     def _figure(self) -> str:
@@ -198,7 +198,7 @@ class RunPage:
             for fact in facts(self.report)
             if fact.figure and fact.holds is None
         )
-        scrolled = _scrolling("Figure", self._figure) if self._figure else ""
+        scrolled = scrolling("Figure", self._figure) if self._figure else ""
         link = ""
         if (home / NETWORK_PAGE).exists():
             link = f'<p><a href="{NETWORK_PAGE}">Every layer, with its costs</a></p>'
@@ -207,24 +207,25 @@ class RunPage:
     def _results(self, home: Path, run: Run | None, scores: TaskScores | None) -> Iterator[str]:
         """Yield what is known at the end; pictures may be there of an earlier end of the run."""
         if scores is not None and not isinstance(scores, Scores):
-            yield _section("scores", "Test scores", _outputs(scores), wide=True)
+            yield section("scores", "Test scores", _outputs(scores), wide=True)
         if isinstance(scores, Scores):
             confused = "".join(
-                f"<tr><td>{_class(scores, cell.truth)}</td>"
-                f"<td>{_class(scores, cell.predicted)}</td><td>{cell.images:,}</td></tr>"
+                row(
+                    [*(_class(scores, n) for n in (cell.truth, cell.predicted)), f"{cell.images:,}"]
+                )
                 for cell in scores.confused(MOST_CONFUSED)
             )
-            table = f"<tr><th>class</th><th>taken for</th><th>images</th></tr>{confused}"
+            table = f"{row(('class', 'taken for', 'images'), 'th')}{confused}"
             picture = _picture(home / CONFUSION_PICTURES[0], "confusion matrix")
             table = f"<table>{table}</table>" if confused else "<p>No mistakes.</p>"
             about = f"{scores.accuracy:.2%} of {counted(scores.images, 'test image')} right"
             body = f'<p>{about}</p>\n<div class="beside">{picture}{table}</div>'
-            yield _section("confusion", "Confusion matrix", body, wide=True)
+            yield section("confusion", "Confusion matrix", body, wide=True)
         if scores is not None and (picture := _picture(home / MISTAKES_PICTURES[0], MISTAKES)):
             title = "Largest errors" if scores.TASK == "regression" else "Surest mistakes"
-            yield _section("mistakes", title, picture, wide=True)
+            yield section("mistakes", title, picture, wide=True)
         if run and (picture := _picture(home / UNITS_PICTURES[0], UNITS)):
-            yield _section("units", "Units", picture, wide=True)
+            yield section("units", "Units", picture, wide=True)
 
 
 _HERE: Final = Path(__file__).parent
@@ -237,21 +238,13 @@ def _patience(rows: Sequence[Mapping[str, float]]) -> float:
     return SHORTEST_PATIENCE + EPOCHS_OF_PATIENCE * max(row.get("seconds", 0.0) for row in rows)
 
 
-def _section(part: str, title: str, body: str, *, wide: bool = False) -> str:
-    classes = f"{part} wide" if wide else part
-    return f'<section data-part="{part}" class="{classes}">\n<h2>{title}</h2>\n{body}\n</section>\n'
-
-
 def _outputs(scores: LabelScores | NumberScores) -> str:
     """Return the scores of labels or of values as a table, below the figures of the whole."""
-    module: Any = label_scores if isinstance(scores, LabelScores) else number_scores
+    module = renderer(scores.RENDERER)
     table = module.table(scores)
-    heads = "".join(f"<th>{escaped(column.title)}</th>" for column in table.columns)
-    rows = "".join(
-        f"<tr>{''.join(f'<td>{escaped(str(cell))}</td>' for cell in row)}</tr>"
-        for row in table.rows
-    )
-    return f"<p>{escaped(module.headline(scores))}</p>\n<table><tr>{heads}</tr>{rows}</table>"
+    heads = row((escaped(column.title) for column in table.columns), "th")
+    rows = "".join(row(escaped(str(cell)) for cell in cells) for cells in table.rows)
+    return f"<p>{escaped(module.headline(scores))}</p>\n<table>{heads}{rows}</table>"
 
 
 def _class(scores: Scores, number: int) -> str:
@@ -265,16 +258,4 @@ def _picture(path: Path, alt: str) -> str:
     except FileNotFoundError:
         return ""
     image = f'<img alt="{alt}" src="data:image/svg+xml;base64,{data}">'
-    return _scrolling("Picture", image)
-
-
-def _scrolling(name: str, body: str) -> str:
-    """Return a part that scrolls where the window is narrow, by the keyboard too."""
-    return f'<div class="scroll" role="group" aria-label="{name}" tabindex="0">{body}</div>'
-
-
-def _files(home: Path, run: Run | None) -> str:
-    present = [name for name in LINKED if (home / name).exists()]
-    links = "".join(f'<li><a href="{name}">{name}</a></li>' for name in present)
-    where = escaped(str(run.folder if run else home))
-    return f"<p>{where}</p>\n<ul>{links}</ul>"
+    return scrolling("Picture", image)

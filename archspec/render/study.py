@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from archspec.render.sweep import amount, title, variable
 from archspec.render.table import Column, PrintedTable, Style, prose
@@ -67,8 +68,8 @@ def table(study: Study) -> PrintedTable:
     columns = [
         Column("trial", "trial"),
         *(Column(name, name, variable, left=True) for name in names),
-        *(Column(name, title(name), _scores(name)) for name in goals),
-        *(Column(name, title(name), _amounts(name), rank=1) for name in figures),
+        *(Column(name, title(name), partial(score, name)) for name in goals),
+        *(Column(name, title(name), partial(amount, name), rank=1) for name in figures),
         Column("seconds", "time", duration, rank=2),
     ]
     rows = [
@@ -127,11 +128,3 @@ def score(name: str, value: float) -> str:
     if name == "accuracy":
         return f"{value:.2%}"
     return f"{value:.4f}" if name == "loss" else amount(name, int(value))
-
-
-def _scores(name: str) -> Any:
-    return lambda value: score(name, value)
-
-
-def _amounts(name: str) -> Any:
-    return lambda value: amount(name, value)

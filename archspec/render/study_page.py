@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from archspec.render import study as texts
 from archspec.render.figure import trials as figures
 from archspec.render.figure.svg import style, svg
-from archspec.render.html import page
+from archspec.render.html import files, page, row, scrolling, section
 from archspec.render.markup import entities, escaped
 from archspec.render.sweep import amount, title, variable
 from archspec.runs.files import INDEX
@@ -33,9 +33,9 @@ def html(study: Study) -> str:
     sections = [
         _figure("front", "All trials that are complete", figures.front(study)),
         _figure("parallel", "Parallel coordinates", figures.parallel(study)),
-        _section("trials", "Trials", _table(study), wide=True),
-        _section("search", "Search", _search(study)),
-        _section("files", "Files", _files(study)),
+        section("trials", "Trials", _table(study), wide=True),
+        section("search", "Search", _search(study)),
+        section("files", "Files", files(study.folder, (BEST, TABLE), str(study.folder))),
     ]
     body = (
         f'<main>\n<header data-part="head">\n<h1>Search of {escaped(study.name)}</h1>\n'
@@ -50,18 +50,7 @@ def html(study: Study) -> str:
 def _figure(part: str, heading: str, drawing: Drawing | None) -> str:
     if drawing is None:
         return ""
-    picture = svg(drawing, inline=True)
-    scrolled = (
-        f'<div class="scroll" role="group" aria-label="{heading}" tabindex="0">{picture}</div>'
-    )
-    return _section(part, heading, scrolled, wide=True)
-
-
-def _section(part: str, heading: str, body: str, *, wide: bool = False) -> str:
-    classes = f"{part} wide" if wide else part
-    return (
-        f'<section data-part="{part}" class="{classes}">\n<h2>{heading}</h2>\n{body}\n</section>\n'
-    )
+    return section(part, heading, scrolling(heading, svg(drawing, inline=True)), wide=True)
 
 
 def _table(study: Study) -> str:
@@ -70,9 +59,7 @@ def _table(study: Study) -> str:
     sizes = study.plan.sizes
     heads = ["trial", "state", *names, *map(title, goals), *map(title, sizes), "epochs", "time"]
     rows = "".join(_row(study, each, sizes) for each in study.trials[-MOST_ROWS:])
-    cells = "".join(f"<th>{escaped(head)}</th>" for head in heads)
-    table = f"<table><tr>{cells}</tr>{rows}</table>"
-    return f'<div class="scroll" role="group" aria-label="Trials" tabindex="0">{table}</div>'
+    return scrolling("Trials", f"<table>{row(map(escaped, heads), 'th')}{rows}</table>")
 
 
 def _row(study: Study, trial: Trial, sizes: list[str]) -> str:
@@ -88,7 +75,7 @@ def _row(study: Study, trial: Trial, sizes: list[str]) -> str:
         str(trial.epochs or ""),
         duration(trial.seconds) if trial.seconds else "",
     ]
-    return f"<tr><td>{number}</td>{''.join(f'<td>{escaped(cell)}</td>' for cell in cells)}</tr>"
+    return row([number, *map(escaped, cells)])
 
 
 def _search(study: Study) -> str:
@@ -100,9 +87,3 @@ def _search(study: Study) -> str:
     lines += [f"trials: {plan.trials}", f"seed: {plan.seed}", f"pruner: {plan.pruner}"]
     lines += [f"train.{name}: {variable(value)}" for name, value in plan.recipe.items()]
     return f"<pre>{entities(chr(10).join(lines))}</pre>"
-
-
-def _files(study: Study) -> str:
-    present = [name for name in (BEST, TABLE) if (study.folder / name).exists()]
-    links = "".join(f'<li><a href="{name}">{name}</a></li>' for name in present)
-    return f"<p>{escaped(str(study.folder))}</p>\n<ul>{links}</ul>"

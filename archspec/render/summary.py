@@ -41,6 +41,12 @@ class Fact(NamedTuple):
     holds: bool | None = None
     """Whether a claim is true; None for a fact that is not a claim."""
 
+    @property
+    def content(self) -> str:
+        """The figure with the details in brackets, or what there is of both."""
+        both = self.figure and self.detail
+        return f"{self.figure} ({self.detail})" if both else self.figure or self.detail
+
 
 def facts(report: Report) -> Iterator[Fact]:
     """Yield the facts of a network, each a line."""

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from archspec.cost.compare import FIGURES
 from archspec.cost.report import CONVENTION
 from archspec.render.amounts import byte_size, thousands
+from archspec.render.comparison import COLUMNS
 from archspec.render.summary import common_setting
 from archspec.render.table import Column, PrintedTable, Style, prose
 from archspec.studies.sweep import shown_value, shown_values
@@ -23,17 +25,8 @@ MOST_ROWS: Final = 40
 MOST_REASONS: Final = 8
 """Reasons that are printed why combinations are not networks."""
 
-TITLES: Final = {
-    "macs": "MACs",
-    "flops": "FLOPs",
-    "other_ops": "other ops",
-    "non_trainable": "not trained",
-    "weight_layers": "depth",
-    "weight_bytes": "size",
-    "inference_bytes": "inference",
-    "must_keep": "must keep",
-}
-"""Titles of figures that are not called by their names."""
+TITLES: Final = {column.name: column.title for column in COLUMNS if column.name in FIGURES}
+"""Titles of figures, as a comparison has them."""
 
 
 def title(figure: str) -> str:

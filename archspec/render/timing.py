@@ -22,10 +22,6 @@ def _multiple(value: float) -> str:
     return f"{value:.2f}x" if value < 10 else f"{value:,.0f}x"
 
 
-def _percent(value: float) -> str:
-    return f"{value:.0%}"
-
-
 COLUMNS: Final = (
     Column("layer", "layer", left=True, shortens=True),
     Column("label", left=True, rank=3),
@@ -34,7 +30,7 @@ COLUMNS: Final = (
     Column("macs", "MACs", thousands, rank=5),
     Column("least", "least time", seconds),
     Column("measured", "measured", seconds),
-    Column("spread", "spread", _percent, rank=1),
+    Column("spread", "spread", "{:.0%}".format, rank=1),
     Column("ratio", "ratio", _multiple),
     Column("binds", "bound by", left=True, rank=2),
 )

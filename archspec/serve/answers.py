@@ -84,8 +84,7 @@ class Reader:
         explained = hover(document, offset)
         if explained is None:
             return Answer({"hover": None})
-        start, stop = map(units.unit, explained.region)
-        return Answer({"hover": {"markdown": explained.markdown, "from": start, "to": stop}})
+        return Answer({"hover": {"markdown": explained.markdown, **_span(explained.region, units)}})
 
     def _document(self, text: str, name: str, variant: str | None) -> Document:
         document = self._documents.get(variant) or Document(text, name, variant)
@@ -204,7 +203,6 @@ def _written(value: Any) -> str:
 
 def _mark(mistake: Mistake, units: Units) -> dict[str, Any]:
     diagnostic = mistake.diagnostic
-    start, stop = map(units.unit, mistake.region)
     return {
         "code": diagnostic.code,
         "message": diagnostic.message,
@@ -212,9 +210,12 @@ def _mark(mistake: Mistake, units: Units) -> dict[str, Any]:
         "help": diagnostic.help,
         "line": diagnostic.span.line if diagnostic.span else None,
         "column": diagnostic.span.column if diagnostic.span else None,
-        "from": start,
-        "to": stop,
+        **_span(mistake.region, units),
     }
+
+
+def _span(region: Region, units: Units) -> dict[str, int]:
+    return {"from": units.unit(region.start), "to": units.unit(region.stop)}
 
 
 def _hint(hint: Hint, units: Units) -> dict[str, Any]:
@@ -222,17 +223,14 @@ def _hint(hint: Hint, units: Units) -> dict[str, Any]:
 
 
 def _fix(fix: Fix, units: Units) -> dict[str, Any]:
-    start, stop = map(units.unit, fix.edit.region)
     at = units.unit(fix.mistake.region.start)
-    return {"title": fix.title, "of": at, "from": start, "to": stop, "text": fix.edit.text}
+    return {"title": fix.title, "of": at, **_span(fix.edit.region, units), "text": fix.edit.text}
 
 
 def _completion(completion: Completion, units: Units) -> dict[str, Any]:
-    start, stop = map(units.unit, completion.region)
     return {
         "label": completion.label,
-        "from": start,
-        "to": stop,
+        **_span(completion.region, units),
         "text": completion.text,
         "sort": completion.sort,
         "detail": completion.detail,

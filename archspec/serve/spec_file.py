@@ -128,14 +128,11 @@ def _encoded(text: str, before: bytes) -> bytes:
     new = _LINE.findall(text)
     ends = Counter(_end(line) for line in old if _end(line))
     usual = ends.most_common(1)[0][0] if ends else "\n"
-    if len(ends) < 2:
-        lines = [_body(line) + (usual if _end(line) else "") for line in new]
-    else:
-        same = _same(old, new)
-        rest = min(_same(old[::-1], new[::-1]), len(new) - same, len(old) - same)
-        changed = new[same : len(new) - rest]
-        lines = [*old[:same], *(_body(line) + (usual if _end(line) else "") for line in changed)]
-        lines += old[len(old) - rest :]
+    same = _same(old, new)
+    rest = min(_same(old[::-1], new[::-1]), len(new) - same, len(old) - same)
+    changed = new[same : len(new) - rest]
+    lines = [*old[:same], *(_body(line) + (usual if _end(line) else "") for line in changed)]
+    lines += old[len(old) - rest :]
     return (_BOM if before.startswith(_BOM) else b"") + "".join(lines).encode()
 
 

@@ -26,10 +26,9 @@ from archspec.render.figure.drawing import Circle, Drawing, Group, Mark, Path, R
 from archspec.render.figure.faces import EDGE, LABEL, LINE, MERGE, MIDDLE, SMALL
 from archspec.render.figure.layout import Layout, Placed, Size, layout
 from archspec.render.figure.metrics import fitting, text_width, wrapped
-from archspec.render.figure.network import CORNER, FRAMES, GUTTER, MARGIN, connection
+from archspec.render.figure.network import CORNER, FRAMES, GUTTER, MARGIN, placed_marks
 from archspec.render.figure.outline import Box, check_count, folding
 from archspec.render.figure.paired import Side, counterparts, levelled
-from archspec.render.figure.strokes import strokes
 
 if TYPE_CHECKING:
     from archspec.figure import DifferenceFigure
@@ -93,7 +92,7 @@ def drawing(figure: DifferenceFigure) -> Drawing:
     for placed, column, name, each in zip(layouts, columns, names, shapes, strict=True):
         middle = x + column / 2
         marks.append(Text(middle, top, name, LABEL, bold=True))
-        marks += each.marks(placed, middle - placed.width / 2, top)
+        marks += placed_marks(placed, each.group, middle - placed.width / 2, top)
         x += column + GUTTER
     x = spare + columns[0] + GUTTER / 2
     bottom = top + max(placed.height for placed in layouts)
@@ -173,13 +172,6 @@ class _Boxes:
         self._side = side
         self._first = first
 
-    def marks(self, placed: Layout, x: float, y: float) -> Iterator[Mark]:
-        """Yield the marks of the network, moved right and down."""
-        boxes = [each.moved(x, y) for each in placed.boxes]
-        yield from (self._group(each) for each in boxes if each.box.boxes)
-        yield from (connection(each, x, y) for each in strokes(placed.lines, CORNER))
-        yield from (self._group(each) for each in boxes if not each.box.boxes)
-
     def size(self, box: Box) -> Size:
         """Return the size of a box; of one with boxes inside, that of its title."""
         if box.boxes:
@@ -195,7 +187,8 @@ class _Boxes:
         )
         return Size(width, (1 + len(lines)) * LINE + 8)
 
-    def _group(self, placed: Placed) -> Group:
+    def group(self, placed: Placed) -> Group:
+        """Return the marks of a box."""
         box = placed.box
         if box.boxes:
             marks = self._frame(placed)

@@ -72,7 +72,6 @@ class Faces:
         The largest amount of the first is a full bar.
         """
         self._figure = figure
-        self._columns = {column.name: column for column in table.COLUMNS}
         self._leaves = list(leaves)
         self._shared = {box.path for box in frames if box.row.shared_with}
         self.most = {
@@ -86,7 +85,7 @@ class Faces:
         owner = box.row.shared_with
         lines = [f"shared with {owner}"] if owner and self._is_outermost(box) else []
         for name in self._figure.show:
-            column = self._columns[name]
+            column = table.BY_NAME[name]
             texts = [column.text(value) for value in self._values(name, box) if value]
             if texts and name == "field":
                 lines.append(f"{column.title} {spread(texts)}")
@@ -128,7 +127,7 @@ class Faces:
             texts.append(f"weights shared with {box.row.shared_with}")
         for name in ("params", "macs", "memory"):
             value = table.value(name, box.row, self._figure.report)
-            texts.append(f"{self._columns[name].text(value)} {self._columns[name].title}")
+            texts.append(f"{table.BY_NAME[name].text(value)} {table.BY_NAME[name].title}")
         return ", ".join(texts)
 
     def legend(self) -> Iterator[tuple[str, str]]:
@@ -137,11 +136,11 @@ class Faces:
             present = {self.tone(box) for box in self._leaves if not box.is_merge}
             yield from ((tone, text) for tone, text in FAMILIES.items() if tone in present)
         else:
-            column = self._columns[self._figure.color]
+            column = table.BY_NAME[self._figure.color]
             yield "ramp0", f"{column.title}: none"
             yield f"ramp{RAMP - 1}", column.text(self.most[column.name])
         if self._figure.bar:
-            column = self._columns[self._figure.bar]
+            column = table.BY_NAME[self._figure.bar]
             yield "bar", f"bar: {column.title}, up to {column.text(self.most[column.name])}"
 
     def _share(self, name: str, box: Box) -> float:
@@ -247,11 +246,10 @@ def heading(title: str, below: str = "", x: float = 0.0) -> list[Mark]:
 def subtitle(figure: Figure) -> str:
     """Return the line below the title: the input, and all parameters and MACs."""
     report = figure.report
-    columns = {column.name: column for column in table.COLUMNS}
     params, macs = report.totals.params, report.totals.macs
     return (
-        f"input {report.graph.input_text}, {columns['params'].text(params)} parameters, "
-        f"{columns['macs'].text(macs)} MACs"
+        f"input {report.graph.input_text}, {table.BY_NAME['params'].text(params)} parameters, "
+        f"{table.BY_NAME['macs'].text(macs)} MACs"
     )
 
 

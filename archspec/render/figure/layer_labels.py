@@ -11,6 +11,7 @@ from archspec.ops.fields import per_axis
 from archspec.ops.pooling import GlobalAvgPool, GlobalMaxPool
 from archspec.ops.unknown import Unknown
 from archspec.ops.windows import Windowed
+from archspec.render.amounts import joined
 
 TIMES: Final = "\u00d7"
 
@@ -60,7 +61,7 @@ def block_label(node: Node) -> Label:
     if isinstance(op, Windowed):
         rank = shape.rank
         steps = op.steps(rank)
-        stride = "" if set(steps) == {1} else f", stride {_extents(steps)}"
+        stride = "" if set(steps) == {1} else f", stride {joined(list(map(str, steps)), TIMES)}"
         if op.kind in POOLS:
             size = TIMES.join(map(str, op.window(rank)))
             pool = POOLS[op.kind]
@@ -104,9 +105,5 @@ def _kernel(op: Any, rank: int, channels: int) -> str:
     return (
         f"{kernel}, {channels}"
         + (f", C={groups}" if groups > 1 else "")
-        + ("" if set(dilation) == {1} else f", dilation {_extents(dilation)}")
+        + ("" if set(dilation) == {1} else f", dilation {joined(list(map(str, dilation)), TIMES)}")
     )
-
-
-def _extents(extents: Sequence[int]) -> str:
-    return TIMES.join(map(str, extents[:1] if len(set(extents)) == 1 else extents))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -11,10 +11,10 @@ from archspec.graph.graph import Scope
 from archspec.render.figure import faces
 from archspec.render.figure.drawing import Drawing, Group, Mark, Path, Rect, Text
 from archspec.render.figure.faces import BAR, EDGE, LABEL, LINE, MERGE, SMALL, SWATCH, TITLE, Faces
-from archspec.render.figure.layout import Placed, Size, layout
+from archspec.render.figure.layout import Layout, Placed, Size, layout
 from archspec.render.figure.metrics import text_width
 from archspec.render.figure.outline import Box, folding, outline
-from archspec.render.figure.strokes import Stroke, strokes
+from archspec.render.figure.strokes import strokes
 
 if TYPE_CHECKING:
     from archspec.figure import Figure
@@ -92,21 +92,23 @@ class _Network:
         """Yield the marks of the network, in the middle of a column that begins at x."""
         yield from faces.heading(self.figure.report.name, self._subtitle, x)
         shift = x + (width - self._placed.width) / 2
-        boxes = [each.moved(shift, self._top) for each in self._placed.boxes]
-        yield from (self.shapes.group(each) for each in boxes if each.box.boxes)
-        for stroke in strokes(self._placed.lines, CORNER):
-            yield connection(stroke, shift, self._top)
-        yield from (self.shapes.group(each) for each in boxes if not each.box.boxes)
+        yield from placed_marks(self._placed, self.shapes.group, shift, self._top)
 
 
-def connection(stroke: Stroke, shift: float, top: float) -> Path:
-    """Return the mark of a line's stroke, moved right and down."""
-    return Path(
-        tuple((x + shift, y + top) for x, y in stroke.points),
-        "shortcut" if stroke.line.shortcut else "line",
-        CORNER,
-        arrow=stroke.arrives,
-    )
+def placed_marks(
+    placed: Layout, group: Callable[[Placed], Group], shift: float, top: float
+) -> Iterator[Mark]:
+    """Yield a layout moved right and down: frames, lines on them, and boxes above both.
+
+    `group` returns the marks of a box.
+    """
+    boxes = [each.moved(shift, top) for each in placed.boxes]
+    yield from (group(each) for each in boxes if each.box.boxes)
+    for stroke in strokes(placed.lines, CORNER):
+        points = tuple((x + shift, y + top) for x, y in stroke.points)
+        tone = "shortcut" if stroke.line.shortcut else "line"
+        yield Path(points, tone, CORNER, arrow=stroke.arrives)
+    yield from (group(each) for each in boxes if not each.box.boxes)
 
 
 class Boxes:

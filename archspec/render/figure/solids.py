@@ -176,13 +176,12 @@ class Cuboid:
 
     def window(self, down: float, away: float) -> tuple[Point, ...]:
         """Return the corners of a window in the middle of its side, of such shares of it."""
-        places = [(u, v) for u, v in _CORNERS]
         return tuple(
             (
                 self.front + (0.5 + u * away) * self.dx,
                 self.dy + (0.5 + v * down) * self.side - (0.5 + u * away) * self.dy,
             )
-            for u, v in places
+            for u, v in _CORNERS
         )
 
     def marks(self, x: float, y: float, tone: str) -> list[Mark]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.render.figure.drawing import Drawing, Group, Mark, Path, Text
@@ -15,8 +16,6 @@ from archspec.render.sweep import amount, title
 from archspec.studies.sweep import shown_value, shown_values
 
 if TYPE_CHECKING:
-    from archspec.studies.goals import Objective
-    from archspec.studies.storage import Trial
     from archspec.studies.study import Study
 
 WIDTH: Final = 560.0
@@ -70,31 +69,22 @@ def front(study: Study) -> Drawing | None:
     marks.append(Text(EDGE, EDGE + SMALL, title(goal.figure), SMALL, anchor="start"))
     marks.append(Text(area.right, bottom + 2 * LINE, title(across), SMALL, anchor="end"))
     best = {each.number for each in study.front}
-    discs = [_disc(each, goal, across, sizes, scores, best) for each in trials]
+    discs = [
+        Disc(
+            shown_values(each.values),
+            f"trial {each.number}: {described(each)}",
+            sizes.at(each.figures.get(across, 0)),
+            scores.at(each.scores[goal.figure]),
+            4.0 if each.number in best else 2.6,
+            "pooling" if each.number in best else "convolution",
+        )
+        for each in trials
+    ]
     marks += [group(disc) for disc in discs]
     named = [disc for disc in discs if disc.tone == "pooling"]
     marks += Names(area, named[:MOST_NAMED]).marks()
     name = f"{title(goal.figure)} against {title(across)}"
     return Drawing(name, study.name, area.right + EDGE, bottom + 2 * LINE + EDGE, marks)
-
-
-def _disc(
-    trial: Trial,
-    goal: Objective,
-    across: str,
-    sizes: Axis,
-    scores: _Line,
-    best: set[int],
-) -> Disc:
-    is_best = trial.number in best
-    return Disc(
-        shown_values(trial.values),
-        f"trial {trial.number}: {described(trial)}",
-        sizes.at(trial.figures.get(across, 0)),
-        scores.at(trial.scores[goal.figure]),
-        4.0 if is_best else 2.6,
-        "pooling" if is_best else "convolution",
-    )
 
 
 def parallel(study: Study) -> Drawing | None:
@@ -103,24 +93,16 @@ def parallel(study: Study) -> Drawing | None:
     if not trials:
         return None
     goal = study.goals[0]
+    params = [trial.figures.get("params", 0) for trial in trials]
+    scores = [trial.scores[goal.figure] for trial in trials]
     columns: list[tuple[str, Sequence[Any], Callable[[Any], str]]] = [
-        (each.name, [trial.values[each.name] for trial in trials], shown_value)
-        for each in study.plan.space.dimensions
+        *(
+            (each.name, [trial.values[each.name] for trial in trials], shown_value)
+            for each in study.plan.space.dimensions
+        ),
+        ("params", params, lambda value: amount("params", int(value))),
+        (goal.figure, scores, partial(score, goal.figure)),
     ]
-    columns.append(
-        (
-            "params",
-            [trial.figures.get("params", 0) for trial in trials],
-            lambda v: amount("params", int(v)),
-        )
-    )
-    columns.append(
-        (
-            goal.figure,
-            [trial.scores[goal.figure] for trial in trials],
-            lambda v: score(goal.figure, v),
-        )
-    )
     top, bottom = EDGE + 2 * LINE, EDGE + 2 * LINE + HEIGHT
     left, right = EDGE + NUMBERS, EDGE + NUMBERS + WIDTH
     names = len(study.plan.space.dimensions)

@@ -94,12 +94,11 @@ def _colours_of(picture: Picture) -> str:
         end = "grey 0, in each color" if coloured else ends.get(picture.look, "bright its largest")
         return f"each {picture.own_scale} on a scale of its own: {end}"
     low, high = limits_of(picture)
+    clipped = "" if picture.limits else f" ({PERCENTILE}th percentile; more is clipped)"
     match picture.look:
         case "positive":
-            clipped = "" if picture.limits else f" ({PERCENTILE}th percentile; more is clipped)"
             return f"dark 0, bright {high:.3g}{clipped}"
         case "signed":
-            clipped = "" if picture.limits else f" ({PERCENTILE}th percentile; more is clipped)"
             if coloured:
                 return f"grey 0, each color from {low:.3g} to {high:.3g}{clipped}"
             return f"blue {low:.3g}, white 0, red {high:.3g}{clipped}"

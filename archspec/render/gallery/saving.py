@@ -90,16 +90,13 @@ def _make(gallery: Gallery, folder: Path) -> list[str]:
         for item, entry in zip(exhibit.items, exhibit_record["items"], strict=True):
             entry["files"] = _write(item, folder, f"{stem}{_plain(item.name)}")
             taken |= {_same(name) for name in entry["files"]}
-            pictures |= {id(item): folder / name for name in entry["files"] if _is_png(name)}
+            pngs = (name for name in entry["files"] if name.endswith(".png"))
+            pictures |= {id(item): folder / name for name in pngs}
     drawn = page.whole(gallery, lambda item: pictures[id(item)].read_bytes())
     _write_text(folder / INDEX, drawn)
     names = sorted(each.name for each in folder.iterdir())
     _write_record(folder, {**record, "files": sorted([*names, RECORD])})
     return names
-
-
-def _is_png(name: str) -> bool:
-    return name.endswith(".png")
 
 
 def _write_record(folder: Path, record: dict[str, Any]) -> None:

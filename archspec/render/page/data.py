@@ -217,8 +217,7 @@ def _row(report: Report, box: Box, level: int, levels: int) -> dict[str, Any]:
         "level": level,
         "block": bool(box.boxes) and level < levels,
         **values,
-        "field": _text("field", values["field"]),
-        "stride": _text("stride", values["stride"]),
+        **{name: table.BY_NAME[name].text(values[name]) for name in ("field", "stride")},
         "size": row.shape.size,
         "unknown": _unknown_values(row),
         "reach": reach and [list(map(float_or_int, each)) for each in reach],
@@ -232,13 +231,6 @@ def _unknown_values(row: Row) -> list[str]:
     """Return the columns in which nothing of a row is known."""
     names = [name for name, value in row._asdict().items() if isinstance(value, AtLeast)]
     return [*names, "memory"] if "activations" in names else names
-
-
-_COLUMNS: Final = {column.name: column for column in table.COLUMNS}
-
-
-def _text(name: str, value: Any) -> str:
-    return _COLUMNS[name].text(value)
 
 
 def _column(column: Column) -> dict[str, Any]:
