@@ -420,6 +420,11 @@ def test_a_large_text_is_completed_by_what_is_near(after):
     assert "from" not in offers
 
 
+def test_offers_are_in_the_same_order_every_time():
+    known = ["name", "from", "repeat", "when", "for", "let", "merge", "layers", "branches", "share"]
+    assert [label for label in complete("  - {|}\n") if label in known] == known
+
+
 def test_offers_are_explained():
     offer = complete("  - conv: {|}\n")["padding"]
     assert offer.detail.endswith("valid by default")

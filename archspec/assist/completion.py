@@ -265,7 +265,7 @@ class _Cursor:
         others = isinstance(node, sketch.Mapping) and any(name not in BESIDE for name in taken)
         if not (word or others):
             yield from self.kinds(as_step=True)
-        beside = GROUPS.get(word, MODIFIERS if word or others else (*BESIDE,))
+        beside = GROUPS.get(word, MODIFIERS if word or others else BESIDE)
         known = language.keys_at(container)
         begins_step = not taken and not word
         for name in (*beside, *(() if word or others else GROUPS)):

@@ -11,8 +11,8 @@ from archspec.compile.step import GROUPS, MODIFIERS
 from archspec.element import step_arguments
 from archspec.errors import KeyPath
 
-BESIDE = frozenset({*MODIFIERS, *GROUPS["layers"], *GROUPS["branches"]})
-"""Keys that may stand beside the one that gives the kind of a step."""
+BESIDE = tuple(dict.fromkeys((*MODIFIERS, *GROUPS["layers"], *GROUPS["branches"])))
+"""Keys that may stand beside the one that gives the kind of a step, in the order of offers."""
 
 
 class Step(NamedTuple):

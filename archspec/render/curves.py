@@ -23,7 +23,7 @@ from archspec.render.figures import (
     Line,
     Points,
     draw_line,
-    end_labels,
+    draw_lines,
     epoch_axis,
     head,
     log_ticks,
@@ -112,7 +112,7 @@ def write_rates(
         if not points:
             say(axes, "no loss was a finite number")
             return
-        draw_line(axes, points, Line("loss", "loss", STRONG, 1.6))
+        draw_line(axes, points, Line("loss", STRONG, 1.6))
         lowest = min(range(len(points)), key=lambda place: points[place][1])
         # Past its lowest point the loss grows without bound, which would press the rest flat.
         before = [loss for _, loss in points[: lowest + 1]]
@@ -151,11 +151,11 @@ def _losses(axes: Axes, history: History, least: float | None) -> None:
     heads = [key for key in keys if key.endswith("_loss") and not key.startswith("val_")]
     styles: tuple[Dashes, ...] = ("--", "-.", ":", (0, (5, 1)), (0, (1, 3)))
     lines = [
-        Line(key, label(key.removesuffix("_loss"), 12), QUIET, 0.9, style)
+        (Line(label(key.removesuffix("_loss"), 12), QUIET, 0.9, style), _points(history, key))
         for key, style in zip(heads[:MOST_HEADS], styles, strict=False)
     ]
-    lines += _both("loss")
-    values = _finite(history, lines)
+    lines += _both(history, "loss")
+    values = _finite(lines)
     axes.set_ylabel("loss")
     ends = []
     if least is not None and values:
@@ -167,7 +167,7 @@ def _losses(axes: Axes, history: History, least: float | None) -> None:
     elif min(values) > 0 and max(values) >= LOG_LOSS * min(values):
         axes.set(yscale="log", ylabel="loss (logarithmic)")
         log_ticks(axes.yaxis, min(values), max(values))
-    _lines(axes, history, lines, PANEL, "{:.3g}", ends)
+    draw_lines(axes, lines, "{:.3g}", PANEL, ends)
     _crosses(axes, history)
 
 
@@ -175,23 +175,23 @@ def _measure(axes: Axes, history: History, measure: str) -> None:
     """Draw the main output's accuracy, or its error."""
     from matplotlib.ticker import PercentFormatter  # noqa: PLC0415
 
-    lines = _both(measure)
+    lines = _both(history, measure)
     if is_error(measure):
         axes.set_ylabel("mean absolute error")
     else:
         axes.set_ylabel("accuracy")
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        if values := _finite(history, lines):
+        if values := _finite(lines):
             room = 0.06 * (max(values) - min(values)) or 0.05
             axes.set_ylim(max(min(values) - room, -0.01), min(max(values) + room, 1 + room / 4))
-    _lines(axes, history, lines, PANEL, _said(measure)[1])
+    draw_lines(axes, lines, _said(measure)[1], PANEL)
 
 
-def _both(measure: str) -> list[Line]:
+def _both(history: History, measure: str) -> list[tuple[Line, Points]]:
     """Return the lines of a measure of the training and of the validation images."""
     return [
-        Line(measure, "training", LIGHT, 1.2),
-        Line(f"val_{measure}", "validation", STRONG, 1.8),
+        (Line("training", LIGHT, 1.2), _points(history, measure)),
+        (Line("validation", STRONG, 1.8), _points(history, f"val_{measure}")),
     ]
 
 
@@ -200,14 +200,14 @@ def _said(measure: str) -> tuple[str, str]:
     return ("mae", "{:.3g}") if is_error(measure) else ("accuracy", "{:.2%}")
 
 
-def _finite(history: History, lines: Iterable[Line]) -> list[float]:
+def _finite(lines: Iterable[tuple[Line, Points]]) -> list[float]:
     """Return the values of lines that are finite."""
-    return [y for line in lines for _, y in _points(history, line.key) if math.isfinite(y)]
+    return [y for _, points in lines for _, y in points if math.isfinite(y)]
 
 
 def _learning_rates(axes: Axes, history: History) -> None:
-    line = Line("learning_rate", "learning rate", INK, 1.2, steps=True)
-    positive = sorted({y for _, y in _points(history, line.key) if y > 0})
+    points = _points(history, "learning_rate")
+    positive = sorted({y for _, y in points if y > 0})
     axes.yaxis.set_major_formatter("{x:g}")
     quarter = (len(positive) - 1) / 4
     if positive and positive[round(3 * quarter)] >= LOG_RATE * positive[round(quarter)]:
@@ -216,25 +216,8 @@ def _learning_rates(axes: Axes, history: History) -> None:
     elif positive:
         axes.set_ylim(0, 1.25 * positive[-1])
         axes.locator_params(axis="y", nbins=3)
-    _lines(axes, history, [line], LOW_PANEL, "{:.3g}")
-
-
-def _lines(
-    axes: Axes,
-    history: History,
-    lines: Iterable[Line],
-    inches: float,
-    text: str,
-    others: Iterable[tuple[float, str, str]] = (),
-) -> None:
-    """Draw lines with their names and last values at their ends, and name `others` there too."""
-    ends = list(others)
-    for line in lines:
-        points = _points(history, line.key)
-        draw_line(axes, points, line)
-        if finite := [y for _, y in points if math.isfinite(y)]:
-            ends.append((finite[-1], f"{line.name} {text.format(finite[-1])}", line.colour))
-    end_labels(axes, ends, inches)
+    line = Line("learning rate", INK, 1.2, steps=True)
+    draw_lines(axes, [(line, points)], "{:.3g}", LOW_PANEL)
 
 
 def _crosses(axes: Axes, history: History) -> None:

@@ -267,15 +267,39 @@ Dashes: TypeAlias = str | tuple[int, tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line: the key of its values, the name at its end, and its look."""
+    """A line: the name at its end, if it has one, and its look."""
 
-    key: str
     name: str
     colour: str
     width: float
     style: Dashes = "-"
     steps: bool = False
     """Whether values jump from one to the next."""
+
+
+def draw_lines(
+    axes: Axes,
+    lines: Iterable[tuple[Line, Points]],
+    text: str,
+    inches: float,
+    others: Iterable[tuple[float, str, str]] = (),
+) -> None:
+    """Draw lines, each with its name, if it has one, and its last value at its end.
+
+    Args:
+        axes: The axes.
+        lines: The lines with their points.
+        text: Format of the last values.
+        inches: The height of the axes.
+        others: What else is named there, as `end_labels` takes it.
+
+    """
+    ends = list(others)
+    for line, points in lines:
+        draw_line(axes, points, line)
+        if line.name and (finite := [y for _, y in points if math.isfinite(y)]):
+            ends.append((finite[-1], f"{line.name} {text.format(finite[-1])}", line.colour))
+    end_labels(axes, ends, inches)
 
 
 def draw_line(axes: Axes, points: Points, line: Line) -> None:

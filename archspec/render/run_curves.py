@@ -17,8 +17,7 @@ from archspec.render.figures import (
     Dashes,
     Line,
     Points,
-    draw_line,
-    end_labels,
+    draw_lines,
     epoch_axis,
     log_ticks,
     panels,
@@ -115,21 +114,18 @@ def _draw(
         axes.set_yscale("log")
         axes.set_ylabel(f"{axes.get_ylabel()} (logarithmic)")
         log_ticks(axes.yaxis, min(values), max(values))
-    ends = []
+    lines: list[tuple[Line, Points]] = []
     for (number, part), curve in curves.items():
         leads = part == parts[-1]
         style: Dashes = "-" if leads else (0, (4, 2))
+        name, width = (names[number], 1.6) if leads else ("", 0.9)
         points: Points = [
             (x, y if _shows(y) else math.nan) for x, y in zip(curve.epochs, curve.mean, strict=True)
         ]
-        colour = colours[number]
-        draw_line(axes, points, Line(measure, names[number], colour, 1.6 if leads else 0.9, style))
+        lines.append((Line(name, colours[number], width, style), points))
         if leads:
-            _band(axes, curve, colour)
-            if finite := [y for _, y in points if math.isfinite(y)]:
-                text = f"{finite[-1]:.1%}" if kind in SHARES else f"{finite[-1]:.3g}"
-                ends.append((finite[-1], f"{names[number]} {text}", colour))
-    end_labels(axes, ends, panel)
+            _band(axes, curve, colours[number])
+    draw_lines(axes, lines, "{:.1%}" if kind in SHARES else "{:.3g}", panel)
 
 
 def _is_one(measure: str, parts: tuple[str, ...]) -> bool:

@@ -12,8 +12,7 @@ from archspec.render.figures import (
     PANEL,
     Line,
     Points,
-    draw_line,
-    end_labels,
+    draw_lines,
     epoch_axis,
     log_ticks,
     panels,
@@ -74,16 +73,13 @@ def _draw(
     else:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         axes.set_ylim(-0.03 * max(*values, 0.1), 1.06 * max(*values, 0.1))
-    for layer, points in lines.items():
-        draw_line(axes, points, Line(layer, layer, colours[layer], 1.4))
     # There is room to name only some layers: every n-th.
     every = math.ceil(len(lines) / (PANEL / LABEL_INCHES))
-    ends = []
-    for layer, points in [*lines.items()][::every]:
-        finite = [y for _, y in points if math.isfinite(y)]
-        text = f"{finite[-1]:.2g}" if measure == "gradient" else f"{finite[-1]:.0%}"
-        ends.append((finite[-1], f"{label(layer, 18)} {text}", colours[layer]))
-    end_labels(axes, ends, PANEL)
+    named = [
+        (Line("" if number % every else label(layer, 18), colours[layer], 1.4), points)
+        for number, (layer, points) in enumerate(lines.items())
+    ]
+    draw_lines(axes, named, "{:.2g}" if measure == "gradient" else "{:.0%}", PANEL)
 
 
 def _points(epochs: Sequence[LayerMeasures], layer: str, measure: str, *, positive: bool) -> Points:

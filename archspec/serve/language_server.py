@@ -308,21 +308,19 @@ def _add_completion(server: SpecServer) -> None:
         known = item.completion.completion_item if item and item.completion else None
         snippets = bool(known and known.snippet_support)
 
-        def found(document: Document, lines: Lines) -> list[types.CompletionItem]:
-            offset = _offset(lines, params.position)
-            return [
-                _completion(lines, number, each, snippets=snippets)
-                for number, each in enumerate(completions(document, offset))
-            ]
-
         none: list[types.CompletionItem] = []
         number = server.completing = server.completing + 1
 
-        def latest(document: Document, lines: Lines) -> list[types.CompletionItem]:
-            # A request that a later one has overtaken is answered without work.
-            return found(document, lines) if number == server.completing else none
+        def found(document: Document, lines: Lines) -> list[types.CompletionItem]:
+            if number != server.completing:
+                return none  # a later request has overtaken this one
+            offset = _offset(lines, params.position)
+            return [
+                _completion(lines, place, each, snippets=snippets)
+                for place, each in enumerate(completions(document, offset))
+            ]
 
-        items = await server.answer(params.text_document.uri, latest, none)
+        items = await server.answer(params.text_document.uri, found, none)
         return types.CompletionList(is_incomplete=False, items=items)
 
 

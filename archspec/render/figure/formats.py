@@ -6,7 +6,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
-from archspec import atomic
 from archspec.errors import UsageError
 from archspec.render.figure.drawing import Drawing, Look
 
@@ -30,17 +29,6 @@ def encoded(drawing: Drawing, suffix: str, look: Look | None = None) -> str | by
     module = import_module(f"{__package__}.{FORMATS[suffix]}")
     content: str | bytes = module.document(drawing, look or Look())
     return content
-
-
-def write(drawing: Drawing, path: Path, look: Look | None = None) -> Path:
-    """Write a drawing to a file in the format of its suffix. Return its path.
-
-    Raises:
-        UsageError: There is no such format, or the file cannot be written.
-
-    """
-    check_suffix(path, tuple(FORMATS))
-    return atomic.save(path, encoded(drawing, path.suffix, look))
 
 
 def check_suffix(path: Path, suffixes: tuple[str, ...]) -> None:

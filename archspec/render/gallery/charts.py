@@ -80,7 +80,7 @@ def _lines(chart: Chart, axes: Any, names: Sequence[str], listed: int, height: f
     ends: list[tuple[float, str, str]] = []
     for number, (name, points) in enumerate(zip(names, chart.lines.values(), strict=True)):
         colour = COLOURS[number % len(COLOURS)]
-        line = figures.Line(name, name, colour, 1.6, DASHES[number // len(COLOURS) % 3])
+        line = figures.Line(name, colour, 1.6, DASHES[number // len(COLOURS) % 3])
         figures.draw_line(axes, [(float(x), float(y)) for x, y in points], line)
         finite = [y for _, y in points if math.isfinite(y)]
         if finite and len(ends) < listed:
