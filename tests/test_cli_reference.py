@@ -11,7 +11,7 @@ from typing import get_args
 import click
 import pytest
 from click.testing import CliRunner
-from support.commands import on_terminal, output, run
+from support.commands import completions, on_terminal, output, run
 from support.specs import families
 
 import archspec
@@ -274,32 +274,16 @@ def test_a_variable_that_there_is_not_may_have_any_name(command):
     assert "has no variable `variant`; a variant is named with the spec" in done.stderr
 
 
-def test_a_misspelt_option_is_suggested():
-    done = run("list", "--kind")
-    assert done.returncode == 2
-    assert "--kinds" in done.stderr
-
-
 def test_the_version_is_the_package_s():
-    import archspec
-
     assert output("--version") == f"archspec {archspec.__version__}\n"
 
 
-def test_the_module_runs_as_the_command():
+@pytest.mark.parametrize("module", ["archspec", "archspec.cli"])
+def test_the_module_runs_as_the_command(module):
     done = subprocess.run(
-        [sys.executable, "-m", "archspec.cli", "--help"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=True
     )
     assert done.stdout == output("--help")
-
-
-def test_a_mistake_in_a_spec_points_at_its_place(spec):
-    path = Path(spec)
-    path.write_text(SPEC.replace("- flatten", "- flaten"), encoding="utf-8")
-    done = run("build", spec)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert f"{spec}:9:5: error[unknown-kind]" in done.stderr
-    assert "help: did you mean `flatten`?" in done.stderr
 
 
 def test_a_reader_that_stops_early_gets_no_complaint():
@@ -401,14 +385,6 @@ def test_a_bug_shows_its_traceback(failing):
     assert failing(bug).exception is bug
 
 
-def completions(words: str) -> set[str]:
-    """Return bash's completions of these words, the last of which is incomplete."""
-    done = run(
-        _ARCHSPEC_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(words.count(" "))
-    )
-    return {line.partition(",")[2] for line in done.stdout.splitlines()}
-
-
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -431,10 +407,3 @@ def test_the_script_of_a_shell_calls_archspec(shell):
     result = CliRunner().invoke(main, ["completion", shell])
     assert result.exit_code == 0
     assert "_ARCHSPEC_COMPLETE" in result.output
-
-
-def test_python_can_run_the_package():
-    module = [sys.executable, "-m", "archspec", "--version"]
-    assert (
-        "archspec 0." in subprocess.run(module, capture_output=True, text=True, check=True).stdout
-    )

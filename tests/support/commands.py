@@ -217,6 +217,14 @@ def output(*arguments: str) -> str:
     return done.stdout
 
 
+def completions(words: str) -> set[str]:
+    """Return bash's completions of these words, the last of which is incomplete."""
+    done = run(
+        _ARCHSPEC_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(words.count(" "))
+    )
+    return {line.partition(",")[2] for line in done.stdout.splitlines()}
+
+
 # The warm process
 
 
