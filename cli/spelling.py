@@ -75,7 +75,7 @@ def _option(code: str, command: click.Command | None) -> str | None:
     if match is None:
         return None
     name, value = match[1], "" if match[2] == "..." else _word(match[2])
-    options = _options(command)
+    options = {str(each.name): each for each in command.params} if command else {}
     option = options.get(name.replace(".", "_"))
     if isinstance(option, click.Argument):
         name = option.human_readable_name.strip("[].")
@@ -86,11 +86,6 @@ def _option(code: str, command: click.Command | None) -> str | None:
     if "train" in options:
         return f"--train {shlex.quote(f'{name}={value}')}" if value else f"--train {name}=..."
     return None
-
-
-def _options(command: click.Command | None) -> dict[str, click.Parameter]:
-    """Return a command's options and arguments, by the name of the argument that each one gives."""
-    return {str(each.name): each for each in command.params} if command is not None else {}
 
 
 def _command(code: str) -> str | None:

@@ -68,7 +68,8 @@ def markdown(difference: Difference) -> str:
 
 def common_changes(difference: Difference) -> list[str]:
     """Return the changes that all layers of a kind share, and those of outputs."""
-    return [*map(_everywhere, difference.shared), *map(_output, difference.outputs)]
+    outputs = (f"output {_change(each)}" for each in difference.outputs)
+    return [*map(_everywhere, difference.shared), *outputs]
 
 
 def _equal(difference: Difference, before: str, after: str) -> str:
@@ -198,10 +199,6 @@ def value_text(what: str, value: Any) -> str:
 def _everywhere(shared: Shared) -> str:
     change = Change(*shared[1:4], kind=shared.kind)
     return f"{_change(change)} in all {shared.layers:,} {shared.kind} layers of both"
-
-
-def _output(change: Change) -> str:
-    return f"output {_change(change)}"
 
 
 def _totals(difference: Difference, style: Style, width: int | None) -> Iterator[str]:

@@ -84,7 +84,7 @@ def _table(evaluation: Evaluation, ensemble: Result) -> PrintedTable:
         [
             label(each.name, LONGEST),
             *(text for _, text in _figures(each.scores)),
-            *_measured(each, measured),
+            *(f"{each.measures[name]:.4f}" if name in each.measures else "-" for name in measured),
         ]
         for each in results
     )
@@ -110,10 +110,6 @@ def _figures(found: TaskScores) -> list[tuple[Column, str]]:
         )
         for place, (name, figure) in enumerate(found.figures.items())
     ]
-
-
-def _measured(result: Result, names: list[str]) -> list[str]:
-    return [f"{result.measures[name]:.4f}" if name in result.measures else "-" for name in names]
 
 
 def _gain(runs: tuple[Result, ...], ensemble: Result) -> str:

@@ -27,7 +27,7 @@ def _lines(explanation: Explanation, width: int | None, style: Style) -> Iterato
     if explanation.sort != "function":
         yield ""
     if explanation.entries:
-        yield style.bold(_title(explanation))
+        yield style.bold("Keys" if explanation.sort == "section of a spec" else "Arguments")
         for entry in explanation.entries:
             yield f"  {style.bold(entry.name)}  [{_default(entry)}]"
             yield from _indented(wrapped(entry.about, width, 6), 6)
@@ -59,10 +59,6 @@ def markdown(explanation: Explanation) -> str:
     if explanation.example:
         lines += ["Example:", "", code]
     return "\n".join(lines)
-
-
-def _title(explanation: Explanation) -> str:
-    return "Keys" if explanation.sort == "section of a spec" else "Arguments"
 
 
 def _default(entry: ReferenceEntry) -> str:

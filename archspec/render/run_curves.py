@@ -104,7 +104,8 @@ def _draw(
     values = [y for curve in curves.values() for y in curve.mean if _shows(y)]
     positive = [y for y in values if y > 0]
     far = LOG_GRADIENT if kind == "gradient" else LOG_LOSS
-    only = {"": "training ", VALIDATION: "validation "}[parts[0]] if _is_one(measure, parts) else ""
+    is_one = len(parts) == 1 and ":" not in measure  # of a measure that has both
+    only = {"": "training ", VALIDATION: "validation "}[parts[0]] if is_one else ""
     axes.set_ylabel(f"{only}{measure.replace('_', ' ')}")
     if kind in SHARES:
         axes.yaxis.set_major_formatter(
@@ -126,11 +127,6 @@ def _draw(
         if leads:
             _band(axes, curve, colours[number])
     draw_lines(axes, lines, "{:.1%}" if kind in SHARES else "{:.3g}", panel)
-
-
-def _is_one(measure: str, parts: tuple[str, ...]) -> bool:
-    """Whether a panel shows training or validation alone, of a measure that has both."""
-    return len(parts) == 1 and ":" not in measure
 
 
 def _band(axes: Axes, curve: Curve, colour: str) -> None:

@@ -17,7 +17,7 @@ from archspec.studies.sweep import shown_value, shown_values
 from archspec.text import counted, csv_lines, printable
 
 if TYPE_CHECKING:
-    from archspec.studies.sweep import Candidate, Sweep
+    from archspec.studies.sweep import Sweep
 
 MOST_ROWS: Final = 40
 """Rows of the front that are printed."""
@@ -74,15 +74,18 @@ def written(sweep: Sweep, form: str) -> str:
 
 def table(sweep: Sweep) -> PrintedTable:
     """Return the front: values and figures."""
-    names = sweep.space.names
+    names, ranked = sweep.space.names, _ranked(sweep)
     columns = [
         *(Column(name, name, variable, left=True) for name in names),
         *(
             Column(name, title(name), partial(amount, name), rank=rank)
-            for rank, name in enumerate(_ranked(sweep))
+            for rank, name in enumerate(ranked)
         ),
     ]
-    rows = [_row(sweep, each) for each in sweep.front[:MOST_ROWS]]
+    rows = [
+        [*each.values.values(), *(each.figures[name] for name in ranked)]
+        for each in sweep.front[:MOST_ROWS]
+    ]
     return PrintedTable(columns, rows)
 
 
@@ -90,10 +93,6 @@ def _ranked(sweep: Sweep) -> Sequence[str]:
     """Return the figures, those of objectives first: they stay in a narrow terminal."""
     goals = [goal.figure for goal in sweep.objectives]
     return [*goals, *(name for name in sweep.columns if name not in goals)]
-
-
-def _row(sweep: Sweep, candidate: Candidate) -> list[Any]:
-    return [*candidate.values.values(), *(candidate.figures[name] for name in _ranked(sweep))]
 
 
 def variable(value: Any) -> str:

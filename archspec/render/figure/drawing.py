@@ -111,13 +111,11 @@ SHADES: Final = {"_top": 0.12, "_front": 0.25}
 """Endings of the tones of a solid's further sides, and how much of the outline is in their fill."""
 
 
-def _shaded(colours: Colours, share: float) -> Colours:
-    return Colours(_mixed(colours.fill, colours.stroke, share), colours.stroke)
-
-
 TONES.update(
     {
-        name + ending: Tone(*(_shaded(colours, share) for colours in TONES[name]))
+        name + ending: Tone(
+            *(Colours(_mixed(fill, stroke, share), stroke) for fill, stroke in TONES[name])
+        )
         for name in (
             *("input", "convolution", "pooling", "fully_connected", "normalization"),
             *("activation", "merge", "block", "other"),

@@ -17,7 +17,6 @@ from archspec.render.figure.outline import Box
 from archspec.render.summary import facts
 
 if TYPE_CHECKING:
-    from archspec.cost.report import Report
     from archspec.figure import Figure
 
 LABEL: Final = 11.0
@@ -75,7 +74,9 @@ class Faces:
         self._leaves = list(leaves)
         self._shared = {box.path for box in frames if box.row.shared_with}
         self.most = {
-            name: int(max(filter(isfinite, self._amounts(name)), default=0))
+            name: int(
+                max(filter(isfinite, (self._amount(name, box) for box in self._leaves)), default=0)
+            )
             for name in (figure.bar, figure.color)
             if name in MEASURES
         }
@@ -146,9 +147,6 @@ class Faces:
     def _share(self, name: str, box: Box) -> float:
         return min(1.0, self._amount(name, box) / (self.most[name] or 1))
 
-    def _amounts(self, name: str) -> Iterator[float]:
-        return (self._amount(name, box) for box in self._leaves)
-
     def _amount(self, name: str, box: Box) -> float:
         return max(map(_size, self._values(name, box)))
 
@@ -193,11 +191,6 @@ def labelled(box: Box) -> str:
     """Return a box's label, with how often it stands there: RESIDUAL \u00d7 3."""
     # A group's label is its contents, as the table has them in ASCII.
     return _times(box.row.label.replace(" x ", " \u00d7 "), box)
-
-
-def is_one_of_several_inputs(box: Box, report: Report) -> bool:
-    """Whether a box is an input of a network that has others."""
-    return len(report.graph.inputs) > 1 and box.start in report.graph.inputs.values()
 
 
 def named(box: Box) -> str:

@@ -167,6 +167,7 @@ class Boxes:
     def _lines(self, box: Box) -> list[str]:
         """Return what stands below the label: a block's name, the output's shape, and figures."""
         is_block = isinstance(box.item, Scope) and not box.item.row
-        is_named = is_block or faces.is_one_of_several_inputs(box, self._figure.report)
+        inputs = self._figure.report.graph.inputs
+        is_named = is_block or (len(inputs) > 1 and box.start in inputs.values())
         name = [box.name] if is_named else []
         return [*name, faces.shape(box), *self.faces.shown(box)]

@@ -193,7 +193,7 @@ def drawing(figure: ComparisonFigure) -> Drawing:
     meanings = [(tone, fitting(family, SMALL, LONGEST)) for family, tone in tones.items()]
     entries, high = legend(meanings, page, below)
     marks += entries
-    return Drawing(title, _description(networks), page, below + high, marks)
+    return Drawing(title, "; ".join(map(_sentence, networks)), page, below + high, marks)
 
 
 class _Memory:
@@ -264,10 +264,6 @@ def _sentence(network: NetworkFigures) -> str:
         f"training must keep {byte_size(network.must_keep)}, "
         f"inference needs {byte_size(network.inference_bytes)}"
     )
-
-
-def _description(networks: Sequence[NetworkFigures]) -> str:
-    return "; ".join(map(_sentence, networks))
 
 
 def _families(figure: ComparisonFigure) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,7 +35,7 @@ def markdown(figure: Figure) -> str:
     """Return the tables in Markdown, the lines of a cell broken by `<br>`."""
     pieces = [f"### {printable(title(figure.reports))}"]
     for table in stage_tables(figure.reports):
-        rows = [*map(_joined("\n", table), table.stages), *table.ends]
+        rows = [*(_cells(table, stage, "\n") for stage in table.stages), *table.ends]
         columns = [Column(name, name, left=True) for name in table.head]
         heading = f"{table.title[0].upper()}{table.title[1:]}."
         pieces += [heading, PrintedTable(columns, rows).markdown(), " ".join(table.notes)]
@@ -49,7 +49,7 @@ def csv(figure: Figure) -> str:
         totals = ((total.name, "", *map(str, total.values)) for total in table.totals)
         lines += [
             ("stage", "output", *table.names),
-            *(_joined("; ", table)(stage)[: 2 + len(table.names)] for stage in table.stages),
+            *(_cells(table, stage, "; ")[: 2 + len(table.names)] for stage in table.stages),
             *totals,
         ]
     return csv_lines(lines)
@@ -89,14 +89,10 @@ def _printed(table: StageTable) -> PrintedTable:
     return PrintedTable(columns, [*rows, *table.ends])
 
 
-def _joined(separator: str, table: StageTable) -> Callable[[Stage], list[str]]:
-    """Return a function that gives a stage as one text for each column."""
-
-    def texts(stage: Stage) -> list[str]:
-        cells = [separator.join(_lines(cell)) for cell in stage.cells]
-        return [stage.name, stage.size, *cells, *table.costs(stage)]
-
-    return texts
+def _cells(table: StageTable, stage: Stage, separator: str) -> list[str]:
+    """Return a stage as one text for each column."""
+    cells = [separator.join(_lines(cell)) for cell in stage.cells]
+    return [stage.name, stage.size, *cells, *table.costs(stage)]
 
 
 def _lines(cell: Cell | None) -> list[str]:

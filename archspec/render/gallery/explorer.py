@@ -94,7 +94,8 @@ class Explorer:
         """Return all thumbnails in one picture: PNG if they are grey, else JPEG."""
         from PIL import Image  # noqa: PLC0415
 
-        shown = Picture("image", "image", self.images, "pixels", limits=self.limits or _all(self))
+        limits = self.limits or (float(self.images.min()), float(self.images.max()))
+        shown = Picture("image", "image", self.images, "pixels", limits=limits)
         largest = min(LARGEST, math.isqrt(AREA // len(self.images)))
         thumbs = [drawing.smaller(drawing.pixels_of(shown, each), largest) for each in self.images]
         height, width = thumbs[0].shape[:2]
@@ -119,10 +120,6 @@ class Explorer:
             "width": width,
             "height": height,
         }
-
-
-def _all(explorer: Explorer) -> tuple[float, float]:
-    return float(explorer.images.min()), float(explorer.images.max())
 
 
 def _placed(places: NDArray[Any]) -> dict[str, str]:
