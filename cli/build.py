@@ -70,22 +70,16 @@ def command(
     spec: str,
     variant: str | None,
     settings: dict[str, Any],
-    batch: int | None,
-    dtype: str | None,
-    optimizer: Any,
-    convention: tuple[str, ...],
-    stored: str,
-    engine: str | None,
     depth: int | None,
     ops: bool,
     columns: str | None,
     formulas: bool,
     form: str,
     outputs: tuple[str, ...],
-    at: str | None,
     inference: bool,
     verify: bool,
     weights: str | None,
+    **costing: Any,
 ) -> None:
     """Show what a network costs; write it as a model or a report.
 
@@ -115,16 +109,7 @@ def command(
         from archspec.imports.loading import as_network, is_model_file
 
         loaded = as_network(load_network(spec, variant, settings), inference=inference)
-        costs = report(
-            loaded,
-            batch=batch,
-            dtype=dtype,
-            optimizer=optimizer,
-            at=at,
-            convention=convention,
-            stored=stored,
-            engine=engine,
-        )
+        costs = report(loaded, **costing)
         if form == "text":
             layout["arithmetic"] = formulas
             echo(_rendered(costs, form, **layout, **screen()))

@@ -45,9 +45,6 @@ def command(
     variant: str | None,
     settings: Mapping[str, Any],
     vary: Sequence[tuple[str, str]],
-    front: str,
-    where: Sequence[str],
-    jobs: int,
     form: str,
     outputs: Sequence[str],
     quiet: bool,
@@ -71,9 +68,7 @@ def command(
         progress: Callable[[int, int], None] | None = show and (
             lambda done, total: show(f"{done:,} of {total:,} candidates")
         )
-        found = sweep(
-            network, values, front=front, where=where, jobs=jobs, progress=progress, **options
-        )
+        found = sweep(network, values, progress=progress, **options)
     tables, figures = apart(outputs)
     deliver(found, form, tables)
     save(found, figures)

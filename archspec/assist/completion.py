@@ -196,6 +196,11 @@ class _Cursor:
         is_item = isinstance(parent, Sequence) and not self.in_flow and not self.place.is_key
         return is_item and not self.before.strip()
 
+    def entries(self, section: str) -> list[Entry]:
+        """Return the entries of a section of the spec, without one that is being written."""
+        written = children(find(self.root, (section,)))
+        return [each for each in written if each.name and MARK not in each.name]
+
     # Keys.
 
     def keys(self, container: KeyPath) -> Iterator[Completion]:
@@ -227,14 +232,13 @@ class _Cursor:
                 return {name: Word(name, "Input of the block.", "", None) for name in inputs}
             case ("variants", _):
                 key = "inputs" if find(self.root, ("inputs",)) else "input"
-                values = {each.name: each.text for each in children(find(self.root, ("vars",)))}
+                values = {each.name: each.text for each in self.entries("vars")}
                 return {
                     name: Word(name, "", "", value or None)
                     for name, value in {**values, key: ""}.items()
-                    if name and MARK not in name
                 }
             case ("published",):
-                networks = [each.name for each in children(find(self.root, ("variants",)))]
+                networks = [each.name for each in self.entries("variants")]
                 own = find(self.root, ("name",))
                 networks = networks or ([own.text] if own else [])
                 return {each: Word(each, "A network of this spec.", "", None) for each in networks}
@@ -277,18 +281,17 @@ class _Cursor:
 
     def own_blocks(self, *, as_step: bool) -> Iterator[Completion]:
         """Yield the blocks that the spec defines."""
-        for each in children(find(self.root, ("blocks",))):
+        for each in self.entries("blocks"):
             said = find(self.root, ("blocks", each.name, "about"))
-            if each.name and MARK not in each.name:
-                arguments = children(find(self.root, ("blocks", each.name, "args")))
-                text = f"{each.name}: " if arguments else each.name
-                yield self.completion(
-                    each.name,
-                    self._without_colon(text if as_step else f"{each.name}: "),
-                    "block",
-                    "block of this spec",
-                    said.text if said else "",
-                )
+            takes_none = not children(find(self.root, ("blocks", each.name, "args")))
+            text = each.name if as_step and takes_none else f"{each.name}: "
+            yield self.completion(
+                each.name,
+                self._without_colon(text),
+                "block",
+                "block of this spec",
+                said.text if said else "",
+            )
 
     def kinds(self, *, as_step: bool) -> Iterator[Completion]:
         yield from self.own_blocks(as_step=as_step)
@@ -358,9 +361,8 @@ class _Cursor:
             for each in children(find(self.root, (*path[:2], "inputs"))):
                 if each.text and MARK not in each.text:
                     yield self.completion(each.text, each.text, "name", f"input of `{path[1]}`")
-        for each in () if path[0] == "blocks" else children(find(self.root, ("inputs",))):
-            if each.name and MARK not in each.name:
-                yield self.completion(each.name, each.name, "name", "input of the network")
+        for each in () if path[0] == "blocks" else self.entries("inputs"):
+            yield self.completion(each.name, each.name, "name", "input of the network")
         yield self.completion("input", "input", "name", "input of the group, or the image")
 
     # Expressions.

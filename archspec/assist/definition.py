@@ -12,11 +12,10 @@ from archspec.assist.steps import (
     BESIDE,
     Step,
     head_steps,
-    inner_lists,
+    inner_steps,
     is_inner_step,
     is_step,
     step_at,
-    steps_in,
     visible_steps,
 )
 from archspec.compile import catalog
@@ -221,8 +220,9 @@ def _step(document: Document, use: Use) -> Node | None:
     for part in rest:
         if step is None:
             return None
-        within = [each for path, steps in inner_lists(step) for each in steps_in(path, steps)]
-        deeper = next((each for each in within if _is_called(document, each, part)), None)
+        deeper = next(
+            (each for each in inner_steps(step) if _is_called(document, each, part)), None
+        )
         if deeper is None:
             break  # inside a block, which is one step of the text
         step = deeper

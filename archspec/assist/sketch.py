@@ -255,8 +255,7 @@ class _Sketcher:
         if self.stack and self.stack[-1].column == column:
             top = self.stack[-1].node
             if isinstance(top, Sequence):
-                self.finish(top)
-                top.entries.append(Entry(None, None, start, start + 1))
+                self.append(top, Entry(None, None, start, start + 1))
                 return True
         return self.begin(Sequence(start, start + 1), column, Entry(None, None, start, start + 1))
 
@@ -274,12 +273,17 @@ class _Sketcher:
         if top and isinstance(top.node, Mapping):
             filled = bool(top.node.entries) and top.node.entries[-1].value is not None
             if top.column == column or filled:  # or it is indented too far
-                self.finish(top.node)
-                top.node.entries.append(entry)
+                self.append(top.node, entry)
                 return True
         return self.begin(Mapping(key.start, match.end()), column, entry)
 
+    def append(self, node: Collection, entry: Entry) -> None:
+        """Add an entry to a collection; the one before it is complete."""
+        self.finish(node)
+        node.entries.append(entry)
+
     def finish(self, node: Collection) -> None:
+        """Give a collection's last entry the end of its value."""
         if node.entries and (value := node.entries[-1].value) is not None:
             node.entries[-1].stop = max(node.entries[-1].stop, value.stop)
 
@@ -325,17 +329,15 @@ class _Sketcher:
         if stop > end:
             self.position = max(self.position, self.next_line(stop))
         if opened and column == opened.column and isinstance(opened.node, Mapping):
-            self.finish(opened.node)  # a key that is still being written
-            opened.node.entries.append(Entry(node, None, node.start, node.stop))
+            # A key that is still being written.
+            self.append(opened.node, Entry(node, None, node.start, node.stop))
         elif opened and column == opened.column:
             outer = self.stack[-2].node if len(self.stack) > 1 else None
             if isinstance(outer, Mapping) and self.stack[-2].column == column:
                 self.close(self.stack.pop())
-                self.finish(outer)
-                outer.entries.append(Entry(node, None, node.start, node.stop))
+                self.append(outer, Entry(node, None, node.start, node.stop))
             else:  # an item whose dash is still to be written
-                self.finish(opened.node)
-                opened.node.entries.append(Entry(None, node, node.start, node.stop))
+                self.append(opened.node, Entry(None, node, node.start, node.stop))
         elif not self.fill(node) and opened and opened.node.entries:
             last = opened.node.entries[-1]
             if last.value and not isinstance(last.value, (Mapping, Sequence)):  # it continues

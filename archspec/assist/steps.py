@@ -86,6 +86,11 @@ def steps_in(path: KeyPath, steps: Sequence) -> list[Step]:
     return [step_of((*path, number), entry) for number, entry in enumerate(steps.entries)]
 
 
+def inner_steps(step: Step) -> list[Step]:
+    """Return the steps of all lists in a group."""
+    return [each for path, steps in inner_lists(step) for each in steps_in(path, steps)]
+
+
 def all_steps(root: Node | None) -> Iterator[Step]:
     """Yield every step, a group before the steps in it."""
     lists = [*step_lists(root)]
@@ -93,8 +98,7 @@ def all_steps(root: Node | None) -> Iterator[Step]:
     while stack:
         step = stack.pop()
         yield step
-        inner = [each for path, steps in inner_lists(step) for each in steps_in(path, steps)]
-        stack += reversed(inner)
+        stack += reversed(inner_steps(step))
 
 
 def is_step_list(path: KeyPath) -> bool:
@@ -149,6 +153,5 @@ def _with_nameless_groups(steps: Iterable[Step]) -> Iterator[Step]:
     """Yield steps, and those in groups without a name: they have their names around it, too."""
     for step in steps:
         if step.kind and step.kind.text == "layers" and step.name is None:
-            within = [each for path, inner in inner_lists(step) for each in steps_in(path, inner)]
-            yield from _with_nameless_groups(reversed(within))
+            yield from _with_nameless_groups(reversed(inner_steps(step)))
         yield step

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from archspec.cost.report import GROUPS
 from archspec.figure import MEASURES
-from archspec.graph.graph import SEPARATOR, Node, Scope
+from archspec.graph.graph import SEPARATOR, Node
 from archspec.render import report as table
 from archspec.render.amounts import PrintedExtents
 from archspec.render.figure.drawing import RAMP, Circle, Mark, Path, Rect, Text
@@ -269,7 +269,7 @@ def legend(
 
 def _family(box: Box, nodes: tuple[Node, ...]) -> str:
     """Return the tone of a box: what its layer does, or `block`."""
-    if isinstance(box.item, Scope) and not box.item.row:
+    if box.is_block:
         return "block"
     inside = nodes[box.start : box.stop]
     if inside[0].is_input:

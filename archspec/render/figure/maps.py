@@ -256,7 +256,7 @@ class _Marks:
         shape, following = self._shapes.solids[route.source], self._shapes.solids[route.target]
         target = self._shapes.maps[route.target]
         # On a sequence each position is connected by itself.
-        connected = not target.is_block and target.main.op.family == "fully_connected"
+        connected = not target.box.is_block and target.main.op.family == "fully_connected"
         connected = connected and target.box.row.shape.rank == 0
         if corners:
             yield from taper(moved(corners, *start), self._end(route.target, end))
@@ -306,7 +306,7 @@ class _Marks:
         shape = self._shapes.solids[route.source]
         source, target = self._shapes.maps[route.source], self._shapes.maps[route.target]
         moves = any(box.row.shape != source.shape for box in target.before)
-        if target.is_block or shape is None or moves or not source.shape.rank:
+        if target.box.is_block or shape is None or moves or not source.shape.rank:
             return ()
         op, reach = target.main.op, target.main.layer.reach
         if op.family == "pooling" and reach is None:

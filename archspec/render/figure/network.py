@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from archspec.graph.graph import Scope
 from archspec.render.figure import faces
 from archspec.render.figure.drawing import Drawing, Group, Mark, Path, Rect, Text
 from archspec.render.figure.faces import BAR, EDGE, LABEL, LINE, MERGE, SMALL, SWATCH, TITLE, Faces
@@ -166,8 +165,7 @@ class Boxes:
 
     def _lines(self, box: Box) -> list[str]:
         """Return what stands below the label: a block's name, the output's shape, and figures."""
-        is_block = isinstance(box.item, Scope) and not box.item.row
         inputs = self._figure.report.graph.inputs
-        is_named = is_block or (len(inputs) > 1 and box.start in inputs.values())
+        is_named = box.is_block or (len(inputs) > 1 and box.start in inputs.values())
         name = [box.name] if is_named else []
         return [*name, faces.shape(box), *self.faces.shown(box)]

@@ -59,6 +59,11 @@ class Box:
         return self.start + self.times * (self.stop - self.start)
 
     @property
+    def is_block(self) -> bool:
+        """Whether the box is a block, rather than a layer such as `conv`."""
+        return isinstance(self.item, Scope) and not self.item.row
+
+    @property
     def is_merge(self) -> bool:
         """Whether the box is a merge, such as an addition."""
         return isinstance(self.item, Node) and isinstance(self.item.op, Merge)
@@ -229,11 +234,10 @@ def _runs(
     branches = [box for box in boxes if box.row.kind == "branch"]
     read = _read_outside(graph, branches) if alike and len(branches) >= LEAST_ALIKE else {}
     for box in boxes:
-        folds = isinstance(box.item, Scope) and not box.item.row
-        structure = _structure(graph, box) if folds else None
+        structure = _structure(graph, box) if box.is_block else None
         equal: Hashable = id(box) if structure is None else (structure, signature(box))
         loose = equal
-        if alike and folds:
+        if alike and box.is_block:
             branch = box.row.kind == "branch"
             if branch:
                 loose = (_branch_structure(graph, box), read.get(id(box)), signature(box))

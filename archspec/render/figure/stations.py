@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from archspec.cost.report import GROUPS, Report
 from archspec.errors import UsageError
-from archspec.graph.graph import Node, Scope
+from archspec.graph.graph import Node
 from archspec.ops.convolution import Convolution
 from archspec.ops.shape import Shape
 from archspec.render.figure.outline import Box, check_count, fold_repeats, folding, opened
@@ -49,21 +49,16 @@ class Station:
     """Whether the station is a merge that keeps a shape, which is a circle and not a map."""
 
     @property
-    def is_block(self) -> bool:
-        """Whether the station is a folded block."""
-        return isinstance(self.box.item, Scope) and not self.box.item.row
-
-    @property
     def groups(self) -> int:
         """Number of groups that its convolution computes apart, if they are drawn apart; else 1."""
         op = self.main.op
-        groups = op.groups if isinstance(op, Convolution) and not self.is_block else 1
+        groups = op.groups if isinstance(op, Convolution) and not self.box.is_block else 1
         return groups if groups <= MOST_TOWERS else 1
 
     @property
     def pools(self) -> bool:
         """Whether the source is pooled, each channel by itself, and the spatial axes are kept."""
-        return not self.is_block and self.main.op.family == "pooling" and self.shape.rank > 0
+        return not self.box.is_block and self.main.op.family == "pooling" and self.shape.rank > 0
 
 
 @dataclass(frozen=True)
@@ -108,7 +103,7 @@ def stations(
 def _close_blocks(root: Box) -> None:
     """Close every block; groups of steps and layers made of several ops stay as they are."""
     for box in root.walk():
-        if isinstance(box.item, Scope) and box.item.kind not in GROUPS and not box.item.row:
+        if box.is_block and box.row.kind not in GROUPS:
             box.boxes = []
 
 
@@ -155,7 +150,7 @@ class _Choosing:
     def _state(self, number: int, states: Sequence[str]) -> Literal["map", "before", "after"]:
         """Return whether a leaf is a map, or is named before the next one, or after the last."""
         box, sources, readers = self._leaves[number], self._sources[number], self._readers[number]
-        if len(sources) != 1 or box.is_merge or (isinstance(box.item, Scope) and not box.item.row):
+        if len(sources) != 1 or box.is_merge or box.is_block:
             return "map"
         op = self._main(box).op
         (source,) = sources
