@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pytest
-from support.networks import circuit_of, images, linear, subject_of
+from support.networks import circuit_of, gradient, images, linear, subject_of
 
 import archspec
 from archspec import explain
 from archspec.errors import UsageError
 from archspec.explain.gallery import Exhibit, Gallery, Picture
-from archspec.explain.gradient import compiled, derivative, gradient, repeated
+from archspec.explain.gradient import compiled, derivative, repeated
 
 keras = pytest.importorskip("keras")
 pytestmark = pytest.mark.keras

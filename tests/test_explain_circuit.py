@@ -8,11 +8,11 @@ import functools
 
 import numpy as np
 import pytest
-from support.networks import circuit_of, seeded, subject_of
+from support.networks import circuit_of, gradient, seeded, subject_of
 
 from archspec.errors import UsageError
 from archspec.explain.attribution import class_gradients
-from archspec.explain.gradient import compiled, differentiated, gradient
+from archspec.explain.gradient import compiled, differentiated
 from archspec.explain.subject import open_subject
 
 keras = pytest.importorskip("keras")

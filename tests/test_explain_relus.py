@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 from pages import ROOT
 from support.maps.relus import hidden
-from support.networks import circuit_of, images, linear, relu_net, seeded, subject_of
+from support.networks import circuit_of, gradient, images, linear, relu_net, seeded, subject_of
 
 from archspec import explain
 from archspec.compile.expand import expand
 from archspec.cost.receptive_field import receptive_fields
 from archspec.errors import UsageError
 from archspec.explain.attribution import class_gradients
-from archspec.explain.gradient import gradient
 from archspec.explain.receptive_windows import seen
 from archspec.explain.subject import open_subject
 from archspec.spec.loading import load

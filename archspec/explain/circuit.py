@@ -93,6 +93,13 @@ class Circuit:
                 "functional and Sequential models that are built can be explained"
             )
         self.calls: dict[str, CircuitCall] = {}
+        self.scores = ""
+        """Name of the call whose value before its activation is the scores of the classes.
+
+        In a network that ends in a softmax, it is the softmax, before which stand the logits.
+        """
+        self.gives_shares = False
+        """Whether the scores are probabilities that no known softmax makes."""
         self._record()
 
     def __getitem__(self, name: str) -> CircuitCall:
@@ -137,19 +144,6 @@ class Circuit:
         before = self.before(self.scores)
         return tuple(call for name, call in self.calls.items() if name in before)
 
-    @property
-    def scores(self) -> str:
-        """Name of the call whose value before its activation is the scores of the classes.
-
-        In a network that ends in a softmax, it is the softmax, before which stand the logits.
-        """
-        return self._scores
-
-    @property
-    def gives_shares(self) -> bool:
-        """Whether the scores are probabilities that no known softmax makes."""
-        return self._gives_shares
-
     def run(
         self,
         images: AnyTensor,
@@ -191,18 +185,16 @@ class Circuit:
         walk.makers[id(black)] = INPUT
         output = self._main(walk.graph(self.model, black, ""))
         last = walk.makers.get(id(output), next(reversed(self.calls), ""))
-        self._scores = self._end(last) or self._first_of(last, PASSING)
+        # The softmax or sigmoid at the model's end, if no later layer changes its values.
+        self.scores = self._first_of(last, PASSING | RESHAPING)
+        if self.calls[self.scores].activation not in ENDS:
+            self.scores = self._first_of(last, PASSING)
         result = keras.ops.convert_to_numpy(walk.kept(output))
-        self._gives_shares = (
-            self.calls[self._scores].activation is None
+        self.gives_shares = (
+            self.calls[self.scores].activation is None
             and bool((result >= 0).all())
             and abs(float(result.sum()) - 1) < SUM_NOISE
         )
-
-    def _end(self, last: str) -> str | None:
-        """Return the softmax or sigmoid at a model's end, if no later layer changes its values."""
-        result = self._first_of(last, PASSING | RESHAPING)
-        return result if self.calls[result].activation in ENDS else None
 
     def _first_of(self, name: str, passing: Collection[str]) -> str:
         """Return the call whose values reach a call through calls of these kinds only."""
@@ -217,9 +209,14 @@ SUM_NOISE: Final = 1e-2
 """Tolerance of the sum of probabilities in half precision."""
 
 
+def _graph(model: Any) -> Any:
+    """Return the functional model that a model is, or that a Sequential model holds."""
+    return getattr(model, "_functional", None) or model
+
+
 def _is_graph(model: Any) -> bool:
     """Return whether calling a model is Keras's own walk through its graph."""
-    graph = getattr(model, "_functional", None) or model
+    graph = _graph(model)
     if not hasattr(graph, "_run_through_graph") or not getattr(graph, "inputs", None):
         return False
     return str(type(model).call.__module__).startswith("keras.")
@@ -246,19 +243,18 @@ class _Walk:
 
     def graph(self, model: Any, inputs: Any, scope: str) -> Any:
         """Return the outputs of a model in this scope for standardized inputs."""
-        graph = getattr(model, "_functional", None) or model
-        return graph._run_through_graph(  # noqa: SLF001  (Keras's walk, as clone_model uses it)
+        return _graph(model)._run_through_graph(  # noqa: SLF001  (Keras's walk, as in clone_model)
             inputs, operation_fn=lambda op: partial(self.call, op, scope)
         )
 
-    def nested(self, model: Any, inputs: Any, scope: str) -> Any:
-        """Return the outputs of a nested model, for inputs that are cast as it declares."""
-        graph = getattr(model, "_functional", None) or model
-        return self.graph(model, graph._standardize_inputs(inputs), scope)  # noqa: SLF001
+    def cast(self, model: Any, inputs: Any) -> Any:
+        """Return inputs of a nested model, cast as it declares."""
+        return _graph(model)._standardize_inputs(inputs)  # noqa: SLF001
 
     def call(self, op: Any, scope: str, *args: Any, **kwargs: Any) -> Any:
         if _is_graph(op):
-            return self.nested(op, args[0] if args else kwargs["inputs"], f"{scope}{op.name}/")
+            inputs = self.cast(op, args[0] if args else kwargs["inputs"])
+            return self.graph(op, inputs, f"{scope}{op.name}/")
         name = f"{scope}{op.name}"
         self._counts[name] = count = self._counts.get(name, 0) + 1
         if count > 1:
@@ -329,13 +325,12 @@ class _Recording(_Walk):
         self._kept.append(inputs)
         return super().graph(model, inputs, scope)
 
-    def nested(self, model: Any, inputs: Any, scope: str) -> Any:
-        graph = getattr(model, "_functional", None) or model
-        taken = graph._standardize_inputs(inputs)  # noqa: SLF001
+    def cast(self, model: Any, inputs: Any) -> Any:
+        taken = super().cast(model, inputs)
         for before, after in zip(self.circuit.keras.tree.flatten(inputs), taken, strict=True):
             if maker := self.makers.get(id(before)):
                 self.makers[id(after)] = maker
-        return self.graph(model, taken, scope)
+        return taken
 
     def one(self, name: str, op: Any, args: Any, kwargs: Any) -> Any:
         keras = self.circuit.keras

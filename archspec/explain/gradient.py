@@ -8,18 +8,12 @@ of each. A search of many steps of gradient descent is one compiled function too
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
-from archspec.explain.circuit import AnyTensor, Circuit, ReluRule, Trace
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from archspec.explain.circuit import AnyTensor, Circuit
 
 TensorFunction: TypeAlias = Callable[..., Any]
 """Function of tensors that returns a tensor, or a tuple or dict of tensors."""
-
-Score: TypeAlias = Callable[[Trace], AnyTensor]
-"""Function of a trace that returns (n,) scores, or any tensor whose sum is the score."""
 
 
 def compiled(circuit: Circuit, function: TensorFunction) -> TensorFunction:
@@ -30,7 +24,11 @@ def compiled(circuit: Circuit, function: TensorFunction) -> TensorFunction:
     keras = circuit.keras
     match keras.backend.backend():
         case "tensorflow":
-            run = _tensorflow(function)
+            import tensorflow as tf  # noqa: PLC0415  (loaded already, by Keras)
+
+            # Without AutoGraph, which has nothing to convert here and warns of source that it
+            # cannot read.
+            run = tf.function(function, autograph=False)
         case "jax":
             run = _jax(keras, circuit.model, function)
         case _:
@@ -103,55 +101,15 @@ def derivative(
             result: tuple[AnyTensor, Any] = jax.grad(summed, has_aux=True)(x)
             return result
         case _:
-            return _torch_derivative(keras, function, x, *others)
+            import torch  # noqa: PLC0415  (loaded already, by Keras)
 
-
-def _torch_derivative(
-    keras: Any, function: TensorFunction, x: AnyTensor, *others: AnyTensor
-) -> tuple[AnyTensor, Any]:
-    import torch  # noqa: PLC0415  (loaded already, by Keras)
-
-    x = x.detach().requires_grad_(True)
-    with torch.enable_grad():
-        score, further = function(x, *others)
-        # Not `backward`, which would also fill the gradients of the model's weights.
-        result = torch.autograd.grad(score.sum(), x, allow_unused=True)[0]
-    result = torch.zeros_like(x) if result is None else result
-    return result, keras.tree.map_structure(lambda each: each.detach(), further)
-
-
-def gradient(
-    circuit: Circuit,
-    score: Score,
-    images: NDArray[Any],
-    *,
-    watch: Any = (),
-    relu: ReluRule = "vanilla",
-) -> NDArray[Any]:
-    """Return d score / d images, of the images' shape, on the scale that the model takes.
-
-    Args:
-        circuit: the model.
-        score: function of the trace that returns one number an image, such as
-            `lambda trace: trace.before["fc"][:, 3]`.
-        images: (n, *input), prepared for the model.
-        watch: the calls that `score` uses.
-        relu: rule by which ReLUs pass gradients back.
-
-    """
-
-    def function(x: AnyTensor) -> tuple[AnyTensor, tuple[()]]:
-        return score(circuit.run(x, watch=watch, relu=relu)), ()
-
-    result: NDArray[Any] = differentiated(circuit, function)(images)[0]
-    return result
-
-
-def _tensorflow(function: TensorFunction) -> TensorFunction:
-    import tensorflow as tf  # noqa: PLC0415  (loaded already, by Keras)
-
-    # Without AutoGraph, which has nothing to convert here and warns of source that it cannot read.
-    return tf.function(function, autograph=False)  # type: ignore[no-any-return]
+            x = x.detach().requires_grad_(True)
+            with torch.enable_grad():
+                score, further = function(x, *others)
+                # Not `backward`, which would also fill the gradients of the model's weights.
+                slope = torch.autograd.grad(score.sum(), x, allow_unused=True)[0]
+            slope = torch.zeros_like(x) if slope is None else slope
+            return slope, keras.tree.map_structure(lambda each: each.detach(), further)
 
 
 def _jax(keras: Any, model: Any, function: TensorFunction) -> TensorFunction:

@@ -71,6 +71,13 @@ class Canvas:
 
         return bool(np.isfinite(self.low).all())
 
+    @property
+    def notes(self) -> list[str]:
+        """Remarks on the images that a search can find."""
+        if self.is_bounded:
+            return []
+        return ["black and white are not known: nothing keeps the images between them"]
+
     def pixels(self, u: NDArray[Any]) -> NDArray[np.float32]:
         """Return the raw pixels of u."""
         result: NDArray[np.float32] = u * self.span + self.origin
@@ -116,15 +123,11 @@ def total_variation(ops: Any, u: AnyTensor, beta: float = 2.0) -> AnyTensor:
     for axis in range(1, len(u.shape) - 1):
         extent = u.shape[axis]
         last = ops.take(u, ops.array([extent - 1]), axis=axis)
-        following = ops.concatenate([_sliced(u, axis, 1, extent), last], axis=axis)
+        following = ops.concatenate([u[(slice(None),) * axis + (slice(1, None),)], last], axis=axis)
         squares = squares + ops.square(following - u)
     if beta != 2:
         squares = ops.power(squares + FLAT, beta / 2) - FLAT ** (beta / 2)
     return ops.sum(squares, axis=tuple(range(1, len(u.shape))))
-
-
-def _sliced(u: AnyTensor, axis: int, start: int, stop: int) -> AnyTensor:
-    return u[(slice(None),) * axis + (slice(start, stop),)]
 
 
 def rolled(ops: Any, u: AnyTensor, shift: AnyTensor) -> AnyTensor:

@@ -36,7 +36,6 @@ def drawn(kernels: Kernels, marks: Sequence[str], scale: str, most: int | None) 
     `marks` are texts below the filters, beside their numbers. With the scale `filter` each has its
     own, with `layer` all have the same.
     """
-    name = kernels.call.name
     rank, channels = len(kernels.space), kernels.channels
     if rank == 0:
         return _matrix(kernels, most or MOST)
@@ -48,7 +47,7 @@ def drawn(kernels: Kernels, marks: Sequence[str], scale: str, most: int | None) 
     kept = strongest(kernels.norms, most or MOST)
     values = kernels.values[kept]
     own: Literal["tile"] | None = "tile" if scale == "filter" else None
-    title = f"{_counted(len(kept), len(kernels.values), kernels.what)} of {name}"
+    title = _title(kernels, len(kept))
     tiles = [f"{number}: {marks[number]}" for number in kept]
     if in_colour:
         limits = float(values.min()), float(values.max())
@@ -72,6 +71,10 @@ def strongest(norms: NDArray[Any], most: int) -> NDArray[Any]:
     return np.sort(np.argsort(-norms, kind="stable")[:most])
 
 
+def _title(kernels: Kernels, shown: int) -> str:
+    return f"{_counted(shown, len(kernels.values), kernels.what)} of {kernels.call.name}"
+
+
 def _counted(shown: int, count: int, what: str) -> str:
     return f"{count} {what}" if shown == count else f"the {shown} strongest of {count} {what}"
 
@@ -86,10 +89,7 @@ def _matrix(kernels: Kernels, most: int) -> Picture:
     """Return a row for each filter, whose weights have no positions."""
     flat = kernels.values.reshape(len(kernels.values), -1)
     kept = strongest(kernels.norms, most)
-    title = (
-        f"{_counted(len(kept), len(flat), kernels.what)} of {kernels.call.name}, a row for each, "
-        f"of {flat.shape[1]} weights"
-    )
+    title = f"{_title(kernels, len(kept))}, a row for each, of {flat.shape[1]} weights"
     return Picture("filters", title, flat[kept], "signed")
 
 
@@ -98,7 +98,7 @@ def _curves(kernels: Kernels, marks: Sequence[str], most: int) -> Chart:
     kept = strongest(kernels.norms, most)
     return Chart(
         "filters",
-        f"{_counted(len(kept), len(kernels.values), kernels.what)} of {kernels.call.name}",
+        _title(kernels, len(kept)),
         "tap",
         "weight",
         {
@@ -131,8 +131,7 @@ def _rows(kernels: Kernels, marks: Sequence[str], scale: str, most: int) -> Pict
     tiles = values.reshape(-1, *values.shape[2:])
     return Picture(
         "filters",
-        f"{_counted(len(order), len(kernels.values), kernels.what)} of {kernels.call.name}, the "
-        f"strongest first; in each row {across}",
+        f"{_title(kernels, len(order))}, the strongest first; in each row {across}",
         tiles,
         "signed",
         BELOW,

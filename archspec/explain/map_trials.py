@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.explain.attribution import MapRequest, Maps
@@ -152,7 +153,7 @@ def reinitialised(subject: Subject, seed: int) -> Iterator[dict[str, Any]]:
         new = [variable for variable in floats if id(variable) not in kept]
         kept |= {id(each): (each, keras.ops.convert_to_numpy(each).copy()) for each in new}
         if new:
-            layers[call.name] = _drawing(new, generator)
+            layers[call.name] = partial(_draw, new, generator)
     try:
         yield layers
     finally:
@@ -165,19 +166,16 @@ def layers_of(subject: Subject) -> int:
     return len({id(call.layer) for call in subject.circuit.used if call.weights})
 
 
-def _drawing(variables: Sequence[Any], generator: np.random.Generator) -> Any:
+def _draw(variables: Sequence[Any], generator: np.random.Generator) -> None:
     import numpy as np  # noqa: PLC0415
 
-    def draw() -> None:
-        for variable in variables:
-            shape = tuple(variable.shape)
-            if len(shape) > 1:
-                value = generator.normal(0, np.sqrt(2 / np.prod(shape[:-1])), shape)
-            else:
-                value = np.full(shape, float(variable.name in ONES))
-            variable.assign(value.astype(np.float32))
-
-    return draw
+    for variable in variables:
+        shape = tuple(variable.shape)
+        if len(shape) > 1:
+            value = generator.normal(0, np.sqrt(2 / np.prod(shape[:-1])), shape)
+        else:
+            value = np.full(shape, float(variable.name in ONES))
+        variable.assign(value.astype(np.float32))
 
 
 def spearman(one: NDArray[Any], other: NDArray[Any]) -> float:

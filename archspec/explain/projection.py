@@ -7,7 +7,7 @@ windows overlap, the gradients of a shared maximum are added.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -261,7 +261,12 @@ def _exhibit(
     }
     tiles = [f"{value:.3g}  {name}" for value, name in zip(most.values, names, strict=True)]
     grid: dict[str, Any] = {"tiles": tiles, "columns": 3}
-    outside = {"outside the image": "grey"} if any(map(_reaches_over(pixels), windows)) else {}
+    is_over = any(
+        first < 0 or last >= extent
+        for window in windows
+        for extent, (first, last) in zip(pixels.shape[1:-1], window, strict=True)
+    )
+    outside = {"outside the image": "grey"} if is_over else {}
     shown = Picture("patches", "patches", patches, "pixels", outside, limits, **grid)
     projected = _signed(rule, f"{rule} projections", parts, own_scale="tile", **grid)
     return Exhibit(
@@ -269,14 +274,6 @@ def _exhibit(
         f"excited most by {', '.join(names[:3])} (up to {most.values[0]:.3g}); {extent} pixels",
         [shown, projected],
         facts,
-    )
-
-
-def _reaches_over(pixels: NDArray[Any]) -> Callable[[Sequence[PixelRange]], bool]:
-    """Return whether a window reaches over the images' border."""
-    extents = pixels.shape[1:-1]
-    return lambda window: any(
-        first < 0 or last >= extent for extent, (first, last) in zip(extents, window, strict=True)
     )
 
 

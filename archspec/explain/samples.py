@@ -114,22 +114,14 @@ def joined(first: Samples, then: Samples) -> Samples:
     """Return the images of both, in order, without labels."""
     import numpy as np  # noqa: PLC0415
 
-    def both(one: Callable[[Any], Any], other: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        def read(numbers: NDArray[np.intp]) -> Any:
-            is_first = numbers < len(first)
-            parts = one(numbers[is_first]), other(numbers[~is_first] - len(first))
-            result = np.concatenate([part for part in parts if len(part)])
-            return result[np.argsort(np.argsort(~is_first, kind="stable"))]
+    def read(numbers: NDArray[np.intp]) -> Any:
+        is_first = numbers < len(first)
+        parts = first.read(numbers[is_first]), then.read(numbers[~is_first] - len(first))
+        result = np.concatenate([part for part in parts if len(part)])
+        return result[np.argsort(np.argsort(~is_first, kind="stable"))]
 
-        return read
-
-    return replace(
-        first,
-        names=(*first.names, *then.names),
-        read=both(first.read, then.read),
-        stored=both(first.read, then.read),
-        labels=None,
-    )
+    names = (*first.names, *then.names)
+    return replace(first, names=names, read=read, stored=read, labels=None)
 
 
 def load_samples(

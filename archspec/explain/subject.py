@@ -165,11 +165,8 @@ class Subject:
 
     @cached_property
     def _predict(self) -> Callable[..., Any]:
-        scores = self.circuit.scores
-        return compiled(
-            self.circuit,
-            lambda pixels: self.logits(self.run(pixels, watch=(scores,))),
-        )
+        watch = (self.circuit.scores,)
+        return compiled(self.circuit, lambda pixels: self.logits(self.run(pixels, watch=watch)))
 
     def scores(self, pixels: NDArray[Any], batch: int) -> NDArray[np.float64]:
         """Return (n, classes) scores before the softmax, `batch` images at a time.
@@ -214,9 +211,9 @@ class Subject:
         shares: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
         return shares
 
-    def layer(self, name: str | None, argument: str = "layer") -> CircuitCall:
+    def layer(self, name: str) -> CircuitCall:
         """Return the layer of a name; raise `UsageError` if there is no layer of this name."""
-        return self.circuit.find(arguments.text(argument, name))
+        return self.circuit.find(arguments.text("layer", name))
 
     @cached_property
     def penultimate(self) -> CircuitCall:

@@ -80,24 +80,19 @@ def measure(
                 total = share[: len(pixels)].sum(axis=0, dtype=float)
                 saturated[name] = saturated.get(name, 0.0) + total
         tick(int(numbers[-1]) + 1, len(samples))
-    return [
-        _activity(subject, call, np.concatenate(peaks[call.name]), unit_maxima, saturated)
-        for call in calls
-    ]
-
-
-def _activity(
-    subject: Subject, call: CircuitCall, peaks: NDArray[Any], maxima: Any, saturated: Any
-) -> UnitActivity:
-    """Return the activity of a call's units from the largest outputs of each image."""
-    subject.check_finite(peaks, call.name)
-    return UnitActivity(
-        call=call,
-        maxima=peaks.max(axis=0),
-        strongest=peaks.argmax(axis=0),
-        unit_maxima=maxima[call.name],
-        saturated=saturated[call.name] / len(peaks) if call.name in saturated else None,
-    )
+    result = []
+    for call in calls:
+        largest = np.concatenate(peaks[call.name])
+        subject.check_finite(largest, call.name)
+        activity = UnitActivity(
+            call=call,
+            maxima=largest.max(axis=0),
+            strongest=largest.argmax(axis=0),
+            unit_maxima=unit_maxima[call.name],
+            saturated=saturated[call.name] / len(largest) if call.name in saturated else None,
+        )
+        result.append(activity)
+    return result
 
 
 def _reduced(subject: Subject, calls: Sequence[CircuitCall], pixels: AnyTensor) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from archspec.explain.attribution import MapRequest
 from archspec.explain.circuit import Circuit
+from archspec.explain.gradient import differentiated
 from archspec.explain.subject import Subject, open_subject
 
 
@@ -75,3 +76,14 @@ def seeded(model: Any, seed: int = 0) -> Any:
 def images(count: int, shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
     """Random float32 pixels from 0 to 255."""
     return np.random.default_rng(seed).uniform(0, 255, (count, *shape)).astype(np.float32)
+
+
+def gradient(
+    circuit: Circuit, score: Any, given: np.ndarray, *, watch: Any = (), relu: Any = "vanilla"
+) -> np.ndarray:
+    """The gradient of `score`, a function of a trace, by prepared images."""
+
+    def function(x: Any) -> Any:
+        return score(circuit.run(x, watch=watch, relu=relu)), ()
+
+    return differentiated(circuit, function)(given)[0]

@@ -76,9 +76,6 @@ def invert(
     searches = [
         Inversion(study, canvas, name, tv, beta, norm, alpha, steps, rate) for name in names
     ]
-    notes = []
-    if not canvas.is_bounded:
-        notes.append("black and white are not known: nothing keeps the images between them")
 
     def exhibits() -> Iterator[Exhibit]:
         samples = study.samples
@@ -91,7 +88,7 @@ def invert(
             for row, number in enumerate(numbers):
                 yield _exhibit(study, samples.names[number], pixels[row], [m[row] for m in made])
 
-    return study.gallery(exhibits(), notes, layer=names)
+    return study.gallery(exhibits(), canvas.notes, layer=names)
 
 
 def _exhibit(

@@ -89,8 +89,7 @@ def maximize(
     canvas = Canvas.of(study.subject)
     jitter = _jitter(canvas, jitter)
     search = Maximization(goal, canvas, steps, rate, l2, tv, jitter, blur, start)
-    if not canvas.is_bounded:
-        notes.append("black and white are not known: nothing keeps the images between them")
+    notes += canvas.notes
     best = _best(study, goal, numbers, notes)
 
     def exhibits() -> Iterator[Exhibit]:
