@@ -54,7 +54,7 @@ def write(
     outcome = "finished" if rows else "interrupted"
     test = {"accuracy": accuracies[-1] - 0.2} if rows else {}
     score = test.get("accuracy")
-    Run(home, name, outcome, rows, best, test, score, float(len(rows)), 24).write()
+    Run(name, outcome, rows, best, test, score, float(len(rows)), 24, folder=home).write()
     return home
 
 

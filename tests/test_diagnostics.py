@@ -157,7 +157,9 @@ def raised() -> Iterator[Exception]:
         expand(spec_of("{name: net, input: [8, 8, 1], layers: [convv: 3]}"))
     yield error.value
     yield SpecError(diagnostics=error.value.diagnostics, lines=error.value.lines)
-    run = Run(Path("a"), "a", "diverged", (), None, {}, None, 0.0, 9, "The rate is too high.")
+    run = Run(
+        "a", "diverged", (), None, {}, None, 0.0, 9, "The rate is too high.", folder=Path("a")
+    )
     yield DivergedError(run)
 
 

@@ -54,7 +54,8 @@ def test_a_graph_has_a_row_for_each_op_with_its_inputs():
 def test_a_run_says_how_it_ended_and_where_it_is(outcome, lines):
     score = 0.75 if outcome == "finished" else None
     rows = ({"loss": float("inf"), "images_per_second": 0.0},)
-    run = Run(Path("a"), "net", outcome, rows, 1 if score else None, {}, score, 2.0, 24)
+    best = 1 if score else None
+    run = Run("net", outcome, rows, best, {}, score, 2.0, 24, folder=Path("a"))
     assert str(run).splitlines() == lines
     assert run._repr_markdown_().splitlines()[2:] == [f"- {line}" for line in lines]
     assert json.loads(json.dumps(run.to_dict(), allow_nan=False))["history"][0]["loss"] is None

@@ -535,7 +535,7 @@ def errors() -> list[Exception]:
     problem = Problem("value", "wrong", help="right")
     problem.path = "a/b"
     exported = Exported(Path("x.onnx"), 1, 0.5, 1e-4, 2, None)
-    run = Run(Path("run"), "tiny", "diverged", (), None, {}, None, 0.0, 1)
+    run = Run("tiny", "diverged", (), None, {}, None, 0.0, 1, folder=Path("run"))
     return [
         problem,
         ArchspecError("wrong"),

@@ -78,7 +78,7 @@ class Tally:
             self._count(np, labels[part].astype(np.int64), predictions[part].astype(np.float64))
 
     def _count(self, np: Any, labels: Any, predictions: Any) -> None:
-        self._check(np, predictions)
+        self._check(predictions)
         predicted = predictions.argmax(axis=1)
         highest = predictions.max(axis=1)
         codes, counts = np.unique(labels * len(self._classes) + predicted, return_counts=True)
@@ -102,11 +102,8 @@ class Tally:
         ]
         self._images += len(labels)
 
-    def _check(self, np: Any, predictions: Any) -> None:
-        wrong = ~np.isfinite(predictions).all(axis=1)
-        if wrong.any():
-            image = self._images + int(wrong.argmax()) + 1
-            raise UsageError(f"the prediction for image {image:,} is infinite or NaN")
+    def _check(self, predictions: Any) -> None:
+        _check_finite(predictions, self._images)
         # Half precision sums to 1 only nearly.
         if not self._logits and not -0.01 <= predictions.min() <= predictions.max() <= 1.01:
             raise UsageError(
@@ -124,6 +121,16 @@ class Tally:
         )
         bins = (Bin(n, right, total / n if n else 0.0) for n, right, total in self._bins)
         return Scores(self._classes, tuple(cells), tuple(sorted(self._top.items())), tuple(bins))
+
+
+def _check_finite(predictions: Any, before: int) -> None:
+    """Raise `UsageError` for predictions that are not finite, after `before` other images."""
+    import numpy as np  # noqa: PLC0415
+
+    wrong = ~np.isfinite(predictions).all(axis=1)
+    if wrong.any():
+        image = before + int(wrong.argmax()) + 1
+        raise UsageError(f"the prediction for image {image:,} is infinite or NaN")
 
 
 def measure(
@@ -165,10 +172,7 @@ class OutputTally:
                 f"labels of shape {labels.shape} and predictions of shape {predictions.shape} are "
                 f"not both {expected}: (images, {NOUNS[self._task.kind][1]})"
             )
-        wrong = ~np.isfinite(predictions).all(axis=1)
-        if wrong.any():
-            image = sum(len(part) for part, _ in self._parts) + int(wrong.argmax()) + 1
-            raise UsageError(f"the prediction for image {image:,} is infinite or NaN")
+        _check_finite(predictions, sum(len(part) for part, _ in self._parts))
         self._parts.append((labels.astype(np.float64), predictions))
 
     def scores(self) -> TaskScores:

@@ -115,7 +115,8 @@ def find(
         raise UsageError("no run was given: name its folder, or a model file")
     if normalize is not None:
         arguments.one_of("normalize", normalize, NORMALIZE)
-    networks = [_find(_place(run)) for run in runs]
+    places = (arguments.place("runs", getattr(run, "folder", run)) for run in runs)
+    networks = [_find(Path(place)) for place in places]
     seen: set[Path] = set()
     for each in networks:
         if each.file.resolve() in seen:
@@ -135,12 +136,6 @@ def find(
     class_names = named[0].class_names if named else None
     kind = named[0].kind if named else "classification"
     return tuple(replace(each, class_names=class_names, kind=kind) for each in networks)
-
-
-def _place(run: Any) -> Path:
-    """Return the folder of a run, or the file."""
-    place = getattr(run, "folder", run)
-    return Path(arguments.place("runs", place))
 
 
 def _find(place: Path) -> Trained:
@@ -327,11 +322,13 @@ def load(
     """Load a network, one with an open input for images of the size `at`.
 
     Raises:
-        UsageError: The model does not take images, or should be a `classifier` and is not.
+        UsageError: The file is damaged, has no weights, or layers that archspec does not know; or
+            the model does not take images, or should be a `classifier` and is not.
 
     """
     keras = load_keras()
-    model = _model_in(trained.file)
+    file = trained.file
+    model = load_file(file) if file.suffix == ".keras" else import_model(file).build()
     if trained.graph and (different := other_network(trained.graph, model)):
         raise UsageError(f"{trained.file} is not the model of its run: {different}")
     if compilation.jit(keras, trained.recipe or Recipe()) is False:
@@ -346,15 +343,6 @@ def load(
             "give the folder of a run, which records what its outputs mean"
         )
     return network
-
-
-def _model_in(file: Path) -> Any:
-    """Return the model in a `.keras` file, or one that is built with the weights of another file.
-
-    Raises:
-        UsageError: The file is damaged, has no weights, or layers that archspec does not know.
-    """
-    return load_file(file) if file.suffix == ".keras" else import_model(file).build()
 
 
 def _resized(trained: Trained, model: Any, at: Any) -> tuple[Trained, Any]:

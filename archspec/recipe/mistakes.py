@@ -55,7 +55,8 @@ def problems(
             case "extra_forbidden" | "invalid_key":
                 key = str(path[-1])
                 hints: Mapping[str, str] = getattr(owner, "hints", {})
-                hint = hints.get(key) or key_hint(key, _keys(owner), what="keys")
+                keys = [info.alias or name for name, info in owner.model_fields.items()]
+                hint = hints.get(key) or key_hint(key, keys, what="keys")
                 by_path[path] = Problem("unknown-key", f"`{path[-1]}` is not a key here", help=hint)
             case "missing":
                 what = _expected(owner, name)
@@ -74,10 +75,6 @@ def problems(
                 message = f"`{label}` must be {what}, not {show(value)}"
                 by_path[path] = Problem(code, message)
     return list(by_path.items())
-
-
-def _keys(owner: type[BaseModel]) -> list[str]:
-    return [info.alias or name for name, info in owner.model_fields.items()]
 
 
 def _place(

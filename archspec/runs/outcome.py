@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
@@ -37,7 +37,8 @@ class Run(Displayed):
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
-    folder: Path
+    folder: Path = field(default=Path(), kw_only=True)
+    """The run's folder, which `run.json` does not name."""
     name: str
     outcome: Outcome
     history: tuple[EpochMeasures, ...]
@@ -71,7 +72,7 @@ class Run(Displayed):
         """
         home = Path(home)
         try:
-            run = replace(storage.read(home / RESULT, cls, folder="."), folder=home)
+            run = replace(storage.read(home / RESULT, cls), folder=home)
         except FileNotFoundError:
             raise UsageError(why_no_run(home)) from None
         if fault := history_fault(run.history, run.best_epoch):

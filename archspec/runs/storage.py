@@ -37,13 +37,8 @@ class DamagedError(UsageError):
     """A file of a run is damaged or was edited."""
 
 
-def read(path: Path, kind: type[Stored], **given: str) -> Stored:
+def read(path: Path, kind: type[Stored]) -> Stored:
     """Read the JSON file at `path` as a `kind`, which may be a dataclass or a tuple of them.
-
-    Args:
-        path: The file.
-        kind: The type of the value.
-        given: Fields of the value that are not in the file.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -51,7 +46,7 @@ def read(path: Path, kind: type[Stored], **given: str) -> Stored:
         UsageError: The file cannot be read.
 
     """
-    return parse(content(path), kind, str(path), **given)
+    return parse(content(path), kind, str(path))
 
 
 def content(path: Path) -> bytes:
@@ -71,11 +66,9 @@ def content(path: Path) -> bytes:
         raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
 
 
-def parse(text: bytes | str, kind: type[Stored], name: str, **given: str) -> Stored:
+def parse(text: bytes | str, kind: type[Stored], name: str) -> Stored:
     """Return the `kind` in a JSON text of the file `name`; raise `DamagedError`."""
     try:
-        if given:
-            text = _with(text, given)
         value: Stored = _adapter(cast("Any", kind)).validate_json(text)
     except (ValidationError, RecursionError) as error:
         raise damaged(name, _complaint(error)) from None
@@ -134,19 +127,6 @@ def kind_of(path: Path) -> Literal["file", "folder", "other"] | None:
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
-
-
-def _with(text: bytes | str, given: dict[str, str]) -> bytes:
-    """Return a JSON object with more fields, or a text that is not one as it is."""
-    from pydantic_core import from_json, to_json  # noqa: PLC0415
-
-    try:
-        value = from_json(text)
-    except ValueError:
-        return text if isinstance(text, bytes) else text.encode()
-    if isinstance(value, dict):
-        value |= given
-    return to_json(value, inf_nan_mode="constants")
 
 
 def _complaint(error: ValidationError | RecursionError) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -50,11 +50,9 @@ def read(home: Path) -> tuple[LayerMeasures, ...]:
             epoch = int(row["epoch"])
             if epoch == len(epochs):
                 epochs.append({})
-            epochs[epoch][row["layer"]] = _measures(row)
+            epochs[epoch][row["layer"]] = {
+                name: float(row[name]) if row[name] else None for name in MEASURES
+            }
     except (KeyError, ValueError, TypeError, IndexError, csv.Error) as error:
         raise storage.damaged(path, f"a row is not one of {', '.join(MEASURES)}") from error
     return tuple(epochs)
-
-
-def _measures(row: Mapping[str, str]) -> dict[str, RecordedNumber | None]:
-    return {name: float(row[name]) if row[name] else None for name in MEASURES}

@@ -82,7 +82,12 @@ class Hosts:
         import jax  # noqa: PLC0415  (loaded already, by Keras)
 
         if jax.distributed.is_initialized():
-            self._check_joined(jax)
+            joined = jax.process_count(), jax.process_index()
+            if joined != (self.count, self.index):
+                raise UsageError(
+                    f"this process is host {joined[1]} of {joined[0]} already, "
+                    f"and cannot be {self.index} of {self.count}"
+                )
             return
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
         self._connect(jax)
@@ -118,13 +123,6 @@ class Hosts:
         raise UsageError(
             f"host {self.index} of {self.count} did not meet the others at {address}: {reason}"
         )
-
-    def _check_joined(self, jax: Any) -> None:
-        if (jax.process_count(), jax.process_index()) != (self.count, self.index):
-            raise UsageError(
-                f"this process is host {jax.process_index()} of {jax.process_count()} already, "
-                f"and cannot be {self.index} of {self.count}"
-            )
 
     @contextmanager
     def all_succeed(self) -> Iterator[None]:

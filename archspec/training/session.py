@@ -173,16 +173,14 @@ def _check_fit(spec: Spec, graph: Graph, recipe: Recipe) -> tuple[Task, Preview]
     spans: dict[str, tuple[str | int, ...]] = {main: ("layers", len(spec.document.layers) - 1)}
     several = len(graph.inputs) > 1
     spans |= {name: ("inputs", name) if several else ("input",) for name in graph.inputs}
-    diagnostics: list[Diagnostic] = []
     if not any(node.layer.trainable for node in graph.nodes):
         why = "its weights are all `trainable: false`"
         if not any(node.layer.params for node in graph.nodes):
             why = "it has no weights"
         nothing = Problem("value", f"nothing of `{graph.name}` can be trained: {why}")
-        diagnostics.append(nothing.at(spec.source.span(("layers",))))
-    if diagnostics:
-        raise spec_error(spec.source, diagnostics)
+        raise spec_error(spec.source, [nothing.at(spec.source.span(("layers",)))])
     task, preview, problems = task_choice.examine(recipe, graph.input_shapes, outputs)
+    diagnostics: list[Diagnostic] = []
     wrong: list[tuple[KeyPath, Problem]] = []
     for place, problem in problems:
         if isinstance(place, str):

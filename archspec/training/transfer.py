@@ -126,7 +126,8 @@ def freeze(model: Any, graph: Graph, until: str, new: Collection[str]) -> int:
 
     """
     try:
-        frozen = _frozen(graph, until, {*new, *_heads(model)} if until == ALL else (), new)
+        kept = {*new, *head_layers(layer_graph(model))} if until == ALL else ()
+        frozen = _frozen(graph, until, kept, new)
     except Problem as problem:
         hint = f"; {problem.help}" if problem.help else ""
         raise UsageError(f"{problem.message}{hint}") from None
@@ -135,10 +136,6 @@ def freeze(model: Any, graph: Graph, until: str, new: Collection[str]) -> int:
         name = layer.name if layer.name in names else layer.name.rpartition(IN_KERAS)[0]
         layer.trainable = not names.get(name, False)
     return sum(graph.nodes[index].layer.trainable for index in frozen)
-
-
-def _heads(model: Any) -> set[str]:
-    return set(head_layers(layer_graph(model)))
 
 
 def _frozen(graph: Graph, until: str, kept: Collection[str], new: Collection[str]) -> set[int]:
