@@ -398,14 +398,14 @@ def test_an_image_may_be_in_several_rows_with_others(tmp_path):
     text = "left,right,same\na.png,b.png,0\na.png,a.png,1\nb.png,a.png,0\n"
     recipe = table_of(tmp_path, text, labels="same")
     inputs = {"left": GREY, "right": GREY}
-    loaded = SOURCES["table"].load(recipe, GREY, "multi_label", inputs)
+    loaded = SOURCES["table"].load(recipe, inputs, "multi_label")
     assert {name: len(one.images.names) for name, one in loaded.inputs.items()} == {
         "left": 3,
         "right": 3,
     }
     three = {**inputs, "third": GREY}
     with pytest.raises(RecipeError, match=r"several inputs of images \(left, right, third\)"):
-        SOURCES["table"].preview(recipe, GREY, three)
+        SOURCES["table"].preview(recipe, three)
 
 
 # Predictions

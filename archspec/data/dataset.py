@@ -245,7 +245,7 @@ def load(
     shapes = network if isinstance(network, Mapping) else {"input": network}
     input_shape = next(iter(shapes.values()))
     several = shapes if len(shapes) > 1 else None
-    loaded = SOURCES[recipe.source].load(recipe, input_shape, kind, several)
+    loaded = SOURCES[recipe.source].load(recipe, network, kind)
     if loaded.targets is None:
         labels, class_names = labels_of(recipe, loaded)
     else:  # all examples are split as those of one class

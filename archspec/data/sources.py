@@ -36,32 +36,32 @@ class DataSource:
     def load(
         self,
         recipe: DataRecipe,
-        input_shape: Shape,
+        network: Shape | Mapping[str, Shape],
         kind: TaskKind = "classification",
-        inputs: Mapping[str, Shape] | None = None,
     ) -> LabelledImages:
         """Return all examples, with labels for a kind of task.
 
-        `input_shape` shows whether an array has an axis of channels; of several `inputs`, it is the
-        first.
+        `network` is its input, which shows whether an array has an axis of channels; or all inputs
+        by name.
         """
-        self._check_inputs(recipe, inputs)
         more = (kind,) if self.has_any_labels else ()
-        several = {"inputs": inputs} if inputs else {}
-        examples: LabelledImages = self._module().load(recipe, input_shape, *more, **several)
+        examples: LabelledImages = self._call("load", recipe, network, *more)
         return examples
 
-    def preview(
-        self, recipe: DataRecipe, input_shape: Shape, inputs: Mapping[str, Shape] | None = None
-    ) -> Preview:
+    def preview(self, recipe: DataRecipe, network: Shape | Mapping[str, Shape]) -> Preview:
         """Return the classes, and the shape of an array's images, without loading pixels."""
-        self._check_inputs(recipe, inputs)
-        several = {"inputs": inputs} if inputs else {}
-        preview: Preview = self._module().preview(recipe, input_shape, **several)
+        preview: Preview = self._call("preview", recipe, network)
         return preview
 
-    def _check_inputs(self, recipe: DataRecipe, inputs: Mapping[str, Shape] | None) -> None:
-        if inputs and not self.has_several_inputs:
+    def _call(
+        self, name: str, recipe: DataRecipe, network: Shape | Mapping[str, Shape], *more: TaskKind
+    ) -> Any:
+        function = getattr(import_module(f"archspec.data.{self.module}"), name)
+        inputs = network if isinstance(network, Mapping) else {"": network}
+        first = next(iter(inputs.values()))
+        if len(inputs) == 1:
+            return function(recipe, first, *more)
+        if not self.has_several_inputs:
             saved = ", ".join(f"{name}=..." for name in inputs)
             raise UsageError(
                 f"the network has several inputs ({', '.join(inputs)}), and `{recipe.source}` has "
@@ -69,14 +69,12 @@ class DataSource:
                 "array for each input and the labels, as "
                 f"`numpy.savez('data.npz', {saved}, y=...)`, and write `data: data.npz`"
             )
+        return function(recipe, first, *more, inputs=inputs)
 
     @property
     def options(self) -> tuple[str, ...]:
         """All options that a recipe may give beside the source's name."""
         return (*([self.needs] if self.needs else []), *self.takes)
-
-    def _module(self) -> Any:
-        return import_module(f"archspec.data.{self.module}")
 
 
 SOURCES: Final[Mapping[str, DataSource]] = {

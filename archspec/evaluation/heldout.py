@@ -137,8 +137,7 @@ def with_known_classes(
     """
     recipe = choice.recipe
     try:
-        several = inputs if len(inputs) > 1 else None
-        preview = SOURCES[recipe.source].preview(recipe, next(iter(inputs.values())), several)
+        preview = SOURCES[recipe.source].preview(recipe, inputs)
     except RecipeError as error:
         raise UsageError(str(error)) from None
     for _, problem in input_misfits(recipe, preview, inputs):

@@ -127,6 +127,12 @@ class Circuit:
         hint = suggestion(name, self.calls, what="layers")
         raise UsageError(f"{self.name} has no layer `{name}`; {hint}")
 
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        """Return the shape of a call's output, or of the image for `INPUT`, without the batch."""
+        if name == INPUT:
+            return tuple(self.model.inputs[0].shape[1:])
+        return self.calls[name].shape
+
     def before(self, name: str) -> frozenset[str]:
         """Return the calls that a call's output depends on, including itself."""
         result: set[str] = set()
@@ -179,8 +185,7 @@ class Circuit:
 
     def _record(self) -> None:
         keras = self.keras
-        shape = tuple(self.model.inputs[0].shape[1:])
-        black = keras.ops.zeros((1, *shape), dtype=self.model.inputs[0].dtype)
+        black = keras.ops.zeros((1, *self.shape_of(INPUT)), dtype=self.model.inputs[0].dtype)
         walk = _Recording(self)
         walk.makers[id(black)] = INPUT
         output = self._main(walk.graph(self.model, black, ""))

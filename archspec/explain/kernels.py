@@ -112,22 +112,20 @@ def _filters(subject: Subject, call: CircuitCall, values: Any) -> tuple[Any, str
             filters = middle.reshape(*call.layer.kernel_size, -1, values.shape[-1])
             return np.moveaxis(filters, -1, 0), "filters at the middle place"
         if kind == "Dense":
-            seen = _seen(subject, call)
+            seen = _seen(subject.circuit, call)
             return values.T.reshape(-1, *seen) if prod(seen) == len(values) else values.T, "units"
     return None
 
 
-def _seen(subject: Subject, call: CircuitCall) -> tuple[int, ...]:
+def _seen(circuit: Circuit, call: CircuitCall) -> tuple[int, ...]:
     """Return the shape of a fully connected layer's input before it was flattened."""
-    circuit = subject.circuit
     name = call.inputs[0]
-    shape: tuple[int, ...] = subject.shape if name == INPUT else circuit[name].shape
+    shape = circuit.shape_of(name)
     if len(shape) > 1:  # applied at each position
         return shape[-1:]
     while name != INPUT and circuit[name].kind in KEEPING:
         name = circuit[name].inputs[0]
-        shape = subject.shape if name == INPUT else circuit[name].shape
-    return tuple(shape)
+    return circuit.shape_of(name)
 
 
 def _sees_image(circuit: Circuit, call: CircuitCall) -> bool:

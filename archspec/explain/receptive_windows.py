@@ -47,19 +47,13 @@ def seen(circuit: Circuit, name: str, place: Sequence[int]) -> tuple[PixelRange,
         call = circuit[each]
         result = windows.get(each)
         for giver in call.inputs:
-            shape = _shape(circuit, giver)
+            shape = circuit.shape_of(giver)
             looks = None if result is None else _looks(call, shape)
             if result is None or looks is None or len(shape) - 1 != len(result):
                 return None
             here = tuple(look(*window) for look, window in zip(looks, result, strict=True))
             windows[giver] = _union(windows.get(giver), here)
     return windows.get(INPUT)
-
-
-def _shape(circuit: Circuit, giver: str) -> tuple[int, ...]:
-    if giver == INPUT:
-        return tuple(circuit.model.inputs[0].shape[1:])
-    return circuit[giver].shape
 
 
 def _union(

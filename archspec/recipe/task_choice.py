@@ -155,16 +155,14 @@ def examine(
         RecipeError: A class that the recipe names does not exist.
 
     """
-    several = inputs if len(inputs) > 1 else None
-    first = next(iter(inputs.values()))
-    preview = SOURCES[recipe.data.source].preview(recipe.data, first, several)
+    preview = SOURCES[recipe.data.source].preview(recipe.data, inputs)
     source = source_of(recipe.data)
     task, problems = choose(recipe, preview, outputs, source)
     if task.kind == "classification" and task.names:
         check_several(source, task.names)
     if task.kind == "classification" and isinstance(recipe.class_weights, dict):
         problems += _unknown_weights(recipe.class_weights, task.names)
-    if several:
+    if len(inputs) > 1:
         problems += _of_one_input(recipe)
     return task, preview, [*input_misfits(recipe.data, preview, inputs), *problems]
 

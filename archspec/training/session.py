@@ -143,8 +143,7 @@ def _size_of_images(graph: Graph, recipe: Recipe) -> tuple[int, ...]:
     """Return the size of the data's images, if all have one; raise `RecipeError` otherwise."""
     inputs = graph.input_shapes
     name = next(name for name, shape in inputs.items() if shape.is_open)
-    several = inputs if len(inputs) > 1 else None
-    preview = SOURCES[recipe.data.source].preview(recipe.data, graph.input, several)
+    preview = SOURCES[recipe.data.source].preview(recipe.data, inputs)
     found = preview.shapes.get(name, preview.shape)
     if found is not None and found.rank == inputs[name].rank:
         return tuple(found.spatial)
