@@ -25,11 +25,7 @@ from archspec.recipe.least_loss import least_loss
 from archspec.recipe.train import Recipe
 from archspec.spec.bundled import bundled
 
-pytestmark = [
-    pytest.mark.keras,
-    # Keras saves weights through an array protocol that NumPy 2 wants spelt otherwise.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.keras
 
 FAMILIES = (
     families.OPTIMIZERS,

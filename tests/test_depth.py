@@ -20,9 +20,6 @@ from archspec.data import dataset
 from archspec.data.recipe import DataRecipe
 from archspec.ops.shape import Shape
 
-# Keras saves weights through an array protocol that NumPy 2 wants spelt otherwise.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
 SPEC = """
 name: dense
 input: [8, 8, 1]

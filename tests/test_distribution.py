@@ -247,7 +247,6 @@ def test_every_image_counts_once_where_devices_cannot_share_them_evenly(place, b
 
 
 @pytest.mark.keras
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_a_run_on_two_devices_goes_on_as_if_it_had_not_been_stopped(place):
     assert_same(left(place / "normed-two", 2, 1), place / "normed-two")
 

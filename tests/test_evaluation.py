@@ -36,10 +36,7 @@ from archspec.render import predictions as prediction_tables
 from archspec.runs import comparison
 from archspec.runs.records import DataRecord
 
-pytestmark = [
-    pytest.mark.usefixtures("blank_pictures"),
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.usefixtures("blank_pictures")
 
 SMALL = """
 name: small

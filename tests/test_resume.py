@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.commands import BACKEND, start
-from support.left_behind import Copies, left
+from support.left_behind import Copies, Interrupts, left
 
 import archspec
 from archspec.errors import SpecError, UsageError
@@ -32,7 +32,6 @@ from archspec.training.fit import fit, resume
 pytestmark = [
     pytest.mark.keras,
     pytest.mark.usefixtures("blank_pictures"),
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
 
 SPEC = """
@@ -53,17 +52,6 @@ train:
   callbacks: [{early_stopping: {patience: 5, restore_best_weights: true}}]
 """
 """Everything random at once, and callbacks with a memory."""
-
-
-class Interrupts(Watcher):
-    """Presses Ctrl-C within an epoch."""
-
-    def __init__(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def epoch_begins(self, epoch: int) -> None:
-        if epoch == self.epoch:
-            os.kill(os.getpid(), signal.SIGINT)
 
 
 class Hears(Watcher):

@@ -49,7 +49,6 @@ from archspec.training import resuming
 pytestmark = [
     pytest.mark.keras,
     pytest.mark.usefixtures("blank_pictures"),
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
 
 SPEC = """

@@ -359,7 +359,6 @@ train: {data: {source: table, path: labels.csv, images: where, labels: what}, ep
 
 
 @pytest.mark.keras
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_a_run_trained_on_a_table_is_evaluated_on_others(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = []

@@ -35,11 +35,7 @@ from archspec.training.feeding import Feed
 from archspec.training.interrupt import Interrupt
 from archspec.training.recorder import RunState
 
-pytestmark = [
-    pytest.mark.usefixtures("blank_pictures"),
-    # Keras saves weights through an array protocol that NumPy 2 wants spelt otherwise.
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.usefixtures("blank_pictures")
 
 SMALL = """
 name: small

@@ -16,6 +16,7 @@ from archspec import arguments
 from archspec.data.augment.sampling import interpolate
 from archspec.data.values import Range
 from archspec.errors import UsageError
+from archspec.explain.method import finite
 from archspec.explain.replacements import check_pixel
 
 if TYPE_CHECKING:
@@ -98,14 +99,10 @@ def _given(given: str | float, limits: Range | None, channels: int) -> Any:
                 f"`background={given!r}`: black and white of these arrays are not known; "
                 "give the value itself"
             )
-        number = limits.black if given == "black" else limits.white
+        number: float | None = limits.black if given == "black" else limits.white
+    elif (number := finite(given)) is None:
+        raise arguments.wrong("background", given, "black, white, edge or a number")
     else:
-        try:
-            number = float(given)
-        except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
-            raise arguments.wrong("background", given, "black, white, edge or a number")
         check_pixel("background", number, limits)
     words = f"{given} ({number:g})" if given in {"black", "white"} else f"{number:g}"
     return np.full(channels, number, np.float32), words

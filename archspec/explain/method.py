@@ -86,7 +86,10 @@ class MethodArgument:
             case "whole":
                 number: float = arguments.whole(name, value, least=int(max(least, 0)))
             case "number":
-                number = _number(name, value)
+                given = None if isinstance(value, str) else finite(value)
+                if given is None:
+                    raise arguments.wrong(name, value, "a finite number")
+                number = given
             case "text":
                 if isinstance(value, numbers.Real) and not isinstance(value, bool):
                     return value  # a class by its number, or the value of a pixel
@@ -96,14 +99,13 @@ class MethodArgument:
         return number
 
 
-def _number(name: str, value: Any) -> float:
+def finite(value: Any) -> float | None:
+    """Return a finite number, which may be given as text; None for anything else."""
     try:
-        number = math.nan if isinstance(value, (bool, str)) else float(value)
+        number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise arguments.wrong(name, value, "a finite number")
-    return number
+        return None
+    return number if math.isfinite(number) else None
 
 
 def method(function: F) -> F:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec import arguments
 from archspec.data.values import Range
 from archspec.errors import UsageError
+from archspec.explain.method import finite
 from archspec.explain.subject import Subject
 
 if TYPE_CHECKING:
@@ -24,11 +24,8 @@ def checked(argument: str, how: str | float) -> str | float:
     """Return one of `WORDS`, or a number; raise `UsageError` if `how` is neither."""
     if how in WORDS:
         return str(how)
-    try:
-        number = math.nan if isinstance(how, bool) else float(how)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
+    number = finite(how)
+    if number is None:
         raise arguments.wrong(argument, how, f"a raw pixel's value, or one of {', '.join(WORDS)}")
     return number
 

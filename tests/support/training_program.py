@@ -9,31 +9,18 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 from support.blank import blank
-from support.left_behind import Copies, left
+from support.left_behind import Copies, Interrupts, left
 
 from archspec.errors import UsageError
-from archspec.training.callbacks import Watcher
 from archspec.training.fit import fit, resume
 from archspec.training.hosts import ALONE, Hosts
 
 DEVICES = 2
-
-
-class Leaves(Watcher):
-    """Presses Ctrl-C in an epoch."""
-
-    def __init__(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def epoch_begins(self, epoch: int) -> None:
-        if epoch == self.epoch:
-            os.kill(os.getpid(), signal.SIGINT)
 
 
 def make_devices() -> None:
@@ -47,7 +34,7 @@ def make_devices() -> None:
 
 
 def train(spec: str, home: str, recipe: dict[str, Any], epoch: int, hosts: Hosts) -> None:
-    watchers = [Leaves(epoch), Copies((-epoch, 1))]
+    watchers = [Interrupts(epoch), Copies((-epoch, 1))]
     run = fit(spec, out=home, watchers=watchers, hosts=hosts, **recipe)
     if epoch > 0:
         assert run.outcome == "interrupted"
