@@ -20,6 +20,7 @@ from archspec.decompile.running import open_runner
 from archspec.decompile.steps import Step
 from archspec.decompile.view import View
 from archspec.decompile.weighted import compare_outputs
+from archspec.graph.graph import Graph
 from archspec.imports.building import ModelBuilder
 from archspec.ops.arrangement import Reshape, Slice
 from archspec.ops.convolution import Convolution, FullyConnected
@@ -33,10 +34,32 @@ SMALL = 1_000
 """Largest number of layers of the networks that are tried by default."""
 
 
+def text_of(graph: Graph) -> str:
+    """Return the text of the spec that a graph gives, which has the same network."""
+    made = decompiled(graph)
+    assert difference(graph, made.graph, made.order) is None
+    return made.text
+
+
 def spec_from(layers: str, extent: str = "[32, 32, 4]") -> list[str]:
     """Return the lines of `layers` of the spec that the network of these steps gives."""
-    text = decompiled(graph_of(layers, extent)).text
-    return text.partition("layers:\n")[2].splitlines()
+    return text_of(graph_of(layers, extent)).partition("layers:\n")[2].splitlines()
+
+
+def apart(*units: str) -> Graph:
+    """Return a network in which three or four units stand apart, on 8, 12, 16 and 24 channels."""
+    between = (
+        ["conv: 8"],
+        ["max_pool: 2", "conv: 12"],
+        ["conv: 16", "activation: relu"],
+        ["avg_pool: 2", "conv: 24"],
+    )
+    steps = [step for before, unit in zip(between, units, strict=False) for step in (*before, unit)]
+    return graph_of(", ".join(steps), "[32, 32, 4]")
+
+
+def builder(**inputs: tuple[int, ...]) -> ModelBuilder:
+    return ModelBuilder("net.onnx", inputs, name="net", format_name="ONNX")
 
 
 @pytest.mark.parametrize("family", telling_families())
@@ -44,16 +67,13 @@ def test_every_family_gives_a_spec_of_the_same_network(family):
     for spec in networks(family):
         graph = expand(spec)
         if graph.size <= SMALL:
-            made = decompiled(graph)
-            assert difference(graph, made.graph, made.order) is None
+            text_of(graph)
 
 
 @given(specs())
 @settings(max_examples=60, suppress_health_check=list(HealthCheck), deadline=None)
 def test_random_networks_give_specs_of_the_same_networks(spec):
-    graph = expand(spec_of(json.dumps(spec)))
-    made = decompiled(graph)
-    assert difference(graph, made.graph, made.order) is None
+    text_of(expand(spec_of(json.dumps(spec))))
 
 
 @pytest.mark.parametrize(
@@ -61,7 +81,7 @@ def test_random_networks_give_specs_of_the_same_networks(spec):
     [("vgg16", 20), ("resnet50_keras", 40), ("densenet121", 40), ("mobilenet_v2", 45)],
 )
 def test_well_known_networks_are_as_short_as_a_person_would_write_them(network, most):
-    assert len(decompiled(expand(load(network))).text.splitlines()) <= most
+    assert len(text_of(expand(load(network))).splitlines()) <= most
 
 
 def test_what_norms_that_stand_alone_have_is_not_said_of_those_in_blocks():
@@ -69,7 +89,7 @@ def test_what_norms_that_stand_alone_have_is_not_said_of_those_in_blocks():
     alone = "convolution: {filters: 4, kernel: 1}, batch_norm: {epsilon: 1e-5}"
     unit = "conv: {filters: 4, norm: batch, activation: relu}"
     layers = ", ".join([*[unit] * 4, *[alone] * 3])
-    text = decompiled(graph_of(layers, "[16, 16, 4]")).text
+    text = text_of(graph_of(layers, "[16, 16, 4]"))
     assert text.partition("defaults:\n")[2].splitlines() == [
         "  conv: {norm: batch, activation: relu}",
         "layers:",
@@ -100,13 +120,13 @@ def test_a_loop_is_not_called_as_steps_are_that_use_a_block_of_the_spec():
 
 
 def test_a_name_of_any_length_has_room_for_a_number_behind_it():
-    b = ModelBuilder("net.onnx", {"image": (8,)}, name="net", format_name="ONNX")
+    b = builder(image=(8,))
     made = [b.inputs["image"]]
     for units in (8, 4, 2):
         name = "tower" * 20 + str(units)
         made.append(b.add(FullyConnected(units=units), made[-1], name=name, type_name="Gemm"))
     x = b.add(Concat(), *made[1:], name="all", type_name="Concat")
-    text = decompiled(b.finish({"out": x}).graph).text
+    text = text_of(b.finish({"out": x}).graph)
     names = {*re.findall(r"tower\w+", text)}
     assert len(names) > 1
     assert max(map(len, names)) <= 64
@@ -222,10 +242,7 @@ GATED = """{{branches: [[], [global_avg_pool, {{reshape: [1, 1, {width}]}},
 
 def test_numbers_of_a_block_follow_from_what_its_steps_read():
     first, second, third = (GATED.format(width=n, narrow=n // 4) for n in (8, 12, 16))
-    layers = (
-        f"conv: 8, {first}, max_pool: 2, conv: 12, {second}, conv: 16, activation: relu, {third}"
-    )
-    text = decompiled(graph_of(layers, "[32, 32, 4]")).text
+    text = text_of(apart(first, second, third))
     block, _, rest = text.partition("blocks:\n  module:\n")[2].partition("\nlayers:\n")
     assert [line.strip(" -") for line in block.splitlines()] == [
         "layers:",
@@ -242,10 +259,7 @@ def test_numbers_of_a_block_follow_from_what_its_steps_read():
 
 def test_steps_that_stand_apart_become_a_block_with_arguments():
     first, second, third = (GATED.format(width=n, narrow=m) for n, m in ((8, 3), (12, 5), (16, 5)))
-    layers = (
-        f"conv: 8, {first}, max_pool: 2, conv: 12, {second}, conv: 16, activation: relu, {third}"
-    )
-    text = decompiled(graph_of(layers, "[32, 32, 4]")).text
+    text = text_of(apart(first, second, third))
     blocks, _, rest = text.partition("layers:\n  - conv: ")
     assert "blocks:\n  module:\n    args: {filters: int}\n" in blocks
     assert "{filters: =filters, kernel: 1}" in blocks
@@ -259,10 +273,8 @@ def test_steps_that_stand_apart_become_a_block_with_arguments():
 def optional_units(*units: str) -> list[str]:
     """Return the lines from `blocks` on of the spec of these residual branches with tanh before."""
     layers = ", ".join(f"activation: tanh, {{branches: {unit}, merge: add}}" for unit in units)
-    graph = graph_of(f"conv: 8, {layers}", "[32, 32, 4]")
-    made = decompiled(graph)
-    assert difference(graph, made.graph, made.order) is None
-    return made.text.partition("\nblocks:\n")[2].splitlines()
+    text = text_of(graph_of(f"conv: 8, {layers}", "[32, 32, 4]"))
+    return text.partition("\nblocks:\n")[2].splitlines()
 
 
 def test_a_step_that_some_places_of_a_block_lack_is_optional():
@@ -303,7 +315,7 @@ def test_a_block_of_a_few_layers_without_names_is_named_by_their_kinds():
     between = ("max_pool: 2", "batch_norm", "rescale: 3", "dropout: 0.5", "pad: 1", "avg_pool: 2")
     widths = (8, 16, 8, 32, 16, 8)
     layers = ", ".join(f"{unit.format(n)}, {step}" for n, step in zip(widths, between, strict=True))
-    blocks = decompiled(graph_of(layers, "[32, 32, 4]")).text.partition("blocks:\n")[2]
+    blocks = text_of(graph_of(layers, "[32, 32, 4]")).partition("blocks:\n")[2]
     assert blocks.startswith("  softmax_conv_softmax:\n    args: {filters: int}\n")
 
 
@@ -333,10 +345,9 @@ def test_cells_that_take_the_two_before_them_become_a_block_of_two_inputs():
         CELL.format(i=i, later=i - 1, earlier=i - 2, width=width, pad=pad)
         for i, (width, pad) in enumerate(cells, start=2)
     )
-    graph = expand(spec_of(f"name: cells\ninput: [32, 32, 3]\nlayers:\n{body}"))
-    made = decompiled(graph)
-    assert "    inputs: [earlier, later]\n    args: {filters: int}\n" in made.text
-    _, _, layers = made.text.partition("\nlayers:\n")
+    text = text_of(expand(spec_of(f"name: cells\ninput: [32, 32, 3]\nlayers:\n{body}")))
+    assert "    inputs: [earlier, later]\n    args: {filters: int}\n" in text
+    _, _, layers = text.partition("\nlayers:\n")
     calls = [line for line in layers.splitlines() if "from: [" in line]
     assert [re.findall(r": (\d+), from: (.*)}", line) for line in calls] == [
         [("8", "[c0, c1]")],
@@ -344,7 +355,6 @@ def test_cells_that_take_the_two_before_them_become_a_block_of_two_inputs():
         [("16", "[c2, c3]")],
         [("16", "[c3, c4]")],
     ]
-    assert difference(graph, made.graph, made.order) is None
 
 
 def test_what_most_uses_of_a_block_have_is_the_default_of_its_argument():
@@ -354,13 +364,7 @@ def test_what_most_uses_of_a_block_have_is_the_default_of_its_argument():
         block.format(width=width, inner=inner, kernel=kernel)
         for width, inner, kernel in ((8, 5, 3), (12, 7, 5), (16, 9, 3), (24, 11, 3))
     )
-    text = decompiled(
-        graph_of(
-            f"conv: 8, {first}, max_pool: 2, conv: 12, {second}, conv: 16, activation: relu, "
-            f"{third}, avg_pool: 2, conv: 24, {fourth}",
-            "[32, 32, 4]",
-        )
-    ).text
+    text = text_of(apart(first, second, third, fourth))
     assert "args: {filters: int, kernel: 3}" in text
     calls = re.findall(r"\n  - add_block: (.*)", text)
     assert calls == ["5", "{filters: 7, kernel: 5}", "9", "11"]
@@ -368,7 +372,7 @@ def test_what_most_uses_of_a_block_have_is_the_default_of_its_argument():
 
 def test_what_a_step_reads_stands_right_before_it():
     """Keras lists the layers of branches by their distance from the input."""
-    b = ModelBuilder("net.onnx", {"image": (8,)}, name="net", format_name="ONNX")
+    b = builder(image=(8,))
     x = b.inputs["image"]
     ends = [x, b.add(Activate(function="tanh"), x, name="other", type_name="")]
     for place in range(3):
@@ -377,12 +381,12 @@ def test_what_a_step_reads_stands_right_before_it():
             ends[side] = b.add(op, end, name=f"{'ab'[side]}_{place}", type_name="Gemm")
     both = b.add(Concat(), ends[0], ends[1], name="all", type_name="Concat")
     again = b.add(Concat(), both, ends[0], name="again", type_name="Concat")
-    lines = decompiled(b.finish({"out": again}).graph).text.splitlines()
+    lines = text_of(b.finish({"out": again}).graph).splitlines()
     assert [line for line in lines if "from" in line] == ["  - {activation: tanh, from: input}"]
 
 
 def test_of_blocks_of_one_name_the_second_says_what_it_does():
-    b = ModelBuilder("net.onnx", {"image": (8,)}, name="net", format_name="ONNX")
+    b = builder(image=(8,))
     x = b.inputs["image"]
     between = {"n": LayerNorm(), "a": Activate(function="swish"), "f": FullyConnected(units=8)}
     for number, (sort, kinds) in enumerate(
@@ -399,12 +403,12 @@ def test_of_blocks_of_one_name_the_second_says_what_it_does():
             y = b.add(Activate(function=function), y, name=f"{name}_act{place}", type_name="")
         merge = Multiply() if sort == "A" else Add()
         x = b.add(merge, x, y, name=f"{name}_end", type_name="")
-    text = decompiled(b.finish({"out": x}).graph).text
+    text = text_of(b.finish({"out": x}).graph)
     assert re.findall(r"\n  (\w+):\n    layers", text) == ["stage", "stage_residual"]
 
 
 def test_a_block_of_layers_with_long_names_has_a_name_that_a_spec_may_have():
-    b = ModelBuilder("net.onnx", {"image": (32, 32, 4)}, name="net", format_name="ONNX")
+    b = builder(image=(32, 32, 4))
     x = b.inputs["image"]
     before = (), (MaxPool(size=2),), (Activate(function="relu"), MaxPool(size=2))
     for number, (width, ops) in enumerate(zip((8, 12, 16), before, strict=True)):
@@ -422,14 +426,14 @@ def test_a_block_of_layers_with_long_names_has_a_name_that_a_spec_may_have():
             name = f"{'tower' * 20}_{number}_{place}"
             y = b.add(op, y, name=name, type_name="")
         x = b.add(Multiply(), x, y, name=f"{'tower' * 20}_{number}_m", type_name="Mul")
-    text = decompiled(b.finish({"out": x}).graph).text
+    text = text_of(b.finish({"out": x}).graph)
     (name,) = re.findall(r"\nblocks:\n  (\w+):", text)
     assert len(name) <= 64
 
 
 def test_neighbours_are_a_loop_and_no_block():
     gate = GATED.format(width=8, narrow=2)
-    assert "blocks:" not in decompiled(graph_of(f"conv: 8, {gate}, {gate}, {gate}")).text
+    assert "blocks:" not in text_of(graph_of(f"conv: 8, {gate}, {gate}, {gate}"))
 
 
 def test_modules_are_a_loop_before_what_is_alike_inside_them_is():
@@ -437,25 +441,24 @@ def test_modules_are_a_loop_before_what_is_alike_inside_them_is():
         way = ", ".join(f"conv: {{filters: {n}, kernel: 1}}" for n in (width, width + 1, width + 2))
         return f"{{branches: [[{way}], [{way}]], merge: concat}}"
 
-    text = decompiled(graph_of(f"{module(4)}, {module(6)}")).text
+    text = text_of(graph_of(f"{module(4)}, {module(6)}"))
     assert "layers:\n  - for: {filters: [4, 6], filters2: [5, 7], filters3: [6, 8]}\n" in text
 
 
 def test_shared_weights_are_shared_in_the_spec():
-    made = decompiled(expand(load("siamese"))).text
+    made = text_of(expand(load("siamese")))
     assert "share: tower" in made
     assert made.count("from: right") == 1
 
 
 def test_a_product_of_two_matrices_without_heads_is_no_attention():
-    model = ModelBuilder("net", {"points": (6, 3)}, name="net", format_name="a test's")
+    model = builder(points=(6, 3))
     x = model.inputs["points"]
     three = model.add(Slice(axis="length", stop=3), x, name="three", type_name="")
     square = model.add(Reshape(to=(3, 3)), three, name="square", type_name="")
     product = model.add(MatMul(), x, square, name="product", type_name="")
     scores = model.add(FullyConnected(units=2), product, name="scores", type_name="")
-    graph = model.finish({"scores": scores}).graph
-    assert difference(graph, decompiled(graph).graph, decompiled(graph).order) is None
+    text_of(model.finish({"scores": scores}).graph)
 
 
 def test_what_no_block_is_stays_branches():
@@ -513,7 +516,7 @@ def test_the_command_prints_the_spec_or_writes_it(tmp_path):
 
 
 def test_a_layer_that_archspec_does_not_know_is_named():
-    b = ModelBuilder("net.onnx", {"input": (8, 8, 3)}, name="net", format_name="ONNX")
+    b = builder(input=(8, 8, 3))
     x = b.add(Activate(function="relu"), b.inputs["input"], name="a", type_name="Relu")
     y = b.unknown("Foo", x, name="strange", reason="archspec has no such layer")
     code = b.unknown("Lambda", y, name="code", reason="it runs Python code")
@@ -634,5 +637,5 @@ def test_what_is_not_run_is_not_verified(tmp_path):
 )
 def test_the_units_of_the_last_layer_alone_are_the_classes(ending, has_classes):
     """The projection of an attention has a sum and a norm behind it, an embedding a norm."""
-    text = decompiled(graph_of(f"conv: 4, flatten: null, {ending}", "[8, 8, 3]")).text
+    text = text_of(graph_of(f"conv: 4, flatten: null, {ending}", "[8, 8, 3]"))
     assert ("classes" in text) == has_classes

@@ -27,28 +27,21 @@ LARGE = {"nasnet"}
 """Families whose sources take seconds."""
 
 
+@pytest.mark.parametrize("style", ["functional", "subclassed"])
 @pytest.mark.parametrize("family", telling_families(*LARGE))
-def test_the_source_of_every_family_makes_the_same_layers_on_the_same_inputs(family):
+def test_the_source_of_every_family_makes_the_same_layers_on_the_same_inputs(family, style):
     graph = expand(archspec.load(family))
-    source = eject(graph)
+    source = eject(graph, style=style)
     run(source, graph)
     assert "archspec" not in source
     assert black.format_str(source, mode=black.Mode()) == source
 
 
-@pytest.mark.parametrize("family", telling_families(*LARGE))
-def test_so_do_the_classes_of_every_family(family):
-    graph = expand(archspec.load(family))
-    source = eject(graph, style="subclassed")
-    run(source, graph)
-    assert "archspec" not in source
-    assert black.format_str(source, mode=black.Mode()) == source
-
-
-@given(specs())
-def test_so_do_the_classes_of_random_networks(data):
+@pytest.mark.parametrize("style", ["functional", "subclassed"])
+@given(data=specs())
+def test_so_does_that_of_random_networks(style, data):
     graph = expand(spec_of(json.dumps(data)))
-    source = eject(graph, style="subclassed")
+    source = eject(graph, style=style)
     run(source, graph)
     assert black.format_str(source, mode=black.Mode()) == source
 
@@ -201,14 +194,6 @@ def test_layers_in_a_row_are_a_list():
         for layer in self.stages:
             x = layer(x)
 """ in eject("resnet50", style="subclassed")
-
-
-@given(specs())
-def test_so_does_that_of_random_networks(data):
-    graph = expand(spec_of(json.dumps(data)))
-    source = eject(graph)
-    run(source, graph)
-    assert black.format_str(source, mode=black.Mode()) == source
 
 
 def test_what_repeats_is_a_loop_and_what_varies_a_variable():

@@ -34,15 +34,19 @@ def described(model: Any) -> list[Any]:
     ]
 
 
-def outputs(model: Any) -> list[Any]:
-    """What a model gives for the same random images."""
+def images(model: Any) -> Any:
+    """Random images as a model takes them, the same for the same inputs."""
     random = np.random.default_rng(0)
-    images = {
+    made = {
         each.name: random.normal(size=(2, *each.shape[1:])).astype("float32")
         for each in sorted(model.inputs, key=lambda each: each.name)
     }
-    given = images if len(images) > 1 else next(iter(images.values()))
-    result = model(given)
+    return made if len(made) > 1 else next(iter(made.values()))
+
+
+def outputs(model: Any) -> list[Any]:
+    """What a model gives for the same random images."""
+    result = model(images(model))
     named = result if isinstance(result, dict) else {"output": result}
     return [keras.ops.convert_to_numpy(named[name]) for name in sorted(named)]
 
@@ -86,13 +90,7 @@ def test_a_model_of_classes_has_the_same_weights_and_outputs_and_is_saved(networ
     assert ours.keys() == theirs.keys()
     for path, weight in ours.items():
         weight.assign(theirs[path])
-    random = np.random.default_rng(0)
-    images = {
-        each.name: random.normal(size=(2, *each.shape[1:])).astype("float32")
-        for each in built.inputs
-    }
-    given = images if len(images) > 1 else next(iter(images.values()))
-    wanted = keras.ops.convert_to_numpy(built(given))
+    given, (wanted,) = images(built), outputs(built)
     ejected.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     for model in (ejected, loaded):

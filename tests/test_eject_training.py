@@ -92,6 +92,16 @@ def assert_same(ours: Any, theirs: Any) -> None:
             np.testing.assert_allclose(one, other, rtol=1e-5, atol=2e-5)
 
 
+def assert_same_loss(run: Both) -> None:
+    """Assert that both models have the same metrics, and the same loss on a batch."""
+    ours, theirs = (
+        each.test_on_batch(*run.train[0], return_dict=True)
+        for each in (run.model, run.session.model)
+    )
+    assert ours.keys() == theirs.keys()
+    assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-5)
+
+
 AUGMENTATIONS = [
     "[horizontal_flip, {vertical_flip: {probability: 0.2}}]",
     "[{random_crop: {padding: 2, fill: reflect}}]",
@@ -202,12 +212,7 @@ def test_a_script_reads_arrays_as_archspec_does(name, tmp_path, monkeypatch):
     run = both(small(recipe, f"{{{end}}}" if end.startswith("fc") else end), tmp_path, monkeypatch)
     assert_same(run.train[1], run.session.train.batch_at(1, 1))
     assert type(run.model.loss) is type(run.session.model.loss)
-    ours, theirs = (
-        each.test_on_batch(*run.train[0], return_dict=True)
-        for each in (run.model, run.session.model)
-    )
-    assert ours.keys() == theirs.keys()
-    assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-5)
+    assert_same_loss(run)
 
 
 CELLS = {
@@ -345,12 +350,7 @@ def test_each_head_of_a_network_gets_the_labels(tmp_path, monkeypatch):
     )
     run = both(text, tmp_path, monkeypatch)
     assert_same(run.train[1], run.session.train.batch_at(1, 1))
-    ours, theirs = (
-        each.test_on_batch(*run.train[0], return_dict=True)
-        for each in (run.model, run.session.model)
-    )
-    assert ours.keys() == theirs.keys()
-    assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-5)
+    assert_same_loss(run)
 
 
 def test_a_script_says_which_data_are_missing(tmp_path, monkeypatch):

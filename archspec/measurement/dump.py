@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -62,13 +62,7 @@ class Buffer:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, as in every JSON form."""
-        return {
-            "bytes": self.bytes,
-            "shape": self.shape,
-            "role": self.role,
-            "step": self.step,
-            "operation": self.operation,
-        }
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,11 +192,9 @@ class Worker:
             frozen = self.study.get_trials(deepcopy=False)[trial.number]
             storage.repeat(self.study, frozen)
             raise KeyboardInterrupt
-        rows = [row for row in run.history if row["epoch"] == run.best_epoch]
-        if not rows:
-            return {each.figure: float("nan") for each in self.plan.goals if each.is_score}
+        best = next((row for row in run.history if row["epoch"] == run.best_epoch), {})
         return {
-            each.figure: score_of(rows[0], each.figure, reporter.measure)
+            each.figure: score_of(best, each.figure, reporter.measure)
             for each in self.plan.goals
             if each.is_score
         }
