@@ -132,25 +132,26 @@ class Arrangement:
         steps: list[Step] = []
         previous = entry
         reads: tuple[int, ...]
-        starts = {number: self._start(number) for number in forks}
+        starts = {number: self._dominators[number] for number in forks}
         for number in self._depth_first([n for n in numbers if n not in absorbed], starts):
             unit = self.units[number]
             if unit.owner >= 0:
                 step = Step("share", unit.output, unit.nodes, owner=unit.owner)
                 reads = unit.inputs
             elif unit.inside:
-                step = Step("layers", unit.output, body=self._inside(unit))
+                body = [step_of(self.view, each) for each in unit.inside]
+                step = Step("layers", unit.output, body=body)
                 step.layer = step.body[0].layer
                 reads = unit.inputs
             elif number in forks:
                 start = starts[number]
                 branches = [self.sequence(sorted(way), start, depth + 1) for way in forks[number]]
-                step = self._step(unit)
+                step = step_of(self.view, unit)
                 step.kind, step.branches = "branches", branches
                 step.arguments = {"merge": unit.element.kind}
                 reads = (start,)
             else:
-                step = self._step(unit)
+                step = step_of(self.view, unit)
                 reads = unit.inputs
             if self._has_shapes and len(reads) == 1:
                 step.shape = self.view.places[self._ports.get(reads[0], reads[0])].shape
@@ -187,19 +188,9 @@ class Arrangement:
                     order[waiting.pop()] = None
         return [*order]
 
-    def _inside(self, unit: Unit) -> list[Step]:
-        """Return the steps of a chain."""
-        return [self._step(each) for each in unit.inside]
-
-    def _step(self, unit: Unit) -> Step:
-        return step_of(self.view, unit)
-
-    def _start(self, number: int) -> int:
-        """Return the node from which all inputs of a merge come; -1 for none."""
-        return self._dominators[number]
-
     @cached_property
     def _dominators(self) -> list[int]:
+        """The node from which all inputs of each unit come; -1 for none."""
         return dominators_of_units(self.units)
 
     def _branches(self, number: int, inside: set[int]) -> list[list[int]] | None:
@@ -207,7 +198,7 @@ class Arrangement:
         unit = self.units[number]
         if not isinstance(unit.element, Merge) or not self._has_defaults(unit.element):
             return None
-        start = self._start(number)
+        start = self._dominators[number]
         if start < 0 or unit.output in self.view.shared:
             return None
         taken: set[int] = set()

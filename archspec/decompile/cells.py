@@ -51,6 +51,11 @@ class _Pattern(NamedTuple):
     reads: tuple[tuple[int, ...], ...]
     """The inputs of each step: numbers of steps; -1, -2 and so on are the inputs of the cell."""
 
+    @property
+    def inputs(self) -> int:
+        """Number of the cell's inputs."""
+        return max(-each for reads in self.reads for each in reads)
+
 
 class _Place(NamedTuple):
     """Steps that a cell may stand for."""
@@ -258,13 +263,8 @@ class Cells:
     def _saved(self, pattern: _Pattern, places: Sequence[_Place], arguments: int) -> float:
         """Return about how much a cell shortens the text."""
         steps = sum(map(self._cost, places[0].units))
-        ports = 1 + max(-each for reads in pattern.reads for each in reads)
-        return (
-            (len(places) - 1) * steps
-            - len(places) * (3 + ports + 1.4 * arguments)
-            - HEADER
-            - arguments
-        )
+        use = 4 + pattern.inputs + 1.4 * arguments
+        return (len(places) - 1) * steps - len(places) * use - HEADER - arguments
 
     def _cost(self, number: int) -> float:
         """Return about how much there is to read in a step and its name."""
@@ -274,7 +274,7 @@ class Cells:
         self, pattern: _Pattern, places: Sequence[_Place]
     ) -> tuple[float, OwnBlock, list[Unit]] | None:
         """Return how much a cell shortens the text, the cell, and the units that use it."""
-        count = max(-each for reads in pattern.reads for each in reads)
+        count = pattern.inputs
         ports = [*range(self._node, self._node + count)]
         where = [sum(each) for each in zip(*(place.inputs for place in places), strict=True)]
         order = sorted(range(count), key=where.__getitem__)

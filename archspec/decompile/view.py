@@ -30,14 +30,7 @@ class View:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.places = [
-            Place(
-                node.index,
-                tidy(node.op),
-                node.inputs,
-                node.shape,
-                node,
-            )
-            for node in graph.nodes
+            Place(node.index, tidy(node.op), node.inputs, node.shape, node) for node in graph.nodes
         ]
         self.readers: list[list[int]] = [[] for _ in self.places]
         """Nodes that read each node; twice where one reads it twice."""

@@ -359,11 +359,11 @@ class _Abstraction:
             raise NotAlikeError
         body: list[Statement] = []
         for column in columns:
-            if column.is_whole:
+            if None not in column:
                 body.append(self._statement(level, column))
                 continue
-            flags = [item is not None for item in column.items]
-            hint = _hint(next(item for item in column.items if item))
+            flags = [item is not None for item in column]
+            hint = _hint(next(item for item in column if item))
             test = level.test(flags)
             test = level.made_up(flags, hint) if test is None else test
             # Inside `if activation:` the function is `activation`; inside `if preactivate:` a
@@ -379,17 +379,17 @@ class _Abstraction:
         return body
 
     def _statement(self, level: Level, column: Column, prefer: Sequence[Symbol] = ()) -> Statement:
-        sample = next(item for item in column.items if item is not None)
+        sample = next(item for item in column if item is not None)
         try:
             if isinstance(sample, Leaf):
-                return self._apply(level, column.items, prefer)
+                return self._apply(level, column, prefer)
             if isinstance(sample, Loop):
-                return self._loop(level, column.items)
-            return self._call(level, column.items)
+                return self._loop(level, column)
+            return self._call(level, column)
         except NotAlikeError as error:
             if error.loops or not isinstance(sample, Loop):
                 raise
-            starts = (_start(each) for each in column.items if isinstance(each, Loop))
+            starts = (_start(each) for each in column if isinstance(each, Loop))
             raise NotAlikeError(frozenset(starts)) from None
 
     def _apply(self, level: Level, leaves: Sequence[Any], prefer: Sequence[Symbol] = ()) -> Apply:

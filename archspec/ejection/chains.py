@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import TypeVar
 
-from archspec.ejection.program import Alias, Apply, Call, For, If, Operand, Statement, Value
+from archspec.ejection.program import Alias, Apply, Call, For, If, Statement, Value
 from archspec.errors import Portable
 
 
@@ -74,16 +74,15 @@ def _is_chain(body: Sequence[Statement], name: str, is_link: Callable[[Apply], b
         elif isinstance(each, For):
             if not is_chain(each, is_link) or each.carried[0].name != name:
                 return False
-        elif isinstance(each, Apply):
-            is_item = not each.reuse and is_link(each)
-            if not is_item or not _goes_through(each.inputs, (each.target,), name):
-                return False
-        elif not isinstance(each, Call) or not _goes_through(each.inputs, each.targets, name):
+        elif not isinstance(each, (Apply, Call)) or not _goes_through(each, name, is_link):
             return False
     return True
 
 
-def _goes_through(inputs: Sequence[Operand], targets: Sequence[Value], name: str) -> bool:
+def _goes_through(statement: Apply | Call, name: str, is_link: Callable[[Apply], bool]) -> bool:
+    inputs, targets = statement.inputs, statement.targets
+    if isinstance(statement, Apply) and (statement.reuse or not is_link(statement)):
+        return False
     return (
         len(inputs) == len(targets) == 1
         and isinstance(inputs[0], Value)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable
-from collections.abc import Set as AbstractSet
 from functools import partial
 from math import prod
 from os import PathLike
 from typing import NamedTuple, TypeAlias
 
 from archspec.compile.expand import expand
-from archspec.ejection.abstracting import Member, Refusals, program_of
-from archspec.ejection.chains import without_loops
 from archspec.ejection.keras_layers import tidied
 from archspec.ejection.keras_training import training
 from archspec.ejection.keras_writer import KerasWriter
 from archspec.ejection.layout import WIDTH, escaped
 from archspec.ejection.outline import Outline
-from archspec.ejection.parameters import Parameters
+from archspec.ejection.parameters import written_program
+from archspec.ejection.program import Program
 from archspec.ejection.recording import Construction, constructions
 from archspec.ejection.sequential import SequentialWriter, check_sequential
 from archspec.ejection.subclassed import SubclassedWriter
@@ -89,9 +87,12 @@ def ejected(
     if framework not in FRAMEWORKS:
         help_ = suggestion(framework, FRAMEWORKS, what="frameworks")
         raise UsageError(f"there is no framework `{framework}` here; {help_}")
-    network = spec if isinstance(spec, Graph) else spec_for("`archspec.eject`", spec)
-    known = network if isinstance(network, Spec) else None
-    graph, about = graph_of(network)
+    known: Spec | None = None
+    if isinstance(spec, Graph):
+        graph, about = spec, spec.name
+    else:
+        known = spec_for("`archspec.eject`", spec)
+        graph, about = expand(known), known.document.about or known.name
     if framework == "torch":
         if style != "functional" or train:
             what = "`train=True`" if train else f"`style={style!r}`"
@@ -113,18 +114,13 @@ def ejected(
         weights = {name: each.loss_weight for name, each in known.document.heads.items()}
         script = training(recipe, graph, layers_of, weights)
 
-    outline = Outline(graph, layers_of)
-    parameters = Parameters(known, outline, layers) if known is not None else None
-
-    def write(unrolled: AbstractSet[str]) -> str:
-        shapes = style == "functional"
-        refusals = Refusals({*unrolled})
-        program = program_of(Member(outline), refusals, shapes=shapes)
-        if parameters is not None:
-            program = parameters.program(program, refusals, shapes=shapes)
+    def write(program: Program) -> str:
         return STYLES[style](program, graph).source(about_lines(graph, about), script)
 
-    return Ejected(without_loops(write), script.notes if script else [])
+    outline = Outline(graph, layers_of)
+    shapes = style == "functional"
+    source = written_program(outline, known, layers, write, shapes=shapes)
+    return Ejected(source, script.notes if script else [])
 
 
 Known: TypeAlias = dict[tuple[str, Op, Shape], tuple[Construction, ...]]
@@ -168,13 +164,6 @@ STYLES = {
 
 FRAMEWORKS = ("keras", "torch")
 """Frameworks whose source can be written."""
-
-
-def graph_of(network: Spec | Graph) -> tuple[Graph, str]:
-    """Return the graph of a network, and a text about it."""
-    if isinstance(network, Graph):
-        return network, network.name
-    return expand(network), network.document.about or network.name
 
 
 def about_lines(graph: Graph, about: str, *, buffers: bool = False) -> list[str]:

@@ -9,8 +9,8 @@ from typing import Final
 from archspec.data.published import class_names
 from archspec.data.sources import SOURCES
 from archspec.data.task import TaskKind
-from archspec.ejection.layout import INDENT, Brackets, Code, Joined, unindented
-from archspec.ejection.parts import TRAINING, own_parts
+from archspec.ejection.layout import INDENT, Brackets, Code, Joined, indented, unindented
+from archspec.ejection.parts import TRAINING, own_parts, parts_of
 from archspec.ejection.python import literal
 from archspec.ejection.recording import Construction
 from archspec.ejection.training_data import DataLines, preview_of
@@ -149,7 +149,7 @@ class _Script:
                 f"The network gives {self.data.classes:,} values, and `{recipe.data.source}` has "
                 f"{len(known)} classes."
             )
-        parts, imports = own_parts(TRAINING, self.parts)
+        parts, imports = own_parts(parts_of(TRAINING), self.parts)
         while parts and not parts[0]:
             parts.pop(0)
         return Training(
@@ -198,7 +198,7 @@ class _Script:
         return [
             "def train_model() -> keras.Model:",
             f'{INDENT}"""Train the network, and return it with the weights of its best epoch."""',
-            *(INDENT + line if line else "" for line in body),
+            *indented(body),
         ]
 
     def _best(self) -> Code:

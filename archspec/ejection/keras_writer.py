@@ -11,10 +11,11 @@ from typing import Any
 from archspec.ejection.about import about
 from archspec.ejection.keras_layers import DEFAULTS, EITHER_PADDING
 from archspec.ejection.keras_training import Training
-from archspec.ejection.layer_sources import own_sources, short_form, table
-from archspec.ejection.layout import INDENT, WIDTH, Brackets, Code, Joined, escaped, lines
+from archspec.ejection.layer_sources import short_form, table
+from archspec.ejection.layout import INDENT, WIDTH, Brackets, Code, Joined, escaped, indented, lines
 from archspec.ejection.levels import equal, expression_of
 from archspec.ejection.naming import RESERVED, identifier, name_symbols, name_tensors
+from archspec.ejection.parts import own_parts
 from archspec.ejection.program import (
     Alias,
     Append,
@@ -69,8 +70,7 @@ class KerasWriter(PythonWriter):
     def _own_uses(self) -> dict[str, list[set[int | str]]]:
         """Return the classes that Keras lacks, each with the arguments of its uses."""
         uses: dict[str, list[set[int | str]]] = {}
-        bodies = [*(each.body for each in self.program.functions), self.program.body]
-        for statement in (each for body in bodies for each in statements(body)):
+        for statement in self.program.statements():
             if isinstance(statement, Apply):
                 for part in expressions(statement):
                     if isinstance(part, Made) and part.name in table():
@@ -107,13 +107,11 @@ class KerasWriter(PythonWriter):
     def _choose_defaults(self) -> None:
         """Let a parameter have the value that most calls give it as its default."""
         given: dict[Symbol, list[Any]] = {}
-        bodies = [*(each.body for each in self.program.functions), self.program.body]
-        for body in bodies:
-            for statement in statements(body):
-                if isinstance(statement, Call):
-                    for symbol, expression in statement.arguments.items():
-                        value = expression.value if isinstance(expression, Constant) else _VARIES
-                        given.setdefault(symbol, []).append(value)
+        for statement in self.program.statements():
+            if isinstance(statement, Call):
+                for symbol, expression in statement.arguments.items():
+                    value = expression.value if isinstance(expression, Constant) else _VARIES
+                    given.setdefault(symbol, []).append(value)
         for symbol, values in given.items():
             known = [value for value in values if value is not _VARIES]
             if symbol.role == "name" or len(values) < 2 or not known:
@@ -131,7 +129,7 @@ class KerasWriter(PythonWriter):
     def source(self, about: Sequence[str], script: Training | None = None) -> str:
         """Return the whole program, with lines about it in its docstring; a script at its end."""
         names, own = self.definitions()
-        classes, imports = own_sources(names)
+        classes, imports = own_parts(table(), names)
         remarks = [line for note in (script.notes if script else []) for line in _remark(note)]
         if remarks:
             remarks = ["", "Training is not as in archspec:", "", *remarks]
@@ -172,10 +170,7 @@ class KerasWriter(PythonWriter):
         """Return the first lines of the function that builds the model."""
         signature = Brackets("def build_model(", self.options(), one_a_line=True)
         head = lines(signature, 0, end=" -> keras.Model:")
-        return [
-            *head,
-            *(f"{INDENT}{line}" if line else "" for line in quoted(about, self.constants())),
-        ]
+        return [*head, *quoted(about, self.constants())]
 
     def constants(self) -> str:
         """Return the sentence about variables that are not parameters; "" if there are none."""
@@ -243,8 +238,7 @@ class KerasWriter(PythonWriter):
     def docstring(self, function: Function) -> list[str]:
         """Return the lines of a function's docstring."""
         known = [each for each in function.elements if each is not None]
-        text = about(known) if known else f"Return `{function.kind}` of a tensor."
-        return [f"{INDENT}{line}" if line else "" for line in quoted(text)]
+        return quoted(about(known) if known else f"Return `{function.kind}` of a tensor.")
 
     def annotation(self, symbol: Symbol) -> str:
         """Return the type of a parameter."""
@@ -464,11 +458,11 @@ def _remark(text: str) -> list[str]:
 
 
 def quoted(*paragraphs: str) -> list[str]:
-    """Return a text as the lines of a docstring."""
+    """Return a text as the lines of a function's docstring."""
     result: list[str] = []
     for text in filter(None, paragraphs):
         wrapped = textwrap.wrap(escaped(text), WIDTH - len(INDENT) - 3)
         result += ["", *wrapped] if result else wrapped
     if len(result) == 1 and len(result[0]) <= WIDTH - len(INDENT) - 6:
-        return [f'"""{result[0]}"""']
-    return [f'"""{result[0]}', *result[1:], '"""']
+        return [f'{INDENT}"""{result[0]}"""']
+    return indented([f'"""{result[0]}', *result[1:], '"""'])

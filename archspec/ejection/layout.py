@@ -6,6 +6,7 @@ a trailing comma, which black keeps.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -93,6 +94,11 @@ def lines(code: Code, indent: int, *, end: str = "") -> list[str]:
         comma = "," if code.comma or len(code.items) > 1 else ""
         result += lines(item, indent + 1, end=comma)
     return [*result, *tail]
+
+
+def indented(lines: Iterable[str]) -> list[str]:
+    """Return lines one level deeper; empty ones stay empty."""
+    return [INDENT + line if line else "" for line in lines]
 
 
 def unindented(code: Code) -> list[str]:

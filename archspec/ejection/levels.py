@@ -12,7 +12,9 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import combinations
+from operator import eq, gt, le, not_
 from typing import Any, Final
 
 from archspec.ejection.outline import Item
@@ -170,19 +172,11 @@ class Level(ABC):
             keys = [*first.arguments]
             if any(each.name != first.name or [*each.arguments] != keys for each in known):
                 return None
-            return Made(
-                first.name,
-                tuple(
-                    (
-                        key,
-                        self.resolve(
-                            _part(values, lambda v, k=key: v.arguments[k]),
-                            argument_name(first, key),
-                        ),
-                    )
-                    for key in keys
-                ),
-            )
+            arguments = []
+            for key in keys:
+                part = _part(values, lambda v, k=key: v.arguments[k])
+                arguments.append((key, self.resolve(part, argument_name(first, key))))
+            return Made(first.name, tuple(arguments))
         if isinstance(first, tuple) and len({len(each) for each in known}) == 1:
             items = []
             for place in range(len(first)):
@@ -215,7 +209,7 @@ class Level(ABC):
                 isinstance(each, bool) for each in test.values
             )
             return None if is_word else test
-        flags = [HOLE if v is HOLE else equal(v, kinds[0]) for v in values]
+        flags = _part(values, lambda v: equal(v, kinds[0]))
         test = self.test(flags)
         if test is None:
             return None
@@ -269,7 +263,7 @@ class Level(ABC):
         return None if numbered is None else Text(numbered)
 
     def _numbered(self, values: Sequence[Any]) -> tuple[Expression, ...] | None:
-        pieces = [HOLE if value is HOLE else _NUMBER.split(value) for value in values]
+        pieces = _part(values, _NUMBER.split)
         known = [each for each in pieces if each is not HOLE]
         if len({tuple(each[::2]) for each in known}) != 1:
             return None
@@ -286,7 +280,7 @@ class Level(ABC):
                 continue
             if any(text is not HOLE and str(int(text)) != text for text in texts):
                 return None
-            number = self.counter([HOLE if t is HOLE else int(t) for t in texts])
+            number = self.counter(_part(texts, int))
             if number is None:
                 return None
             found.append(number)
@@ -311,12 +305,12 @@ class Level(ABC):
         for atom, values in self.atoms():
             if _fits(flags, values):
                 return atom
-            if _fits(flags, [v if v is HOLE else not v for v in values]):
+            if _fits(flags, _part(values, not_)):
                 return negated(atom)
             atoms.append((atom, values))
         for (left, ours), (right, theirs) in combinations(atoms[:24], 2):
-            for mine, left_flip in ((ours, False), (_flipped(ours), True)):
-                for other, right_flip in ((theirs, False), (_flipped(theirs), True)):
+            for mine, left_flip in ((ours, False), (_part(ours, not_), True)):
+                for other, right_flip in ((theirs, False), (_part(theirs, not_), True)):
                     both = [
                         HOLE if HOLE in (a, b) else a and b
                         for a, b in zip(mine, other, strict=True)
@@ -336,18 +330,14 @@ class Level(ABC):
             known = [value for value in values if value is not HOLE]
             kinds = {type(value) for value in known}
             if kinds <= {bool, type(None), str}:
-                yield expression, [v if v is HOLE else bool(v) for v in values]
+                yield expression, _part(values, bool)
             if kinds <= {int}:
                 for bound in sorted(set(known))[:4]:
-                    yield (
-                        Comparison(">", expression, Constant(bound), bound == min(known)),
-                        [v if v is HOLE else v > bound for v in values],
-                    )
+                    test = Comparison(">", expression, Constant(bound), bound == min(known))
+                    yield test, _part(values, bound.__lt__)
             for each in _few(known):
-                yield (
-                    Comparison("==", expression, expression_of(each)),
-                    [v if v is HOLE else equal(v, each) for v in values],
-                )
+                is_same = Comparison("==", expression, expression_of(each))
+                yield is_same, _part(values, partial(equal, each))
         yield from self.shape_atoms()
 
     def _depends(self, values: Sequence[Any]) -> bool:
@@ -383,11 +373,8 @@ def _few(known: list[Any]) -> list[Any]:
     return kinds
 
 
-def _flipped(values: Sequence[Any]) -> list[Any]:
-    return [v if v is HOLE else not v for v in values]
-
-
 def _part(values: Sequence[Any], get: Any) -> list[Any]:
+    """Return what a function gives for each value; holes stay holes."""
     return [HOLE if value is HOLE else get(value) for value in values]
 
 
@@ -628,12 +615,9 @@ class LoopLevel(Level):
         if found is not None:
             return found
         for number in sorted(set(self.index.values)):
-            if _fits(flags, [each == number for each in self.index.values]):
-                return Comparison("==", self.index, Constant(number))
-            if _fits(flags, [each > number for each in self.index.values]):
-                return Comparison(">", self.index, Constant(number))
-            if _fits(flags, [each <= number for each in self.index.values]):
-                return Comparison("<=", self.index, Constant(number))
+            for symbol, compare in (("==", eq), (">", gt), ("<=", le)):
+                if _fits(flags, [compare(each, number) for each in self.index.values]):
+                    return Comparison(symbol, self.index, Constant(number))
         return None
 
 

@@ -201,8 +201,7 @@ class _Naming:
                 for part in parts(expression):
                     self.uses += [(each, at, around) for each in _tensors(part)]
             if isinstance(statement, (Apply, Call)):
-                targets = (statement.target,) if isinstance(statement, Apply) else statement.targets
-                for target in targets:
+                for target in statement.targets:
                     self._made(target, at, statement, around)
                     if under:
                         self.under[id(target)] = under
@@ -324,7 +323,7 @@ class _Naming:
             if isinstance(each, Merged) and isinstance(each.other, Value):
                 yield self.webs[id(each.other)].name
         if isinstance(statement, (Apply, Call)):
-            if isinstance(statement, Call) and value is not statement.targets[0]:
+            if value is not statement.targets[0]:
                 return
             for operand in statement.inputs:
                 if isinstance(operand, Value):
@@ -373,9 +372,7 @@ def _makes(statement: Statement, value: Value | None) -> bool:
         return inside or (isinstance(statement, For) and _makes(statement, value.source))
     if isinstance(statement, (If, For)):
         return any(_makes(each, value) for each in statement.body)
-    if isinstance(statement, Call):
-        return value in statement.targets
-    return isinstance(statement, Apply) and statement.target is value
+    return isinstance(statement, (Apply, Call)) and value in statement.targets
 
 
 def _tensors(part: Any) -> Sequence[Any]:

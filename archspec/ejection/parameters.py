@@ -11,15 +11,23 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import cache
 from itertools import islice, pairwise
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from archspec.compile.expand import expand
-from archspec.ejection.abstracting import Evaluated, Member, Refusals, program_of_all
+from archspec.ejection.abstracting import (
+    Evaluated,
+    Member,
+    Refusals,
+    program_of,
+    program_of_all,
+)
+from archspec.ejection.chains import without_loops
 from archspec.ejection.naming import RESERVED
 from archspec.ejection.outline import Outline
-from archspec.ejection.program import Program, expressions, statements
+from archspec.ejection.program import Program, expressions
 from archspec.ejection.recording import Construction
 from archspec.ejection.subclassed import TAKEN
 from archspec.element import whole
@@ -37,6 +45,12 @@ FEWEST: Final = 3
 
 MOST: Final = 4
 """Largest number of other values of a variable at which the network is expanded."""
+
+
+Layers: TypeAlias = Callable[[Graph], Callable[[Node], Sequence[Construction]]]
+"""Functions that give the constructor calls of a node, for each network."""
+
+_Result = TypeVar("_Result")
 
 
 class _Sample(NamedTuple):
@@ -57,7 +71,7 @@ class Parameters:
         self,
         spec: Spec,
         base: Outline,
-        layers: Callable[[Graph], Callable[[Node], Sequence[Construction]]],
+        layers: Layers,
     ) -> None:
         """Take a network.
 
@@ -228,11 +242,38 @@ class Parameters:
         return program_of_all(members, refusals, shapes=shapes)
 
 
+def written_program(
+    outline: Outline,
+    spec: Spec | None,
+    layers: Layers,
+    write: Callable[[Program], _Result],
+    *,
+    shapes: bool,
+) -> _Result:
+    """Return a network's program as a writer has it, without the loops that the writer refuses.
+
+    Args:
+        outline: The network.
+        spec: The spec whose variables become parameters; without it there are none.
+        layers: As `Parameters` takes it.
+        write: Writes a program.
+        shapes: Whether expressions may ask for the shapes of tensors.
+    """
+    parameters = None if spec is None else Parameters(spec, outline, layers)
+
+    def written(unrolled: AbstractSet[str]) -> _Result:
+        refusals = Refusals({*unrolled})
+        program = program_of(Member(outline), refusals, shapes=shapes)
+        if parameters is not None:
+            program = parameters.program(program, refusals, shapes=shapes)
+        return write(program)
+
+    return without_loops(written)
+
+
 def weight(program: Program) -> int:
     """Return the number of statements and expressions of a program: how much there is to read."""
-    bodies = [*(each.body for each in program.functions), program.body]
-    every = [statement for body in bodies for statement in statements(body)]
-    return sum(1 + sum(1 for _ in expressions(each)) for each in every)
+    return sum(1 + sum(1 for _ in expressions(each)) for each in program.statements())
 
 
 def _numbers(value: Any) -> Sequence[int]:

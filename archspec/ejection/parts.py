@@ -1,11 +1,16 @@
-"""Source of what a framework lacks, taken from the text of modules that nobody imports."""
+"""Source of what a framework lacks: parts of modules that nobody imports, and archspec's layers."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any, TypeAlias
+
+Parts: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""Definitions by name: `source`, the names that it `needs`, and `imports`."""
 
 TORCH = "torch_parts.py"
 """File of the parts that PyTorch lacks for a network."""
@@ -15,51 +20,62 @@ TRAINING = "training_parts.py"
 
 
 @cache
-def _parts(file: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the source of each part, and each import by the name that it gives."""
+def parts_of(file: str) -> Parts:
+    """Return the classes and functions of a file, which is read as text."""
     text = (Path(__file__).parent / file).read_text(encoding="utf-8")
-    parts: dict[str, str] = {}
+    sources: dict[str, str] = {}
     imports: dict[str, str] = {}
     for item in ast.parse(text).body:
         source = ast.get_source_segment(text, item) or ""
         if isinstance(item, (ast.ClassDef, ast.FunctionDef)):
             decorators = [ast.get_source_segment(text, each) for each in item.decorator_list]
-            parts[item.name] = "\n".join([*(f"@{each}" for each in decorators), source])
+            sources[item.name] = "\n".join([*(f"@{each}" for each in decorators), source])
         elif isinstance(item, (ast.Import, ast.ImportFrom)):
             for each in item.names:
                 module = getattr(item, "module", "")
                 line = f"from {module} import {each.name}" if module else f"import {each.name}"
                 line += f" as {each.asname}" if each.asname else ""
                 imports[each.asname or each.name] = line
-    return parts, imports
+    parts = {}
+    for name, source in sources.items():
+        used = {each.id for each in ast.walk(ast.parse(source)) if isinstance(each, ast.Name)}
+        needed = [line for given, line in imports.items() if given in used]
+        parts[name] = {"source": source, "needs": used & {*sources}, "imports": needed}
+    return parts
 
 
-def part_names(file: str) -> frozenset[str]:
-    """Return the names of all parts."""
-    return frozenset(_parts(file)[0])
+def own_parts(parts: Parts, names: Iterable[str]) -> tuple[list[str], set[str]]:
+    """Return the lines of definitions and of all that they need, and the imports that these need.
 
-
-def own_parts(file: str, names: Iterable[str]) -> tuple[list[str], set[str]]:
-    """Return the lines of the parts that are needed, and the imports that these need.
-
-    A part that another one calls is needed as well.
+    Args:
+        parts: The definitions that there are.
+        names: The names that are used; those without a definition are left out.
     """
-    parts, imports = _parts(file)
     wanted: set[str] = set()
     waiting = [*({*names} & {*parts})]
     while waiting:
         name = waiting.pop()
         if name not in wanted:
             wanted.add(name)
-            waiting += _names_in(parts[name]) & {*parts}
+            waiting += parts[name]["needs"]
+    lines: list[str] = []
+    imports: set[str] = set()
+    follows_long = False
+    for name, part in parts.items():
+        if name not in wanted:
+            continue
+        source = part["source"].splitlines()
+        is_long = bool(re.match(r"(@|class |def )", source[0]))
+        lines += ["", *source, ""] if is_long or follows_long else [*source, ""]
+        follows_long = is_long
+        imports.update(part["imports"])
+    return _separated(lines), imports
+
+
+def _separated(lines: Sequence[str]) -> list[str]:
+    """Return lines without more than two empty ones after each other."""
     result: list[str] = []
-    needed: set[str] = set()
-    for name, source in parts.items():
-        if name in wanted:
-            result += ["", *source.split("\n"), ""]
-            needed |= {line for given, line in imports.items() if given in _names_in(source)}
-    return result, needed - {"from __future__ import annotations"}
-
-
-def _names_in(source: str) -> set[str]:
-    return {each.id for each in ast.walk(ast.parse(source)) if isinstance(each, ast.Name)}
+    for line in lines:
+        if line or result[-2:] != ["", ""]:
+            result.append(line)
+    return result

@@ -222,6 +222,11 @@ class Apply:
     """Path of the layer, where it is applied several times; `first` says whether this makes it."""
     first: bool = True
 
+    @property
+    def targets(self) -> tuple[Value, ...]:
+        """Its only target, as a call may have several."""
+        return (self.target,)
+
 
 @dataclass(eq=False)
 class Call:
@@ -309,6 +314,11 @@ class Program:
     """Variables of the spec that the network depends on; the first value of each is its default."""
     constants: dict[str, Any] = field(default_factory=dict)
     """The value of every other variable of the spec."""
+
+    def statements(self) -> Iterator[Statement]:
+        """Yield the statements of all functions and of the network, those inside them too."""
+        for body in (*(each.body for each in self.functions), self.body):
+            yield from statements(body)
 
 
 def statements(body: Sequence[Statement]) -> Iterator[Statement]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from archspec.ejection.layout import Brackets, Code, Joined, flat
+from archspec.ejection.levels import HOLE
 from archspec.ejection.program import (
     Arithmetic,
     Both,
@@ -167,7 +168,7 @@ def literal(value: Any) -> str:
 
 def annotation(values: Sequence[Any]) -> str:
     """Return the type of a parameter that has these values."""
-    kinds = {type(value) for value in values if not isinstance(value, _holes())}
+    kinds = {type(value) for value in values if value is not HOLE}
     optional = type(None) in kinds
     kinds.discard(type(None))
     if kinds == {int, float}:
@@ -182,9 +183,3 @@ def annotation(values: Sequence[Any]) -> str:
         whole = f"tuple[{item}, ...]" if len(items) == 1 and item else "tuple"
         names[names.index("tuple")] = whole
     return " | ".join([*names, *(["None"] if optional else [])]) or "None"
-
-
-def _holes() -> type:
-    from archspec.ejection.levels import HOLE  # noqa: PLC0415
-
-    return type(HOLE)

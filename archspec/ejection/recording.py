@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from archspec.errors import UsageError
@@ -23,16 +24,18 @@ class Construction:
     arguments: dict[int | str, Any]
 
 
+def call(name: str, /, *positional: Any, **named: Any) -> Construction:
+    """Return the call of a constructor or of a function."""
+    arguments: dict[int | str, Any] = dict(enumerate(positional))
+    arguments.update(named)
+    return Construction(name, arguments)
+
+
 class Recorder:
     """The argument `layers` of `Op.emit`: every class is a function that records its call."""
 
     def __getattr__(self, name: str) -> Callable[..., Construction]:
-        def record(*positional: Any, **named: Any) -> Construction:
-            arguments: dict[int | str, Any] = dict(enumerate(positional))
-            arguments.update(named)
-            return Construction(name, arguments)
-
-        return record
+        return partial(call, name)
 
 
 def layer_name(path: str) -> str:

@@ -18,14 +18,8 @@ LONGEST_ROUND = 12
 _NUMBER = re.compile(r"\d+")
 
 
-class Column(NamedTuple):
-    """The items at one place of several lists; None in a list that has none there."""
-
-    items: tuple[Item | None, ...]
-
-    @property
-    def is_whole(self) -> bool:
-        return None not in self.items
+Column: TypeAlias = tuple[Item | None, ...]
+"""The items at one place of several lists; None in a list that has none there."""
 
 
 def roll(items: list[Item], refused: AbstractSet[str]) -> list[Item]:
@@ -164,9 +158,9 @@ def is_worth_it(loop: Loop) -> bool:
         return True
     varying: set[Any] = set()
     for place, column in enumerate(columns):
-        if not column.is_whole:
+        if None in column:
             return False
-        varying |= {(place, key) for key in _varying(column.items)}
+        varying |= {(place, key) for key in _varying(column)}
     return len(varying) <= (1 if len(rounds) < 4 else 2)
 
 
@@ -214,7 +208,7 @@ def _aligned(rounds: Sequence[Round], lists: list[list[Item]]) -> list[Column] |
                 at += 1
             else:
                 column.append(None)
-    return [Column(tuple(column)) for column in columns if any(column)]
+    return [tuple(column) for column in columns if any(column)]
 
 
 def is_reordered(rounds: Sequence[Round], columns: Sequence[Column]) -> bool:
@@ -223,7 +217,7 @@ def is_reordered(rounds: Sequence[Round], columns: Sequence[Column]) -> bool:
     A convolution before its norm and one after it are two functions to whoever reads them.
     """
     places = [
-        next(_place(item, each) for item, each in zip(column.items, rounds, strict=True) if item)
+        next(_place(item, each) for item, each in zip(column, rounds, strict=True) if item)
         for column in columns
     ]
     return len({*places}) < len(places)

@@ -11,7 +11,7 @@ from typing import Final
 from archspec.ejection.chains import UnrollError, is_chain, is_row
 from archspec.ejection.keras_writer import KerasWriter
 from archspec.ejection.layer_sources import table
-from archspec.ejection.layout import INDENT, Brackets, Code, Joined, lines
+from archspec.ejection.layout import INDENT, Brackets, Code, Joined, indented, lines
 from archspec.ejection.naming import RESERVED, name_classes
 from archspec.ejection.program import (
     Alias,
@@ -166,28 +166,50 @@ class SubclassedWriter(KerasWriter):
 
     def function(self, function: Function) -> list[str]:
         parameters = [each for each in function.parameters if each.role != "name"]
-        names: list[Code] = ["self", *self.declared(parameters), "**options: Any"]
         self.prefixes = [f"{layer_name(path)}-" for path in function.paths]
         self._begin(function.body, parameters)
         result, last = self.result(function)
-        inputs = [f"{each.name}: keras.KerasTensor" for each in function.inputs]
-        head = Brackets("def __init__(", names, one_a_line=True)
+        inputs = [self.tensor(each.name) for each in function.inputs]
         return [
             "@register",
             f"class {function.name}(layers.Layer):",
             *self.docstring(function),
+            *self.methods(self.declared(parameters), function.body, inputs, result, indented(last)),
+        ]
+
+    def methods(
+        self,
+        declared: Sequence[Code],
+        body: Sequence[Statement],
+        inputs: Sequence[Code],
+        result: str,
+        last: Sequence[str],
+        first: Sequence[str] = (),
+    ) -> list[str]:
+        """Return the lines of a class below its docstring.
+
+        Args:
+            declared: The declarations of its parameters.
+            body: The statements.
+            inputs: The declarations of what `call` takes.
+            result: The type of what it gives.
+            last: The lines that return it.
+            first: The lines before all others of `call`.
+        """
+        taken = Brackets("def __init__(", ["self", *declared, "**options: Any"], one_a_line=True)
+        call = Brackets("def call(", ["self", *inputs], one_a_line=True)
+        return [
             "",
-            *lines(head, 1, end=" -> None:"),
+            *lines(taken, 1, end=" -> None:"),
             f"{INDENT * 2}super().__init__(**options)",
-            *(f"{INDENT * 2}self.{each.name} = {each.name}" for each in parameters),
-            *self.made(function.body, 2),
+            *(f"{INDENT * 2}self.{each.name} = {each.name}" for each in self.parameters),
+            *self.made(body, 2),
             "",
-            *lines(
-                Brackets("def call(", ["self", *inputs], one_a_line=True), 1, end=f" -> {result}:"
-            ),
-            *self.called(function.body, 2),
-            *(INDENT + line for line in last),
-            *self.config(parameters),
+            *lines(call, 1, end=f" -> {result}:"),
+            *first,
+            *self.called(body, 2),
+            *last,
+            *self.config(self.parameters),
         ]
 
     def config(self, parameters: Sequence[Symbol]) -> list[str]:
@@ -213,39 +235,23 @@ class SubclassedWriter(KerasWriter):
         if len(inputs) > 1:
             taken = "inputs: dict[str, keras.KerasTensor]"
             unpacked = [f"{INDENT * 2}{v} = inputs[{literal(k)}]" for k, v in inputs.items()]
-            pairs: list[Code] = [Joined([f"{literal(k)}: ", each]) for k, each in entries.items()]
-            entry = Brackets("{", pairs, "}")
+            items: list[Code] = [Joined([f"{literal(k)}: ", each]) for k, each in entries.items()]
+            entry = Brackets("{", items, "}")
         outputs = {name: self.operand(each) for name, each in sorted(program.outputs.items())}
         kind = "keras.KerasTensor"
-        result: Code = next(iter(outputs.values()))
+        returned: Code = f"return {next(iter(outputs.values()))}"
         if len(outputs) > 1:
             kind = f"dict[str, {kind}]"
-            result = Brackets("{", [f"{literal(k)}: {v}" for k, v in outputs.items()], "}")
-        returned = (
-            Brackets("return {", result.items, "}")
-            if isinstance(result, Brackets)
-            else (f"return {result}")
-        )
+            pairs = [f"{literal(k)}: {v}" for k, v in outputs.items()]
+            returned = Brackets("return {", [*pairs], "}")
         title = re.sub(r"[^A-Za-z0-9_-]", "_", program.name)
         given = [each.name for each in program.parameters]
-        head = Brackets(
-            "def __init__(", ["self", *self.options(), "**options: Any"], one_a_line=True
-        )
+        last = lines(returned, 2)
         return [
             "@register",
             f"class {self.title}(keras.Model):",
             f'{INDENT}"""The network."""',
-            "",
-            *lines(head, 1, end=" -> None:"),
-            f"{INDENT * 2}super().__init__(**options)",
-            *(f"{INDENT * 2}self.{each.name} = {each.name}" for each in program.parameters),
-            *self.made(program.body, 2),
-            "",
-            *lines(Brackets("def call(", ["self", taken], one_a_line=True), 1, end=f" -> {kind}:"),
-            *unpacked,
-            *self.called(program.body, 2),
-            *lines(returned, 2),
-            *self.config(program.parameters),
+            *self.methods(self.options(), program.body, [taken], kind, last, unpacked),
             "",
             "",
             *self.head("Return the network, built for its input."),
@@ -411,9 +417,8 @@ class SubclassedWriter(KerasWriter):
         inner = [*_layers(loop.body)]
         tensors = {each.name for each in loop.carried}
         for each in inner:
-            targets = [each.target] if isinstance(each, Apply) else []
-            targets += each.targets if isinstance(each, Call) else []
-            tensors |= {target.name for target in targets}
+            if isinstance(each, (Apply, Call)):
+                tensors |= {target.name for target in each.targets}
         names: list[Code] = []
         for each in inner:
             name = self.attributes[id(each)].removesuffix("s")

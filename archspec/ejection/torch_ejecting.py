@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from archspec.ejection.abstracting import Member, Refusals, program_of
-from archspec.ejection.chains import without_loops
 from archspec.ejection.outline import Outline
-from archspec.ejection.parameters import Parameters
+from archspec.ejection.parameters import written_program
 from archspec.ejection.program import Program
 from archspec.ejection.torch_ops.network import Torch
 from archspec.ejection.torch_writer import TorchWriter
@@ -38,17 +35,10 @@ def written(graph: Graph, about: Sequence[str], spec: Spec | None = None) -> Wri
         UsageError: A step has no counterpart that this writer knows; the message names it.
     """
     torch = Torch(graph)
-    outline = Outline(graph, torch.layers_of)
-    parameters = None
-    if spec is not None:
-        parameters = Parameters(spec, outline, lambda other: Torch(other).layers_of)
 
-    def write(unrolled: AbstractSet[str]) -> Written:
-        refusals = Refusals({*unrolled})
-        program = program_of(Member(outline), refusals, shapes=False)
-        if parameters is not None:
-            program = parameters.program(program, refusals, shapes=False)
+    def write(program: Program) -> Written:
         writer = TorchWriter(program, graph, torch)
         return Written(program, writer, torch, writer.module_source(about))
 
-    return without_loops(write)
+    outline = Outline(graph, torch.layers_of)
+    return written_program(outline, spec, lambda other: Torch(other).layers_of, write, shapes=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
 from os import PathLike
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from archspec.compile.expand import expand
 from archspec.ejection.chains import is_chain
@@ -43,8 +43,14 @@ def torch_weights(spec: Spec | Graph | str | PathLike[str], weights: Any) -> dic
         >>> sorted(archspec.torch_weights("lenet5", archspec.build("lenet5")))[0]
         'c1.convolution.bias'
     """
-    known = None if isinstance(spec, Graph) else spec_for("`archspec.torch_weights`", spec)
-    graph = spec if isinstance(spec, Graph) else expand(cast("Spec", known))
+    import numpy as np  # noqa: PLC0415
+
+    known: Spec | None = None
+    if isinstance(spec, Graph):
+        graph = spec
+    else:
+        known = spec_for("`archspec.torch_weights`", spec)
+        graph = expand(known)
     program, writer, torch, _ = written(graph, ("",), known)
     nodes = [node for node in graph.nodes if not node.is_input and not node.layer.owner]
     if isinstance(weights, (str, PathLike)):
@@ -53,27 +59,12 @@ def torch_weights(spec: Spec | Graph | str | PathLike[str], weights: Any) -> dic
             raise UsageError(f"`{weights}` is a spec: weights are in a model file")
         given: Mapping[str, Sequence[Any]] = model.weights()
     else:
-        given = _Layers(weights)
+        given = {
+            layer.name: [np.asarray(each.numpy()) for each in layer.weights]
+            for layer in weights.layers
+        }
     arrays = {node.name: given[name] for node in nodes if (name := layer_name(node.name)) in given}
     return state(program, writer, torch, arrays)
-
-
-class _Layers(Mapping[str, Sequence[Any]]):
-    """The arrays of a Keras model by its layers' names."""
-
-    def __init__(self, model: Any) -> None:
-        self.layers = {layer.name: layer for layer in model.layers}
-
-    def __getitem__(self, name: str) -> Sequence[Any]:
-        import numpy as np  # noqa: PLC0415
-
-        return [np.asarray(weight.numpy()) for weight in self.layers[name].weights]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.layers)
-
-    def __len__(self) -> int:
-        return len(self.layers)
 
 
 def state(
@@ -91,7 +82,7 @@ def state(
         UsageError: Weights are missing, or their shapes are others.
     """
     result: dict[str, Any] = {}
-    for prefix, node in _Places(program, writer):
+    for prefix, node in _Places(writer).body(program.body, "", 0):
         x = (*node.layer.inputs, node.shape)[0]
         wanted = node.op.weights(*node.layer.inputs)
         if not wanted or node.layer.owner:
@@ -120,19 +111,13 @@ def _base(op: Any) -> type:
 class _Places:
     """Each node of a program, with the name of its module in the state dict."""
 
-    def __init__(self, program: Program, writer: TorchWriter) -> None:
-        self.program = program
+    def __init__(self, writer: TorchWriter) -> None:
         self.writer = writer
 
-    def __iter__(self) -> Iterator[tuple[str, Node]]:
-        yield from self._body(self.program.body, "", [0])
-
-    def _body(
-        self, body: Sequence[Statement], prefix: str, uses: list[int]
-    ) -> Iterator[tuple[str, Node]]:
+    def body(self, body: Sequence[Statement], prefix: str, use: int) -> Iterator[tuple[str, Node]]:
         """Yield what is in the module at a prefix, which is one use of a class."""
         attributes = self.writer.classes[id(body)].attributes
-        yield from self._statements(body, prefix, uses[0], attributes)
+        yield from self._statements(body, prefix, use, attributes)
 
     def _statements(
         self,
@@ -184,7 +169,7 @@ class _Places:
         else:
             number = each.uses[use]
             if number is not None:
-                yield from self._body(each.function.body, f"{name}.", [number])
+                yield from self.body(each.function.body, f"{name}.", number)
 
 
 def _is_padding(apply: Apply) -> bool:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from archspec.ejection.chains import UnrollError, is_chain
-from archspec.ejection.keras_writer import KerasWriter, given, is_value, quoted
+from archspec.ejection.keras_writer import KerasWriter, given, quoted
 from archspec.ejection.layout import INDENT, WIDTH, Brackets, Code, Joined, flat, lines
 from archspec.ejection.levels import INCOMING
 from archspec.ejection.naming import name_classes
-from archspec.ejection.parts import TORCH, own_parts, part_names
+from archspec.ejection.parts import TORCH, own_parts, parts_of
 from archspec.ejection.program import (
     Alias,
     Append,
@@ -79,6 +79,16 @@ FUNCTIONS: Final = frozenset(
 )  # fmt: skip
 """Constructions that are not modules, but are written where they are computed."""
 
+FORMULAS: Final = {
+    "difference": "({x} - {y}).abs()",
+    "matmul": "{x} @ {y}",
+    "matmul_transposed": "{x} @ {y}.transpose(-1, -2)",
+    "scaled_tanh": "{} * torch.tanh({} * {x})",
+    "hard_sigmoid": "({} * {x} + 0.5).clamp(0, 1)",
+    "squareplus": "({x} + torch.sqrt({x}.square() + {})) / 2",
+}
+"""Functions that are one expression of their inputs, `x` and `y`, and of their arguments."""
+
 TAKEN: Final = frozenset(
     {
         "self", "forward", "training", "train", "eval", "apply", "add_module", "register_buffer",
@@ -137,7 +147,7 @@ class TorchWriter(KerasWriter):
         super().__init__(program, graph)
         for function in program.functions:
             function.parameters.sort(key=lambda each: each.name not in INCOMING)
-        self.title = name_classes(program, {*part_names(TORCH), "Module", "Tensor"})
+        self.title = name_classes(program, {*parts_of(TORCH), "Module", "Tensor"})
 
     # The program.
 
@@ -147,7 +157,7 @@ class TorchWriter(KerasWriter):
         for function in self.program.functions:
             body += ["", *self.function(function), ""]
         body += ["", *self.network(), "", "", *self.loading()]
-        own, imports = own_parts(TORCH, self.parts)
+        own, imports = own_parts(parts_of(TORCH), self.parts)
         text = "\n".join(body)
         imports |= {"import numpy as np", "import torch", "from torch import nn"}
         if "F." in text:
@@ -205,7 +215,7 @@ class TorchWriter(KerasWriter):
         about = quoted("The network; images and maps are channels first.", self.constants())
         return self.module(
             self.title,
-            [f"{INDENT}{line}" if line else "" for line in about],
+            about,
             program.parameters,
             self.options(),
             ("",),
@@ -437,15 +447,8 @@ class TorchWriter(KerasWriter):
         """Return the call that makes a statement's module."""
         if isinstance(statement, Apply):
             return self.code(replace(statement.layer, name=kind(statement)))
-        arguments: list[Code] = []
-        named: list[Code] = []
-        for symbol in statement.function.parameters:
-            expression = statement.arguments[symbol]
-            if symbol not in self.common:
-                arguments.append(self.code(expression))
-            elif not is_value(expression, self.common[symbol]):
-                named.append(Joined([f"{symbol.name}=", self.code(expression)]))
-        return Brackets(f"{statement.function.name}(", [*arguments, *named])
+        call = self.call(replace(statement, inputs=()))
+        return replace(call, before=f"{statement.function.name}(")
 
     def code(self, expression: Expression) -> Code:
         if not isinstance(expression, Made):
@@ -582,13 +585,9 @@ class TorchWriter(KerasWriter):
         target = statement.target.name
         read = [flat(each) for each in self._permuted(statement)]
         if is_module(statement):
-            module = self._module(statement, modules)
-            if len(statement.inputs) > 1:
-                whole: list[Code] = [*read]
-                if len(read) > 1:
-                    whole = [Brackets("[", [*read], "]")]
-                return Brackets(f"{target} = {module}(", whole, comma=False)
-            return Brackets(f"{target} = {module}(", [*read], comma=False)
+            before = f"{target} = {self._module(statement, modules)}("
+            several = Brackets("[", [*read], "]")
+            return Brackets(before, [several] if len(read) > 1 else [*read], comma=False)
         return self._function(statement, target, read)
 
     def _permuted(self, apply: Apply) -> list[Code]:
@@ -627,8 +626,9 @@ class TorchWriter(KerasWriter):
         if name == "mean_of":
             total = f"sum({x})" if is_list else f"({' + '.join(read)})"
             return f"{before}{total} / {len(apply.inputs)}"
-        if name == "difference":
-            return f"{before}({read[0]} - {read[1]}).abs()"
+        if name in FORMULAS:
+            values = [flat(each) for each in positional]
+            return before + FORMULAS[name].format(*values, x=x, y=read[-1])
         if name in ("maximum", "minimum"):
             if is_list or len(read) > 2:
                 stack: Code = x if is_list else Brackets("[", [*read], "]")
@@ -637,9 +637,6 @@ class TorchWriter(KerasWriter):
         if name == "cat":
             items: Code = x if is_list else Brackets("[", [*read], "]")
             return Brackets(f"{before}torch.cat(", [items, *named])
-        if name in ("matmul", "matmul_transposed"):
-            end = ".transpose(-1, -2)" if name == "matmul_transposed" else ""
-            return f"{before}{read[0]} @ {read[1]}{end}"
         if name == "slice":
             return self._sliced(before + x, arguments)
         if name == "reshape":
@@ -657,12 +654,6 @@ class TorchWriter(KerasWriter):
             return Brackets(f"{before}F.pad(", [x, *positional])
         if name == "rescale":
             return before + self._rescaled(x, arguments)
-        if name == "scaled_tanh":
-            return f"{before}{flat(positional[0])} * torch.tanh({flat(positional[1])} * {x})"
-        if name == "hard_sigmoid":
-            return f"{before}({flat(positional[0])} * {x} + 0.5).clamp(0, 1)"
-        if name == "squareplus":
-            return f"{before}({x} + torch.sqrt({x}.square() + {flat(positional[0])})) / 2"
         if name == "crop_like":
             self.parts.add(name)
             empty = [each for each in positional if each != "None"]
@@ -741,9 +732,7 @@ def _path(statement: Apply | Call) -> tuple[str, bool]:
 def _tensor_names(body: Sequence[Statement]) -> Iterator[str]:
     """Yield the variables of statements."""
     for each in statements(body):
-        if isinstance(each, Apply):
-            yield each.target.name
-        elif isinstance(each, Call):
+        if isinstance(each, (Apply, Call)):
             yield from (target.name for target in each.targets)
         elif isinstance(each, For):
             yield from (value.name for value in (*each.carried, *each.collected))

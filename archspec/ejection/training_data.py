@@ -31,7 +31,7 @@ from archspec.data.preprocessing import CAFFE_MEAN, MEASURED, NEEDS_RANGE, TORCH
 from archspec.data.sources import SOURCES
 from archspec.data.task import TaskKind
 from archspec.data.values import LEVELS
-from archspec.ejection.layout import INDENT, Brackets, Code, lines, unindented
+from archspec.ejection.layout import INDENT, Brackets, Code, indented, lines, unindented
 from archspec.ejection.python import literal
 from archspec.ejection.training_sources import Reading, read_idx, read_table, read_tfds
 from archspec.errors import ArchspecError, listed
@@ -224,7 +224,7 @@ class DataLines:
             "",
             f"{INDENT}Those to train on come first, then those to validate and to test.",
             f'{INDENT}"""',
-            *(INDENT + line if line else "" for line in [*head, *body, *self._split(own)]),
+            *indented([*head, *body, *self._split(own)]),
         ]
 
     def _reading(self) -> Reading | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from archspec.blocks.attention import Attention
 from archspec.blocks.transformer import Transformer
-from archspec.decompile.proposals.layers import ACTIVATIONS, Proposal, activation_of, elements
+from archspec.decompile.proposals.layers import ACTIVATIONS, Proposal, activation_of, proposed
 from archspec.decompile.view import Place, View
 from archspec.ops.arrangement import Reshape
 from archspec.ops.attention import CausalMask, RelativePositionBias
@@ -65,18 +65,15 @@ def attention(view: View, last: Place) -> Iterator[Proposal]:
         inputs = [_before_positions(view, place.inputs[0]) for place in starts]
         for x in inputs[0]:
             for source in inputs[1]:
-                for element in elements(Attention, **given):
-                    yield element, (x, source)
+                yield from proposed(Attention, x, source, **given)
         return
     for x in _before_positions(view, starts[0].inputs[0]):
         shape = view.places[x].shape
         if shape != last.shape:
             continue
-        windows = _windows(view, starts[0].inputs[0], x)
-        for window in windows:
-            more = {"window": window, "shift": shift if window is not None else 0}
-            for element in elements(Attention, **given | more):
-                yield element, (x,)
+        window = _window(view, starts[0].inputs[0], x)
+        more = {"window": window, "shift": shift if window is not None else 0}
+        yield from proposed(Attention, x, **given | more)
 
 
 def _before_positions(view: View, index: int) -> list[int]:
@@ -90,8 +87,8 @@ def _before_positions(view: View, index: int) -> list[int]:
     return found
 
 
-def _windows(view: View, start: int, x: int) -> list[Any]:
-    """Return what the windows of an attention may be, whose input is `x`."""
+def _window(view: View, start: int, x: int) -> Any:
+    """Return what the window of an attention may be, whose input is `x`; None for none."""
     index = start
     while index != x:
         place = view.places[index]
@@ -100,11 +97,11 @@ def _windows(view: View, start: int, x: int) -> list[Any]:
         if isinstance(op, Reshape) and source.shape.rank == 2 and place.shape.rank == 3:
             _, rows, _, columns = place.shape
             columns //= source.shape.channels
-            return [rows if rows == columns else (rows, columns)]
+            return rows if rows == columns else (rows, columns)
         if isinstance(op, Reshape) and source.shape.rank == 1 and place.shape.rank == 2:
-            return [place.shape[1]]
+            return place.shape[1]
         index = source.index
-    return [None]
+    return None
 
 
 def transformer(view: View, last: Place) -> Iterator[Proposal]:
@@ -159,5 +156,4 @@ def transformer(view: View, last: Place) -> Iterator[Proposal]:
         )
         more = {name: getattr(own, name) for name in names}
         more["attention_dropout"] = own.dropout
-        for element in elements(Transformer, **given | more):
-            yield element, (x,)
+        yield from proposed(Transformer, x, **given | more)

@@ -16,8 +16,8 @@ from archspec.decompile.proposals.layers import (
     LONGEST,
     Proposal,
     activation_of,
-    elements,
     layer_of,
+    proposed,
 )
 from archspec.decompile.proposals.shortcuts import Branch, branch_of
 from archspec.decompile.view import Place, View
@@ -50,15 +50,15 @@ def dense(view: View, last: Place) -> Iterator[Proposal]:
     convs, activations, drops = way.of(Convolution), way.of(*ACTIVATIONS), way.of(Dropout)
     if len(convs) not in (1, 2) or not activations:
         return
-    for element in elements(
+    yield from proposed(
         Dense,
+        place.index,
         layers=units,
         growth=growth,
         bottleneck=convs[0].filters // growth or None if len(convs) == 2 else None,
         dropout=drops[0].rate if drops else 0.0,
         activation=activation_of(activations[0]),
-    ):
-        yield element, (place.index,)
+    )
 
 
 def transition(view: View, last: Place) -> Iterator[Proposal]:
@@ -71,8 +71,7 @@ def transition(view: View, last: Place) -> Iterator[Proposal]:
         share = convolution.op.filters / view.places[x].shape.channels
         function = activation_of(activation.op)
         for compression in dict.fromkeys((round(share, 2), share)):
-            for element in elements(Transition, compression=compression, activation=function):
-                yield element, (x,)
+            yield from proposed(Transition, x, compression=compression, activation=function)
 
 
 def inception(view: View, last: Place) -> Iterator[Proposal]:
@@ -87,8 +86,9 @@ def inception(view: View, last: Place) -> Iterator[Proposal]:
         return
     one, three, five, pool = columns
     activations = ways[0].of(*ACTIVATIONS) if ways[0] else []
-    for element in elements(
+    yield from proposed(
         Inception,
+        x,
         conv1x1=one[0].filters,
         reduce3x3=three[0].filters if three[1:] else None,
         conv3x3=three[-1].filters,
@@ -96,8 +96,7 @@ def inception(view: View, last: Place) -> Iterator[Proposal]:
         conv5x5=five[-1].filters,
         pool_proj=pool[0].filters if pool else None,
         activation=activation_of(activations[0]) if activations else None,
-    ):
-        yield element, (x,)
+    )
 
 
 def fire(view: View, last: Place) -> Iterator[Proposal]:
@@ -128,15 +127,15 @@ def fire(view: View, last: Place) -> Iterator[Proposal]:
         squeeze = layer and layer.kernel
     if squeeze is None or not isinstance(squeeze.op, Convolution):
         return
-    for element in elements(
+    yield from proposed(
         Fire,
+        *squeeze.inputs,
         squeeze=squeeze.op.filters,
         expand1x1=narrow.op.filters,
         expand3x3=wide.op.filters,
         bypass=bypass,
         activation=narrow.activation,
-    ):
-        yield element, squeeze.inputs
+    )
 
 
 def dual_path(view: View, last: Place) -> Iterator[Proposal]:
@@ -152,16 +151,16 @@ def dual_path(view: View, last: Place) -> Iterator[Proposal]:
     if not grouped:
         return
     first: Any = grouped[0]
-    for element in elements(
+    yield from proposed(
         DualPath,
+        x,
         layers=layers,
         filters=view.places[last.inputs[0]].shape.channels,
         growth=view.places[last.inputs[-1]].shape.channels,
         width=first.filters // first.groups,
         cardinality=first.groups,
         stride=first.stride,
-    ):
-        yield element, (x,)
+    )
 
 
 def fractal(view: View, last: Place) -> Iterator[Proposal]:
@@ -184,12 +183,12 @@ def fractal(view: View, last: Place) -> Iterator[Proposal]:
             dropout = place.op.rate
         count += isinstance(place.op, Convolution)
         index = place.inputs[0]
-    for element in elements(
+    yield from proposed(
         Fractal,
+        *((index, last.inputs[-1]) if drawn else (index,)),
         filters=last.shape.channels,
         columns=columns,
         dropout=dropout,
         drop_path=op.rate if isinstance(op, Join) else 0.0,
         activation=activation or "relu",
-    ):
-        yield element, (index, last.inputs[-1]) if drawn else (index,)
+    )

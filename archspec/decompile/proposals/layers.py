@@ -101,6 +101,12 @@ def elements(cls: type[Element], **arguments: Any) -> Iterator[Any]:
         return
 
 
+def proposed(cls: type[Element], *inputs: int, **arguments: Any) -> Iterator[Proposal]:
+    """Yield a block with all these arguments on inputs; nothing if they are not valid for it."""
+    for element in elements(cls, **arguments):
+        yield element, inputs
+
+
 def bias_of(op: Any, norm: str | None) -> bool | None:
     """Return the argument `bias` of a layer; None where it is the default."""
     return None if op.bias == (norm is None) else op.bias
@@ -122,8 +128,7 @@ def _with_layer(view: View, last: Place, cls: type[Element], op: type[Op]) -> It
     }
     if "dropout" in cls.model_fields:
         given["dropout"] = layer.dropout
-    for element in elements(cls, **given):
-        yield element, (layer.x,)
+    yield from proposed(cls, layer.x, **given)
 
 
 def conv(view: View, last: Place) -> Iterator[Proposal]:
@@ -160,8 +165,7 @@ def _norm_first(view: View, last: Place) -> Iterator[Proposal]:
         "dropout": dropout,
         "order": "norm-act-conv",
     }
-    for element in elements(Conv, **given):
-        yield element, (x.index,)
+    yield from proposed(Conv, x.index, **given)
 
 
 def depthwise_conv(view: View, last: Place) -> Iterator[Proposal]:
@@ -187,8 +191,7 @@ def separable_conv(view: View, last: Place) -> Iterator[Proposal]:
         "activation": layer.activation,
         "bias": bias_of(layer.op, layer.norm),
     }
-    for element in elements(SeparableConv, **given):
-        yield element, depthwise.inputs
+    yield from proposed(SeparableConv, *depthwise.inputs, **given)
 
 
 def patchify(view: View, last: Place) -> Iterator[Proposal]:
@@ -202,8 +205,9 @@ def patchify(view: View, last: Place) -> Iterator[Proposal]:
     if convolution is None or not isinstance(convolution.op, Convolution):
         return
     op = convolution.op
-    for element in elements(Patchify, filters=op.filters, patch=op.kernel, bias=op.bias, norm=norm):
-        yield element, convolution.inputs
+    yield from proposed(
+        Patchify, *convolution.inputs, filters=op.filters, patch=op.kernel, bias=op.bias, norm=norm
+    )
 
 
 def mlpconv(view: View, last: Place) -> Iterator[Proposal]:
@@ -223,5 +227,4 @@ def mlpconv(view: View, last: Place) -> Iterator[Proposal]:
         "filters": tuple(layer.op.filters for layer in layers),
         "activation": layers[-1].activation,
     }
-    for element in elements(MlpConv, **given):
-        yield element, (layers[0].x,)
+    yield from proposed(MlpConv, layers[0].x, **given)

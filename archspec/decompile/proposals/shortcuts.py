@@ -18,6 +18,7 @@ from archspec.decompile.proposals.layers import (
     activation_of,
     elements,
     layer_of,
+    proposed,
 )
 from archspec.decompile.view import Place, View
 from archspec.element import Element
@@ -147,8 +148,7 @@ def residual(view: View, last: Place) -> Iterator[Proposal]:
             entries.insert(0, (before[1].index, {"preactivate": True}))
     for sizes in _residual_sizes(convs):
         for x, more in entries:
-            for element in elements(Residual, **given | sizes | more):
-                yield element, (x,)
+            yield from proposed(Residual, x, **given | sizes | more)
 
 
 def _residual_bias(biases: list[bool]) -> Any:
@@ -220,8 +220,7 @@ def inverted_residual(view: View, last: Place) -> Iterator[Proposal]:
     starts = [(expand.x, inner)] if expand and expand.op.kernel == 1 else []
     for start, width in [*starts, (depthwise.x, inner)]:
         if x is None or x == start:
-            for element in elements(InvertedResidual, **given, **_expansion(view, start, width)):
-                yield element, (start,)
+            yield from proposed(InvertedResidual, start, **given, **_expansion(view, start, width))
 
 
 def _is_activated(view: View, last: Place) -> bool:
@@ -243,8 +242,7 @@ def _fused(given: dict[str, Any], wide: Layer, project: Layer, view: View) -> It
     given = given | {name: getattr(wide.op, name) for name in ("kernel", "stride", "padding")}
     given |= {"fused": True, "activation": wide.activation}
     inner = wide.op.filters if wide is not project else view.places[wide.x].shape.channels
-    for element in elements(InvertedResidual, **given, **_expansion(view, wide.x, inner)):
-        yield element, (wide.x,)
+    yield from proposed(InvertedResidual, wide.x, **given, **_expansion(view, wide.x, inner))
 
 
 def _expansion(view: View, x: int, inner: int) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from archspec.ejection.recording import Construction
-from archspec.ejection.torch_ops.place import FIRST, CannotWriteError, Place, call
+from archspec.ejection.recording import Construction, call
+from archspec.ejection.torch_ops.place import FIRST, CannotWriteError, Place
 from archspec.ejection.torch_ops.windows import padding_of, window_of, window_or_all
 from archspec.ops import shuffles
 from archspec.ops.fields import per_axis, per_side

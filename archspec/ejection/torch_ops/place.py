@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from archspec.ejection.recording import Construction
+from archspec.ejection.recording import Construction, call
 from archspec.ops.shape import Shape
 
 FIRST: Final = "first"
@@ -49,13 +49,6 @@ def permutation_of(rank: int, to: str) -> str:
 def to_first(rank: int) -> str:
     """Return the permutation that puts the channels first."""
     return permutation_of(rank, FIRST)
-
-
-def call(name: str, *positional: Any, **named: Any) -> Construction:
-    """Return the call of a constructor or of a function."""
-    arguments: dict[int | str, Any] = dict(enumerate(positional))
-    arguments.update(named)
-    return Construction(name, arguments)
 
 
 def plain_call(name: str) -> Callable[[Place], Construction]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from archspec.ejection.recording import Construction
-from archspec.ejection.torch_ops.place import CannotWriteError, Place, call
+from archspec.ejection.recording import Construction, call
+from archspec.ejection.torch_ops.place import CannotWriteError, Place
 from archspec.ops.axes import place_of_axis
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from archspec.ejection.recording import Construction
-from archspec.ejection.torch_ops.place import FIRST, CannotWriteError, Place, call
+from archspec.ejection.recording import Construction, call
+from archspec.ejection.torch_ops.place import FIRST, CannotWriteError, Place
 from archspec.ops.axes import place_of_axis
 from archspec.ops.functions import function
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from archspec.ejection.recording import Construction
-from archspec.ejection.torch_ops.place import CannotWriteError, Place, call
+from archspec.ejection.recording import Construction, call
+from archspec.ejection.torch_ops.place import CannotWriteError, Place
 from archspec.ops import (
     arrangement,
     convolution,
@@ -187,23 +187,25 @@ def _torch_window(place: Place) -> tuple[Any, bool, bool] | None:
     return window_of(before), mode, all(each.before == each.after for each in slides)
 
 
-def max_pool_rule(place: Place) -> list[Construction]:
-    op, x = place.op, place.x
-    window, steps = op.window(x.rank), op.steps(x.rank)
-    found = _torch_window(place)
-    chain = []
-    padding, ceil = (0, False) if found is None else found[:2]
-    if found is None:
-        chain.append(padding_of(_sides(place), value=float("-inf")))
+def _pool(place: Place, name: str, *before: Any, **named: Any) -> Construction:
+    """Return the call of a pool, with the arguments before and after its window and stride."""
+    rank = place.x.rank
+    window, steps = place.op.window(rank), place.op.steps(rank)
     stride = None if steps == window else window_of(steps)
-    name = f"nn.MaxPool{x.rank}d"
-    chain.append(call(name, window_of(window), stride=stride, padding=padding, ceil_mode=ceil))
-    return chain
+    return call(f"nn.{name}{rank}d", *before, window_of(window), stride=stride, **named)
+
+
+def max_pool_rule(place: Place) -> list[Construction]:
+    found = _torch_window(place)
+    if found is None:
+        padded = padding_of(_sides(place), value=float("-inf"))
+        return [padded, _pool(place, "MaxPool", padding=0, ceil_mode=False)]
+    padding, ceil, _ = found
+    return [_pool(place, "MaxPool", padding=padding, ceil_mode=ceil)]
 
 
 def avg_pool_rule(place: Place) -> list[Construction]:
     op, x = place.op, place.x
-    window, steps = op.window(x.rank), op.steps(x.rank)
     found = _torch_window(place)
     if found is None or (op.counts_zeros and (op.ceil or not found[2])):
         counted = op.counted_padding(x) if op.counts_zeros else ((0, 0),) * x.rank
@@ -211,29 +213,17 @@ def avg_pool_rule(place: Place) -> list[Construction]:
             tuple(amount for side in reversed(each) for amount in side)
             for each in (_sides(place), counted)
         ]
-        return [call("PaddedAvgPool", window, steps, *sides)]
+        return [call("PaddedAvgPool", op.window(x.rank), op.steps(x.rank), *sides)]
     padding, ceil, _ = found
     counts = op.counts_zeros or padding == 0
-    stride = None if steps == window else window_of(steps)
-    return [
-        call(
-            f"nn.AvgPool{x.rank}d",
-            window_of(window),
-            stride=stride,
-            padding=padding,
-            ceil_mode=ceil,
-            count_include_pad=counts,
-        )
-    ]
+    named = {"padding": padding, "ceil_mode": ceil, "count_include_pad": counts}
+    return [_pool(place, "AvgPool", **named)]
 
 
 def l2_pool_rule(place: Place) -> list[Construction]:
-    op, x = place.op, place.x
     sides = _sides(place)
     chain = [padding_of(sides)] if any(map(any, sides)) else []
-    window, steps = op.window(x.rank), op.steps(x.rank)
-    stride = None if steps == window else window_of(steps)
-    return [*chain, call(f"nn.LPPool{x.rank}d", 2, window_of(window), stride=stride)]
+    return [*chain, _pool(place, "LPPool", 2)]
 
 
 def global_rule(name: str) -> Callable[[Place], Construction]:
