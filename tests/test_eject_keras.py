@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from support.ejected import scope_of
 from support.specs import spec_of
 
 import archspec
@@ -21,9 +22,7 @@ pytestmark = pytest.mark.keras
 
 
 def model_of(source: str) -> Any:
-    scope: dict[str, Any] = {"__name__": "ejected"}
-    exec(compile(source, "ejected.py", "exec"), scope)  # noqa: S102
-    return scope["build_model"]()
+    return scope_of(source)["build_model"]()
 
 
 def described(model: Any) -> list[Any]:
@@ -126,9 +125,7 @@ def test_the_short_padding_does_what_the_long_one_does(tmp_path):
 def test_a_training_script_learns(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     source = eject("lenet5", train=True).replace("EPOCHS = 30", "EPOCHS = 2")
-    scope: dict[str, Any] = {"__name__": "ejected"}
-    exec(compile(source, "train.py", "exec"), scope)  # noqa: S102
-    scope["train_model"]()
+    scope_of(source)["train_model"]()
     assert ast.literal_eval(capsys.readouterr().out.splitlines()[-1])["accuracy"] > 0.8
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from support.commands import output
+from support.ejected import scope_of
 from support.random_specs import specs
 from support.specs import family_names, graph_of, spec_of, telling_families
 
@@ -373,9 +374,7 @@ def module_of(graph):
     """An ejected module with random weights, and these by node."""
     torch = pytest.importorskip("torch")
     program, writer, layouts, source = written(graph, ("A network.", "", "It is tested."))
-    scope = {"__name__": "ejected"}
-    exec(compile(source, "ejected.py", "exec"), scope)  # noqa: S102
-    module = scope[writer.title]()
+    module = scope_of(source)[writer.title]()
     arrays = arrays_of(graph)
     made = state(program, writer, layouts, arrays)
     module.load_state_dict({name: torch.from_numpy(each) for name, each in made.items()})
@@ -400,11 +399,9 @@ def test_a_module_of_other_values_is_that_of_the_spec_at_these(name):
     values = UNSEEN[name]
     graph = expand(load(name, **values))
     wanted, _ = module_of(graph)
-    scope = {"__name__": "ejected"}
     source = source_of(name)
-    exec(compile(source, "ejected.py", "exec"), scope)  # noqa: S102
     title = [each.name for each in ast.parse(source).body if isinstance(each, ast.ClassDef)][-1]
-    module = scope[title](**values).eval()
+    module = scope_of(source)[title](**values).eval()
     weights = [*wanted.state_dict().values()]  # a loop of one round may have another name
     module.load_state_dict(dict(zip(module.state_dict(), weights, strict=True)))
     shape = graph.nodes[graph.inputs["input"]].shape

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+from support.ejected import scope_of
 from support.specs import spec_of
 
 import archspec
@@ -64,13 +65,6 @@ def both(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Both:
             scope_of(ejected(spec, train=True).source)["train_model"]()
         keras.config.set_dtype_policy(before)
     return Both(session, callbacks, caught["model"], caught["given"])
-
-
-def scope_of(source: str) -> dict[str, Any]:
-    """Return the definitions of a script."""
-    scope: dict[str, Any] = {"__name__": "script"}
-    exec(compile(source, "script.py", "exec"), scope)  # noqa: S102
-    return scope
 
 
 def small(train: str, end: str = CLASSES, shape: str = "[8, 8, 1]") -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from difflib import SequenceMatcher
+from operator import attrgetter
 from typing import Final, TypeAlias
 
 from archspec.cost.report import Row
@@ -29,7 +30,7 @@ def align(before: Rows, after: Rows) -> Iterator[Pair]:
         if len(gap[0]) * len(gap[1]) <= MOST_PAIRS:
             yield from _best(*gap)
         else:
-            for part, anchors in _anchored(*gap, _path):
+            for part, anchors in _anchored(*gap, attrgetter("path")):
                 yield from _piecewise(*part)
                 yield from anchors
         yield from run
@@ -41,10 +42,6 @@ def _identity(row: Row) -> Hashable:
 
 def _content(row: Row) -> tuple[Hashable, ...]:
     return row.kind, row.label, row.shape, row.params, row.macs
-
-
-def _path(row: Row) -> Hashable:
-    return row.path
 
 
 def _anchored(

@@ -230,7 +230,8 @@ class Roofline(Displayed):
             stop: Index after the last node.
             part: The pass, one of `PASSES` but `update`.
         """
-        return self._movement(part != "inference").traffic(start, stop, part, self.batch(part))
+        movement = self._in_inference if part == "inference" else self._in_training
+        return movement.traffic(start, stop, part, self.batch(part))
 
     def to_dict(self, depth: int | None = None) -> dict[str, Any]:
         """Return everything as plain data: the JSON form, versioned by `schema_version`."""
@@ -293,9 +294,6 @@ class Roofline(Displayed):
     def _sum(self, rows: Iterator[Bound] | Sequence[Bound]) -> Bound:
         sums = [sum(column) for column in zip(*(row[4:] for row in rows), strict=True)]
         return Bound("total", "", "", self.report.graph.output, *sums)
-
-    def _movement(self, training: bool) -> Movement:
-        return self._in_training if training else self._in_inference
 
     @cached_property
     def _in_inference(self) -> Movement:

@@ -37,11 +37,7 @@ def without_loops(write: Callable[[AbstractSet[str]], _Result]) -> _Result:
             unrolled.update(error.starts)
 
 
-def _any(_: Apply) -> bool:
-    return True
-
-
-def is_chain(loop: For, is_link: Callable[[Apply], bool] = _any) -> bool:
+def is_chain(loop: For, is_link: Callable[[Apply], bool] = lambda _: True) -> bool:
     """Return whether all that a loop does is to apply layers one after the other.
 
     Args:

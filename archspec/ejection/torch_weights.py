@@ -13,7 +13,7 @@ from archspec.ejection.program import Apply, Call, For, If, Program, Statement
 from archspec.ejection.recording import layer_name
 from archspec.ejection.torch_ejecting import written
 from archspec.ejection.torch_ops.network import Torch
-from archspec.ejection.torch_writer import TorchWriter, is_link, is_module
+from archspec.ejection.torch_writer import TorchWriter, is_link, is_module, kind
 from archspec.errors import UsageError
 from archspec.graph.graph import Graph, Node
 from archspec.imports.loading import load, spec_for
@@ -99,13 +99,10 @@ def state(
         values: Any = given if isinstance(node.op, recurrence._Recurrent) else named  # noqa: SLF001
         flat = torch.flat.get(node.inputs[0])
         layout = torch.layouts[node.index]
-        for name, value in _RULES[_base(node.op)](node.op, x, values, flat, layout).items():
+        rule = next(_RULES[each] for each in type(node.op).__mro__ if each in _RULES)
+        for name, value in rule(node.op, x, values, flat, layout).items():
             result[f"{prefix}.{name}"] = value
     return result
-
-
-def _base(op: Any) -> type:
-    return next(each for each in type(op).__mro__ if each in _RULES)
 
 
 class _Places:
@@ -164,16 +161,12 @@ class _Places:
         if isinstance(each, Apply):
             node = each.nodes[use]
             # A step's last module has its weights; a convolution may be followed by a crop.
-            if node is not None and is_module(each) and not _is_padding(each):
+            if node is not None and is_module(each) and "Pad" not in kind(each):
                 yield name, node
         else:
             number = each.uses[use]
             if number is not None:
                 yield from self.body(each.function.body, f"{name}.", number)
-
-
-def _is_padding(apply: Apply) -> bool:
-    return "Pad" in apply.layer.name.partition("|")[0]
 
 
 def _is_done(each: Apply | Call, use: int) -> bool:

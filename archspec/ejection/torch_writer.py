@@ -169,7 +169,7 @@ class TorchWriter(KerasWriter):
         if self.words:
             items: list[Code] = [f"{literal(w)}: {PLAIN[w]}" for w in sorted(self.words)]
             table = Brackets("ACTIVATIONS = {", items, "}", one_a_line=True)
-            head += [*_split(table), ""]
+            head += [*lines(table, 0), ""]
         return "\n".join([*head, *own, *body]) + "\n"
 
     def loading(self) -> list[str]:
@@ -754,12 +754,6 @@ def _before(text: str, code: Code) -> Code:
     if isinstance(code, Brackets):
         return replace(code, before=text + code.before)
     return Joined([text, code])
-
-
-def _split(code: Brackets, depth: int = 0, end: str = "") -> list[str]:
-    """Return code on one line if it fits, else an item a line."""
-    fits = len(flat(code)) + len(end) + len(INDENT) * depth <= WIDTH
-    return lines(replace(code, one_a_line=not fits), depth, end=end)
 
 
 def _plural(word: str) -> str:

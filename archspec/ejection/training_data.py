@@ -33,7 +33,7 @@ from archspec.data.task import TaskKind
 from archspec.data.values import LEVELS
 from archspec.ejection.layout import INDENT, Brackets, Code, indented, lines, unindented
 from archspec.ejection.python import literal
-from archspec.ejection.training_sources import Reading, read_idx, read_table, read_tfds
+from archspec.ejection.training_sources import OWN, Reading, read_idx, read_table, read_tfds
 from archspec.errors import ArchspecError, listed
 from archspec.ops.shape import Shape
 from archspec.recipe.train import Recipe
@@ -131,7 +131,7 @@ class DataLines:
 
     def __post_init__(self) -> None:
         self.source = self.recipe.data.source
-        self.is_files = self.source == "folder"
+        self.is_files = False
         self.white = self._white()
         self.mixes = any(each.mixes_labels for each in self.recipe.augment)
 
@@ -175,77 +175,67 @@ class DataLines:
     # Reading.
 
     def _load(self) -> list[str]:
-        data = self.recipe.data
-        own: dict[int, str] = {}
-        head: list[str] = []
-        if self.source == "digits":
-            self.imports.add("from sklearn.datasets import load_digits")
-            about = "Return 1,797 handwritten digits with their classes."
-            body = [
-                "digits = load_digits()",
-                'images = digits.images[..., None].astype("float32")',
-                "labels = digits.target",
-                *self._channels("images", 1),
-            ]
-        elif self.source in KERAS_SETS and data.path is None:
-            about = f"Return the images and classes of {self.source}."
-            own = {TEST: "x_test, y_test"}
-            body = [
-                f"(images, labels), (x_test, y_test) = keras.datasets.{self.source}.load_data()"
-            ]
-            grey = not self.source.startswith("cifar")
-            if grey:
-                body.append("images, x_test = images[..., None], x_test[..., None]")
-            else:
-                body.append("labels, y_test = labels.ravel(), y_test.ravel()")
-            for name in ("images", "x_test"):
-                body += self._channels(name, 1 if grey else 3)
-        elif self.source == "arrays" and str(data.path).lower().endswith(".npz"):
-            about = "Return the images of a file with their labels."
-            head = self._missing()
-            body = self._arrays()
-        elif self.source == "folder":
-            about = "Return the files of images in a folder for each class."
-            head = self._missing()
-            body, own = self._folder()
-        elif (reading := self._reading()) is not None:
-            about, body, own = reading.about, reading.lines, reading.own
-            self.parts |= reading.parts
-            head = self._missing() if self.source in DATA_FILES else []
-            if self.source == "idx" and self.shape.rank:
-                shape = self.preview.shape if self.preview else None
-                for pair in ("images, labels", *own.values()):
-                    body += self._channels(pair.split(", ")[0], shape[-1] if shape else 1)
-        else:
+        reading = self._reading()
+        if reading is None:
             return self._unwritten()
+        self.parts |= reading.parts
+        self.is_files = reading.is_files
+        self.notes += [*([PILLOW] if self.is_files else []), *reading.notes]
+        head = self._missing() if self.source in DATA_FILES else []
         return [
             "def load_data() -> list[Arrays]:",
-            f'{INDENT}"""{about}',
+            f'{INDENT}"""{reading.about}',
             "",
             f"{INDENT}Those to train on come first, then those to validate and to test.",
             f'{INDENT}"""',
-            *indented([*head, *body, *self._split(own)]),
+            *indented([*head, *reading.lines, *self._split(reading.own)]),
         ]
 
     def _reading(self) -> Reading | None:
-        """Return the lines that read tables, IDX files or data sets of TensorFlow; or None."""
+        """Return the lines that read images and labels; None where a script cannot read them."""
         data = self.recipe.data
-        if self.source == "idx":
-            if self.preview is None:
-                self.notes.append("The folder was not there: `load_data` reads MNIST's files.")
-            return read_idx(data, self.preview)
-        if self.source == "tfds":
-            self.imports |= {"import io", "import tensorflow_datasets as tfds"}
-            self.notes += [PILLOW, "`load_data` reads the splits train and test."]
-            self.is_files = True
-            return read_tfds()
-        if self.source != "table" or self.preview is None:
-            return None
-        reading = read_table(data, self.shape, self.kind, self.preview)
-        self.is_files = reading is not None and reading.is_files
-        if self.is_files:
-            self.notes.append(PILLOW)
-        return reading
+        match self.source:
+            case "digits":
+                self.imports.add("from sklearn.datasets import load_digits")
+                body = [
+                    "digits = load_digits()",
+                    'images = digits.images[..., None].astype("float32")',
+                    "labels = digits.target",
+                    *self._channels("images", 1),
+                ]
+                return Reading("Return 1,797 handwritten digits with their classes.", body)
+            case "arrays" if str(data.path).lower().endswith(".npz"):
+                return Reading("Return the images of a file with their labels.", self._arrays())
+            case "folder":
+                return self._folder()
+            case "idx":
+                reading = read_idx(data, self.preview)
+                shape = self.preview.shape if self.preview else None
+                for pair in ("images, labels", *reading.own.values()):
+                    name = pair.split(", ")[0]
+                    reading.lines += self._channels(name, shape[-1] if shape else 1)
+                return reading
+            case "tfds":
+                self.imports |= {"import io", "import tensorflow_datasets as tfds"}
+                return read_tfds()
+            case "table" if self.preview is not None:
+                return read_table(data, self.shape, self.kind, self.preview)
+            case _ if self.source in KERAS_SETS and data.path is None:
+                return self._of_keras()
+        return None
+
+    def _of_keras(self) -> Reading:
+        """Return the lines that read a data set of Keras's."""
+        body = [f"(images, labels), (x_test, y_test) = keras.datasets.{self.source}.load_data()"]
+        grey = not self.source.startswith("cifar")
+        if grey:
+            body.append("images, x_test = images[..., None], x_test[..., None]")
+        else:
+            body.append("labels, y_test = labels.ravel(), y_test.ravel()")
+        for name in ("images", "x_test"):
+            body += self._channels(name, 1 if grey else 3)
+        about = f"Return the images and classes of {self.source}."
+        return Reading(about, body, {TEST: OWN[TEST]})
 
     def _unwritten(self) -> list[str]:
         self.notes.append(
@@ -329,9 +319,13 @@ class DataLines:
         path = Path(str(self.recipe.data.path))
         return arrays.header_of(path, arrays.keys_of(path, self.recipe.data)["images"])
 
-    def _folder(self) -> tuple[list[str], dict[int, str]]:
-        self.parts |= {"class_names", "read_folder"}
-        self.notes.append(PILLOW)
+    def _folder(self) -> Reading:
+        reading = Reading(
+            "Return the files of images in a folder for each class.",
+            ["folder = Path(DATA)"],
+            parts={"class_names", "read_folder"},
+            is_files=True,
+        )
         root = Path(str(self.recipe.data.path))
         inner = [each.name for each in root.iterdir() if each.is_dir()] if root.is_dir() else []
         found = sorted(name for name in inner if name[0] != ".")
@@ -339,19 +333,17 @@ class DataLines:
         classes = "classes = class_names({})"
         if TRAIN not in parts or len(parts) < len(found):
             read = "images, labels = read_folder(folder, classes)"
-            return ["folder = Path(DATA)", classes.format("folder"), read], {}
-        body = [
-            "folder = Path(DATA)",
+            reading.lines += [classes.format("folder"), read]
+            return reading
+        reading.lines += [
             f"training = folder / {literal(parts[TRAIN])}",
             classes.format("training"),
             "images, labels = read_folder(training, classes)",
         ]
-        own = {}
-        for part, pair in ((VALIDATION, "x_val, y_val"), (TEST, "x_test, y_test")):
-            if part in parts:
-                body.append(f"{pair} = read_folder(folder / {literal(parts[part])}, classes)")
-                own[part] = pair
-        return body, own
+        reading.own = {part: pair for part, pair in OWN.items() if part in parts}
+        for part, pair in reading.own.items():
+            reading.lines.append(f"{pair} = read_folder(folder / {literal(parts[part])}, classes)")
+        return reading
 
     def _split(self, own: Mapping[int, str]) -> list[str]:
         """Return the lines that split examples; parts that the source has stay as they are."""

@@ -35,7 +35,9 @@ class Reading:
     parts: set[str] = field(default_factory=set)
     """Definitions in `training_parts.py` that the lines use."""
     is_files: bool = False
-    """Whether `images` are paths of files."""
+    """Whether `images` are paths of files, or their contents."""
+    notes: list[str] = field(default_factory=list)
+    """Sentences about what the lines read that may not be meant."""
 
 
 def read_table(data: DataRecipe, shape: Shape, kind: TaskKind, preview: Preview) -> Reading | None:
@@ -164,9 +166,9 @@ def read_idx(data: DataRecipe, preview: Preview | None) -> Reading:
             f"{label} = np.searchsorted(classes, {label})"
             for label in (names[pair.part].split(", ")[1] for pair in pairs)
         ]
-    return Reading(
-        "Return the images and labels of a folder of IDX files.", result, own, {"read_idx"}
-    )
+    about = "Return the images and labels of a folder of IDX files."
+    notes = ["The folder was not there: `load_data` reads MNIST's files."]
+    return Reading(about, result, own, {"read_idx"}, notes=notes if preview is None else [])
 
 
 def read_tfds() -> Reading:
@@ -178,4 +180,5 @@ def read_tfds() -> Reading:
         'x_test, y_test = read_examples(splits["test"])',
     ]
     about = "Return the encoded images of a data set with their classes."
-    return Reading(about, result, {TEST: OWN[TEST]}, {"read_examples"}, is_files=True)
+    notes = ["`load_data` reads the splits train and test."]
+    return Reading(about, result, {TEST: OWN[TEST]}, {"read_examples"}, True, notes)

@@ -158,8 +158,9 @@ def measure(
             kept = compiling.compiled(job)
             cache.keep(digest, kept)
         memories[purpose] = kept
+    optimizer = {recipe.optimizer.name: recipe.optimizer.arguments}
     return Measurement(
-        report(spec, batch=recipe.batch, dtype=recipe.precision, optimizer=_counted(recipe), at=at),
+        report(spec, batch=recipe.batch, dtype=recipe.precision, optimizer=optimizer, at=at),
         known,
         memories["training"],
         memories["inference"],
@@ -202,9 +203,3 @@ def recipe_of(spec: Spec, batch: int | None, dtype: str | None, optimizer: Any) 
     if recipe.precision == "float64":
         raise UsageError("`dtype='float64'` cannot be measured: JAX computes in float32 at most")
     return recipe
-
-
-def _counted(recipe: Recipe) -> Any:
-    """Return the recipe's optimizer as a report takes it."""
-    chosen = recipe.optimizer
-    return {chosen.name: dict(chosen.arguments)} if chosen.arguments else chosen.name

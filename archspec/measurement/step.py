@@ -39,6 +39,15 @@ class Program(NamedTuple):
     names: Mapping[str, tuple[str, ...]]
     """Role and path of each variable, as `weights:conv1/kernel`, by the list that has it."""
 
+    def zeros(self) -> tuple[Any, ...]:
+        """Return arguments that are zeros."""
+        import jax  # noqa: PLC0415  (loaded already, by Keras)
+
+        made: tuple[Any, ...] = jax.tree.map(
+            lambda each: jax.numpy.zeros(each.shape, each.dtype), self.arguments
+        )
+        return made
+
 
 @contextmanager
 def training_step(keras: Any, graph: Graph, recipe: Recipe) -> Iterator[Program]:
@@ -65,7 +74,7 @@ def training_step(keras: Any, graph: Graph, recipe: Recipe) -> Iterator[Program]
             f"state[{index}]": tuple(f"{role}:{_path(each, model)}" for each in group)
             for index, (role, group) in enumerate(variables.items())
         }
-        data = (_inputs(model, recipe.batch), _batched(y, recipe.batch))
+        data = (_batched(model.input, recipe.batch, "float32"), _batched(y, recipe.batch))
         yield Program("training", model.train_step, (state, data), (0,), names)
 
 
@@ -158,7 +167,9 @@ def forward_pass(keras: Any, graph: Graph, batch: int, precision: str) -> Iterat
             name: tuple(f"weights:{_path(each, model)}" for each in group)
             for name, group in groups.items()
         }
-        yield Program("inference", predict, (*weights, _inputs(model, batch)), (), names)
+        yield Program(
+            "inference", predict, (*weights, _batched(model.input, batch, "float32")), (), names
+        )
 
 
 @contextmanager
@@ -204,17 +215,10 @@ def _shape(variable: Any) -> Any:
     return jax.ShapeDtypeStruct(tuple(variable.shape), variable.dtype)
 
 
-def _inputs(model: Any, batch: int) -> Any:
+def _batched(tensors: Any, batch: int, dtype: str | None = None) -> Any:
+    """Return the shapes of tensors of a batch; their dtypes, where no other is given."""
     import jax  # noqa: PLC0415
 
     return jax.tree.map(
-        lambda tensor: jax.ShapeDtypeStruct((batch, *tensor.shape[1:]), "float32"), model.input
-    )
-
-
-def _batched(labels: Any, batch: int) -> Any:
-    import jax  # noqa: PLC0415
-
-    return jax.tree.map(
-        lambda array: jax.ShapeDtypeStruct((batch, *array.shape[1:]), array.dtype), labels
+        lambda each: jax.ShapeDtypeStruct((batch, *each.shape[1:]), dtype or each.dtype), tensors
     )

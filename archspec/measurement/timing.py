@@ -444,9 +444,7 @@ def _timed_step(keras: Any, spec: Spec, graph: Graph, setting: Any) -> Timing:
 
     recipe = recipe_of(spec, setting.training_batch, setting.dtype, None)
     with training_step(keras, graph, recipe) as program:
-        state, data = jax.tree.map(
-            lambda each: jax.numpy.zeros(each.shape, each.dtype), program.arguments
-        )
+        state, data = program.zeros()
         compiled = jax.jit(program.function, donate_argnums=program.donated)
         held = [state]
 

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -109,9 +109,7 @@ def _run(program: Program) -> Mapping[str, Any]:
     """Return the first device at hand, and the peak of its memory after one run on zeros."""
     import jax  # noqa: PLC0415
 
-    arguments = jax.tree.map(
-        lambda each: jax.numpy.zeros(each.shape, each.dtype), program.arguments
-    )
+    arguments = program.zeros()
     compiled = jax.jit(program.function, donate_argnums=program.donated).lower(*arguments).compile()
     jax.block_until_ready(compiled(*arguments))
     device = jax.devices()[0]
@@ -120,12 +118,8 @@ def _run(program: Program) -> Mapping[str, Any]:
 
 
 def _tell(**news: Any) -> None:
-    sys.stdout.write(json.dumps(news, default=_listed) + "\n")
+    sys.stdout.write(json.dumps(news, default=list) + "\n")
     sys.stdout.flush()
-
-
-def _listed(value: Sequence[Any]) -> list[Any]:
-    return list(value)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,13 @@ from archspec.graph.graph import Graph
 from archspec.keras_model.build import shapes_of_shared
 
 
+def scope_of(source: str) -> dict[str, Any]:
+    """Run a program; return its definitions."""
+    scope: dict[str, Any] = {"__name__": "ejected"}
+    exec(compile(source, "ejected.py", "exec"), scope)  # noqa: S102
+    return scope
+
+
 class Tensor:
     """What a stand-in layer gives: the tensor of the graph that it is."""
 
@@ -181,9 +188,8 @@ def run(source: str, graph: Graph, /, **values: Any) -> Any:
     keras.KerasTensor = object
     keras.Input = state.input
     keras.Model = model
-    scope: dict[str, Any] = {"__name__": "ejected"}
     with mock.patch.dict(sys.modules, {"keras": keras, "keras.layers": keras.layers}):
-        exec(compile(source, "ejected.py", "exec"), scope)  # noqa: S102
+        scope = scope_of(source)
         for name in table():
             if name in scope and isinstance(scope[name], type):
                 scope[name] = recorder(name)

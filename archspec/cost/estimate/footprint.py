@@ -33,11 +33,9 @@ class LinearFootprint(NamedTuple):
     example: int
 
     def at(self, batch: int) -> int:
-        """Return the bytes of a step with a batch of so many examples."""
         return self.fixed + batch * self.example
 
     def largest_batch(self, memory: int) -> int:
-        """Return the largest batch whose step takes at most so many bytes; 0 if there is none."""
         return max(0, memory - self.fixed) // max(1, self.example)
 
 

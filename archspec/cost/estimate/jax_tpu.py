@@ -199,7 +199,6 @@ class TiledFootprint:
 
     @property
     def fixed(self) -> int:
-        """Bytes that the batch does not change."""
         return self.tensors.fixed
 
     @property
@@ -207,13 +206,11 @@ class TiledFootprint:
         """None: there is no number of bytes that each example takes."""
 
     def at(self, batch: int) -> int:
-        """Return the bytes of a step with a batch of so many examples."""
         terms = self.tensors.terms(batch)
         weighed = sum(self.factors[name] * size for name, size in terms.items())
         return self.tensors.known(batch) + ceil(weighed)
 
     def largest_batch(self, memory: int) -> int:
-        """Return the largest batch whose step takes at most so many bytes; 0 if there is none."""
         least, most = 0, LARGEST
         while least < most:
             middle = (least + most + 1) // 2
