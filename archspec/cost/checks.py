@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from operator import eq, ge, gt, le, lt
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from archspec.cost.estimate import ESTIMATED
 from archspec.element import show
@@ -95,6 +96,10 @@ _BOUND = re.compile(
 )
 
 
+_At: TypeAlias = Callable[[KeyPath], AbstractContextManager[None]]
+"""Contexts that note a problem at a place, and go on after it."""
+
+
 class Check(NamedTuple):
     """A claim, and the figure that it is about."""
 
@@ -140,102 +145,94 @@ class Check(NamedTuple):
 def check_graph(spec: Spec, report: Report) -> tuple[Check, ...]:
     """Return the checks of all claims of a spec; raise `SpecError` for one that is not valid."""
     diagnostics: list[Diagnostic] = []
-    checks = [*_published(spec, report, diagnostics), *_bounds(spec, report, diagnostics)]
+
+    @contextmanager
+    def at(path: KeyPath) -> Iterator[None]:
+        """Note a problem of the claim at a place."""
+        try:
+            yield
+        except Problem as problem:
+            span = spec.source.span(path, key=problem.code.startswith("unknown-"))
+            diagnostics.append(problem.at(span))
+
+    checks = [*_published(spec, report, at), *_bounds(spec, report, at)]
     if diagnostics:
         raise spec_error(spec.source, diagnostics)
     return tuple(checks)
 
 
-def _published(spec: Spec, report: Report, diagnostics: list[Diagnostic]) -> Iterator[Check]:
+def _published(spec: Spec, report: Report, at: _At) -> Iterator[Check]:
     published = spec.published
     if published is None:
         return
     path: KeyPath = ("published", spec.name)
     size = "" if published.at is None else str(published.at)
     if size:
-        sized = _sized(report, spec, size, (*path, "at"), diagnostics)
+        sized: Report | None = None
+        with at((*path, "at")):
+            sized = _sized(report, spec, size)
         if sized is None:
             return
         report = sized
     where = f" at {size}" if size else ""
     for figure in (name for name in FIGURES if getattr(published, name, None) is not None):
-        claim, actual = getattr(published, figure), FIGURES[figure](report)
-        if not isinstance(actual, int):
-            help_ = "write the size beside the figures, as `at: 512x768`"
-            diagnostics.append(_open(figure, help_).at(spec.source.span((*path, figure))))
-            continue
-        yield Check(
-            "published",
-            figure,
-            f"{claim:,}{where}",
-            f"{actual:,}",
-            claim == actual,
-            published.source,
-            (*path, figure),
-        )
+        place = (*path, figure)
+        with at(place):
+            claim, actual = getattr(published, figure), FIGURES[figure](report)
+            if not isinstance(actual, int):
+                raise _open(figure, "write the size beside the figures, as `at: 512x768`")
+            found, holds = f"{actual:,}", claim == actual
+            claimed = f"{claim:,}{where}"
+            yield Check("published", figure, claimed, found, holds, published.source, place)
     for stage, shape in published.stages.items():
         place = (*path, "stages", stage)
-        actual_shape = report.graph.shape_at(stage)
-        if actual_shape is None:
-            help_ = suggestion(stage, report.graph.paths, what="steps")
-            problem = Problem("unknown-name", f"there is no step `{stage}`", help=help_)
-            diagnostics.append(problem.at(spec.source.span(place, key=True)))
-            continue
-        claimed = shape if isinstance(shape, list) else [shape]  # a vector needs no brackets
-        if not claimed or any(type(extent) is not int for extent in claimed):
-            help_ = "whole numbers, channels last, such as [56, 56, 256]"
-            problem = Problem("type", f"`{show(shape)}` is not a valid shape", help=help_)
-            diagnostics.append(problem.at(spec.source.span(place)))
-            continue
-        yield Check(
-            "published",
-            f"stage {stage}",
-            "x".join(map(str, claimed)) + where,
-            str(actual_shape),
-            claimed == list(actual_shape),
-            published.source,
-            place,
-        )
+        with at(place):
+            shown = report.graph.shape_at(stage)
+            if shown is None:
+                help_ = suggestion(stage, report.graph.paths, what="steps")
+                raise Problem("unknown-name", f"there is no step `{stage}`", help=help_)
+            extents = shape if isinstance(shape, list) else [shape]  # a vector needs no brackets
+            if not extents or any(type(extent) is not int for extent in extents):
+                help_ = "whole numbers, channels last, such as [56, 56, 256]"
+                raise Problem("type", f"`{show(shape)}` is not a valid shape", help=help_)
+            claimed = "x".join(map(str, extents)) + where
+            found, holds = str(shown), extents == list(shown)
+            yield Check(
+                "published", f"stage {stage}", claimed, found, holds, published.source, place
+            )
 
 
-def _bounds(spec: Spec, report: Report, diagnostics: list[Diagnostic]) -> Iterator[Check]:
+def _bounds(spec: Spec, report: Report, at: _At) -> Iterator[Check]:
     sections = {"expect": spec.document.expect, "budget": spec.document.budget}
     for section, claims in sections.items():
         for path, figure, written in _claimed(section, claims, report.engine):
-            if figure not in CLAIMS:
-                hint = suggestion(str(path[-1]), _siblings(path), what="figures")
-                problem = Problem("unknown-key", f"there is no figure `{path[-1]}`", help=hint)
-                diagnostics.append(problem.at(spec.source.span(path, key=True)))
-                continue
-            claim_of, _, size = (
-                written.partition(" at ") if isinstance(written, str) else (written, "", "")
-            )
-            try:
-                others = MAY_BE_NAMED if path[-1] == TRAINING else ""
-                symbol, bound = read_bound(claim_of, in_bytes="_bytes" in figure, others=others)
-                if section == "budget":
-                    symbol = _at_most(symbol, written)
-            except Problem as problem:
-                diagnostics.append(problem.at(spec.source.span(path)))
-                continue
-            sized = _sized(report, spec, size, path, diagnostics) if size else report
-            if sized is None:
-                continue
-            try:
-                actual = CLAIMS[figure](sized)
-            except UsageError as error:  # no estimate for an engine
-                diagnostics.append(Problem("value", str(error)).at(spec.source.span(path)))
-                continue
-            if not isinstance(actual, int):
-                claim = f'"{symbol or "="} {bound:,} at 512x768"'
-                help_ = f"write the size of the claim, as `{path[-1]}: {claim}`"
-                diagnostics.append(_open(str(path[-1]), help_).at(spec.source.span(path)))
-                continue
-            holds = COMPARISONS[symbol](actual, bound)
-            claim = f"{symbol} {bound:,}".strip() + (f" at {size.strip()}" if size else "")
-            setting = _setting(figure, report)
-            found = f"{actual:,}"
-            yield Check(section, figure, claim, found, holds, "", path, setting, actual, bound)
+            with at(path):
+                yield _bound(spec, report, path, figure, written)
+
+
+def _bound(spec: Spec, report: Report, path: KeyPath, figure: str, written: Any) -> Check:
+    """Return the check of an expectation or a budget; raise `Problem` for one that is wrong."""
+    section, name = str(path[0]), str(path[-1])
+    if figure not in CLAIMS:
+        hint = suggestion(name, _siblings(path), what="figures")
+        raise Problem("unknown-key", f"there is no figure `{name}`", help=hint)
+    claim_of, _, size = written.partition(" at ") if isinstance(written, str) else (written, "", "")
+    others = MAY_BE_NAMED if name == TRAINING else ""
+    symbol, bound = read_bound(claim_of, in_bytes="_bytes" in figure, others=others)
+    if section == "budget":
+        symbol = _at_most(symbol, written)
+    sized = _sized(report, spec, size) if size else report
+    try:
+        actual = CLAIMS[figure](sized)
+    except UsageError as error:  # no estimate for an engine
+        raise Problem("value", str(error)) from None
+    if not isinstance(actual, int):
+        claim = f'"{symbol or "="} {bound:,} at 512x768"'
+        raise _open(name, f"write the size of the claim, as `{name}: {claim}`")
+    holds = COMPARISONS[symbol](actual, bound)
+    claim = f"{symbol} {bound:,}".strip() + (f" at {size.strip()}" if size else "")
+    setting = _setting(figure, report)
+    return Check(section, figure, claim, f"{actual:,}", holds, "", path, setting, actual, bound)
 
 
 def _claimed(
@@ -263,19 +260,15 @@ def _siblings(path: KeyPath) -> Iterable[str]:
     return TRAINING_NAMES if TRAINING in path[:-1] else CLAIM_NAMES
 
 
-def _sized(
-    report: Report, spec: Spec, size: str, path: KeyPath, diagnostics: list[Diagnostic]
-) -> Report | None:
-    """Return the network as the spec has it, at the size of a claim; None where that is wrong."""
+def _sized(report: Report, spec: Spec, size: str) -> Report:
+    """Return the network as the spec has it, at the size of a claim."""
     from archspec.cost.size import graph_at  # noqa: PLC0415  (few claims are about a size)
 
     overrides = {name: value for name, value in spec.overrides.items() if name != "input"}
     try:
         return replace(report, graph=graph_at(replace(spec, overrides=overrides), size))
     except UsageError as error:
-        problem = Problem("value", f"the claim is about another size: {error}")
-        diagnostics.append(problem.at(spec.source.span(path)))
-        return None
+        raise Problem("value", f"the claim is about another size: {error}") from None
 
 
 def _open(figure: str, help_: str) -> Problem:

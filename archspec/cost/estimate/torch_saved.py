@@ -108,9 +108,11 @@ class SavedTensors:
             return x._replace(order=order)
         return self.fresh(shape, x, order=order)
 
-    def fresh(self, y: Shape, *inputs: Tensor, order: tuple[int, ...] | None = None) -> Tensor:
+    def fresh(
+        self, y: Shape, *inputs: Tensor, order: tuple[int, ...] = (), learns: bool = False
+    ) -> Tensor:
         """Return a new tensor of this shape, of inputs through which its gradient goes on."""
-        learns = any(x.learns for x in inputs)
+        learns = learns or any(x.learns for x in inputs)
         return Tensor(self.values(y.size), order or _plain(y), 0, learns, self.value_bytes)
 
 
@@ -175,9 +177,7 @@ def _input(memory: SavedTensors, layer: Layer, inputs: Sequence[Tensor]) -> Tens
 
 def _new(memory: SavedTensors, layer: Layer, inputs: Sequence[Tensor]) -> Tensor:
     """Compute new values in plain order, of which the backward pass needs none."""
-    return memory.fresh(layer.output, *inputs)._replace(
-        learns=layer.learns or any(x.learns for x in inputs)
-    )
+    return memory.fresh(layer.output, *inputs, learns=layer.learns)
 
 
 def _like_first(memory: SavedTensors, layer: Layer, inputs: Sequence[Tensor]) -> Tensor:
@@ -288,13 +288,13 @@ def _convolution(memory: SavedTensors, layer: Layer, inputs: Sequence[Tensor]) -
         x = memory.laid(x, shape, first) if shape.rank > 1 else _windowed(memory, layer, x, [first])
         if learns:
             memory.save(x.buffer, *_cast_kernel(memory, layer))
-        return memory.fresh(layer.output, order=first)._replace(learns=learns)
+        return memory.fresh(layer.output, order=first, learns=learns)
     x = _windowed(memory, layer, x, [first, last])
     if learns:
         memory.save(x.buffer)
         if kernel := _kernel(memory, layer):
             memory.save(memory.new(0, kernel))
-    return memory.fresh(layer.output)._replace(learns=learns)
+    return memory.fresh(layer.output, learns=learns)
 
 
 def _fully_connected(memory: SavedTensors, layer: Layer, inputs: Sequence[Tensor]) -> Tensor:
@@ -305,7 +305,7 @@ def _fully_connected(memory: SavedTensors, layer: Layer, inputs: Sequence[Tensor
         memory.save(x.buffer)
     if x.learns:
         memory.save(*_cast_kernel(memory, layer))
-    return memory.fresh(layer.output)._replace(learns=x.learns or layer.learns)
+    return memory.fresh(layer.output, x, learns=layer.learns)
 
 
 def _max_pool(memory: SavedTensors, layer: Layer, inputs: Sequence[Tensor]) -> Tensor:
@@ -342,18 +342,16 @@ def _global_max_pool(memory: SavedTensors, layer: Layer, inputs: Sequence[Tensor
 def _function(memory: SavedTensors, layer: Layer, inputs: Sequence[Tensor]) -> Tensor:
     (x,) = inputs
     kind = kind_of(layer.op)
-    y = memory.fresh(layer.output, x, order=x.order)
     if kind == "linear":
         return x
-    if kind in KEEPS_INPUT:
-        memory.save(*([x.buffer] if x.learns else []))
-    elif kind in KEEPS_OUTPUT:
-        memory.save(*([y.buffer] if x.learns else []))
-    else:
+    if kind not in KEEPS_INPUT | KEEPS_OUTPUT:
         raise UsageError(
             f"there is no estimate for torch-gpu of a network with `{kind}`: "
             "what PyTorch saves for it was not traced"
         )
+    y = memory.fresh(layer.output, x, order=x.order)
+    if x.learns:
+        memory.save(x.buffer if kind in KEEPS_INPUT else y.buffer)
     return y
 
 
@@ -369,7 +367,7 @@ def _batch_norm(memory: SavedTensors, layer: Layer, inputs: Sequence[Tensor]) ->
     (x,), shape = inputs, layer.inputs[0]
     vector = shape.channels * memory.statistic_bytes
     whole = shape.size * memory.statistic_bytes
-    y = memory.fresh(shape, x, order=x.order)._replace(learns=x.learns or layer.learns)
+    y = memory.fresh(shape, x, order=x.order, learns=layer.learns)
     if layer.op.frozen:
         if x.learns:
             memory.save(memory.new(0, vector))
@@ -384,7 +382,7 @@ def _batch_norm(memory: SavedTensors, layer: Layer, inputs: Sequence[Tensor]) ->
 
 def _layer_norm(memory: SavedTensors, layer: Layer, inputs: Sequence[Tensor]) -> Tensor:
     (x,), shape = inputs, layer.inputs[0]
-    y = memory.fresh(shape, x)._replace(learns=x.learns or layer.learns)
+    y = memory.fresh(shape, x, learns=layer.learns)
     if y.learns:
         places = shape.size // shape.channels
         memory.save(_in_full(memory, x, shape))
@@ -437,8 +435,7 @@ def _scale(memory: SavedTensors, layer: Layer, inputs: Sequence[Tensor]) -> Tens
         memory.save(x.buffer)
     if x.learns:
         memory.save(*_cast_kernel(memory, layer))
-    y = memory.fresh(layer.output, x, order=x.order)
-    return y._replace(learns=x.learns or layer.learns)
+    return memory.fresh(layer.output, x, order=x.order, learns=layer.learns)
 
 
 def _rescale(memory: SavedTensors, layer: Layer, inputs: Sequence[Tensor]) -> Tensor:
