@@ -17,7 +17,7 @@ from archspec.ejection.levels import (
     MainLevel,
     NotAlikeError,
 )
-from archspec.ejection.outline import Id, Leaf, Loop, Nest, Outline, Round
+from archspec.ejection.outline import Id, Leaf, Loop, Nest, Outline, Round, layers_in
 from archspec.ejection.positional import argument_name
 from archspec.ejection.program import (
     Apply,
@@ -445,14 +445,12 @@ class _Abstraction:
     # Loops.
 
     def _loop(self, level: Level, loops: Sequence[Any]) -> For:
-        parents: list[int] = []
-        numbers: list[int] = []
-        rounds: list[Round] = []
-        for k, loop in enumerate(loops):
-            for number, each in enumerate(loop.rounds if loop else ()):
-                parents.append(k)
-                numbers.append(number)
-                rounds.append(each)
+        places = [
+            (k, number, each)
+            for k, loop in enumerate(loops)
+            for number, each in enumerate(loop.rounds if loop else ())
+        ]
+        parents, numbers, rounds = (list(column) for column in zip(*places, strict=True))
         sample = next(loop for loop in loops if loop is not None)
         inner = LoopLevel(level, parents, numbers)
         inner.firsts = [next(_read_around([*each.items]), HOLE) for each in rounds]
@@ -699,20 +697,12 @@ def _round(block: Nest) -> Round:
 def _read_around(items: list[Any]) -> Iterator[Id]:
     """Yield the tensors from outside that items read."""
     made: set[Id] = set()
-    stack = [*reversed(items)]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, Nest):
-            stack += reversed(item.items)
-        elif isinstance(item, Loop):
-            for each in reversed(item.rounds):
-                stack += reversed(each.items)
-        else:
-            for read in item.inputs:
-                if read not in made:
-                    made.add(read)
-                    yield read
-            made.add(item.out)
+    for layer in layers_in(items):
+        for read in layer.inputs:
+            if read not in made:
+                made.add(read)
+                yield read
+        made.add(layer.out)
 
 
 def _fields(blocks: list[Nest]) -> dict[str, list[Any]]:
@@ -769,14 +759,7 @@ def _loops_around(items: Iterable[Any], ids: AbstractSet[Any]) -> Iterator[str]:
 
 def _made(items: Iterable[Any]) -> Iterator[Id]:
     """Yield the tensors that items make, those inside them too."""
-    for item in items:
-        if isinstance(item, Leaf):
-            yield item.out
-        elif isinstance(item, Nest):
-            yield from _made(item.items)
-        else:
-            for each in item.rounds:
-                yield from _made(each.items)
+    return (layer.out for layer in layers_in(items))
 
 
 def _start(loop: Loop) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -133,17 +133,21 @@ class KerasWriter(PythonWriter):
         remarks = [line for note in (script.notes if script else []) for line in _remark(note)]
         if remarks:
             remarks = ["", "Training is not as in archspec:", "", *remarks]
-        head = ['"""' + about[0], *about[1:], *remarks, '"""', ""]
         needed = {*imports, *own, "import keras", "from keras import layers"}
-        if self.own:
-            head += ["from __future__ import annotations", ""]
-        head += [*import_lines(needed | (script.imports if script else set())), ""]
+        needed |= script.imports if script else set()
+        head = self.beginning([*about, *remarks], needed, has_classes=bool(self.own))
         body = [*classes]
         for function in self.program.functions:
             body += ["", *self.function(function), ""]
         body += ["", *self.build_model(), "", ""]
         body += [*script.lines, "", "", *TRAIN] if script else MAIN
         return "\n".join([*head, *body]) + "\n"
+
+    @staticmethod
+    def beginning(about: Sequence[str], imports: Iterable[str], *, has_classes: bool) -> list[str]:
+        """Return the first lines of a program: its docstring and its imports."""
+        future = ["from __future__ import annotations", ""] if has_classes else []
+        return ['"""' + about[0], *about[1:], '"""', "", *future, *import_lines(imports), ""]
 
     def definitions(self) -> tuple[list[str], set[str]]:
         """Return what the program needs of `layer_sources.json`, and further imports."""

@@ -11,6 +11,7 @@ import builtins
 import keyword
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from archspec.ejection.program import (
@@ -117,48 +118,39 @@ def name_tensors(
         taken: Names that are not free, those of functions among them.
         parameters: Further such names.
     """
-    _Naming(body, inputs, returns, taken, parameters).run()
+    own = {*parameters}
+    _Naming(body, inputs, returns, {*taken, *own}, own).run()
 
 
+@dataclass
 class _Naming:
-    def __init__(
-        self,
-        body: list[Statement],
-        inputs: Sequence[Value],
-        returns: Sequence[Any],
-        taken: Iterable[str],
-        parameters: Iterable[str],
-    ) -> None:
-        self.parameters = {*parameters}
-        self.body = body
-        self.inputs = inputs
-        self.returns = returns
-        self.taken = {*taken, *self.parameters}
-        self.is_main = any(each in self.inputs for each in returns)
-        self.position: dict[int, int] = {}
-        self.ends: dict[int, int] = {}
-        self.around: dict[int, list[For]] = {}
-        """The loops in which each tensor is made, by its identity."""
-        self.webs: dict[int, _Web] = {}
-        self.order: list[tuple[int, Any, Value]] = []
-        """Each tensor that is made, by position, with its statement."""
-        self.uses: list[tuple[Any, int, list[For]]] = []
-        self.under: dict[int, If] = {}
-        """The condition under which each tensor is made, by its identity."""
-        self.aliases: list[tuple[Any, Alias]] = []
-        self.named: list[_Web] = []
-        self.finals: dict[int, _Web] = {}
-        """The web of each carried tensor after its loop, by the identity of the tensor."""
-        self.merges: dict[int, Merged] = {}
-        self.updates: dict[int, tuple[Carried, For]] = {}
+    body: list[Statement]
+    inputs: Sequence[Value]
+    returns: Sequence[Any]
+    taken: set[str]
+    parameters: set[str]
+    position: dict[int, int] = field(default_factory=dict)
+    ends: dict[int, int] = field(default_factory=dict)
+    around: dict[int, list[For]] = field(default_factory=dict)
+    """The loops in which each tensor is made, by its identity."""
+    webs: dict[int, _Web] = field(default_factory=dict)
+    order: list[tuple[int, Any, Value]] = field(default_factory=list)
+    """Each tensor that is made, by position, with its statement."""
+    uses: list[tuple[Any, int, list[For]]] = field(default_factory=list)
+    under: dict[int, If] = field(default_factory=dict)
+    """The condition under which each tensor is made, by its identity."""
+    aliases: list[tuple[Any, Alias]] = field(default_factory=list)
+    named: list[_Web] = field(default_factory=list)
+    finals: dict[int, _Web] = field(default_factory=dict)
+    """The web of each carried tensor after its loop, by the identity of the tensor."""
+    updates: dict[int, tuple[Carried, For]] = field(default_factory=dict)
 
     def run(self) -> None:
         _place_appends(self.body)
         for each in self.inputs:
             self._made(each, 0, None, [])
         end = self._walk(self.body, 0, [])
-        for operand in self.returns:
-            self.uses.append((operand, end + 1, []))
+        self.uses += [(operand, end + 1, []) for operand in self.returns]
         self._join()
         for operand, at, around in self.uses:
             self._extend(operand, at, around)
@@ -230,7 +222,6 @@ class _Naming:
             same = None
             if isinstance(value, Merged):
                 same = value.then
-                self.merges[id(value.then)] = value
             if isinstance(value, Final) and isinstance(value.source, Carried):
                 self._made_by_loop(value, value.source)
                 continue
@@ -263,10 +254,8 @@ class _Naming:
         if isinstance(operand, Item) or operand is None or isinstance(operand, Collected):
             return
         web = self.webs[id(operand)]
-        if isinstance(operand, Carried):
-            inside = self.around[id(operand)]
-        else:
-            inside = self.around[id(web.values[0])]
+        made = operand if isinstance(operand, Carried) else web.values[0]
+        inside = self.around[id(made)]
         outer = next((each for each in around if each not in inside), None)
         web.end = max(web.end, self.ends[id(outer)] if outer else at)
 
@@ -287,7 +276,8 @@ class _Naming:
         else:
             hint = "x" if isinstance(value, Carried) else value.hint
             if isinstance(statement, (Apply, Call)) and statement.inputs[0] in self.inputs:
-                hint = "x" if self.is_main else hint
+                is_main = any(each in self.inputs for each in self.returns)
+                hint = "x" if is_main else hint
             if hint in self.taken and statement is not None:
                 hint = f"{hint}_out" if hint in self.parameters else "y"
             names = {each.name for each in self.named if each.end > at or each.start >= at}
@@ -330,9 +320,8 @@ class _Naming:
                     yield self.webs[id(operand)].name
 
     def _is_free(self, name: str, web: _Web, at: float) -> bool:
-        start = at
         return not any(
-            each.name == name and each.end > start and each.start < max(web.end, start + 1)
+            each.name == name and each.end > at and each.start < max(web.end, at + 1)
             for each in self.named
             if each is not web and not (each.carried and each.carried.update in web.values)
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -72,6 +72,18 @@ class Loop:
 
 
 Item: TypeAlias = Leaf | Nest | Loop
+
+
+def layers_in(items: Iterable[Item]) -> Iterator[Leaf]:
+    """Yield the layers of items, those inside blocks and loops too."""
+    for item in items:
+        if isinstance(item, Leaf):
+            yield item
+        elif isinstance(item, Nest):
+            yield from layers_in(item.items)
+        else:
+            for each in item.rounds:
+                yield from layers_in(each.items)
 
 
 class Outline:

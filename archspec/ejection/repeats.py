@@ -240,12 +240,9 @@ def _merged(kinds: set[Keys], first: Keys) -> Keys | None:
     merged = first
     for other in sorted(kinds - {first}, key=len, reverse=True):
         merged = _union(merged, other)
-    whole = 0
-    for kind in kinds:
-        if not _is_inside(kind, merged):
-            return None
-    for key in merged:
-        whole += all(key in kind for kind in kinds)
+    if not all(_is_inside(kind, merged) for kind in kinds):
+        return None
+    whole = sum(all(key in kind for kind in kinds) for key in merged)
     return merged if 2 * whole >= len(merged) else None
 
 
@@ -322,6 +319,12 @@ def _count(items: Sequence[Item], like: Item) -> int:
     return sum(sort(each) == sort(like) for each in items)
 
 
+def _same(around: Round, items: Sequence[Item]) -> bool:
+    """Return whether items do the same as those of a round that is no group, by the same names."""
+    both = [[(sort(each), _last(each)) for each in list_] for list_ in (around.items, items)]
+    return not around.is_group and both[0] == both[1]
+
+
 def _with_equal_loops(lists: list[list[Item]]) -> list[list[Item]]:
     """Return lists in which what is a loop in one and a single round in another is a loop too."""
     sorts = {sort(item): item for items in lists for item in items if isinstance(item, Loop)}
@@ -336,17 +339,7 @@ def _with_equal_loops(lists: list[list[Item]]) -> list[list[Item]]:
             for kind, model in sorts.items():
                 size = len(model.rounds[0].items)
                 window = items[at : at + size]
-                if (
-                    kind not in here
-                    and isinstance(model, Loop)
-                    and not model.rounds[0].is_group
-                    and [sort(each) for each in window]
-                    == [sort(each) for each in model.rounds[0].items]
-                    and all(
-                        _last(a) == _last(b)
-                        for a, b in zip(window, model.rounds[0].items, strict=True)
-                    )
-                ):
+                if kind not in here and _same(model.rounds[0], window):
                     new.append(Loop([_round(window)]))
                     at += size
                     break

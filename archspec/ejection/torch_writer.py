@@ -34,7 +34,7 @@ from archspec.ejection.program import (
     parts,
     statements,
 )
-from archspec.ejection.python import import_lines, literal
+from archspec.ejection.python import literal
 from archspec.ejection.torch_ops.network import Torch
 from archspec.ejection.torch_ops.place import FIRST, to_first
 from archspec.ejection.torch_ops.values import PLAIN
@@ -162,10 +162,7 @@ class TorchWriter(KerasWriter):
         imports |= {"import numpy as np", "import torch", "from torch import nn"}
         if "F." in text:
             imports.add("from torch.nn import functional as F")
-        head = ['"""' + about[0], *about[1:], '"""', ""]
-        if self.parts:
-            head += ["from __future__ import annotations", ""]
-        head += [*import_lines(imports), ""]
+        head = self.beginning(about, imports, has_classes=bool(self.parts))
         if self.words:
             items: list[Code] = [f"{literal(w)}: {PLAIN[w]}" for w in sorted(self.words)]
             table = Brackets("ACTIVATIONS = {", items, "}", one_a_line=True)
