@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
+from itertools import chain
 from typing import Any, Final
 
 from archspec.compile.expand import expand
@@ -17,7 +18,7 @@ from archspec.decompile.naming import Naming, spec_name
 from archspec.decompile.proof import difference
 from archspec.decompile.recognition import Recognition, Unit
 from archspec.decompile.rolling import rolled
-from archspec.decompile.steps import Expression, Step, plain
+from archspec.decompile.steps import Expression, Step, plain, walk
 from archspec.decompile.view import View
 from archspec.decompile.writing import Writer, pair, said_once
 from archspec.errors import SpecError, UsageError
@@ -142,32 +143,22 @@ def _refuse_unknown(graph: Graph) -> None:
     )
 
 
+@dataclass
 class _Draft:
     """A spec that is not proved yet."""
 
-    def __init__(
-        self,
-        view: View,
-        name: str,
-        comment: Sequence[str],
-        effort: int,
-        defaults: Mapping[str, Mapping[str, Any]],
-        units: Sequence[Unit],
-        *,
-        has_shapes: bool,
-    ) -> None:
-        self.view = view
-        self.has_shapes = has_shapes
-        """Whether numbers may follow from the shape that a step reads."""
-        self.defaults = defaults
-        self.units = units
-        self.name = name
-        self.comment = comment
-        self.effort = effort
-        """The most that is done to make the text short."""
-        self.blocks: list[OwnBlock] = []
-        self.has_optional = False
-        """Whether a block has steps that some of its uses lack."""
+    view: View
+    name: str
+    comment: Sequence[str]
+    effort: int
+    """The most that is done to make the text short."""
+    defaults: Mapping[str, Mapping[str, Any]]
+    units: Sequence[Unit]
+    has_shapes: bool
+    """Whether numbers may follow from the shape that a step reads."""
+    blocks: list[OwnBlock] = field(default_factory=list)
+    has_optional: bool = False
+    """Whether a block has steps that some of its uses lack."""
 
     def text(self) -> tuple[str, list[int]]:
         """Return the text, and the node that each node of its graph is."""
@@ -211,7 +202,7 @@ class _Draft:
             for block in self.blocks:
                 block.body = rolled(block.body, block.entry, (), ())
         if self.effort:
-            outside = [s for body in bodies.values() for s in body]
+            outside = [*chain(*bodies.values())]
             steps = rolled(steps, entry, [*starts.values()], outside)
         kinds = [block.name for block in self.blocks]
         naming = Naming(view, steps, [self._head(name) for name in bodies], kinds)
@@ -254,9 +245,8 @@ class _Draft:
         starts: Mapping[str, int],
         naming: Naming,
     ) -> str:
-        every = [each for step in steps for each in step.walk()]
-        every += [each for block in self.blocks for step in block.body for each in step.walk()]
-        every += [each for body in bodies.values() for step in body for each in step.walk()]
+        blocks = (block.body for block in self.blocks)
+        every = [*walk(chain(steps, *blocks, *bodies.values()))]
         defaults = {
             kind: {name: plain(value) for name, value in values.items()}
             for kind, values in self.defaults.items()

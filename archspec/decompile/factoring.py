@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from archspec.decompile.meaning import SIDES, WINDOWS
 from archspec.decompile.naming import block_name, scope
 from archspec.decompile.rolling import Alike, Round, cost, reads_of
-from archspec.decompile.steps import PREVIOUS, Step, computes, type_name, type_of
+from archspec.decompile.steps import PREVIOUS, Step, computes, type_name, type_of, walk
 
 LONGEST: Final = 24
 """Largest number of steps of a block."""
@@ -93,10 +93,9 @@ def inner_first(blocks: Sequence[OwnBlock]) -> list[OwnBlock]:
     order: dict[str, OwnBlock] = {}
 
     def add(block: OwnBlock) -> None:
-        for step in block.body:
-            for each in step.walk():
-                if each.kind in known and each.kind not in order:
-                    add(known[each.kind])
+        for each in walk(block.body):
+            if each.kind in known and each.kind not in order:
+                add(known[each.kind])
         order[block.name] = block
 
     for block in blocks:
@@ -178,7 +177,7 @@ class Factoring:
         gone: set[int] = set()
         for place, call in reversed([*zip(places, calls, strict=True)]):
             steps = self._steps(place)
-            gone.update(id(inner) for step in steps for each in step.walk() for inner in each.inner)
+            gone.update(id(inner) for each in walk(steps) for inner in each.inner)
             self._sequences[place.sequence][0][place.start : place.stop] = [call]
         self._sequences = [each for each in self._sequences if id(each[0]) not in gone]
         self._sequences += _sequences(block.body, block.entry)
@@ -267,8 +266,7 @@ class Factoring:
         return any(
             each is sequence
             for place in places
-            for step in self._steps(place)
-            for outer in step.walk()
+            for outer in walk(self._steps(place))
             for each in outer.inner
         )
 
@@ -310,7 +308,7 @@ class Factoring:
         first = self._sequences[number][0][start]
         steps = self._sequences[number][0][start : start + most]
         for count, step in enumerate(steps):
-            every = [*step.walk()]
+            every = [*walk([step])]
             known.update(each.output for each in every)
             for each in every:
                 sources = () if each is first and len(each.sources) == 1 else each.sources
@@ -323,7 +321,7 @@ class Factoring:
     def _is_closed(self, place: _Place) -> bool:
         """Return whether others read only the last of these steps."""
         steps = self._round(place).steps
-        every = [each for step in steps for each in step.walk()]
+        every = [*walk(steps)]
         self._left -= len(every)
         outputs = {each.output for each in every}
         reads = Counter(each for step in every for each in step.sources if each != PREVIOUS)
@@ -453,7 +451,7 @@ def _kinds(steps: Sequence[Step]) -> list[str]:
 
 def _word_for(steps: Sequence[Step]) -> str:
     """Return a word for what steps do, which tells a block from others of its name; or nothing."""
-    every = [each for step in steps for each in step.walk()]
+    every = [*walk(steps)]
     merges = {step.arguments["merge"] for step in every if step.branches}
     kinds = {step.kind for step in every} | merges
     if kinds & {"attention", "transformer"} or {"matmul", "softmax"} <= kinds:
@@ -465,7 +463,7 @@ def _word_for(steps: Sequence[Step]) -> str:
 
 def _layers(steps: Sequence[Step]) -> list[str]:
     """Return the names of the layers of steps, the last one of them last."""
-    return [each.layer for step in steps for each in [*step.walk()][::-1] if each.layer]
+    return [each.layer for step in steps for each in [*walk([step])][::-1] if each.layer]
 
 
 def _apart(places: Sequence[_Place]) -> int:

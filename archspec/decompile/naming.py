@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
 from archspec.compile import catalog
-from archspec.decompile.steps import PREVIOUS, Step
+from archspec.decompile.steps import PREVIOUS, Step, walk
 from archspec.decompile.view import View
 from archspec.spec.document import name_problem
 from archspec.text import free_name
@@ -145,7 +145,7 @@ class Naming:
         self._groups = [_Group(NOWHERE, [])]
         self._ports = inputs
         self._taken |= {*inputs.values()}
-        every = [each for step in body for each in step.walk()]
+        every = [*walk(body)]
         for step, name in zip(every, distinct_names([each.layer for each in every]), strict=True):
             step.layer = name
         self._walk(body, entry)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import accumulate, groupby, pairwise
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +19,7 @@ from archspec.decompile.steps import (
     type_name,
     type_of,
     usual,
+    walk,
 )
 from archspec.ops.axes import AXES
 from archspec.ops.shape import Shape
@@ -64,7 +65,7 @@ def rolled(
         starts: The nodes at which heads start.
         heads: The steps of all heads.
     """
-    inside = [each for step in (*steps, *heads) for each in step.walk()]
+    inside = [*walk((*steps, *heads))]
     reads = reads_of(inside, starts)
     return _Rolling(reads, {each.owner for each in inside}).sequence(steps, entry)
 
@@ -88,13 +89,13 @@ class Round(NamedTuple):
     entry: int
 
 
+@dataclass
 class _Rolling:
-    def __init__(self, reads: Counter[int], owners: set[int]) -> None:
-        self.reads = reads
-        """Number of times that each node is read by its name."""
-        self.owners = owners
-        """Outputs of steps whose weights others share."""
-        self.left = WORK
+    reads: Counter[int]
+    """Number of times that each node is read by its name."""
+    owners: set[int]
+    """Outputs of steps whose weights others share."""
+    left: int = WORK
 
     def sequence(self, steps: Sequence[Step], entry: int) -> list[Step]:
         """Return steps with loops, those inside them too.
@@ -223,7 +224,7 @@ class _Rolling:
     def _is_closed(self, rounds: Sequence[Round]) -> bool:
         """Return whether what is inside a round is read in that round alone."""
         for steps, _ in rounds:
-            inside = [each for step in steps for each in step.walk()]
+            inside = [*walk(steps)]
             own = Counter(source for each in inside for source in each.sources)
             if any(each.output in self.owners for each in inside):
                 return False
@@ -309,13 +310,7 @@ class Alike:
         self._known: dict[str, str] = {}
         self._bases: dict[str, str] = {}
         """The name of each variable, without a number that tells it from others."""
-        self._inner = {
-            name
-            for steps, _ in rounds
-            for step in steps
-            for each in step.walk()
-            for name in each.loop
-        }
+        self._inner = {name for steps, _ in rounds for each in walk(steps) for name in each.loop}
         self._entries = tuple(each.entry for each in rounds)
         self._places: list[dict[int, int]] = [{} for _ in rounds]
         """The place of every step so far in its round by its output, for each round."""
@@ -531,23 +526,20 @@ class Alike:
                 self.lists[text] = values
             if text != name:
                 texts[name] = text
-        if texts:
-            for step in body:
-                for each in step.walk():
-                    each.arguments = {
-                        name: _computed(value, texts) for name, value in each.arguments.items()
-                    }
-                    each.repeat = _computed(each.repeat, texts)
+        for each in walk(body) if texts else ():
+            each.arguments = {
+                name: _computed(value, texts) for name, value in each.arguments.items()
+            }
+            each.repeat = _computed(each.repeat, texts)
         self._conditions(body)
         return self.lists
 
     def _conditions(self, body: list[Step]) -> None:
         """Give the steps that some rounds lack their conditions, and `lists` what these read."""
         by_rounds: dict[tuple[int, ...], list[Step]] = {}
-        for step in body:
-            for each in step.walk():
-                if each.when is not None:
-                    by_rounds.setdefault(each.when, []).append(each)
+        for each in walk(body):
+            if each.when is not None:
+                by_rounds.setdefault(each.when, []).append(each)
         for numbers, steps in by_rounds.items():
             condition = self._condition(numbers, steps)
             for step in steps:

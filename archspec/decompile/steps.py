@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final, NamedTuple, Self
@@ -125,19 +125,20 @@ class Step:
         """The sequences of steps inside it."""
         return [self.body] if self.body else self.branches
 
-    def walk(self) -> Iterator[Step]:
-        """Yield the step and all steps inside it, as they stand in the text."""
-        yield self
-        for sequence in self.inner:
-            for step in sequence:
-                yield from step.walk()
-
     def order(self) -> Iterator[int]:
         """Yield the nodes that a step outside of loops becomes, in order."""
         for sequence in self.inner:
             for step in sequence:
                 yield from step.order()
         yield from self.nodes
+
+
+def walk(steps: Iterable[Step]) -> Iterator[Step]:
+    """Yield steps and all steps inside them, as they stand in the text."""
+    for step in steps:
+        yield step
+        for sequence in step.inner:
+            yield from walk(sequence)
 
 
 def plain(value: Any) -> Any:
