@@ -8,28 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
-from archspec.decompile.proposals.attention import attention, transformer
-from archspec.decompile.proposals.branching import (
-    dense,
-    dual_path,
-    fire,
-    fractal,
-    inception,
-    transition,
-)
-from archspec.decompile.proposals.layers import (
-    ACTIVATIONS,
-    NORM_OPS,
-    Proposal,
-    conv,
-    depthwise_conv,
-    fc,
-    mlpconv,
-    patchify,
-    separable_conv,
-    transposed_conv,
-)
-from archspec.decompile.proposals.shortcuts import inverted_residual, residual, squeeze_excitation
+from archspec.decompile.proposals import attention, branching, layers, shortcuts
+from archspec.decompile.proposals.layers import ACTIVATIONS, NORM_OPS, Proposal
 from archspec.decompile.view import Place, View
 from archspec.ops.arrangement import Reshape
 from archspec.ops.convolution import (
@@ -48,24 +28,27 @@ from archspec.ops.shuffles import Roll
 
 _Propose: TypeAlias = Callable[[View, Place], Iterator[Proposal]]
 
+_AFTER: Final = (*ACTIVATIONS, *NORM_OPS)
+"""Ops that may stand behind the one after which a layer is called."""
+
 PROPOSALS: Final[tuple[tuple[_Propose, tuple[type[Op], ...]], ...]] = (
-    (transformer, (Add, LayerNorm)),
-    (attention, (Roll, Reshape, FullyConnected)),
-    (dual_path, (Concat,)),
-    (dense, (Concat,)),
-    (fractal, (Mean, Join)),
-    (residual, (*ACTIVATIONS, Add)),
-    (inverted_residual, (Add, *NORM_OPS)),
-    (inception, (Concat,)),
-    (fire, (Add, Concat)),
-    (squeeze_excitation, (Multiply,)),
-    (transition, (AvgPool,)),
-    (mlpconv, ACTIVATIONS),
-    (separable_conv, (*ACTIVATIONS, *NORM_OPS, Convolution)),
-    (patchify, (Reshape, *NORM_OPS)),
-    (depthwise_conv, (*ACTIVATIONS, *NORM_OPS, DepthwiseConvolution)),
-    (transposed_conv, (*ACTIVATIONS, *NORM_OPS, TransposedConvolution)),
-    (fc, (*ACTIVATIONS, *NORM_OPS, FullyConnected)),
-    (conv, (*ACTIVATIONS, *NORM_OPS, Convolution, Dropout)),
+    (attention.transformer, (Add, LayerNorm)),
+    (attention.attention, (Roll, Reshape, FullyConnected)),
+    (branching.dual_path, (Concat,)),
+    (branching.dense, (Concat,)),
+    (branching.fractal, (Mean, Join)),
+    (shortcuts.residual, (*ACTIVATIONS, Add)),
+    (shortcuts.inverted_residual, (Add, *NORM_OPS)),
+    (branching.inception, (Concat,)),
+    (branching.fire, (Add, Concat)),
+    (shortcuts.squeeze_excitation, (Multiply,)),
+    (branching.transition, (AvgPool,)),
+    (layers.mlpconv, ACTIVATIONS),
+    (layers.separable_conv, (*_AFTER, Convolution)),
+    (layers.patchify, (Reshape, *NORM_OPS)),
+    (layers.depthwise_conv, (*_AFTER, DepthwiseConvolution)),
+    (layers.transposed_conv, (*_AFTER, TransposedConvolution)),
+    (layers.fc, (*_AFTER, FullyConnected)),
+    (layers.conv, (*_AFTER, Convolution, Dropout)),
 )
 """The guesses, larger blocks first, each with the ops at which its block may end."""

@@ -11,19 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from archspec.ejection.recording import Construction
-from archspec.ejection.torch_ops.moving import (
-    crop_rule,
-    pad_channels_rule,
-    pad_rule,
-    permute_rule,
-    reshape_rule,
-    resize_rule,
-    roll_rule,
-    shuffle_rule,
-    slice_rule,
-    space_to_depth_rule,
-    upsample_rule,
-)
+from archspec.ejection.torch_ops import moving, sequences, values, windows
 from archspec.ejection.torch_ops.place import (
     FIRST,
     LAST,
@@ -31,48 +19,6 @@ from archspec.ejection.torch_ops.place import (
     Place,
     permutation_of,
     plain_call,
-)
-from archspec.ejection.torch_ops.sequences import (
-    causal_rule,
-    class_token_rule,
-    concat_rule,
-    join_rule,
-    matmul_rule,
-    parameter_rule,
-    path_draw_rule,
-    position_rule,
-    recurrent_rule,
-    relative_bias_rule,
-    window_mask_rule,
-)
-from archspec.ejection.torch_ops.values import (
-    activation_rule,
-    batch_norm_rule,
-    drop_path_rule,
-    dropout_rule,
-    glu_rule,
-    group_norm_rule,
-    layer_norm_rule,
-    lrn_rule,
-    prelu_rule,
-    rescale_rule,
-    rms_norm_rule,
-    scale_rule,
-    softmax_rule,
-    spatial_dropout_rule,
-    unit_norm_rule,
-)
-from archspec.ejection.torch_ops.windows import (
-    ANY_SIZE,
-    KEEP_ORDER,
-    avg_pool_rule,
-    convolution_rule,
-    depthwise_rule,
-    global_rule,
-    l2_pool_rule,
-    linear_rule,
-    max_pool_rule,
-    transposed_rule,
 )
 from archspec.errors import UsageError
 from archspec.graph.graph import Graph, Node
@@ -156,7 +102,8 @@ class Torch:
             layout = self._flattened(node, first, results)
         elif first.index in self.flat and not isinstance(op, convolution.FullyConnected):
             self.flat[node.index] = self.flat[first.index]
-        if any(each.shape.is_open for each in (*inputs, node)) and not isinstance(op, ANY_SIZE):
+        is_open = any(each.shape.is_open for each in (*inputs, node))
+        if is_open and not isinstance(op, windows.ANY_SIZE):
             slides = getattr(op, "slides", None)
             if slides is None or any(place.is_open for place in slides(first.shape)):
                 raise self._refused(node, "what it does depends on the input's size, which is open")
@@ -197,7 +144,7 @@ class Torch:
             if each.index in results:
                 return LAST
             for reader in self.readers.get(each.index, ()):
-                if reader.name in self.shared or not isinstance(reader.op, KEEP_ORDER):
+                if reader.name in self.shared or not isinstance(reader.op, windows.KEEP_ORDER):
                     return LAST
                 if isinstance(reader.op, convolution.FullyConnected):
                     continue
@@ -209,44 +156,44 @@ class Torch:
 Rule = tuple[Callable[[Place], Any], str]
 
 RULES: Final[dict[type, Rule]] = {
-    convolution.Convolution: (convolution_rule, FIRST),
-    convolution.DepthwiseConvolution: (depthwise_rule, FIRST),
-    convolution.TransposedConvolution: (transposed_rule, FIRST),
-    convolution.FullyConnected: (linear_rule, LAST),
-    pooling.MaxPool: (max_pool_rule, FIRST),
-    pooling.AvgPool: (avg_pool_rule, FIRST),
-    pooling.L2Pool: (l2_pool_rule, FIRST),
-    pooling.GlobalAvgPool: (global_rule("mean"), ""),
-    pooling.GlobalMaxPool: (global_rule("amax"), ""),
-    elementwise.Activate: (activation_rule, ""),
-    elementwise.Glu: (glu_rule, ""),
-    elementwise.Softmax: (softmax_rule, ""),
-    elementwise.PRelu: (prelu_rule, FIRST),
-    elementwise.Dropout: (dropout_rule, ""),
-    elementwise.SpatialDropout: (spatial_dropout_rule, FIRST),
-    elementwise.DropPath: (drop_path_rule, ""),
-    elementwise.Rescale: (rescale_rule, ""),
-    elementwise.Scale: (scale_rule, ""),
-    normalization.BatchNorm: (batch_norm_rule, FIRST),
-    normalization.LayerNorm: (layer_norm_rule, LAST),
-    normalization.GroupNorm: (group_norm_rule, FIRST),
-    normalization.InstanceNorm: (group_norm_rule, FIRST),
-    normalization.RmsNorm: (rms_norm_rule, LAST),
-    normalization.UnitNorm: (unit_norm_rule, ""),
-    normalization.LocalResponseNorm: (lrn_rule, FIRST),
+    convolution.Convolution: (windows.convolution_rule, FIRST),
+    convolution.DepthwiseConvolution: (windows.depthwise_rule, FIRST),
+    convolution.TransposedConvolution: (windows.transposed_rule, FIRST),
+    convolution.FullyConnected: (windows.linear_rule, LAST),
+    pooling.MaxPool: (windows.max_pool_rule, FIRST),
+    pooling.AvgPool: (windows.avg_pool_rule, FIRST),
+    pooling.L2Pool: (windows.l2_pool_rule, FIRST),
+    pooling.GlobalAvgPool: (windows.global_rule("mean"), ""),
+    pooling.GlobalMaxPool: (windows.global_rule("amax"), ""),
+    elementwise.Activate: (values.activation_rule, ""),
+    elementwise.Glu: (values.glu_rule, ""),
+    elementwise.Softmax: (values.softmax_rule, ""),
+    elementwise.PRelu: (values.prelu_rule, FIRST),
+    elementwise.Dropout: (values.dropout_rule, ""),
+    elementwise.SpatialDropout: (values.spatial_dropout_rule, FIRST),
+    elementwise.DropPath: (values.drop_path_rule, ""),
+    elementwise.Rescale: (values.rescale_rule, ""),
+    elementwise.Scale: (values.scale_rule, ""),
+    normalization.BatchNorm: (values.batch_norm_rule, FIRST),
+    normalization.LayerNorm: (values.layer_norm_rule, LAST),
+    normalization.GroupNorm: (values.group_norm_rule, FIRST),
+    normalization.InstanceNorm: (values.group_norm_rule, FIRST),
+    normalization.RmsNorm: (values.rms_norm_rule, LAST),
+    normalization.UnitNorm: (values.unit_norm_rule, ""),
+    normalization.LocalResponseNorm: (values.lrn_rule, FIRST),
     arrangement.Flatten: (plain_call("nn.Flatten"), ""),
-    arrangement.Reshape: (reshape_rule, LAST),
-    arrangement.Pad: (pad_rule, FIRST),
-    arrangement.PadChannels: (pad_channels_rule, ""),
-    arrangement.Crop: (crop_rule, FIRST),
-    arrangement.Upsample: (upsample_rule, FIRST),
-    arrangement.Slice: (slice_rule, ""),
-    resizing.Resize: (resize_rule, FIRST),
-    shuffles.Permute: (permute_rule, LAST),
-    shuffles.Roll: (roll_rule, ""),
-    shuffles.ChannelShuffle: (shuffle_rule, FIRST),
-    shuffles.SpaceToDepth: (space_to_depth_rule, LAST),
-    shuffles.DepthToSpace: (space_to_depth_rule, LAST),
+    arrangement.Reshape: (moving.reshape_rule, LAST),
+    arrangement.Pad: (moving.pad_rule, FIRST),
+    arrangement.PadChannels: (moving.pad_channels_rule, ""),
+    arrangement.Crop: (moving.crop_rule, FIRST),
+    arrangement.Upsample: (moving.upsample_rule, FIRST),
+    arrangement.Slice: (moving.slice_rule, ""),
+    resizing.Resize: (moving.resize_rule, FIRST),
+    shuffles.Permute: (moving.permute_rule, LAST),
+    shuffles.Roll: (moving.roll_rule, ""),
+    shuffles.ChannelShuffle: (moving.shuffle_rule, FIRST),
+    shuffles.SpaceToDepth: (moving.space_to_depth_rule, LAST),
+    shuffles.DepthToSpace: (moving.space_to_depth_rule, LAST),
     merge.Add: (plain_call("add"), ""),
     merge.Mean: (plain_call("mean_of"), ""),
     merge.Max: (plain_call("maximum"), ""),
@@ -255,18 +202,18 @@ RULES: Final[dict[type, Rule]] = {
     merge.Divide: (plain_call("divide"), ""),
     merge.AbsoluteDifference: (plain_call("difference"), ""),
     merge.Multiply: (plain_call("multiply"), ""),
-    merge.Concat: (concat_rule, ""),
-    merge.MatMul: (matmul_rule, LAST),
-    paths.Join: (join_rule, ""),
-    paths.PathDraw: (path_draw_rule, ""),
-    tokens.ClassToken: (class_token_rule, LAST),
-    tokens.Parameter: (parameter_rule, LAST),
-    tokens.PositionEmbedding: (position_rule, LAST),
-    attention.RelativePositionBias: (relative_bias_rule, LAST),
-    attention.ShiftedWindowMask: (window_mask_rule, LAST),
-    attention.CausalMask: (causal_rule, LAST),
-    recurrence.Lstm: (recurrent_rule, LAST),
-    recurrence.Gru: (recurrent_rule, LAST),
-    recurrence.Rnn: (recurrent_rule, LAST),
+    merge.Concat: (sequences.concat_rule, ""),
+    merge.MatMul: (sequences.matmul_rule, LAST),
+    paths.Join: (sequences.join_rule, ""),
+    paths.PathDraw: (sequences.path_draw_rule, ""),
+    tokens.ClassToken: (sequences.class_token_rule, LAST),
+    tokens.Parameter: (sequences.parameter_rule, LAST),
+    tokens.PositionEmbedding: (sequences.position_rule, LAST),
+    attention.RelativePositionBias: (sequences.relative_bias_rule, LAST),
+    attention.ShiftedWindowMask: (sequences.window_mask_rule, LAST),
+    attention.CausalMask: (sequences.causal_rule, LAST),
+    recurrence.Lstm: (sequences.recurrent_rule, LAST),
+    recurrence.Gru: (sequences.recurrent_rule, LAST),
+    recurrence.Rnn: (sequences.recurrent_rule, LAST),
 }
 """Constructions of each op, and the layout of its input; empty is that of the first input."""
