@@ -349,9 +349,9 @@ def arrays_of(graph, seed=0):
 
 def test_weights_go_by_the_names_of_the_modules_in_pytorch_s_layout():
     graph = expand(load("lenet5"))
-    program, writer, torch, _ = written(graph, ("LeNet-5.",))
+    writer, _ = written(graph, ("LeNet-5.",))
     arrays = arrays_of(graph)
-    made = state(program, writer, torch, arrays)
+    made = state(writer, arrays)
     assert made["c1.convolution.weight"].shape == (6, 1, 5, 5)
     kernel = arrays["c5/fully_connected"][0]
     # The first dense layer reads a map with its channels first.
@@ -361,22 +361,22 @@ def test_weights_go_by_the_names_of_the_modules_in_pytorch_s_layout():
 
 def test_weights_that_are_missing_or_others_are_named():
     graph = expand(load("lenet5"))
-    program, writer, torch, _ = written(graph, ("LeNet-5.",))
+    writer, _ = written(graph, ("LeNet-5.",))
     with pytest.raises(UsageError, match="there are no weights for `c1/convolution`"):
-        state(program, writer, torch, {})
+        state(writer, {})
     arrays = arrays_of(graph)
     arrays["c1/convolution"].pop()
     with pytest.raises(UsageError, match=r"the weights of `c1/convolution` have the shapes"):
-        state(program, writer, torch, arrays)
+        state(writer, arrays)
 
 
 def module_of(graph):
     """An ejected module with random weights, and these by node."""
     torch = pytest.importorskip("torch")
-    program, writer, layouts, source = written(graph, ("A network.", "", "It is tested."))
+    writer, source = written(graph, ("A network.", "", "It is tested."))
     module = scope_of(source)[writer.title]()
     arrays = arrays_of(graph)
-    made = state(program, writer, layouts, arrays)
+    made = state(writer, arrays)
     module.load_state_dict({name: torch.from_numpy(each) for name, each in made.items()})
     return module.eval(), arrays
 

@@ -15,11 +15,9 @@ from archspec.spec.document import Spec
 
 
 class Written(NamedTuple):
-    """Source of a network, and how it came about."""
+    """Source of a network, and its writer, who knows how it came about."""
 
-    program: Program
     writer: TorchWriter
-    torch: Torch
     source: str
 
 
@@ -38,7 +36,7 @@ def written(graph: Graph, about: Sequence[str], spec: Spec | None = None) -> Wri
 
     def write(program: Program) -> Written:
         writer = TorchWriter(program, graph, torch)
-        return Written(program, writer, torch, writer.module_source(about))
+        return Written(writer, writer.module_source(about))
 
     outline = Outline(graph, torch.layers_of)
     return written_program(outline, spec, lambda other: Torch(other).layers_of, write, shapes=False)

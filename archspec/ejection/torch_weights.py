@@ -9,10 +9,9 @@ from typing import Any, Final
 
 from archspec.compile.expand import expand
 from archspec.ejection.chains import is_chain
-from archspec.ejection.program import Apply, Call, For, If, Program, Statement
+from archspec.ejection.program import Apply, Call, For, If, Statement
 from archspec.ejection.recording import layer_name
 from archspec.ejection.torch_ejecting import written
-from archspec.ejection.torch_ops.network import Torch
 from archspec.ejection.torch_writer import TorchWriter, is_link, is_module, kind
 from archspec.errors import UsageError
 from archspec.graph.graph import Graph, Node
@@ -51,7 +50,7 @@ def torch_weights(spec: Spec | Graph | str | PathLike[str], weights: Any) -> dic
     else:
         known = spec_for("`archspec.torch_weights`", spec)
         graph = expand(known)
-    program, writer, torch, _ = written(graph, ("",), known)
+    writer, _ = written(graph, ("",), known)
     nodes = [node for node in graph.nodes if not node.is_input and not node.layer.owner]
     if isinstance(weights, (str, PathLike)):
         model = load(weights)
@@ -64,25 +63,22 @@ def torch_weights(spec: Spec | Graph | str | PathLike[str], weights: Any) -> dic
             for layer in weights.layers
         }
     arrays = {node.name: given[name] for node in nodes if (name := layer_name(node.name)) in given}
-    return state(program, writer, torch, arrays)
+    return state(writer, arrays)
 
 
-def state(
-    program: Program, writer: TorchWriter, torch: Torch, arrays: Mapping[str, Sequence[Any]]
-) -> dict[str, Any]:
+def state(writer: TorchWriter, arrays: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     """Return the state dict of a module with the weights of a network.
 
     Args:
-        program: The program that was written.
-        writer: Its writer, after it wrote the source.
-        torch: The network for PyTorch.
+        writer: The module's writer, after it wrote the source.
         arrays: NumPy arrays by node, in the order of `op.weights` and in Keras's layout.
 
     Raises:
         UsageError: Weights are missing, or their shapes are others.
     """
     result: dict[str, Any] = {}
-    for prefix, node in _Places(writer).body(program.body, "", 0):
+    torch = writer.torch
+    for prefix, node in _Places(writer).body(writer.program.body, "", 0):
         x = (*node.layer.inputs, node.shape)[0]
         wanted = node.op.weights(*node.layer.inputs)
         if not wanted or node.layer.owner:
