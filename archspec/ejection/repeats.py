@@ -320,7 +320,7 @@ def _count(items: Sequence[Item], like: Item) -> int:
 
 
 def _same(around: Round, items: Sequence[Item]) -> bool:
-    """Return whether items do the same as those of a round that is no group, by the same names."""
+    """Return whether items do the same as those of a round without a group, by the same names."""
     both = [[(sort(each), _last(each)) for each in list_] for list_ in (around.items, items)]
     return not around.is_group and both[0] == both[1]
 
