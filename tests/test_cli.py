@@ -182,6 +182,7 @@ def test_a_model_is_written_whole_and_verified(tmp_path):
         (["vgg16", "-o", "model"], 2, "the suffix says what to write"),
         (["vgg16", "-o", "nowhere/model.keras"], 2, "there is no folder nowhere"),
         (["vgg16", "-o", "good.json", "-o", "bad.png"], 2, "bad.png"),
+        (["vgg16", "-o", "a.csv", "-o", "a.csv"], 2, "a.csv is given twice"),
     ],
 )
 def test_a_mistake_of_build(arguments, code, message, tmp_path):
@@ -298,7 +299,9 @@ def test_a_mistake_of_check(arguments):
 # Pipes and terminals.
 
 
-@pytest.mark.parametrize("arguments", ["build cifar_resnet1202", "check resnet", "build vgg16"])
+@pytest.mark.parametrize(
+    "arguments", ["build cifar_resnet1202", "check resnet", "build vgg16", "schema"]
+)
 def test_a_pipe_may_be_closed_early(arguments):
     script = f'"{COMMAND}" {arguments} | head -n 1'
     done = subprocess.run(
@@ -385,12 +388,6 @@ def test_a_spec_is_not_written_over(tmp_path, arguments):
     assert done.returncode == 2
     assert "is what is read: name another file" in done.stderr
     assert path.read_text() == before
-
-
-def test_a_file_is_written_once(tmp_path):
-    done = run("build", "lenet5", "-o", "a.csv", "-o", "a.csv", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "a.csv is given twice" in done.stderr
 
 
 def test_a_full_disk_is_said_in_a_line():

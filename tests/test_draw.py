@@ -95,23 +95,3 @@ def test_a_mistake_of_draw(arguments, message, tmp_path):
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("word", ["plot", "plot_model", "visualize", "diagram", "drwa"])
-def test_other_words_for_drawing_are_known(word):
-    assert "did you mean `draw`?" in run(word, "vgg16").stderr
-
-
-@pytest.mark.parametrize(
-    ("typed", "completed"),
-    [
-        ("--bar m", {"macs", "memory"}),
-        ("--color k", {"kind"}),
-        ("--show params,m", {"params,macs", "params,memory"}),
-        ("--style ", {"graph", "maps", "table"}),
-        ("--theme d", {"dark"}),
-        ("--format t", {"tex", "text"}),
-    ],
-)
-def test_a_shell_completes_words(typed, completed):
-    assert completions(f"archspec draw lenet5 {typed}") == completed

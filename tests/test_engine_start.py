@@ -252,6 +252,17 @@ def test_a_ctrl_c_while_an_engine_is_imported_waits_until_it_is_there():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def interrupted(script: str, *said: str) -> int:
+    """Press Ctrl-C each time a script says the next line; return its exit code."""
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in said:
+            assert process.stdout.readline() == f"{line}\n"
+            process.send_signal(signal.SIGINT)
+        return process.wait(LONG)
+
+
 def test_a_ctrl_c_while_an_engine_starts_ends_a_command_on_the_spot():
     script = """
 import signal, time
@@ -265,12 +276,7 @@ def body():
             time.sleep(60)
 EngineCommand("body", callback=body).main([])
 """
-    command = [sys.executable, "-c", script]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGINT)
-        assert process.wait(LONG) == 130
+    assert interrupted(script, "ready") == 130
 
 
 @pytest.mark.usefixtures("pythons_handler")
@@ -314,14 +320,7 @@ def body():
             print("lost", flush=True)
 EngineCommand("body", callback=body).main([])
 """
-    command = [sys.executable, "-c", script]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGINT)
-        assert process.stdout.readline() == "lost\n"
-        process.send_signal(signal.SIGINT)
-        assert process.wait(LONG) == 130
+    assert interrupted(script, "ready", "lost") == 130
 
 
 @pytest.mark.slow

@@ -49,21 +49,6 @@ def test_a_circuit_finds_every_relu_wherever_it_hides():
     assert circuit.scores == "out"
 
 
-def test_a_circuit_computes_what_the_model_computes_and_its_logits():
-    model = mixed()
-    circuit = circuit_of(model)
-    run = compiled(circuit, lambda x: vars_of(circuit.run(x, watch=("out",))))
-    given = images(2, (10, 10, 2)) / 255
-    output, logits = run(given)
-    np.testing.assert_allclose(output, model.predict(given, verbose=0), atol=1e-6)
-    powers = np.exp(logits)
-    np.testing.assert_allclose(powers / powers.sum(axis=1, keepdims=True), output, atol=1e-6)
-
-
-def vars_of(values):
-    return values.output, values.before["out"]
-
-
 def test_the_model_is_left_as_it_was():
     model = mixed()
     before = [layer.get_config() for layer in model.layers if layer.name != "backbone"]
@@ -167,13 +152,6 @@ def test_a_gallery_is_a_page_its_pictures_and_their_values(tmp_path):
     (tmp_path / "mine" / "notes.txt").write_text("keep")
     with pytest.raises(UsageError, match="holds other files"):
         gallery.save(tmp_path / "mine")
-
-
-def test_weights_that_are_not_numbers_are_said():
-    model = linear(keras, (4, 4, 1))
-    model.get_layer("fc").set_weights([np.full((16, 3), np.nan, np.float32)])
-    with pytest.raises(UsageError, match="weights are corrupt"):
-        explain.saliency(model, images(1, (4, 4, 1)), normalize="none")
 
 
 def test_many_steps_are_taken_on_the_device_and_may_be_cut_into_stretches():

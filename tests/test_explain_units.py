@@ -195,5 +195,3 @@ def test_filters_of_a_model_need_not_know_how_images_are_prepared(tmp_path):
     model.save(tmp_path / "mine.keras")
     for run in (model, str(tmp_path / "mine.keras")):
         assert explain.filters(run)[0].name == "conv"
-    with pytest.raises(UsageError, match="say `normalize=`"):
-        explain.saliency(model, images(1, (6, 8, 1)))
