@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import yaml
 
-from archspec.errors import RecipeError, UsageError
+from archspec.errors import Problem, RecipeError, UsageError
 from archspec.recipe import families
 from archspec.recipe.train import Recipe
 
@@ -21,6 +23,24 @@ DESIGN = {
     "schedule": {"plateau": {"factor": 0.1, "patience": 5}},
     "callbacks": [{"early_stopping": {"patience": 10}}],
 }
+
+
+DECAY = {"initial_learning_rate": 0.1, "decay_steps": 9}
+SGD = {"sgd": {"learning_rate": 0.1, "momentum": 0.9}}
+
+
+def problems(section: dict[str, Any]) -> list[tuple[str, Problem]]:
+    """Return what is wrong with a section, and where."""
+    with pytest.raises(RecipeError) as caught:
+        Recipe.resolve(section)
+    return [(".".join(map(str, path)), problem) for path, problem in caught.value.problems]
+
+
+def nested(place: str, value: Any) -> Any:
+    """Return a section that has a value at a place."""
+    for key in reversed(place.split(".")):
+        value = [value] if key == "0" else {key: value}
+    return value
 
 
 def test_a_recipe_says_all_it_was_told():
@@ -142,11 +162,8 @@ def test_short_and_full_forms_are_equal(short, full):
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(section, path, code, words):
-    with pytest.raises(RecipeError) as caught:
-        Recipe.resolve(section)
-    ((where, problem),) = caught.value.problems
-    assert ".".join(map(str, where)) == path
-    assert problem.code == code
+    ((where, problem),) = problems(section)
+    assert (where, problem.code) == (path, code)
     assert words in problem.message
     assert "pydantic" not in problem.message.lower()
 
@@ -178,86 +195,128 @@ def test_what_is_wrong_is_said_with_its_place(section, path, code, words):
     ],
 )
 def test_a_name_that_keras_does_not_have_is_found_without_keras(section, path, message, hint):
-    with pytest.raises(RecipeError) as caught:
-        Recipe.resolve(section)
-    ((where, problem),) = caught.value.problems
-    assert (".".join(map(str, where)), problem.code) == (path, "unknown-name")
+    ((where, problem),) = problems(section)
+    assert (where, problem.code) == (path, "unknown-name")
     assert message in problem.message
     assert hint in problem.help
 
 
 @pytest.mark.parametrize(
-    ("section", "path", "message", "hint"),
+    ("place", "value", "message", "hint"),
     [
+        ("optimizer.sgd.momentun", 0.9, "`sgd` has no argument `momentun`", "mean `momentum`?"),
         (
-            {"optimizer": {"sgd": {"momentun": 0.9}}},
-            "optimizer.sgd.momentun",
-            "`sgd` has no argument `momentun`",
-            "did you mean `momentum`?",
-        ),
-        (
-            {"optimizer": {"sgd": {"momentum": 2}}},
-            "optimizer.sgd.momentum",
-            "`momentum` of `sgd` must be a number from 0 to below 1, not 2",
-            None,
-        ),
-        (
-            {"optimizer": {"lossscaleoptimizer": {"inner_optimizer": 5}}},
-            "optimizer.lossscaleoptimizer.inner_optimizer",
-            "`inner_optimizer`: write a name, or one name with its arguments",
-            None,
-        ),
-        (
-            {"optimizer": {"sgd": {"learning_rate": {"cosine_decay": {"decay_steps": 9}}}}},
             "optimizer.sgd.learning_rate.cosine_decay",
+            {"decay_steps": 9},
             "`cosine_decay` needs `initial_learning_rate`",
             "`initial_learning_rate` is a number from 0",
         ),
         (
-            {"schedule": {"exponential_decay": {"decay_steps": 9}}},
             "schedule.exponential_decay",
+            {"decay_steps": 9},
             "`exponential_decay` needs `decay_rate`",
             "`decay_rate` is a number above 0",
         ),
+        ("callbacks.0.csv_logger.apend", True, "has no argument `apend`", "mean `append`?"),
+        ("optimizer.sgd.learning_rate", "cosine", "no schedule `cosine`", "mean `cosine_decay`?"),
         (
-            {"callbacks": [{"csv_logger": {"apend": True}}]},
-            "callbacks.0.csv_logger.apend",
-            "`csv_logger` has no argument `apend`",
-            "did you mean `append`?",
-        ),
-        (
-            {"schedule": "cosine", "optimizer": {"sgd": {"learning_rate": "cosine"}}},
-            "optimizer.sgd.learning_rate",
-            "Keras has no schedule `cosine`",
-            "did you mean `cosine_decay`?",
-        ),
-        (
-            {"schedule": {"piecewise_constant_decay": {"boundaries": [5, 3], "values": [1, 2, 3]}}},
-            "schedule.piecewise_constant_decay.boundaries",
-            "must be a list of rising steps, as [100, 200], not [5, 3]",
-            None,
-        ),
-        (
-            {"optimizer": {"muon": {"exclude_layers": ["("]}}},
-            "optimizer.muon.exclude_layers",
-            "must be a list of regular expressions",
-            None,
-        ),
-        (
-            {"weight_decay": 1e-4},
             "weight_decay",
+            1e-4,
             "`weight_decay` is not a key here",
             "it is the optimizer's, as `optimizer: {sgd: {weight_decay: 0.0001}}`",
         ),
     ],
 )
-def test_a_wrong_argument_is_found_without_keras(section, path, message, hint):
-    with pytest.raises(RecipeError) as caught:
-        Recipe.resolve(section)
-    where, problem = caught.value.problems[0]
-    assert ".".join(map(str, where)) == path
+def test_a_wrong_argument_has_its_mend(place, value, message, hint):
+    where, problem = problems(nested(place, value))[0]
+    assert where == place
     assert message in problem.message
-    assert problem.help == hint
+    assert problem.help.endswith(hint)
+
+
+INNER = "optimizer.lossscaleoptimizer.inner_optimizer"
+RATE = "optimizer.sgd.learning_rate"
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (RATE, -1, "a number above 0"),
+        (RATE, None, "not null"),
+        (f"{RATE}.cosine_decay.decay_step", 3, "`cosine_decay` has no argument `decay_step`"),
+        ("optimizer.sgd.weight_decay", "1e-4", 'not "1e-4"'),
+        ("optimizer.sgd.momentum", 2, "`momentum` of `sgd` must be a number from 0 to below 1, "),
+        ("optimizer.sgd.nesterov", 1, "true or false, not 1"),
+        ("optimizer.adam.clipnorm", True, "not true"),
+        ("optimizer.adam.beta_1", math.nan, "not NaN"),
+        ("optimizer.adam.name", "a b", "a name of letters"),
+        ("optimizer.muon.exclude_layers", ["("], "must be a list of regular expressions"),
+        ("optimizer.lossscaleoptimizer", {}, "needs `inner_optimizer`"),
+        (INNER, 5, "`inner_optimizer`: write a name, or one name with its arguments"),
+        (INNER, "adan", "Keras has no optimizer `adan`"),
+        (INNER, {"lossscaleoptimizer": {}}, "a recipe takes no optimizer `lossscaleoptimizer`"),
+        ("schedule.exponential_decay", {}, "needs `decay_steps` and `decay_rate`"),
+        ("schedule.cosine_decay.decay_steps", 0, "a whole number from 1"),
+        ("loss.categorical_crossentropy.label_smoothing", "0.1", 'from 0 to 1, not "0.1"'),
+        ("loss.hinge.reduction", "none", "one of sum_over_batch"),
+        ("loss.huber.delta", "x", 'a finite number, not "x"'),
+        ("loss.huber.delta", [1], "a finite number"),
+        ("loss.huber.dtype", {"class_name": "Net"}, "a number, a text, true, false, or a list of"),
+        ("metrics.0.top_k_categorical_accuracy.k", 0, "from 1"),
+        ("metrics.0.io_u", {}, "needs `num_classes` and `target_class_ids`"),
+        ("callbacks.0.early_stopping.patience", 1.5, "1.5"),
+        ("callbacks.0.early_stopping.mode", "up", "auto, min"),
+    ],
+)
+def test_a_wrong_argument_is_found_without_keras(place, value, message):
+    where, problem = problems(nested(place, value))[0]
+    assert where == place
+    assert message in problem.message
+
+
+PIECES = {"piecewise_constant_decay": {"boundaries": [9], "values": [1, 0.1]}}
+
+
+@pytest.mark.parametrize(
+    ("section", "place", "message"),
+    [
+        (
+            {"schedule": {"piecewise_constant_decay": {"boundaries": [5, 3], "values": [1, 2, 3]}}},
+            "schedule.piecewise_constant_decay.boundaries",
+            "must be a list of rising steps, as [100, 200], not [5, 3]",
+        ),
+        (
+            {
+                "optimizer": {"sgd": {"learning_rate": {"cosine_decay": DECAY}}},
+                "schedule": "cosine",
+            },
+            "schedule",
+            "`optimizer` has a schedule of its learning rate already",
+        ),
+        (
+            {"schedule": {"cosine_decay": DECAY}, "optimizer": SGD},
+            "schedule.cosine_decay.initial_learning_rate",
+            "beside the `learning_rate` of `optimizer`",
+        ),
+        (
+            {"schedule": {"cosine_decay": {"decay_steps": 9, "warmup_steps": 3}}, "warmup": 1},
+            "schedule.cosine_decay.warmup_steps",
+            "beside `warmup`",
+        ),
+        (
+            {
+                "schedule": PIECES,
+                "transfer": {"from": "run", "unfreeze": [{"epoch": 3, "learning_rate": 1e-4}]},
+            },
+            "transfer.unfreeze.0.learning_rate",
+            "`learning_rate` beside the `values` of `schedule`",
+        ),
+    ],
+)
+def test_arguments_that_do_not_go_together_are_found_without_keras(section, place, message):
+    ((where, problem),) = problems(section)
+    assert where == place
+    assert message in problem.message
 
 
 def test_a_newer_keras_may_have_more_names_but_no_more_callbacks(monkeypatch):
@@ -274,10 +333,9 @@ def test_the_installed_kerass_version_is_read_once_however_many_recipes_there_ar
 
 
 def test_all_problems_are_found_at_once():
-    with pytest.raises(RecipeError) as caught:
-        Recipe.resolve({"epochs": 0, "schedule": {"plateau": {"factor": 2, "patiense": 1}}})
-    paths = [".".join(map(str, path)) for path, _ in caught.value.problems]
-    assert paths == ["epochs", "schedule.plateau.factor", "schedule.plateau.patiense"]
+    found = problems({"epochs": 0, "schedule": {"plateau": {"factor": 2, "patiense": 1}}})
+    places = ["epochs", "schedule.plateau.factor", "schedule.plateau.patiense"]
+    assert [where for where, _ in found] == places
 
 
 @pytest.mark.parametrize(
@@ -311,9 +369,7 @@ def test_a_whole_float_is_a_whole_number(section):
     ],
 )
 def test_a_word_of_another_tool_is_answered(section, help_):
-    with pytest.raises(RecipeError) as caught:
-        Recipe.resolve(section)
-    ((_, problem),) = caught.value.problems
+    ((_, problem),) = problems(section)
     assert help_ in problem.help
 
 
@@ -323,16 +379,11 @@ def test_an_augmentation_of_another_tool_is_answered():
 
 
 def test_a_wrong_schedule_hides_no_wrong_name():
-    with pytest.raises(RecipeError) as caught:
-        Recipe.resolve({"schedule": {"step": {}}, "optimizer": "adma", "metrics": ["auk"]})
-    paths = [path for path, _ in caught.value.problems]
-    assert paths == [("optimizer",), ("metrics", 0), ("schedule", "step", "at")]
+    found = problems({"schedule": {"step": {}}, "optimizer": "adma", "metrics": ["auk"]})
+    assert [where for where, _ in found] == ["optimizer", "metrics.0", "schedule.step.at"]
 
 
 # What is given outside of the spec
-
-DECAY = {"initial_learning_rate": 0.1, "decay_steps": 9}
-SGD = {"sgd": {"learning_rate": 0.1, "momentum": 0.9}}
 
 
 @pytest.mark.parametrize(
