@@ -172,7 +172,7 @@ train: {data: digits, epochs: 3}
 
 
 @pytest.fixture(scope="session")
-def digits_run(tmp_path_factory):
+def digits_run(keras, tmp_path_factory):  # noqa: ARG001
     """The folder of a small run on the digits of scikit-learn, trained once for all tests.
 
     Its pictures are blank.

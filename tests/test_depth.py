@@ -57,9 +57,8 @@ def a_folder(root: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(keras, tmp_path_factory):  # noqa: ARG001
     """The same scans, trained on as files, as files read anew for each batch, and as an array."""
-    pytest.importorskip("keras")
     home = tmp_path_factory.mktemp("depth")
     (home / "spec.yaml").write_text(SPEC, encoding="utf-8")
     folder = a_folder(home / "scans")
@@ -77,7 +76,6 @@ def trained(tmp_path_factory):
     return SimpleNamespace(home=home, folder=folder, **runs)
 
 
-@pytest.mark.keras
 def test_files_train_as_an_array_of_their_values_does(trained):
     measures = ("loss", "accuracy", "val_loss", "val_accuracy")
     histories = [
@@ -89,7 +87,6 @@ def test_files_train_as_an_array_of_their_values_does(trained):
     assert trained.files.test["accuracy"] == 1
 
 
-@pytest.mark.keras
 def test_a_run_records_the_depth_and_the_values(trained):
     for run in (trained.files, trained.read):
         record = json.loads((Path(run.folder) / "data.json").read_text(encoding="utf-8"))
@@ -102,7 +99,6 @@ def test_a_run_records_the_depth_and_the_values(trained):
         assert "of their range [0, 65535]: `normalize: standardize`, which is set, spreads" in note
 
 
-@pytest.mark.keras
 def test_files_are_evaluated_and_predicted_as_they_were_trained_on(trained):
     assert archspec.evaluate(trained.files.folder).result.scores.accuracy == 1
     for place in (trained.files.folder, trained.array.folder):
@@ -110,7 +106,6 @@ def test_files_are_evaluated_and_predicted_as_they_were_trained_on(trained):
             assert answer.guesses[0].class_name == Path(answer.image).parent.name
 
 
-@pytest.mark.keras
 def test_a_new_file_of_8_bits_has_the_white_of_16(trained, tmp_path):
     for name, level in (("dark", 4), ("light", 5)):  # of 255: 1028 and 1285 of 65535
         (tmp_path / f"{name}.png").write_bytes(png(np.full((8, 8, 1), level)))
@@ -119,7 +114,6 @@ def test_a_new_file_of_8_bits_has_the_white_of_16(trained, tmp_path):
     assert light.guesses[0].class_name == "bone"
 
 
-@pytest.mark.keras
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
 def test_a_pipe_is_read_once_for_all_networks(trained, tmp_path):
     file = next((trained.folder / "bone").glob("*.png"))

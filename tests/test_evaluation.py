@@ -75,7 +75,7 @@ def digits():
 
 
 @pytest.fixture(scope="module")
-def runs(blank_pictures, tmp_path_factory):  # noqa: ARG001
+def runs(keras, blank_pictures, tmp_path_factory):  # noqa: ARG001
     """A folder of runs on digits: one and two, wide, another split, half the classes; and files.
 
     The one of another split has a head in training.
@@ -120,7 +120,6 @@ def kept(run: Path, name: str):
 # Evaluation
 
 
-@pytest.mark.keras
 @pytest.mark.parametrize("name", ["one", "wide"])
 def test_a_run_is_judged_as_it_was_when_it_ended(runs, name):
     found = evaluate(runs / name)
@@ -133,7 +132,6 @@ def test_a_run_is_judged_as_it_was_when_it_ended(runs, name):
     )
 
 
-@pytest.mark.keras
 def test_an_ensemble_takes_the_mean_of_probabilities(runs):
     members = ["one", "wide", "two"]
     found = evaluate([runs / name for name in members], data="digits", part="all")
@@ -156,7 +154,6 @@ def test_an_ensemble_takes_the_mean_of_probabilities(runs):
         assert (run.name, run.scores.cells) == (alone.name, alone.scores.cells)
 
 
-@pytest.mark.keras
 def test_of_a_network_with_heads_the_main_output_counts(runs):
     ended = kept(runs / "elsewhere", "run.json")["test"]
     found = evaluate(runs / "elsewhere").result
@@ -166,7 +163,6 @@ def test_of_a_network_with_heads_the_main_output_counts(runs):
     assert len(predict(runs / "elsewhere", digits().images[:2])) == 2
 
 
-@pytest.mark.keras
 def test_the_size_of_a_batch_changes_no_score(runs, tmp_path):
     np.savez(tmp_path / "some.npz", x=digits().images[:90], y=digits().target[:90])
     found = [
@@ -179,7 +175,6 @@ def test_the_size_of_a_batch_changes_no_score(runs, tmp_path):
     assert found[0].measures == pytest.approx(found[2].measures, rel=1e-5)
 
 
-@pytest.mark.keras
 def test_flipping_makes_no_difference_between_an_image_and_its_mirror_image(runs):
     mirrored = digits().images[:20, :, ::-1]
     here, there = (predict(runs / "wide", x, flip=True) for x in (digits().images[:20], mirrored))
@@ -194,7 +189,6 @@ def test_flipping_makes_no_difference_between_an_image_and_its_mirror_image(runs
     assert evaluate(runs / "wide", flip=True).flip
 
 
-@pytest.mark.keras
 def test_what_a_run_learnt_from_is_no_test(runs):
     one, elsewhere = runs / "one", runs / "elsewhere"
     with pytest.raises(UsageError, match=r"elsewhere was trained on \d+ of .*one's 359 test"):
@@ -206,7 +200,6 @@ def test_what_a_run_learnt_from_is_no_test(runs):
     assert "one was trained on 1,258 of these 1,797 images" in together.notes[0]
 
 
-@pytest.mark.keras
 def test_a_run_of_version_0_says_its_white_and_had_a_black_of_0(runs, tmp_path):
     (tmp_path / "old").mkdir()
     held = kept(runs / "one", "data.json")
@@ -241,7 +234,6 @@ def test_hosts_that_are_none_are_refused(function):
         function("nowhere", hosts=2)
 
 
-@pytest.mark.keras
 def test_images_that_are_not_any_more_those_of_training_are_refused(runs, tmp_path):
     changed = tmp_path / "changed"
     shutil.copytree(runs / "one", changed)
@@ -257,7 +249,6 @@ def test_images_that_are_not_any_more_those_of_training_are_refused(runs, tmp_pa
     assert "may have been trained on" in found.notes[0]
 
 
-@pytest.mark.keras
 def test_classes_are_told_by_their_names(runs, tmp_path):
     """Half the classes are those of a run; a folder may lack some, and have them in any order."""
     half = evaluate(runs / "half")
@@ -292,7 +283,6 @@ def test_a_moved_folder_is_still_what_was_trained_on(tmp_path, monkeypatch):
     assert (after.part, after.result.scores) == ("test", before.result.scores)
 
 
-@pytest.mark.keras
 def test_arrays_are_as_bright_as_in_training_or_as_said(runs, tmp_path):
     def judged(name: str, images, **options):
         np.savez(tmp_path / name, x=images.astype(np.float32), y=digits().target[: len(images)])
@@ -319,7 +309,6 @@ def test_arrays_are_as_bright_as_in_training_or_as_said(runs, tmp_path):
     assert some.result.scores.accuracy == np.mean(right)
 
 
-@pytest.mark.keras
 def test_a_file_of_its_own_is_told_what_it_does_not_know(runs):
     bare = runs / "bare.keras"
     found = evaluate(bare, data="digits", normalize="unit")
@@ -330,7 +319,6 @@ def test_a_file_of_its_own_is_told_what_it_does_not_know(runs):
     assert (inside.part, inside.result.scores.images) == ("test", 359)
 
 
-@pytest.mark.keras
 def test_an_evaluation_is_plain_data(runs):
     found = evaluate([runs / "one", runs / "wide"])
     plain = json.loads(json.dumps(found.to_dict()))
@@ -341,7 +329,6 @@ def test_an_evaluation_is_plain_data(runs):
             Evaluation.from_dict(broken)
 
 
-@pytest.mark.keras
 def test_the_table_of_an_ensemble_has_a_row_for_each_run_and_fits(runs):
     found = evaluate([runs / "one", runs / "two", runs / "wide"])
     text = str(found)
@@ -358,7 +345,6 @@ def test_the_table_of_an_ensemble_has_a_row_for_each_run_and_fits(runs):
 # Prediction
 
 
-@pytest.mark.keras
 def test_files_folders_and_arrays_are_answered_alike(runs, tmp_path):
     """An image file, the same in a folder, and the same as an array: one answer."""
     pictures = tmp_path / "pictures"
@@ -388,7 +374,6 @@ def test_files_folders_and_arrays_are_answered_alike(runs, tmp_path):
     assert ways["memory"][2].image == "[2]"
 
 
-@pytest.mark.keras
 @pytest.mark.parametrize(
     ("shape", "images"),
     [
@@ -410,7 +395,6 @@ def test_what_an_array_holds_is_told_by_its_axes(runs, shape, images):
         assert "8x8x1" in str(found[0].error)
 
 
-@pytest.mark.keras
 def test_an_image_that_cannot_be_read_is_named_and_the_rest_answered(runs, tmp_path):
     good = shown(tmp_path / "good.png", 0)
     (tmp_path / "bad.png").write_bytes(good.read_bytes()[:60])
@@ -428,7 +412,6 @@ def test_an_image_that_cannot_be_read_is_named_and_the_rest_answered(runs, tmp_p
     assert Predictions.from_dict(json.loads(json.dumps(found.to_dict()))) == found
 
 
-@pytest.mark.keras
 def test_a_file_of_its_own_numbers_its_classes(runs):
     found = predict(runs / "bare.keras", digits().images[:2], normalize="unit", white=16)
     assert found[0].guesses[0].class_name.isdecimal()
@@ -437,7 +420,6 @@ def test_a_file_of_its_own_numbers_its_classes(runs):
         predict(runs / "bare.keras", digits().images[:1], normalize="unit")
 
 
-@pytest.mark.keras
 def test_predictions_are_a_table_and_csv(runs):
     found = predict(runs / "one", digits().images[:3], top=2)
     rows = list(csv.reader(io.StringIO(prediction_tables.csv(found))))
@@ -456,7 +438,6 @@ def run(*arguments: str, input: str | None = None):  # noqa: A002
     return click.testing.CliRunner().invoke(main, list(arguments), input=input)
 
 
-@pytest.mark.keras
 def test_the_commands_print_what_the_library_gives(here):
     found = run("evaluate", "one", "wide", "--json")
     assert found.exit_code == 0, found.output
@@ -505,7 +486,6 @@ REFUSED = [
 ]
 
 
-@pytest.mark.keras
 @pytest.mark.parametrize(("line", "said"), REFUSED, ids=[line for line, _ in REFUSED])
 def test_a_wrong_wish_is_refused(here, monkeypatch, line, said):
     """Before Keras is loaded: here that would be noticed."""

@@ -267,7 +267,6 @@ def test_a_model_file_without_weights_cannot_be_explained():
         explain.filters(FILES / "onnx" / "caffe2.onnx")
 
 
-@pytest.mark.keras
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -308,7 +307,6 @@ def test_images_and_classes_that_are_not_there(words, message, digits_run, tmp_p
     assert done.stdout == ""
 
 
-@pytest.mark.keras
 def test_images_come_in_every_form(digits_run, tmp_path):
     """Arrays of any type, tensors, lists; black or constant images; files of other extents."""
     whole, run = images(2, (8, 8, 1)).round(), Study.open(digits_run).subject
@@ -329,7 +327,6 @@ def test_images_come_in_every_form(digits_run, tmp_path):
 
 
 @each_of_images
-@pytest.mark.keras
 def test_damaged_files_among_good_ones_are_said_and_json_stays_json(
     name, digits_run, tmp_path, monkeypatch
 ):
@@ -411,7 +408,6 @@ def test_half_precision_logits_and_more_channels_are_no_obstacle(name, keras):
 # The end of the work
 
 
-@pytest.mark.keras
 def test_ctrl_c_writes_what_is_done_and_ends_with_130(digits_run, tmp_path, monkeypatch):
     """The first one asks: the exhibits that are done are printed and written."""
     ticks = Study.tick
@@ -432,7 +428,6 @@ def test_ctrl_c_writes_what_is_done_and_ends_with_130(digits_run, tmp_path, monk
     assert 1 <= len(record["exhibits"]) < 4
 
 
-@pytest.mark.keras
 def test_a_command_prints_a_line_an_image_and_says_where_the_rest_is(digits_run, tmp_path):
     done = shell("saliency", digits_run, "test:0-1", "-o", tmp_path / "out")
     assert done.exit_code == 0

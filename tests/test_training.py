@@ -73,7 +73,7 @@ def load(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def another_run(tmp_path_factory):
+def another_run(keras, tmp_path_factory):  # noqa: ARG001
     """An epoch of `SMALL` by `RECIPE`, but another seed and a clock that stands still."""
     with (
         contextlib.chdir(tmp_path_factory.mktemp("another")),
@@ -85,7 +85,7 @@ def another_run(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def small_run(tmp_path_factory, blank_pictures):  # noqa: ARG001  (its own are drawn after all)
+def small_run(keras, tmp_path_factory, blank_pictures):  # noqa: ARG001  (its own are drawn)
     """A run of `SMALL` by `RECIPE`, for tests that only read it."""
     with contextlib.chdir(tmp_path_factory.mktemp("small")), drawn():
         run = archspec.fit(loaded(), **RECIPE)
@@ -287,7 +287,6 @@ def test_the_default_recipe_teaches_lenet_the_digits(tmp_path, epochs, accuracy)
     assert run.test_accuracy >= accuracy
 
 
-@pytest.mark.keras
 def test_a_run_folder_says_what_was_trained_how_on_what_and_what_came_of_it(small_run, load):
     run = small_run
     assert sorted(path.name for path in run.folder.iterdir() if path.name[0] != ".") == [
@@ -333,7 +332,6 @@ def test_a_run_folder_says_what_was_trained_how_on_what_and_what_came_of_it(smal
     assert "least possible 0.5" in (run.folder / "curves.svg").read_text(encoding="utf-8")
 
 
-@pytest.mark.keras
 def test_the_reported_score_is_the_loaded_models_own(small_run):
     predicted, labels = of_test_images(small_run)
     accuracy = (predicted == labels).mean()
@@ -402,7 +400,6 @@ def test_the_speed_of_a_run_is_without_its_start_and_only_what_a_clock_could_tel
     assert time_taken(replace(a_run(tmp_path), history=history), "9 s") == words
 
 
-@pytest.mark.keras
 def test_a_clock_may_be_coarser_than_an_epoch_is_long(another_run):
     run = another_run
     assert (run.outcome, run.seconds, run.images_per_second) == ("finished", 0.0, 0.0)
@@ -441,7 +438,6 @@ def test_of_epochs_with_as_many_images_right_the_lowest_loss_is_the_best_and_the
     assert best_epochs([(9, 0.5), (9, 0.4), (9, 0.4), (8, 0.1)], images=10) == [1, 2, 2, 2]
 
 
-@pytest.mark.keras
 def test_the_history_has_the_learning_rate_that_an_epoch_began_with(small_run):
     assert [row["learning_rate"] for row in small_run.history] == [0.02, 0.002]
 
@@ -462,7 +458,6 @@ def test_a_learning_rate_is_looked_for_in_steps_of_as_many_images(load, monkeypa
     assert {*sizes} == {500}
 
 
-@pytest.mark.keras
 def test_tensorboard_shows_each_epochs_measures(small_run):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     for part, prefix in [("training", ""), ("validation", "val_")]:
@@ -472,7 +467,6 @@ def test_tensorboard_shows_each_epochs_measures(small_run):
         assert losses == [(row["epoch"], row[f"{prefix}loss"]) for row in small_run.history]
 
 
-@pytest.mark.keras
 def test_a_run_is_repeated_by_its_seed(small_run, another_run, load):
     again = archspec.fit(load(), **RECIPE | {"epochs": 1})
     assert again.history[0]["loss"] == small_run.history[0]["loss"]
@@ -574,7 +568,6 @@ def test_recipes_that_train(load, train):
     assert 0 < run.test_accuracy <= 1
 
 
-@pytest.mark.keras
 def test_a_metric_with_a_value_for_each_class_is_averaged(small_run):
     assert 0 < small_run.test["f1_score"] <= 1
     assert 0 < small_run.history[0]["val_f1_score"] <= 1

@@ -77,11 +77,10 @@ def home(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(home):
+def run(keras, home):  # noqa: ARG001
     return archspec.fit(home / "watched.yaml", out=home / "run")
 
 
-@pytest.mark.keras
 def test_each_layer_has_what_has_a_meaning_for_it(run):
     epochs = file.read(run.folder)
     assert len(epochs) == 1 + len(run.history)  # before the first step, and after each epoch
@@ -99,7 +98,6 @@ def test_each_layer_has_what_has_a_meaning_for_it(run):
         }
 
 
-@pytest.mark.keras
 def test_the_numbers_are_those_of_the_network_that_is_saved(run):
     """Dead over all validation images, saturated likewise, and the gradient of the last layer."""
     import keras
@@ -146,7 +144,6 @@ def test_a_run_that_is_watched_ends_as_one_that_is_not_also_when_it_was_stopped(
         assert all(np.array_equal(a, b) for a, b in zip(plain, weights, strict=True))
 
 
-@pytest.mark.keras
 def test_the_picture_stands_in_the_summary(run):
     assert "(units.svg)" in (run.folder / "summary.md").read_text(encoding="utf-8")
     svg = (run.folder / "units.svg").read_text(encoding="utf-8")
