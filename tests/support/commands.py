@@ -225,6 +225,13 @@ def completions(words: str) -> set[str]:
     return {line.partition(",")[2] for line in done.stdout.splitlines()}
 
 
+def imported_by(code: str, **how: Any) -> set[str]:
+    """Return the modules that a Python of its own has imported when it has run `code`."""
+    code = f"{code}\nimport sys\nprint()\nprint(*sys.modules)"
+    printed = subprocess.check_output([sys.executable, "-c", code], text=True, **how)
+    return set(printed.splitlines()[-1].split())
+
+
 # The warm process
 
 
