@@ -28,9 +28,6 @@ from archspec.keras_model.export import Exported, UnequalError, check_target, ex
 from archspec.keras_model.formats import FORMATS, format_of
 from archspec.spec.document import Spec
 
-# Keras saves weights through an array protocol that NumPy 2 wants spelt otherwise.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
 keras_test = pytest.mark.keras
 
 SMALL = graph_of(

@@ -19,11 +19,7 @@ from archspec.keras_model.formats import format_of
 from archspec.ops.normalization import LocalResponseNorm
 from archspec.spec.document import Spec
 
-# Keras saves weights through an array protocol that NumPy 2 wants spelt otherwise.
-pytestmark = [
-    pytest.mark.keras,
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.keras
 
 RESIDUAL = """
 name: residual

@@ -29,10 +29,7 @@ from archspec.training import recorder
 from archspec.training.callbacks import Watcher
 from archspec.training.fit import fit, resume
 
-pytestmark = [
-    pytest.mark.keras,
-    pytest.mark.usefixtures("blank_pictures"),
-]
+pytestmark = [pytest.mark.keras, pytest.mark.usefixtures("blank_pictures")]
 
 SPEC = """
 name: frail

@@ -46,10 +46,7 @@ from archspec.text import csv_lines, without_controls
 from archspec.training import fit as training
 from archspec.training import resuming
 
-pytestmark = [
-    pytest.mark.keras,
-    pytest.mark.usefixtures("blank_pictures"),
-]
+pytestmark = [pytest.mark.keras, pytest.mark.usefixtures("blank_pictures")]
 
 SPEC = """
 name: tiny
