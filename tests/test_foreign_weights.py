@@ -8,6 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from support.networks import randomized
 from support.specs import spec_of
 
 import archspec
@@ -75,13 +76,6 @@ def outputs(model: Any, images: np.ndarray) -> np.ndarray:
 
 def noise(*shape: int) -> np.ndarray:
     return np.random.default_rng(1).normal(size=shape).astype("float32")
-
-
-def randomized(model: Any) -> Any:
-    random = np.random.default_rng(0)
-    for weight in model.weights:
-        weight.assign(random.uniform(-1, 1, weight.shape) + (weight.name == "moving_variance"))
-    return model
 
 
 # Files of other versions

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pages import ROOT
 from support.commands import BACKEND, run
+from support.networks import randomized
 from support.runs import describe_run
 from support.specs import spec_of
 
@@ -65,13 +66,6 @@ layers: [{conv: 2}, flatten, {fc: {units: 3, activation: relu}}, {fc: =classes}]
 
 def graph(text: str = RESIDUAL, **variables: Any) -> Graph:
     return expand(spec_of(text, **variables))
-
-
-def randomized(model: Any, seed: int = 0) -> Any:
-    random = np.random.default_rng(seed)
-    for weight in model.weights:
-        weight.assign(random.uniform(0.5, 1.5, weight.shape))
-    return model
 
 
 def values(model: Any) -> dict[str, list[np.ndarray]]:

@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 from support.commands import BACKEND, run
+from support.networks import randomized
 from support.specs import spec_of
 
 import archspec
@@ -90,13 +91,6 @@ def unit(keras, *, projection_first=True, names=("a", "b", "c", "p")):
         y = layers.Add()([y, conv(x, 8, names[3])])
     y = layers.GlobalAveragePooling2D()(layers.ReLU()(y))
     return keras.Model(x, layers.Dense(3, name="last")(y), name="theirs")
-
-
-def randomized(model: Any) -> Any:
-    random = np.random.default_rng(0)
-    for weight in model.weights:
-        weight.assign(random.uniform(0.5, 1.5, weight.shape))
-    return model
 
 
 def values(model: Any) -> list[np.ndarray]:

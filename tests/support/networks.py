@@ -1,4 +1,4 @@
-"""Small networks whose answers are known by hand, for the tests of `archspec.explain`."""
+"""Small networks whose answers are known by hand, and weights for any."""
 
 from typing import Any
 
@@ -70,6 +70,14 @@ def seeded(model: Any, seed: int = 0) -> Any:
             value = draw.normal(0, 0.1, shape)
         weights.append(value.astype(np.float32))
     model.set_weights(weights)
+    return model
+
+
+def randomized(model: Any, seed: int = 0) -> Any:
+    """The same model with weights no two of which are alike."""
+    random = np.random.default_rng(seed)
+    for weight in model.weights:
+        weight.assign(random.uniform(-1, 1, weight.shape) + (weight.name == "moving_variance"))
     return model
 
 
