@@ -222,10 +222,10 @@ IMAGES = np.arange(6 * 28 * 28, dtype=np.uint8).reshape(6, 28, 28)
 LABELS = np.array([3, 1, 4, 1, 5, 9])
 
 
-def published(root: Path, dot: str = "-", *, zipped: bool = False, labels=LABELS) -> Path:
+def published(root: Path, dot: str = "-", *, zipped: bool = False) -> Path:
     root.mkdir(exist_ok=True)
     for name, part in (("train", slice(4)), ("t10k", slice(4, 6))):
-        for what, array in ((f"images{dot}idx3", IMAGES), (f"labels{dot}idx1", labels)):
+        for what, array in ((f"images{dot}idx3", IMAGES), (f"labels{dot}idx1", LABELS)):
             content = packed(array[part])
             path = root / f"{name}-{what}-ubyte{'.gz' if zipped else ''}"
             path.write_bytes(gzip.compress(content) if zipped else content)

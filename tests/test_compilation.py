@@ -59,7 +59,7 @@ def network(keras, recipe: Recipe, end: str = "fc: {units: 3, activation: softma
         )
 
 
-def compiled(keras, train: dict, *, steps: int = STEPS, eager: bool = False):
+def compiled(keras, train: dict, *, eager: bool = False):
     """The small network, ready to be trained by a recipe.
 
     `eager` spares TensorFlow and JAX the graph of a step, which takes longer than a few steps do.
@@ -69,11 +69,11 @@ def compiled(keras, train: dict, *, steps: int = STEPS, eager: bool = False):
     model = network(keras, recipe)
     objective = compilation.objective(keras, recipe, model, {})
     model.compile(
-        compilation.optimizer(keras, recipe, steps),
+        compilation.optimizer(keras, recipe, STEPS),
         loss=objective.loss,
         metrics=objective.metrics,
         jit_compile=compilation.jit(keras, recipe),
-        steps_per_execution=compilation.steps_per_execution(keras, recipe, 1, steps),
+        steps_per_execution=compilation.steps_per_execution(keras, recipe, 1, STEPS),
         run_eagerly=eager,
     )
     model.optimizer.build(model.trainable_variables)

@@ -329,9 +329,9 @@ def test_the_command_writes_the_source():
     assert output("eject", "lenet5", "--framework", "torch") == source_of("lenet5")
 
 
-def arrays_of(graph, seed=0):
+def arrays_of(graph):
     """Weights as a trained network may have them, by node."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     arrays = {}
     for node in graph.nodes:
         if node.is_input or node.layer.owner:

@@ -13,10 +13,6 @@ import archspec
 from archspec.cli import COMMANDS, main
 from archspec.errors import UsageError
 
-TRAINED = {"fit", "evaluate", "predict", "export"}
-"""Commands that need a trained network, or make one: other tests run these."""
-
-
 RESULTS = ["explain saliency", *sorted({*COMMANDS} - {"explain", "completion", "serve", "lsp"})]
 """Commands that have a result; `completion` prints a script, servers go on until they are ended,
 and each method of `explain` is a command."""

@@ -331,9 +331,9 @@ def test_a_compiler_that_takes_all_memory_is_ended(
 # Results
 
 
-def measurement(spec: str, device: str = "h100") -> Measurement:
+def measurement(spec: str) -> Measurement:
     report = archspec.report(spec, batch=2, optimizer="momentum")
-    return Measurement(report, find(device), saved(), saved(), {"jax": "0.10.2"})
+    return Measurement(report, find("h100"), saved(), saved(), {"jax": "0.10.2"})
 
 
 def test_the_table_names_parts_buffers_and_the_other_figure(spec: str):

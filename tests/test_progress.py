@@ -402,9 +402,9 @@ def test_what_is_frozen_costs_less(trained, flops):
 # Events for programs
 
 
-def events(facts: RunFacts = TEN_STEPS, **how) -> list[dict]:
+def events(**how) -> list[dict]:
     stream, clock = io.StringIO(), Clock()
-    for _ in run(Events(stream, clock=clock, now=lambda: 1.5e9), clock, facts, **how):
+    for _ in run(Events(stream, clock=clock, now=lambda: 1.5e9), clock, TEN_STEPS, **how):
         pass
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 

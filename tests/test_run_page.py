@@ -48,9 +48,9 @@ def rows(epochs: int, **last: float) -> list[dict[str, float]]:
     return history
 
 
-def page_of(name: str | Path = "lenet5", epochs: int = 4) -> RunPage:
+def page_of(name: str | Path = "lenet5") -> RunPage:
     recipe = {"data": {"source": "</pre><script>"}, "optimizer": {"adam": {}}}
-    return RunPage(archspec.report(name), recipe, "digits & <b>more</b>", "accuracy", epochs)
+    return RunPage(archspec.report(name), recipe, "digits & <b>more</b>", "accuracy", 4)
 
 
 def run_of(home: Path, outcome: str = "finished", **more: object) -> Run:

@@ -28,8 +28,8 @@ def problems(text: str | bytes, name: str = "<spec>") -> tuple[Diagnostic, ...]:
     return caught.value.diagnostics
 
 
-def problem(text: str | bytes, name: str = "<spec>") -> Diagnostic:
-    (only,) = problems(text, name)
+def problem(text: str | bytes) -> Diagnostic:
+    (only,) = problems(text)
     return only
 
 

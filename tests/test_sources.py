@@ -28,9 +28,9 @@ def load(recipe: DataRecipe, shape: Shape = GREY):
     return SOURCES[recipe.source].load(recipe, shape)
 
 
-def picture(path: Path, level: int = 0, size: tuple[int, int] = (4, 4)) -> None:
+def picture(path: Path, level: int = 0) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("L", size, level).save(path)
+    Image.new("L", (4, 4), level).save(path)
 
 
 @pytest.fixture
