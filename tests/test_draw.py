@@ -4,7 +4,7 @@ import json
 import xml.etree.ElementTree as ET
 
 import pytest
-from support.commands import completions, on_terminal, run
+from support.commands import on_terminal, run
 
 import archspec
 from archspec import figure

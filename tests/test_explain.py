@@ -10,7 +10,7 @@ import archspec
 from archspec import explain
 from archspec.errors import UsageError
 from archspec.explain.gallery import Exhibit, Gallery, Picture
-from archspec.explain.gradient import compiled, derivative, repeated
+from archspec.explain.gradient import derivative, repeated
 
 keras = pytest.importorskip("keras")
 pytestmark = pytest.mark.keras
