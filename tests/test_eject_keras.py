@@ -71,6 +71,18 @@ def test_an_ejected_model_has_the_same_weights_and_outputs(network, style):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_two_tensors_of_a_loop_may_become_the_same():
+    """In the second round, a join reads the same tensor twice."""
+    spec = spec_of(
+        "{name: net, input: [2, 3], layers: "
+        "[{name: s0, activation: relu}, {name: s1, concat: input}, {name: s2, concat: s1}]}"
+    )
+    source = eject(spec)
+    assert "for i in range(1, 3):" in source
+    for ours, theirs in zip(outputs(model_of(source)), outputs(archspec.build(spec)), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 @pytest.mark.parametrize(
     "network",
     [

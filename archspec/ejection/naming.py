@@ -12,6 +12,7 @@ import keyword
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from archspec.ejection.program import (
@@ -143,7 +144,8 @@ class _Naming:
     named: list[_Web] = field(default_factory=list)
     finals: dict[int, _Web] = field(default_factory=dict)
     """The web of each carried tensor after its loop, by the identity of the tensor."""
-    updates: dict[int, tuple[Carried, For]] = field(default_factory=dict)
+    updates: dict[int, list[tuple[Carried, For]]] = field(default_factory=dict)
+    """The tensors that loops carry, with their loops, by the identity of what they become."""
 
     def run(self) -> None:
         _place_appends(self.body)
@@ -161,7 +163,7 @@ class _Naming:
         for web in {id(each): each for each in self.webs.values()}.values():
             for value in web.values:
                 value.name = web.name
-        for carried, loop in self.updates.values():
+        for carried, loop in chain.from_iterable(self.updates.values()):
             ours, theirs = self.webs[id(carried)].name, self.webs[id(carried.update)].name
             if ours != theirs:
                 loop.body.append(Alias(ours, theirs))
@@ -205,7 +207,7 @@ class _Naming:
                     self.uses.append((carried.initial, at, around))
                     self._made(carried, at, statement, inner)
                     if carried.update is not None:
-                        self.updates[id(carried.update)] = carried, statement
+                        self.updates.setdefault(id(carried.update), []).append((carried, statement))
                 at = self._walk(statement.body, at, inner) + 1
                 self.ends[id(statement)] = at
                 for carried in statement.carried:
@@ -246,7 +248,9 @@ class _Naming:
         """Let what a loop carries be a tensor of its own after the loop."""
         if id(carried) not in self.webs:
             return
-        _, loop = next(each for each in self.updates.values() if each[0] is carried)
+        loop = next(
+            loop for each, loop in chain.from_iterable(self.updates.values()) if each is carried
+        )
         self._made(value, self.ends[id(loop)], carried, self.around[id(carried)][:-1])
         self.finals[id(carried)] = self.webs[id(value)]
 
@@ -307,8 +311,8 @@ class _Naming:
                 yield self.webs[id(value.initial)].name
             return
         for each in web.values:
-            if id(each) in self.updates:
-                yield self.webs[id(self.updates[id(each)][0])].name
+            for carried, _ in self.updates.get(id(each), ()):
+                yield self.webs[id(carried)].name
         for each in web.values:
             if isinstance(each, Merged) and isinstance(each.other, Value):
                 yield self.webs[id(each.other)].name
