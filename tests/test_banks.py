@@ -241,7 +241,7 @@ def test_training_leaves_alone_what_is_fixed(tmp_path):
 
     spec = spec_of(
         "{name: small, input: [8, 8, 1], layers: ["
-        "conv: {filters: 4, kernel: 5, initial: log, trainable: false}, "
+        "conv: {filters: 1, kernel: 5, initial: log, trainable: false}, "
         "conv: {filters: 4, initial: sobel, activation: relu}, flatten, fc: 10], "
         "train: {epochs: 1}}"
     )
