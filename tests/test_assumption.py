@@ -110,3 +110,13 @@ def test_numbers_that_are_assumed_are_not_shown():
     (_, second) = problems(f"{HEADER}- conv: {{filters: 8, kernel: 9}}\n- fc: 10")
     assert second.message == "a fully connected layer needs a vector, not ?x?x8"
     assert second.notes == ("at fc1/fully_connected",)
+
+
+def test_shares_of_a_step_that_fail_alike_are_one_mistake_and_others_are_more():
+    start = "name: a, fc: 1}, {name: b, pad_channels: {to: 2}}, {name: e, pad_channels: {to: 3}}"
+    text = f"{{name: net, input: [1, 4], layers: [{{{start}, SHARES, {{add: [c, d]}}]}}"
+    alike = "{share: a, from: b, name: c}, {share: a, from: b, name: d}"
+    (found,) = problems(text.replace("SHARES", alike))
+    assert "would be 2x1 for 1x2" in found.message
+    others = alike.replace("from: b, name: d", "from: e, name: d")
+    assert len(problems(text.replace("SHARES", others))) == 2
