@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from archspec.errors import Diagnostic, Span, SpecError
-from archspec.spec import reader
+from archspec.spec import quick, reader
 from archspec.spec.source import parse, read
 
 
@@ -19,7 +19,8 @@ def loader(request, monkeypatch):
     """Every fact holds with libyaml and without it."""
     if not hasattr(yaml, request.param):
         pytest.skip("PyYAML was built without libyaml")
-    monkeypatch.setattr(reader, "_Loader", getattr(yaml, request.param))
+    for module in (quick, reader):
+        monkeypatch.setattr(module, "LOADER", getattr(yaml, request.param))
 
 
 def problems(text: str | bytes, name: str = "<spec>") -> tuple[Diagnostic, ...]:
