@@ -128,6 +128,9 @@ LIKELY = {
     "reshape": {"to": _extents},
     "permute": {"to": lambda x: st.permutations(names_of_axes(x)).map(tuple)},
     "space_to_depth": {"factor": _block},
+    # TensorFlow runs these on a CPU without dilation only.
+    "transposed_conv": {"dilation": lambda _: st.just(1)},
+    "transposed_convolution": {"dilation": lambda _: st.just(1)},
     "relative_position_bias": {"window": lambda x: st.sampled_from([(x[-1],), (1, x[-1])])},
     "shifted_window_mask": _windows,
     "attention": {
@@ -139,7 +142,7 @@ LIKELY = {
         "window": lambda x: st.none() | _block(x),
     },
 }
-"""Arguments that must fit the input so exactly that almost no random ones would do."""
+"""Arguments of which almost no random ones would do: they must fit the input exactly, say."""
 
 SQUARE = {"relative_position_bias", "causal_mask", "shifted_window_mask"}
 """Kinds whose input has two equal axes at its end, which random inputs rarely have."""
