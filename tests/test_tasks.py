@@ -357,7 +357,7 @@ def test_the_numbers_of_a_table_are_its_other_columns_or_those_named(tmp_path):
     inputs = {"a": Shape((1,)), "b": Shape((1,))}
     each = {"a": ("height",), "b": ("age",)}
     several = table_of(tmp_path, ROWS, labels="price", features=each)
-    loaded = source.load(several, inputs["a"], "regression", inputs)
+    loaded = source.load(several, inputs, "regression")
     assert {name: one.images.tolist() for name, one in loaded.inputs.items()} == {
         "a": [[1.5], [1.75], [2]],
         "b": [[30], [40], [50]],

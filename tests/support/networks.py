@@ -37,7 +37,7 @@ def linear(keras: Any, shape: tuple[int, ...], classes: int = 3) -> Any:
     return model
 
 
-def relu_net(keras: Any, shape: tuple[int, ...], classes: int = 3) -> Any:
+def relu_net(keras: Any, shape: tuple[int, ...], classes: int = 3, seed: int = 0) -> Any:
     """Convolutions, ReLUs, a pool that overlaps and dense layers, on images, signals or volumes."""
     rank = len(shape) - 1
     layers = keras.layers
@@ -48,7 +48,9 @@ def relu_net(keras: Any, shape: tuple[int, ...], classes: int = 3) -> Any:
     x = pool(3, strides=2, padding="same", name="pool")(x)
     x = layers.ReLU(name="relu2")(conv(8, 3, padding="same", name="conv2")(x))
     x = layers.Dense(10, activation="relu", name="hidden")(layers.Flatten()(x))
-    return seeded(keras.Model(inputs, layers.Dense(classes, activation="softmax", name="out")(x)))
+    return seeded(
+        keras.Model(inputs, layers.Dense(classes, activation="softmax", name="out")(x)), seed
+    )
 
 
 def seeded(model: Any, seed: int = 0) -> Any:
