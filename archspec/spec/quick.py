@@ -30,7 +30,7 @@ from archspec.spec.syntax import expression_end
 LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The parser: libyaml, where PyYAML has it."""
 
-_SPECIAL: Final = ("=", "(", "<")
+SPECIAL: Final = frozenset("<=(")
 """First characters of unquoted texts that may be more than a word or a number."""
 
 SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -98,7 +98,7 @@ class _Data:
             if SURROGATE.search(value):
                 _undecided()
         else:
-            if value[:1] in _SPECIAL and (value[0] != "=" or self.is_cut(event)):
+            if value[:1] in SPECIAL and (value[0] != "=" or self.is_cut(event)):
                 _undecided()
             value = plain_scalar(value)
         if event.tag is not None:

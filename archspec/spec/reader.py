@@ -34,7 +34,7 @@ from archspec.spec.located import (
     LocatedCollection,
     location,
 )
-from archspec.spec.quick import LOADER, SURROGATE
+from archspec.spec.quick import LOADER, SPECIAL, SURROGATE
 from archspec.spec.scalars import plain_scalar
 from archspec.spec.syntax import UNQUOTED, explain, expression_end, quoted
 from archspec.vocabulary import readings
@@ -43,9 +43,6 @@ _NOT_TEXT = re.compile(
     "[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]"
 )
 """Characters that YAML refuses; a pattern of those it accepts takes milliseconds to compile."""
-
-_SPECIAL: Final = frozenset("<=(")
-"""First characters of unquoted texts that may be more than a word or a number."""
 
 
 class Parsed(NamedTuple):
@@ -305,7 +302,7 @@ class Reader:
             node.value = plain_scalar(text)
         except Problem as problem:
             self.add(problem.at(self.span(node)))
-        if text[:1] not in _SPECIAL:
+        if text[:1] not in SPECIAL:
             return
         is_key = bool(self.open) and self.open[-1].expects_key
         if text == "<<" and is_key:
