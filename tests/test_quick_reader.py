@@ -56,6 +56,8 @@ DEEP = "a: " + "[" * MAX_NESTING + "1" + "]" * MAX_NESTING
         pytest.param("a: &x {b: 1}\nc: {<<: *x}", id="merge key"),
         pytest.param("a: *x", id="no such anchor"),
         pytest.param("a: &x [*x]", id="anchor inside itself"),
+        pytest.param("a: &x 1\nb: &x [*x]", id="anchor inside itself, used before"),
+        pytest.param("a: &x {b: 1}\nc: &x {d: *x}", id="anchor inside its mapping, used before"),
         pytest.param("a: (3, 3)", id="list as Python writes it"),
         pytest.param("a: {b: =f(1, 2)}", id="expression cut at a comma"),
         pytest.param("a: ='b #c'", id="expression cut at a comment"),

@@ -42,7 +42,7 @@ from archspec.errors import KeyPath, Mend, Problem, did_you_mean, listed, neares
 from archspec.graph.builder import Kept
 from archspec.ops.functions import NAMES
 from archspec.ops.merge import Merge
-from archspec.spec.document import NAME, Document, Head, Mapped, Spec, name_problem
+from archspec.spec.document import NAME, Head, Mapped, Spec, name_problem
 from archspec.spec.expressions import is_expression
 from archspec.spec.findings import Findings
 from archspec.spec.operations import has_arguments
@@ -62,7 +62,7 @@ MOST_KEPT = 20_000
 """Number of pieces of former networks of a plan from which on they are forgotten."""
 
 MOST_PLANS = 8
-"""Number of plans of former texts from which on they are forgotten."""
+"""Number of plans of texts from which on they are forgotten, all together."""
 
 MOST_BLOCKS = 1_000
 """Largest number of blocks that a spec may define: each becomes a class."""
@@ -79,14 +79,11 @@ _BESIDE = {*GROUPS["layers"], *GROUPS["branches"]}
 def compile_plan(spec: Spec, findings: Findings) -> Plan:
     """Compile all of a spec. What is wrong is reported, and the steps concerned are `broken`.
 
-    A plan without mistakes is kept: for all networks of the text, and for later texts whose
-    variables, defaults, blocks, layers and heads are the same.
+    A plan without mistakes is kept: variants and variables do not change it, and a text may be
+    read again.
     """
-    plan: Plan | None = spec.source.kept.get("plan")
-    if plan is not None:
-        return plan
-    written = _written(spec.document)
-    plan = PLANS.get(written)
+    source = spec.source
+    plan: Plan | None = source.kept.get("plan") or PLANS.get((source.name, source.lines))
     if plan is None:
         before = len(findings.diagnostics)
         plan = _Planner(spec, findings).plan()
@@ -94,19 +91,13 @@ def compile_plan(spec: Spec, findings: Findings) -> Plan:
             return plan
         if len(PLANS) >= MOST_PLANS:
             PLANS.clear()
-        PLANS[written] = plan
-    spec.source.kept["plan"] = plan
+        PLANS[source.name, source.lines] = plan
+    source.kept["plan"] = plan
     return plan
 
 
-PLANS: dict[str, Plan] = {}
-"""Plans of former texts, by what `_written` gives."""
-
-
-def _written(document: Document) -> str:
-    """Return the text of all that enters a plan, in which 1, 1.0 and True differ."""
-    parts = document.vars, document.defaults, document.blocks, document.layers, document.heads
-    return repr(parts)
+PLANS: dict[tuple[str, tuple[str, ...]], Plan] = {}
+"""Plans of texts that may be read again, by their names and lines."""
 
 
 class _Planner:

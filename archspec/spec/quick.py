@@ -117,6 +117,8 @@ class _Data:
     def begin(self, event: CollectionStartEvent, value: Any) -> None:
         if event.tag is not None or len(self.open) >= MAX_NESTING:
             _undecided()
+        if event.anchor:
+            self.anchors.pop(event.anchor, None)  # until its end, no alias may mean it
         self.open.append(_Open(value, bool(event.flow_style), event.anchor, self.values))
 
     def end(self) -> None:
