@@ -23,13 +23,14 @@ TRAINING = "training_parts.py"
 def parts_of(file: str) -> Parts:
     """Return the classes and functions of a file, which is read as text."""
     text = (Path(__file__).parent / file).read_text(encoding="utf-8")
-    sources: dict[str, str] = {}
+    sources: dict[str, tuple[str, ast.stmt]] = {}
     imports: dict[str, str] = {}
     for item in ast.parse(text).body:
         source = ast.get_source_segment(text, item) or ""
         if isinstance(item, (ast.ClassDef, ast.FunctionDef)):
             decorators = [ast.get_source_segment(text, each) for each in item.decorator_list]
-            sources[item.name] = "\n".join([*(f"@{each}" for each in decorators), source])
+            written = "\n".join([*(f"@{each}" for each in decorators), source])
+            sources[item.name] = written, item
         elif isinstance(item, (ast.Import, ast.ImportFrom)):
             for each in item.names:
                 module = getattr(item, "module", "")
@@ -37,8 +38,8 @@ def parts_of(file: str) -> Parts:
                 line += f" as {each.asname}" if each.asname else ""
                 imports[each.asname or each.name] = line
     parts = {}
-    for name, source in sources.items():
-        used = {each.id for each in ast.walk(ast.parse(source)) if isinstance(each, ast.Name)}
+    for name, (source, item) in sources.items():
+        used = {each.id for each in ast.walk(item) if isinstance(each, ast.Name)}
         needed = [line for given, line in imports.items() if given in used]
         parts[name] = {"source": source, "needs": used & {*sources}, "imports": needed}
     return parts

@@ -321,8 +321,10 @@ def _count(items: Sequence[Item], like: Item) -> int:
 
 def _same(around: Round, items: Sequence[Item]) -> bool:
     """Return whether items do the same as those of a round without a group, by the same names."""
-    both = [[(sort(each), _last(each)) for each in list_] for list_ in (around.items, items)]
-    return not around.is_group and both[0] == both[1]
+    if around.is_group or len(around.items) != len(items):
+        return False
+    pairs = zip(around.items, items, strict=True)
+    return all(sort(one) == sort(two) and _last(one) == _last(two) for one, two in pairs)
 
 
 def _with_equal_loops(lists: list[list[Item]]) -> list[list[Item]]:

@@ -209,14 +209,14 @@ class SubclassedWriter(KerasWriter):
             *first,
             *self.called(body, 2),
             *last,
-            *self.config(self.parameters),
+            *self.config(),
         ]
 
-    def config(self, parameters: Sequence[Symbol]) -> list[str]:
+    def config(self) -> list[str]:
         """Return the lines of `get_config`; none where there are no parameters."""
-        if not parameters:
+        if not self.parameters:
             return []
-        pairs = [f'"{each.name}": self.{each.name}' for each in parameters]
+        pairs = [f'"{each.name}": self.{each.name}' for each in self.parameters]
         config = Brackets("return {", ["**super().get_config()", *pairs], "}", one_a_line=True)
         return ["", f"{INDENT}def get_config(self) -> dict[str, Any]:", *lines(config, 2)]
 
