@@ -325,6 +325,11 @@ def listed(names: Sequence[str], most: int = 5) -> str:
     return ", ".join(f"`{name}`" for name in names[:most]) + more
 
 
+def first_few(names: Sequence[str], most: int = 5) -> str:
+    """Return the first of some names, and an ellipsis if there are more."""
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
 def suggestion(word: str, candidates: Iterable[str], *, what: str, meant: str | None = None) -> str:
     """Return a help line: the candidate that is `meant` or nearest, or else all of them.
 
@@ -336,8 +341,7 @@ def suggestion(word: str, candidates: Iterable[str], *, what: str, meant: str | 
         return did_you_mean(match, word)
     if not names:
         return f"there are no {what}"
-    more = ", ..." if len(names) > MOST_LISTED else ""
-    return _cut(f"{what}: {', '.join(names[:MOST_LISTED])}{more}")
+    return _cut(f"{what}: {first_few(names, MOST_LISTED)}")
 
 
 class RecipeError(ArchspecError):

@@ -24,7 +24,6 @@ from archspec.data.fitting import (
     shape_misfit,
     values_of,
 )
-from archspec.data.names import first_few
 from archspec.data.pixels import (
     MEMORY_SHARE,
     ArrayPixels,
@@ -49,7 +48,7 @@ from archspec.data.splitting import (
 from archspec.data.targets import TargetScale
 from archspec.data.task import Task, TaskKind
 from archspec.data.values import PixelValues, Range, chunk_length
-from archspec.errors import UsageError
+from archspec.errors import UsageError, first_few
 from archspec.ops.shape import Shape
 from archspec.system import free_memory
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from archspec.data import filetypes, inspection
 from archspec.data.examples import LabelledImages, Preview, Skipped
 from archspec.data.fileaccess import byte_count, missing_file, reading
-from archspec.data.names import PARTS, TRAIN, first_few, is_displayable, legible
+from archspec.data.names import PARTS, TRAIN, is_displayable, legible
 from archspec.data.sources import FILE_SUFFIXES
-from archspec.errors import UsageError
+from archspec.errors import UsageError, first_few
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:

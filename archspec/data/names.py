@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Final
 
 from archspec.errors import UsageError
@@ -54,11 +54,6 @@ def is_displayable(name: str) -> bool:
         or unicodedata.bidirectional(character) in TURNS
         for character in name
     )
-
-
-def first_few(names: Sequence[str], most: int = 5) -> str:
-    """Return the first of some names, as a message lists them."""
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
 def label_of(text: str) -> str:

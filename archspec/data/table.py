@@ -21,12 +21,12 @@ from archspec.data.collecting import ImageCollection, Label
 from archspec.data.columns import ChosenColumns
 from archspec.data.csvtable import CsvTable
 from archspec.data.examples import LabelledImages, Preview
-from archspec.data.names import PARTS, TRAIN, check_names, first_few, legible
+from archspec.data.names import PARTS, TRAIN, check_names, legible
 from archspec.data.shards import shards
 from archspec.data.tablelabels import LARGEST, LabelReader, TableValue
 from archspec.data.task import TaskKind
 from archspec.data.values import measure
-from archspec.errors import Problem, RecipeError, UsageError, listed, suggestion
+from archspec.errors import Problem, RecipeError, UsageError, first_few, listed, suggestion
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeAlias, Ty
 
 from archspec.data.task import Task
 from archspec.display import renderer
+from archspec.errors import first_few
 from archspec.runs import folder
 from archspec.runs.files import MISTAKES, MISTAKES_PICTURES
 from archspec.text import csv_lines, label
@@ -195,8 +196,7 @@ def _caption(mistake: AnyMistake, names: Sequence[str]) -> tuple[str, str]:
             right = name if has else f"without {name}"
             return right, f"as {'without' if has else 'with'}, {confidence:.0%}"
     shown = [
-        ", ".join(f"{each:.3g}" for each in numbers[:MOST_VALUES])
-        + (", ..." if len(numbers) > MOST_VALUES else "")
+        first_few([f"{each:.3g}" for each in numbers], MOST_VALUES)
         for numbers in (mistake.truth, mistake.predicted)
     ]
     return shown[0], f"as {shown[1]}"

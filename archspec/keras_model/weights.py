@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple
 
 from archspec.arguments import wrong
 from archspec.display import Sentences
-from archspec.errors import UsageError
+from archspec.errors import UsageError, first_few
 from archspec.imports.keras.config import UnfamiliarError
 from archspec.imports.keras.modelfile import ModelFile, open_model
 from archspec.imports.keras.stored import arrays_of, layers_in
@@ -185,9 +185,7 @@ def _advice(constant: Constant) -> str:
 
 
 def _list(values: tuple[float, ...], most: int = 4) -> str:
-    shown = ", ".join(f"{value + 0.0:.6g}" for value in values[:most]) + (
-        ", ..." if values[most:] else ""
-    )
+    shown = first_few([f"{value + 0.0:.6g}" for value in values], most)
     return shown if len(values) == 1 else f"[{shown}]"
 
 

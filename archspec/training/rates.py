@@ -116,8 +116,8 @@ def chosen(rates: Sequence[float], losses: Sequence[float]) -> float:
 def _steps(session: Session) -> Iterator[tuple[float, Any]]:
     """Yield learning rates, each with the loss of its step.
 
-    Each step takes a whole batch: a smaller one would be compiled anew, and its loss is that of
-    fewer images.
+    All steps take as many images, a whole batch or all that there are: for another number the
+    network would be compiled anew, and a loss of fewer images stood among the others.
     """
     model, feed = session.model, session.train
     steps = max(1, feed.images // feed.batch)

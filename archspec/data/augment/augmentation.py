@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Probability: TypeAlias = Annotated[float, Ge(0), Le(1), Expect("a number from 0 to 1")]
+Fraction: TypeAlias = Annotated[float, Ge(0), Le(1), Expect("a number from 0 to 1")]
 Alpha: TypeAlias = Annotated[
     float, Gt(0), Le(100), Expect("a number above 0 that is at most 100, as 0.2")
 ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self
 from annotated_types import Ge, Le
 from pydantic import PrivateAttr, model_validator
 
-from archspec.data.augment.augmentation import Deviation, ImageAugmentation, Probability
+from archspec.data.augment.augmentation import Deviation, Fraction, ImageAugmentation
 from archspec.data.resizing import LUMINANCE
 from archspec.data.values import Range
 from archspec.declare.metadata import Expect
@@ -40,11 +40,11 @@ class ColorJitter(ImageAugmentation):
     name: ClassVar[str] = "color_jitter"
     uses_range: ClassVar[bool] = True
 
-    brightness: Probability = 0.0
+    brightness: Fraction = 0.0
     """Values are multiplied by 1 - this to 1 + this."""
-    contrast: Probability = 0.0
+    contrast: Fraction = 0.0
     """Differences from the image's mean brightness are multiplied by 1 - this to 1 + this."""
-    saturation: Probability = 0.0
+    saturation: Fraction = 0.0
     """Differences from grey are multiplied by 1 - this to 1 + this."""
     hue: Annotated[float, Ge(0), Le(0.5), Expect("a number from 0 to 0.5")] = 0.0
     """Largest turn of the hue either way, as a share of the circle, at constant brightness."""

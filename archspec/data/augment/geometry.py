@@ -8,8 +8,8 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from archspec.data.augment.augmentation import (
     Fill,
+    Fraction,
     ImageAugmentation,
-    Probability,
     Ratios,
     Shares,
 )
@@ -33,7 +33,7 @@ class Flip(ImageAugmentation):
     axis: ClassVar[int]
     moves: ClassVar[bool] = True
 
-    probability: Probability = 0.5
+    probability: Fraction = 0.5
     """Probability for each image."""
 
     def _change(self, images: NDArray[Any], random: np.random.Generator, _: Range) -> NDArray[Any]:

@@ -10,7 +10,7 @@ import math
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from archspec.data.augment.augmentation import Alpha, Augmentation, Probability
+from archspec.data.augment.augmentation import Alpha, Augmentation, Fraction
 from archspec.data.values import Range
 from archspec.errors import Problem
 from archspec.ops.shape import Shape
@@ -24,7 +24,7 @@ class _Mixing(Augmentation):
     mixes_labels: ClassVar[bool] = True
 
     alpha: Alpha
-    probability: Probability
+    probability: Fraction
 
     def misfit(self, shape: Shape, classes: int) -> Problem | None:
         if classes < 2:
@@ -68,7 +68,7 @@ class Mixup(_Mixing):
     alpha: Alpha = 0.2
     """Parameter of the shares' beta distribution: near 0, most shares are close to 0 or 1; at 1,
     all are equally likely."""
-    probability: Probability = 1.0
+    probability: Fraction = 1.0
     """Probability for each batch."""
 
     def _mix(
@@ -92,7 +92,7 @@ class CutMix(_Mixing):
     alpha: Alpha = 1.0
     """Parameter of the beta distribution of the share that is kept: at 1, all are equally
     likely."""
-    probability: Probability = 1.0
+    probability: Fraction = 1.0
     """Probability for each batch."""
 
     def _mix(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from archspec.data.augment.augmentation import (
     Deviation,
+    Fraction,
     ImageAugmentation,
-    Probability,
     Ratios,
     Shares,
 )
@@ -53,7 +53,7 @@ class RandomErasing(ImageAugmentation):
     name: ClassVar[str] = "random_erasing"
     uses_range: ClassVar[bool] = True
 
-    probability: Probability = 0.5
+    probability: Fraction = 0.5
     """Probability for each image."""
     area: Shares = (0.02, 0.4)
     """The rectangle's share of the image, from the smallest to the largest."""
