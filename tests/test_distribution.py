@@ -258,7 +258,6 @@ def test_batch_norm_and_dropout_are_of_the_whole_batch_on_jax_only(place, backen
 
 
 @pytest.mark.keras
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_running_means_are_of_the_images_of_all_devices(place):
     """They follow the means of batches, whose halves have other ones."""
     one, two = (

@@ -224,8 +224,8 @@ def test_grad_cam_refuses_a_layer_without_places(net, layer, message):
 # Occlusion
 
 
-def items_of(gallery, number=0):
-    return {item.name: item.values for item in gallery[number].items}
+def items_of(gallery):
+    return {item.name: item.values for item in gallery[0].items}
 
 
 @pytest.fixture(scope="module")

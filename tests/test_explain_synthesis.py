@@ -105,12 +105,12 @@ def test_total_variation_of_a_lone_pixel():
     np.testing.assert_allclose(found, [2 + np.sqrt(2), 4], atol=25 * FLAT**0.5)
 
 
-def orthogonal(channels: int = 3):
+def orthogonal():
     """A 1x1 convolution by an orthogonal matrix: no information is lost."""
-    inputs = keras.Input((4, 6, channels))
-    conv = LAYERS.Conv2D(channels, 1, use_bias=False, name="conv")
+    inputs = keras.Input((4, 6, 3))
+    conv = LAYERS.Conv2D(3, 1, use_bias=False, name="conv")
     model = keras.Model(inputs, conv(inputs))
-    turned = np.linalg.qr(np.random.default_rng(0).normal(size=(channels, channels)))[0]
+    turned = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
     conv.set_weights([turned[None, None].astype(np.float32)])
     return model
 

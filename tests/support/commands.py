@@ -217,14 +217,6 @@ def output(*arguments: str) -> str:
     return done.stdout
 
 
-def completions(words: str) -> set[str]:
-    """Return bash's completions of these words, the last of which is incomplete."""
-    done = run(
-        _ARCHSPEC_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(words.count(" "))
-    )
-    return {line.partition(",")[2] for line in done.stdout.splitlines()}
-
-
 def imported_by(code: str, **how: Any) -> set[str]:
     """Return the modules that a Python of its own has imported when it has run `code`."""
     code = f"{code}\nimport sys\nprint()\nprint(*sys.modules)"
