@@ -46,6 +46,23 @@ def test_so_does_that_of_random_networks(style, data):
     assert black.format_str(source, mode=black.Mode()) == source
 
 
+@pytest.mark.parametrize("style", ["functional", "subclassed"])
+@pytest.mark.parametrize(
+    "first", [["relu"], ["relu", "tanh"]], ids=["the last two", "the last three"]
+)
+def test_a_loop_may_keep_tensors_of_more_rounds_than_the_last(first, style):
+    steps = [{"activation": each, "name": f"s{k}"} for k, each in enumerate(first)]
+    names = ["input", *(each["name"] for each in steps)]
+    for _ in range(4):
+        last = [*reversed(names)][: len(first) + 1]
+        steps.append({"concat": {"axis": "height"}, "from": last, "name": f"s{len(steps)}"})
+        names.append(steps[-1]["name"])
+    graph = expand(spec_of(json.dumps({"name": "net", "input": [1, 2, 3], "layers": steps})))
+    source = eject(graph, style=style)
+    assert source.count("Concatenate") == 1
+    run(source, graph)
+
+
 def parameters_of(source: str) -> dict[str, object]:
     """The parameters of `build_model` with their defaults."""
     function = next(

@@ -261,7 +261,8 @@ class KerasWriter(PythonWriter):
         """Return the lines of a statement."""
         margin = INDENT * depth
         if isinstance(statement, Alias):
-            return [f"{margin}{statement.target} = {statement.source}"]
+            sources = ", ".join(map(self.operand, statement.tensors.values()))
+            return [f"{margin}{', '.join(statement.tensors)} = {sources}"]
         if isinstance(statement, Append):
             kept = statement.list.of
             return [f"{margin}{statement.list.name}.append({kept.name})"] if kept else []

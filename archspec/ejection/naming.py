@@ -10,6 +10,7 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -28,6 +29,7 @@ from archspec.ejection.program import (
     If,
     Item,
     Merged,
+    Operand,
     Program,
     SameShape,
     Statement,
@@ -103,6 +105,11 @@ class _Web:
         """The tensor of a loop for which this keeps a variable free at the end of each round."""
 
 
+def singular(word: str) -> str:
+    """Return the name of one of several things: `conv2` of `convs2`."""
+    return re.sub(r"(?<=..)s(\d*)$", r"\1", word)
+
+
 def name_tensors(
     body: list[Statement],
     inputs: Sequence[Value],
@@ -140,7 +147,8 @@ class _Naming:
     uses: list[tuple[Any, int, list[For]]] = field(default_factory=list)
     under: dict[int, If] = field(default_factory=dict)
     """The condition under which each tensor is made, by its identity."""
-    aliases: list[tuple[Any, Alias]] = field(default_factory=list)
+    aliases: dict[int, Alias] = field(default_factory=lambda: defaultdict(Alias))
+    """The assignments before each statement, by its identity."""
     named: list[_Web] = field(default_factory=list)
     finals: dict[int, _Web] = field(default_factory=dict)
     """The web of each carried tensor after its loop, by the identity of the tensor."""
@@ -163,15 +171,20 @@ class _Naming:
         for web in {id(each): each for each in self.webs.values()}.values():
             for value in web.values:
                 value.name = web.name
-        for carried, loop in chain.from_iterable(self.updates.values()):
-            ours, theirs = self.webs[id(carried)].name, self.webs[id(carried.update)].name
-            if ours != theirs:
-                loop.body.append(Alias(ours, theirs))
         self._insert(self.body)
         for statement in statements(self.body):
             if isinstance(statement, For):
                 for collected in statement.collected:
                     self._name_list(collected)
+                self._carry_on(statement)
+
+    def _carry_on(self, loop: For) -> None:
+        """Let what a loop carries have its variables at the end of each round."""
+        alias = Alias()
+        for each in loop.carried:
+            self._assign(alias, each.name, each.update)
+        if alias.tensors:
+            loop.body.append(alias)
 
     # What is made and read, and where.
 
@@ -295,15 +308,16 @@ class _Naming:
             held.name, held.carried = web.name, value
             self.named.append(held)
         merged = next((each for each in web.values if isinstance(each, Merged)), None)
-        if merged is not None and isinstance(merged.other, Value):
-            other = self.webs[id(merged.other)].name
-            under = self.under.get(id(merged.then))
-            if other != web.name and under is not None:
-                self.aliases.append((under, Alias(web.name, other)))
-        if isinstance(value, Carried) and isinstance(value.initial, Value):
-            first = self.webs[id(value.initial)].name
-            if first != web.name:
-                self.aliases.append((statement, Alias(web.name, first)))
+        if merged is not None and id(merged.then) in self.under:
+            under = self.under[id(merged.then)]
+            self._assign(self.aliases[id(under)], web.name, merged.other)
+        if isinstance(value, Carried):
+            self._assign(self.aliases[id(statement)], web.name, value.initial)
+
+    def _assign(self, alias: Alias, name: str, tensor: Operand | None) -> None:
+        """Let a variable be a tensor's, if it is not already."""
+        if isinstance(tensor, Item) or (tensor and self.webs[id(tensor)].name != name):
+            alias.tensors[name] = tensor
 
     def _wanted(self, web: _Web, statement: Any, value: Value) -> Iterable[str]:
         if isinstance(value, Carried):
@@ -339,9 +353,8 @@ class _Naming:
         for statement in [*body]:
             if isinstance(statement, (If, For)):
                 self._insert(statement.body)
-            for target, alias in self.aliases:
-                if target is statement:
-                    body.insert(body.index(statement), alias)
+            if self.aliases[id(statement)].tensors:
+                body.insert(body.index(statement), self.aliases[id(statement)])
 
 
 def _place_appends(body: list[Statement]) -> None:

@@ -269,10 +269,9 @@ class For:
 
 @dataclass(eq=False)
 class Alias:
-    """A second variable for a tensor."""
+    """Further variables for tensors, all assigned at once."""
 
-    target: str
-    source: str
+    tensors: dict[str, Operand] = field(default_factory=dict)
 
 
 @dataclass(eq=False)

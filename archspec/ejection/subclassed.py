@@ -12,7 +12,7 @@ from archspec.ejection.chains import UnrollError, is_chain, is_row
 from archspec.ejection.keras_writer import KerasWriter
 from archspec.ejection.layer_sources import table
 from archspec.ejection.layout import INDENT, Brackets, Code, Joined, indented, lines
-from archspec.ejection.naming import RESERVED, name_classes
+from archspec.ejection.naming import RESERVED, name_classes, singular
 from archspec.ejection.program import (
     Alias,
     Append,
@@ -421,7 +421,7 @@ class SubclassedWriter(KerasWriter):
                 tensors |= {target.name for target in each.targets}
         names: list[Code] = []
         for each in inner:
-            name = self.attributes[id(each)].removesuffix("s")
+            name = singular(self.attributes[id(each)])
             name = f"{name}_layer" if name in {*tensors, *RESERVED} else name
             self.variables[id(each)] = name
             names.append(name)

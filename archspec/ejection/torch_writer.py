@@ -12,7 +12,7 @@ from archspec.ejection.chains import UnrollError, is_chain
 from archspec.ejection.keras_writer import KerasWriter, given, quoted
 from archspec.ejection.layout import INDENT, WIDTH, Brackets, Code, Joined, flat, lines
 from archspec.ejection.levels import INCOMING
-from archspec.ejection.naming import name_classes
+from archspec.ejection.naming import name_classes, singular
 from archspec.ejection.parts import TORCH, own_parts, parts_of
 from archspec.ejection.program import (
     Alias,
@@ -545,7 +545,7 @@ class TorchWriter(KerasWriter):
         self.looping = {*around}
         taken = {*tensors, *keyword.kwlist}
         for each in own:
-            name = _singular(self._attribute(each))
+            name = singular(self._attribute(each))
             name = f"{name}_layer" if name in tensors else name
             name = free_name(name, lambda each: each in taken or each in self.looping)
             within[id(each)] = name
@@ -755,7 +755,3 @@ def _before(text: str, code: Code) -> Code:
 
 def _plural(word: str) -> str:
     return word if word.endswith("s") else f"{word}s"
-
-
-def _singular(word: str) -> str:
-    return re.sub(r"(?<=..)s(\d*)$", r"\1", word)
