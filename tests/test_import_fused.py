@@ -42,11 +42,21 @@ ARRAYS = {
 NUMBERS = {
     "half": np.float32(0.5), "quick": np.float32(1.702), "widths": np.array([8, 8, 8]),
     "heads": np.array([0, 0, 2, -1]), "whole": np.array([0, 0, -1]),
+    "slope": np.float32(0.7978846), "slope of cubes": np.float32(0.0356774), "1": np.float32(1),
+    "3": np.float32(3), "6": np.float32(6), "5": np.float32(5), "tiny": np.float32(1e-12),
 }  # fmt: skip
 
 SEQUENCE, IMAGE = [1, 5, 8], [1, 3, 6, 6]
 
 PROJECTION = [make("MatMul", ["x", "kernel"], ["m"]), make("Add", ["m", "offsets"], ["p"])]
+
+HALF_AND_TANH = [
+    make("Tanh", ["curve"], ["t"]),
+    make("Add", ["t", "1"], ["u"]),
+    make("Mul", ["u", "half"], ["v"]),
+    make("Mul", ["x", "v"], ["y"]),
+]
+"""gelu, from the curve of which it takes the tanh"""
 
 FORMS = {
     "attention": (
@@ -137,6 +147,28 @@ FORMS = {
         [1, 8],
         [own("FusedMatMul", ["x", "matrix"], ["y"], transB=1, alpha=0.5)],
         [make("Gemm", ["x", "matrix"], ["t"], transB=1), make("Mul", ["t", "half"], ["y"])],
+    ),
+    "gelu's tanh of two products": (
+        SEQUENCE,
+        [
+            make("Mul", ["x", "slope"], ["a"]),
+            make("Pow", ["x", "3"], ["b"]),
+            make("Mul", ["b", "slope of cubes"], ["c"]),
+            make("Add", ["a", "c"], ["curve"]),
+            *HALF_AND_TANH,
+        ],
+        [make("Gelu", ["x"], ["y"], approximate="tanh")],
+    ),
+    "gelu's tanh of x times a sum": (
+        SEQUENCE,
+        [
+            make("Mul", ["x", "x"], ["b"]),
+            make("Mul", ["b", "slope of cubes"], ["c"]),
+            make("Add", ["c", "slope"], ["a"]),
+            make("Mul", ["x", "a"], ["curve"]),
+            *HALF_AND_TANH,
+        ],
+        [make("Gelu", ["x"], ["y"], approximate="tanh")],
     ),
     "a convolution, a sum and a function": (
         IMAGE,
@@ -316,10 +348,9 @@ def local_response_norm(*, pad=(), stride=1, size=4, radius=1, **mode):
     return nodes, arrays
 
 
-def kinds_in(path, nodes, arrays):
-    return [
-        type(node.op).__name__ for node in network(path, [1, 4, 6, 6], nodes, arrays).graph.nodes
-    ]
+def kinds_in(path, nodes, arrays, **how):
+    model = network(path, [1, 4, 6, 6], nodes, arrays, **how)
+    return [type(node.op).__name__ for node in model.graph.nodes]
 
 
 def test_a_sum_of_slices_of_padded_squares_is_a_local_response_norm(tmp_path):
@@ -334,3 +365,110 @@ def test_a_sum_of_slices_of_padded_squares_is_a_local_response_norm(tmp_path):
 def test_what_computes_something_else_is_no_local_response_norm(tmp_path, other):
     kinds = kinds_in(tmp_path / "net.onnx", *local_response_norm(**other))
     assert "LocalResponseNorm" not in kinds
+
+
+def by_its_length(limit):
+    """Return the nodes of x divided by its length, on which a node sets a limit."""
+    return [
+        make("ReduceL2", ["x"], ["length"], axes=[1]),
+        limit,
+        make("Div", ["x", "kept"], ["y"]),
+    ]
+
+
+def test_a_length_that_is_kept_from_zero_is_that_of_a_unit_norm(tmp_path):
+    for limit in (
+        make("Max", ["tiny", "length"], ["kept"]),
+        make("Clip", ["length", "tiny"], ["kept"]),
+    ):
+        nodes = by_its_length(limit)
+        kinds = kinds_in(tmp_path / "net.onnx", nodes, {"tiny": NUMBERS["tiny"]}, opset=13)
+        assert kinds[1:] == ["UnitNorm"]
+
+
+POOLED = [
+    make("GlobalAveragePool", ["x"], ["mean"]),
+    make("Sub", ["x", "mean"], ["centred"]),
+    make("Mul", ["centred", "centred"], ["square"]),
+    make("GlobalAveragePool", ["square"], ["variance"]),
+    make("Add", ["variance", "tiny"], ["v"]),
+    make("Sqrt", ["v"], ["deviation"]),
+    make("Div", ["centred", "deviation"], ["n"]),
+    make("Mul", ["n", "5"], ["scaled"]),
+    make("Add", ["scaled", "6"], ["y"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "function"),
+    [
+        pytest.param(
+            by_its_length(make("Max", ["length", "5"], ["kept"])),
+            "UnitNorm",
+            id="a length of at least 5",
+        ),
+        pytest.param(
+            by_its_length(make("Clip", ["length", "tiny", "1"], ["kept"])),
+            "UnitNorm",
+            id="a length of at most 1",
+        ),
+        pytest.param(POOLED, "LayerNorm", id="a norm over all places"),
+    ],
+)
+def test_what_only_looks_like_a_function_is_not_taken_for_it(tmp_path, nodes, function):
+    used = {name for node in nodes for name in node.input}
+    arrays = {name: array for name, array in NUMBERS.items() if name in used}
+    kinds = kinds_in(tmp_path / "net.onnx", nodes, arrays, opset=13)
+    assert len(kinds) > 2
+    assert function not in kinds
+
+
+def test_the_least_of_three_is_no_relu_up_to_6(tmp_path):
+    nodes = [make("Relu", ["x"], ["r"]), make("Min", ["r", "6", "3"], ["y"])]
+    arrays = {name: NUMBERS[name] for name in "63"}
+    assert kinds_in(tmp_path / "net.onnx", nodes, arrays)[1:] == ["Activate", "Unknown"]
+
+
+def test_a_product_with_a_number_of_values_that_is_not_known_has_known_units(tmp_path):
+    nodes = [
+        make("Reshape", ["x", "shape"], ["flat"]),
+        make("MatMul", ["flat", "first"], ["a"]),
+        make("Relu", ["a"], ["b"]),
+        make("MatMul", ["b", "second"], ["y"]),
+    ]
+    arrays = {
+        "shape": np.array([0, 3, -1]),
+        "first": np.zeros((196, 32), "f"),
+        "second": np.zeros((32, 16), "f"),
+    }
+    model = network(tmp_path / "net.onnx", ["N", 3, "H", "W"], nodes, arrays)
+    assert tuple(model.graph.nodes[-1].shape) == (3, 16)
+    assert model.graph.nodes[-1].op.kind == "fully_connected"
+
+
+def test_a_factor_of_a_bias_that_a_product_lacks_is_not_one_of_the_next_sum(tmp_path):
+    nodes = [make("Gemm", ["x", "kernel"], ["t"], beta=0.5), make("Add", ["t", "b"], ["y"])]
+    arrays = {"kernel": np.zeros((8, 6), "f"), "b": np.full(6, 8, "f")}
+    model = network(tmp_path / "net.onnx", [1, 8], nodes, arrays)
+    (weights,) = model.weights().values()
+    np.testing.assert_array_equal(weights[1], arrays["b"])
+
+
+@pytest.mark.parametrize(
+    ("strides", "reason"),
+    [
+        ([2], "its window has not as many axes as its input"),
+        ([2, 1, 9], "its window has not as many axes as its input"),
+        ([2, 0], "its window is empty"),
+    ],
+)
+def test_a_window_that_does_not_fit_is_unknown_along_axes_of_one_place_too(
+    tmp_path, strides, reason
+):
+    nodes = [
+        make("Unsqueeze", ["x", "axis"], ["thin"]),
+        make("Conv", ["thin", "taps"], ["y"], strides=strides),
+    ]
+    arrays = {"axis": np.array([3]), "taps": np.zeros((4, 3, 3, 1), "f")}
+    model = network(tmp_path / "net.onnx", [1, 3, 8], nodes, arrays)
+    assert [each.reason for each in model.unknown] == [reason]

@@ -78,3 +78,24 @@ def test_a_recurrence_that_begins_with_a_given_state_is_unknown_with_its_shape(t
     assert tuple(model.graph.nodes[-1].shape) == (5, 1, 4)
     arrays["state"] *= 0
     assert not network(tmp_path / "net.onnx", [5, 1, 3], [gru], arrays).unknown
+
+
+@pytest.mark.parametrize(("kind", "gates"), [("LSTM", 4), ("GRU", 3), ("RNN", 1)])
+def test_a_recurrence_of_all_positions_gives_the_next_one_no_lengths(tmp_path, kind, gates):
+    """Its last state has no name, as the lengths that the next one is not given."""
+    make = onnx.helper.make_node
+    arrays = {
+        "kernel": np.ones((1, gates * 4, 4), "f"),
+        "recurrent_kernel": np.ones((1, gates * 4, 4), "f"),
+        "bias": np.ones((1, 2 * gates * 4), "f"),
+        "axis": np.array([1]),
+    }
+    weights = ["kernel", "recurrent_kernel", "bias"]
+    nodes = [
+        make(kind, ["x", *weights], ["first"], hidden_size=4),
+        make("Squeeze", ["first", "axis"], ["between"]),
+        make(kind, ["between", *weights], ["y"], hidden_size=4),
+    ]
+    model = network(tmp_path / "net.onnx", [5, 1, 4], nodes, arrays)
+    assert not model.unknown
+    assert [node.op.family for node in model.graph.nodes].count("recurrence") == 2

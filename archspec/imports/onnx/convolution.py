@@ -37,6 +37,7 @@ def conv(t: Trace, step: Step) -> None:
     if is_sum and kernel.dims[:2] == (1, 1) and x.rank == rank and x.axes[1] == ABSENT:
         _sum_pool(t, step, kernel, float(kernel.number))
         return
+    window_of(step, rank - 2, kernel.dims[2:])
     places = _places(step, x, kernel)
     node = t.aligned(step, x, (*places, 1))
     filters, depth = kernel.dims[:2]

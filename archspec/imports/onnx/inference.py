@@ -24,7 +24,8 @@ def inferred(step: Step, dims: Sequence[Any], constants: Sequence[Constant | Non
 
     Raises:
         CannotFold: The extents of the inputs do not fit each other.
-        TypeError: Those of an input that the rule needs are not known.
+        AttributeError: An input that the rule needs is left out.
+        TypeError: The extents of an input that the rule needs are not known.
     """
     rule = RULES.get(step.op)
     if rule is None:

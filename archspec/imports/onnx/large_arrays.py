@@ -237,7 +237,7 @@ def _multiplied(step: Step, inputs: Sequence[Any]) -> list[Constant]:
     if len(a.dims) == 1 or len(b.dims) == 1:
         return _multiplied_by_vector(a, b)
     inner, outer = (b.dims[-1], b.dims[-2]) if turned else (b.dims[-2], b.dims[-1])
-    unlike = len(a.dims) < 2 or len(b.dims) < 2 or a.dims[-1] != inner
+    unlike = len(a.dims) < 2 or len(b.dims) < 2 or _differ(a.dims[-1], inner)
     if unlike or {step.get("alpha", 1.0), step.get("beta", 1.0)} != {1.0} or step.get("transA", 0):
         raise CannotFold
     dims = (*common_dims(a.dims[:-2], b.dims[:-2]), a.dims[-2], outer)
@@ -248,12 +248,17 @@ def _multiplied(step: Step, inputs: Sequence[Any]) -> list[Constant]:
     return _made(dims, multiply, a, b, *filter(None, rest))
 
 
+def _differ(one: Any, other: Any) -> bool:
+    """Whether two extents are unlike whatever is not known of them."""
+    return isinstance(one, int) and isinstance(other, int) and one != other
+
+
 def _multiplied_by_vector(a: Constant, b: Constant) -> list[Constant]:
     """Return the product of two arrays of which one is a vector."""
     one = len(b.dims) == 1
     matrix, vector = (a, b) if one else (b, a)
     inner = matrix.dims[-1] if one or len(matrix.dims) == 1 else matrix.dims[-2]
-    if not matrix.dims or not vector.dims or inner != vector.dims[0]:
+    if not matrix.dims or not vector.dims or _differ(inner, vector.dims[0]):
         raise CannotFold
     rest = matrix.dims[:-1] if one else (*matrix.dims[:-2], *matrix.dims[-1:])
     return _made(rest if len(matrix.dims) > 1 else (), operator.matmul, a, b)

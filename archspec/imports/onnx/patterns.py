@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
-from math import isclose, pi, sqrt
+from math import inf, isclose, pi, sqrt
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from archspec.imports.onnx.extents import axes_of
@@ -58,6 +58,14 @@ class Product:
 
 
 @dataclass(frozen=True)
+class Between:
+    """The form of a number that is in a range."""
+
+    least: float
+    most: float
+
+
+@dataclass(frozen=True)
 class Array:
     """The form of a constant."""
 
@@ -66,9 +74,9 @@ class Array:
     """Whether all its values are one number."""
 
 
-Form: TypeAlias = "Call | Product | Array | str | float | tuple[Form, ...]"
+Form: TypeAlias = "Call | Product | Between | Array | str | float | tuple[Form, ...] | None"
 """The form of a value: a name is any value, the same one wherever it stands; a number is a constant
-that is near it; of a tuple, one is enough."""
+that is near it; None is an operand that is left out; of a tuple, one is enough."""
 
 Operand: TypeAlias = "str | float | None"
 """The name of a value, or a number that is an attribute."""
@@ -108,6 +116,13 @@ class Finder:
         if isinstance(form, tuple):
             for each in form:
                 yield from self._found(each, operand, before)
+        elif form is None:
+            if operand is None:
+                yield before
+        elif isinstance(form, Between):
+            number = self.number(operand)
+            if number is not None and form.least <= number <= form.most:
+                yield before
         elif isinstance(form, float):
             if self.is_number(operand, form):
                 yield before
@@ -136,8 +151,10 @@ class Finder:
             named = {form.name: operand} if form.name else {}
             inside = Found({**values, **named}, [*steps, step])
             given = self.operands(step)
-            yield from self._all_found(form.operands, given, inside)
-            if step.op in _COMMUTATIVE and len(given) == 2:
+            if step.op not in _COMMUTATIVE:
+                yield from self._all_found(form.operands, given, inside)
+            elif len(given) == 2:  # Max and Min may have more
+                yield from self._all_found(form.operands, given, inside)
                 yield from self._all_found(form.operands, given[::-1], inside)
 
     def _all_found(
@@ -152,7 +169,7 @@ class Finder:
     def operands(self, step: Step) -> Sequence[Operand]:
         """Return what a step reads, and the numbers of its attributes that could be inputs."""
         if step.op == "Clip":
-            return [step.inputs[0], *limits_of(step, [self.number(n) for n in step.inputs[1:]])]
+            return [step.inputs[0], *limits_of(step, [name or None for name in step.inputs[1:]])]
         if step.op == "HardSigmoid":
             return [*step.inputs, step.get("alpha", 0.2), step.get("beta", 0.5)]
         return step.inputs
@@ -175,8 +192,9 @@ class Finder:
         return number is not None and _is_near(number, wanted)
 
     def is_vector(self, name: str) -> bool:
-        """Whether a constant has values along its last axis alone."""
-        return all(n == 1 for n in self.constants[name].dims[:-1])
+        """Whether a constant has several values, along its last axis alone."""
+        constant = self.constants[name]
+        return constant.size == constant.dims[-1] > 1
 
     def axes(self, step: Step) -> list[int]:
         """Return the axes that a step names."""
@@ -292,17 +310,28 @@ _ERF: Final = (
 )
 """1 + erf(x / sqrt(2)), the factor of gelu"""
 
-_CUBE: Final = (
-    Product(0.044715, Call("Pow", "x", 3.0)),
-    Product(0.044715, "x", "x", "x"),
-    Product(0.044715, "x", Call("Pow", "x", 2.0)),
-)
 
-_SQUARED: Final = (Product(0.044715, Call("Pow", "x", 2.0)), Product(0.044715, "x", "x"))
+def _cube(number: float) -> tuple[Form, ...]:
+    """Return the forms of a number times x ** 3."""
+    return (
+        Product(number, Call("Pow", "x", 3.0)),
+        Product(number, "x", "x", "x"),
+        Product(number, "x", Call("Pow", "x", 2.0)),
+    )
+
+
+def _square(number: float) -> tuple[Form, ...]:
+    """Return the forms of a number times x ** 2."""
+    return Product(number, Call("Pow", "x", 2.0)), Product(number, "x", "x")
+
+
+_SLOPE_OF_CURVE, _BEND = sqrt(2 / pi), 0.044715
 
 _CURVE: Final = (
-    Product(sqrt(2 / pi), Call("Add", "x", _CUBE)),
-    Product(sqrt(2 / pi), "x", Call("Add", 1.0, _SQUARED)),
+    Product(_SLOPE_OF_CURVE, Call("Add", "x", _cube(_BEND))),
+    Product(_SLOPE_OF_CURVE, "x", Call("Add", 1.0, _square(_BEND))),
+    Call("Add", Product(_SLOPE_OF_CURVE, "x"), _cube(_SLOPE_OF_CURVE * _BEND)),
+    Product(1.0, "x", Call("Add", _SLOPE_OF_CURVE, _square(_SLOPE_OF_CURVE * _BEND))),
 )
 """sqrt(2 / pi) * (x + 0.044715 * x ** 3), of gelu's approximation by a tanh"""
 
@@ -361,13 +390,17 @@ _NORM_OF_KERAS: Final = Call(
 
 
 def _axes_of_norm(f: Finder, found: Found) -> list[int] | None:
-    """Return the axes along which a norm's mean and variance are; None where these differ."""
+    """Return the axes along which a norm's mean and variance are.
+
+    A pool over all places is one along the last axis, in Keras's norms of vectors at positions,
+    whose factors are of that axis. None where it is another one, or where the two differ.
+    """
     steps = [f.makers[found.values[name]] for name in ("mean", "variance")]
     axes = {tuple(f.axes(each)) for each in steps if each.op == "ReduceMean"}
     if len(axes) > 1:
         return None
     is_pooled = any(each.op == "GlobalAveragePool" for each in steps)
-    if is_pooled and not f.is_vector(found.values["gamma"]):
+    if is_pooled and not ("factor" in found.values and f.is_vector(found.values["gamma"])):
         return None
     return list(*axes or [(-1,)])
 
@@ -550,7 +583,14 @@ _SOFTMAX: Final = _along_one_axis(
 
 _LENGTH: Final = Call("ReduceL2", "x", name="total")
 
-_KEPT_FROM_0: Final = (Call("Clip|Max", _LENGTH), _LENGTH)
+_SMALL, _LARGE = Between(0.0, 1e-3), Between(1e3, inf)
+"""Limits that keep a divisor from 0, and its inverse from infinity."""
+
+_KEPT_FROM_0: Final = (
+    Call("Max", _LENGTH, _SMALL),
+    Call("Clip", _LENGTH, _SMALL, (_LARGE, None)),
+    _LENGTH,
+)
 
 _UNIT_NORM: Final = _along_one_axis(
     "LpNormalization", Call("Div", "x", (Call("Expand", _KEPT_FROM_0), *_KEPT_FROM_0)), p=2
@@ -561,9 +601,9 @@ _INVERSE_LENGTH: Final = Call(
 )
 
 _UNIT_NORM_OF_KERAS: Final = _along_one_axis(
-    "LpNormalization", Call("Mul", "x", Call("Min", _INVERSE_LENGTH)), p=2
+    "LpNormalization", Call("Mul", "x", Call("Min", _INVERSE_LENGTH, _LARGE)), p=2
 )
-"""x / sqrt(sum of squares), whose second factor is kept from infinity."""
+"""x / sqrt(sum of squares)"""
 
 _SOFTPLUS: Final = _form("Softplus", Call("Log", Call("Add", Call("Exp", "x"), 1.0)))
 

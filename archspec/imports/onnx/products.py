@@ -57,7 +57,7 @@ def fully_connected(
     a bias, it is what is added after the step.
     """
     x = t.value(step)
-    alpha, beta = step.get("alpha", 1.0), step.get("beta", 1.0)
+    alpha, beta = step.get("alpha", 1.0), step.get("beta", 1.0) if step.input(2) else 1.0
     turned = bool(step.get("transB", 0))
     inner, units = dims[::-1] if turned else dims
     if len(step.inputs) < 3:

@@ -65,7 +65,7 @@ def _recurrent(
     if ways == 2 or (wants_all and wants_last):
         if wants_last:
             t.values[final] = _last_states(t, step, result, units, x.batch)
-    else:
+    elif final:
         t.values[final] = Value(result, (ABSENT, BATCH, 0), x.batch)
 
 

@@ -89,7 +89,7 @@ def _only_feeds_max_pool(t: Trace, step: Step, value: float) -> bool:
     moving = [step]
     for each in moving:
         users = t.users.get(each.outputs[0], [])
-        if value >= -1e30 or not users or len(moving) > MOST_MOVES:
+        if value >= -1e30 or not users or len(moving) > MOST_MOVES + 1:
             return False
         for user in users:
             if user.op in ("Transpose", "Identity"):

@@ -6,7 +6,6 @@ not before. Arrays in other files are never opened: their shapes stand in this o
 
 from __future__ import annotations
 
-import mmap
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -16,7 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from archspec.errors import UsageError
 from archspec.imports.arrays import item_size, numbers_in
-from archspec.imports.limits import open_file, refuse
+from archspec.imports.limits import mapped, refuse
 from archspec.imports.onnx.proto import FLOATS, INTS, SCHEMAS
 from archspec.imports.protobuf import Reader, Span
 from archspec.ops.fields import LARGEST
@@ -176,12 +175,7 @@ def read_source(path: Any) -> ModelSource:
     Raises:
         UsageError: It cannot be read, or is not an ONNX file.
     """
-    with open_file(path) as file:
-        try:
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except ValueError:
-            raise UsageError(f"{path} is empty") from None
-    reader = Reader(data, SCHEMAS, path)
+    reader = Reader(mapped(path), SCHEMAS, path)
     model = reader.message("Model")
     if "graph" not in model or not model["graph"].get("node"):
         refuse(path, "it has no graph")

@@ -275,8 +275,8 @@ class Trace:
         return self.settled(step.input(place), step)
 
     def settled(self, name: str, step: Step) -> Value | None:
-        """Return a value; a view becomes one here, for the step that reads it."""
-        value = self.values.get(name)
+        """Return a value; a view becomes one here, for the step that reads it. None without."""
+        value = self.values.get(name) if name else None
         if isinstance(value, View):
             value = self.values[name] = self.laid(self.makers.get(name, step), value)
         return value
@@ -400,7 +400,7 @@ class Trace:
 
     def unknown(self, step: Step, reason: str) -> None:
         """Add a layer that archspec does not know, and give its outputs to those who read them."""
-        inputs = [value for name in step.inputs if (value := self.values.get(name))]
+        inputs = [value for name in step.inputs if name and (value := self.values.get(name))]
         names = step.inputs[:1] if step.op in _WITH_SETTINGS else step.inputs
         stored = (self.constants.get(name) for name in names if name)
         given = [

@@ -65,8 +65,7 @@ def padding_of(step: Step, spatial: Sequence[Any], window: Window) -> Any:
         pads = step.get("pads", [])
         if not pads:
             return "valid"
-        if len(pads) != 2 * rank or min(pads) < 0:
-            raise Unsupported("its padding is negative, or not as long as its kernel")
+        _check_pads(pads, rank)
         pairs = tuple(zip(pads[:rank], pads[rank:], strict=True))
     if not any(map(any, pairs)):
         return "valid"
@@ -75,6 +74,11 @@ def padding_of(step: Step, spatial: Sequence[Any], window: Window) -> Any:
     if all(before == after for before, after in pairs):
         return one_or_each([before for before, _ in pairs])
     return pairs
+
+
+def _check_pads(pads: Sequence[int], rank: int) -> None:
+    if len(pads) != 2 * rank or min(pads) < 0:
+        raise Unsupported("its padding is negative, or not as long as its kernel")
 
 
 def is_same(extent: Any, window: int, stride: int, pair: tuple[int, int]) -> bool:
@@ -98,7 +102,10 @@ def window_of(step: Step, rank: int, kernel: Sequence[int] | None = None) -> Win
 
 
 def along(step: Step, places: Sequence[int], rank: int) -> Step:
-    """Return a step whose window slides along some of its `rank` spatial axes alone."""
+    """Return a step whose window slides along some of its `rank` spatial axes alone.
+
+    Its window is known to be one along all of them.
+    """
     if [*places] == [*range(2, rank + 2)]:
         return step
     attributes = {**step.attributes}
@@ -106,5 +113,6 @@ def along(step: Step, places: Sequence[int], rank: int) -> Step:
         if numbers := step.get(name, []):
             attributes[name] = [numbers[a - 2] for a in places]
     if pads := step.get("pads", []):
+        _check_pads(pads, rank)
         attributes["pads"] = [pads[a - 2 + side] for side in (0, rank) for a in places]
     return replace(step, attributes=attributes)
