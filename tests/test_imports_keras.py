@@ -691,6 +691,26 @@ def test_the_output_padding_of_a_transposed_convolution_is_keras_own(
     assert_computes_the_same(keras.Model(image, op(image)), tmp_path / "net.keras")
 
 
+def test_a_padding_before_a_transposed_convolution_is_a_layer(tmp_path):
+    """Such a convolution cuts off its own padding, so it cannot have that of its input."""
+    x = layer("InputLayer", "x", batch_shape=[None, 8, 8, 3])
+    pad = layer("ZeroPadding2D", "t-pad", [["x", 0, 0, {}]], padding=[[1, 1], [1, 1]])
+    conv = {"filters": 4, "kernel_size": [3, 3], "strides": [2, 2]}
+    t = layer("Conv2DTranspose", "t", [["t-pad", 0, 0, {}]], **conv)
+    ends = {"input_layers": [["x", 0, 0]], "output_layers": [["t", 0, 0]]}
+    graph = archspec.load(config_file(tmp_path, [x, pad, t], **ends)).graph
+    assert [str(node.shape) for node in graph.nodes] == ["8x8x3", "10x10x3", "21x21x4"]
+
+
+def test_a_function_of_another_package_is_unknown_by_its_reason(tmp_path):
+    function = {"class_name": "mylib>Function", "config": {"a": 1}}
+    x = layer("InputLayer", "x", batch_shape=[None, 8])
+    y = layer("Dense", "y", [["x", 0, 0, {}]], units=4, activation=function)
+    ends = {"input_layers": [["x", 0, 0]], "output_layers": [["y", 0, 0]]}
+    (unknown,) = archspec.load(config_file(tmp_path, [x, y], **ends)).unknown
+    assert unknown.reason == "its function is not one of archspec's"
+
+
 def test_slopes_and_norms_at_each_time_compute_the_same(keras, tmp_path):
     """The axes of the layer inside are counted without the time."""
     layers = keras.layers

@@ -121,6 +121,8 @@ def _number(value: Any) -> float:
 
 def with_arguments(config: Mapping[str, Any]) -> Op:
     """Return the op of archspec's layer `Function`, from a function's name and its arguments."""
+    if not {"function", "given"} <= config.keys():
+        raise UnlikeError("its function is not one of archspec's")
     word, given = config["function"], dict(config["given"])
     if word == "glu":
         return Glu()

@@ -65,7 +65,8 @@ def separable_conv(layer: KerasLayer) -> Node:
 
 def conv_transpose(layer: KerasLayer) -> Node:
     """Add Conv1DTranspose, Conv2DTranspose or Conv3DTranspose."""
-    arguments = window_arguments(layer) | _ends(layer)
+    ends = _ends(layer)
+    arguments = window_arguments(layer) | ends
     op = TransposedConvolution(filters=layer.config["filters"], **arguments)
     return activated(layer, layer.add(op))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any, Final
@@ -57,7 +58,7 @@ def padding_of(kind: str, config: Mapping[str, Any], consumer: str) -> Padding |
         return Padding(())
     if kind == "WindowPadding" and consumer.startswith(_POOLS):
         return Padding((), pool=config)
-    if kind.startswith("ZeroPadding") and consumer.startswith(_PADDED):
+    if kind.startswith("ZeroPadding") and _PADDED.fullmatch(consumer):
         given = config["padding"]
         rank = int(kind[-2])
         return Padding(tuple(_pairs([given] if rank == 1 else given)))
@@ -67,7 +68,7 @@ def padding_of(kind: str, config: Mapping[str, Any], consumer: str) -> Padding |
     mode, value = config.get("mode", "constant"), float(config.get("value", 0.0))
     if consumer.startswith("MaxPooling"):
         return Padding(pairs) if value == -inf and mode == "constant" else None
-    if not consumer.startswith(_PADDED) or value:
+    if not _PADDED.fullmatch(consumer) or value:
         return None
     return Padding(pairs, "zeros" if mode == "constant" else mode)
 
@@ -80,8 +81,8 @@ def _pairs(amounts: Sequence[Any]) -> list[tuple[int, int]]:
 _POOLS: Final = ("MaxPooling", "L2Pooling", "Subsampling")
 """Beginnings of the classes of pools before which a layer pads an input of any size."""
 
-_PADDED: Final = ("Conv", "DepthwiseConv", "LocalConv", "StructuredConv")
-"""Beginnings of the classes that can pad their input by themselves."""
+_PADDED: Final = re.compile(r"(Depthwise)?Conv\dD|LocalConv|StructuredConv")
+"""Classes that can pad their input by themselves."""
 
 
 def pad(layer: KerasLayer) -> Node:
