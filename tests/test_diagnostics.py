@@ -131,10 +131,14 @@ def test_every_module_of_messages_is_there():
     assert [module for module in MODULES if not any(root.glob(module))] == []
 
 
-@pytest.mark.parametrize("message", sorted(every_message() - UNREACHED - {"{}"}))
-def test_every_message_has_a_case(message):
-    pattern = re.compile(".*".join(map(re.escape, message.split("{}"))))
-    assert any(pattern.search(expected) for _, expected in CASES.values())
+def test_every_message_has_a_case():
+    said = "\n".join(expected for _, expected in CASES.values())
+    without = [
+        message
+        for message in every_message() - UNREACHED - {"{}"}
+        if not re.search(".*".join(map(re.escape, message.split("{}"))), said)
+    ]
+    assert without == []
 
 
 if __name__ == "__main__":
