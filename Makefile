@@ -22,11 +22,11 @@ demo: $(VENV)/ready
 
 test: check
 
-# Without any engine, browser or editor, and with a fifth of the random examples and, in tests that try
+# Without any engine, browser or editor, and with a tenth of the random examples and, in tests that try
 # each of them, of the families: for every save.
 # Little is waited for, and each process imports and collects all tests: as many as there are cores.
 test-fast: $(VENV)/dev
-	ARCHSPEC_EXAMPLES=0.2 $(PYTEST) $(CORES) -m "not keras and not client and not slow"
+	ARCHSPEC_EXAMPLES=0.1 $(PYTEST) $(CORES) -m "not keras and not client and not slow"
 
 # Also what takes minutes, such as networks of 150 layers at full size, and what others have as well,
 # such as a family whose kinds of steps are all in others; and four times as many random examples.

@@ -26,7 +26,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 gc.set_threshold(50_000)
 
 MORE = float(os.environ.get("ARCHSPEC_EXAMPLES", "1"))
-"""Multiple of the usual number of examples that is drawn: 0.2 in `make test-fast`."""
+"""Multiple of the usual number of examples that is drawn: 0.1 in `make test-fast`."""
 
 FULL = 4
 """The number of `make test-all`; above it the examples are new each time."""
