@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from support.predictions import measure
 from support.specs import spec_of
 
 import archspec
@@ -14,7 +15,6 @@ from archspec.display import Displayed
 from archspec.errors import Diagnostic, Span
 from archspec.evaluation.evaluation import Evaluation, Result
 from archspec.evaluation.prediction import Guess, Prediction, Predictions
-from archspec.evaluation.tally import measure
 from archspec.keras_model.export import Exported
 from archspec.render import notebook
 from archspec.runs.outcome import Run

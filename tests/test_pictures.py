@@ -15,8 +15,8 @@ import pytest
 from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
 from PIL import Image
+from support.predictions import measure
 
-from archspec.evaluation.tally import measure
 from archspec.render.confusion import write_confusion
 from archspec.render.curves import write_curves, write_rates
 from archspec.render.figures import FONT, MOST_POINTS, fonts_for, spread, thinned

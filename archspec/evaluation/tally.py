@@ -32,22 +32,19 @@ VALUES_AT_ONCE: Final = 2**20
 class Tally:
     """A count of predictions, batch by batch, for images of known classes."""
 
-    def __init__(
-        self, classes: Sequence[str], *, logits: bool = False, top: Sequence[int] = TOP
-    ) -> None:
-        """Begin a count; `logits` are predictions before a softmax, instead of after."""
+    def __init__(self, classes: Sequence[str], *, top: Sequence[int] = TOP) -> None:
         self._classes = tuple(classes)
         if len(set(self._classes)) < len(self._classes):
             twice = Counter(self._classes).most_common(1)[0][0]
             raise UsageError(f"two classes have the name {twice}")
-        self._logits = logits
         self._cells = Counter[int]()
         self._top = Counter({k: 0 for k in top if 0 < k < len(self._classes)})
-        self._bins = [(0, 0, 0.0)] * BINS  # images, those right, sum of the confidences
+        self._bins: Any = 0.0
+        """(3, BINS): images, those right, sums of the confidences."""
         self._images = 0
 
     def add(self, labels: Any, predictions: Any) -> None:
-        """Count labels (images,), whole numbers, and predictions (images, classes).
+        """Count labels (images,), whole numbers, and probabilities (images, classes).
 
         Raises:
             UsageError: They do not fit each other or the classes.
@@ -78,7 +75,13 @@ class Tally:
             self._count(np, labels[part].astype(np.int64), predictions[part].astype(np.float64))
 
     def _count(self, np: Any, labels: Any, predictions: Any) -> None:
-        self._check(predictions)
+        _check_finite(predictions, self._images)
+        # Half precision sums to 1 only nearly.
+        if not -0.01 <= predictions.min() <= predictions.max() <= 1.01:
+            raise UsageError(
+                f"predictions from {predictions.min():.3g} to {predictions.max():.3g} "
+                "are not probabilities; are they logits, from a model without softmax?"
+            )
         predicted = predictions.argmax(axis=1)
         highest = predictions.max(axis=1)
         codes, counts = np.unique(labels * len(self._classes) + predicted, return_counts=True)
@@ -90,26 +93,12 @@ class Tally:
             rank = ((predictions > own) | ((predictions == own) & earlier)).sum(axis=1)
             for k in self._top:
                 self._top[k] += int((rank < k).sum())
-        if self._logits:
-            highest = 1 / np.exp(predictions - highest[:, np.newaxis]).sum(axis=1)
         bins = np.clip(np.ceil(highest * BINS).astype(int) - 1, 0, BINS - 1)
-        images = np.bincount(bins, minlength=BINS).tolist()
-        right = np.bincount(bins[predicted == labels], minlength=BINS).tolist()
-        totals = np.bincount(bins, weights=highest, minlength=BINS).tolist()
-        self._bins = [
-            (before[0] + n, before[1] + correct, before[2] + total)
-            for before, n, correct, total in zip(self._bins, images, right, totals, strict=True)
-        ]
+        images = np.bincount(bins, minlength=BINS)
+        right = np.bincount(bins[predicted == labels], minlength=BINS)
+        totals = np.bincount(bins, weights=highest, minlength=BINS)
+        self._bins = self._bins + np.stack([images, right, totals])
         self._images += len(labels)
-
-    def _check(self, predictions: Any) -> None:
-        _check_finite(predictions, self._images)
-        # Half precision sums to 1 only nearly.
-        if not self._logits and not -0.01 <= predictions.min() <= predictions.max() <= 1.01:
-            raise UsageError(
-                f"predictions from {predictions.min():.3g} to {predictions.max():.3g} "
-                "are not probabilities; are they logits, from a model without softmax?"
-            )
 
     def scores(self) -> Scores:
         """Return the scores so far; raise `UsageError` if nothing was counted."""
@@ -119,7 +108,10 @@ class Tally:
             Cell(*divmod(code, len(self._classes)), images)
             for code, images in sorted(self._cells.items())
         )
-        bins = (Bin(n, right, total / n if n else 0.0) for n, right, total in self._bins)
+        bins = (
+            Bin(int(images), int(right), total / images if images else 0.0)
+            for images, right, total in self._bins.T.tolist()
+        )
         return Scores(self._classes, tuple(cells), tuple(sorted(self._top.items())), tuple(bins))
 
 
@@ -131,20 +123,6 @@ def _check_finite(predictions: Any, before: int) -> None:
     if wrong.any():
         image = before + int(wrong.argmax()) + 1
         raise UsageError(f"the prediction for image {image:,} is infinite or NaN")
-
-
-def measure(
-    labels: Any,
-    predictions: Any,
-    classes: Sequence[str],
-    *,
-    logits: bool = False,
-    top: Sequence[int] = TOP,
-) -> Scores:
-    """Scores of (images, classes) predictions, which are probabilities or with `logits`, logits."""
-    tally = Tally(classes, logits=logits, top=top)
-    tally.add(labels, predictions)
-    return tally.scores()
 
 
 class OutputTally:
