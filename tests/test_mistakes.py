@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archspec.data.values import Range
-from archspec.evaluation.mistakes import MistakeTally, as_bytes
+from archspec.evaluation.mistakes import MistakeTally, as_bytes, of_classes
 
 
 @given(st.integers(1, 60), st.integers(1, 12), st.integers(1, 20), st.integers(0, 99))
@@ -15,7 +15,7 @@ def test_the_surest_mistakes_are_kept_whatever_the_batches(images, most, batch, 
     numbers = rng.permutation(1_000)[:images]
     labels = rng.integers(0, 3, images)
     probabilities = rng.dirichlet((1, 1, 1), images).round(1)  # some are equally sure
-    tally = MistakeTally(most)
+    tally = MistakeTally(of_classes, most)
     for start in range(0, images, batch):
         part = slice(start, start + batch)
         tally.add(numbers[part], labels[part], probabilities[part])

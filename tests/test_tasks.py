@@ -1,6 +1,7 @@
 """What a training is for: one class of several, a set of labels, or numbers."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from archspec.data.targets import TargetScale
 from archspec.data.task import Task
 from archspec.errors import RecipeError, SpecError, UsageError
 from archspec.evaluation import label_scores, mistakes, number_scores, scores
-from archspec.evaluation.mistakes import LabelMistakeTally, NumberMistakeTally
+from archspec.evaluation.mistakes import MistakeTally, of_labels, of_numbers
 from archspec.evaluation.prediction import Guess, Prediction, Predictions, Value
 from archspec.evaluation.tally import OutputTally
 from archspec.ops.shape import Shape
@@ -299,7 +300,7 @@ def test_outputs_that_are_not_finite_are_not_scored():
 
 
 def test_the_surest_wrong_answer_of_each_image_is_kept():
-    tally = LabelMistakeTally()
+    tally = MistakeTally(of_labels)
     truth = np.array([[1, 0], [0, 1], [0, 0]], float)
     tally.add(np.array([7, 8, 9]), truth, np.array([[0.9, 0.8], [0.4, 0.1], [0.2, 0.3]]))
     assert [(each.image, each.label, each.has) for each in tally.worst()] == [
@@ -309,7 +310,7 @@ def test_the_surest_wrong_answer_of_each_image_is_kept():
 
 
 def test_errors_of_values_compare_by_their_deviations():
-    tally = NumberMistakeTally((1.0, 100.0), most=2)
+    tally = MistakeTally(partial(of_numbers, (1.0, 100.0)), most=2)
     truth = np.array([[0.0, 0.0]] * 3)
     tally.add(np.arange(3), truth, np.array([[2.0, 0.0], [0.0, 50.0], [0.0, 500.0]]))
     assert [each.image for each in tally.worst()] == [2, 0]

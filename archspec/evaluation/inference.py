@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from archspec.data.targets import TargetScale
 from archspec.data.task import Task, TaskKind
-from archspec.evaluation.mistakes import AnyMistakeTally
+from archspec.evaluation.mistakes import MistakeTally
 from archspec.evaluation.scores import TaskScores
 from archspec.evaluation.tally import tally_of
 from archspec.graph.graph import MAIN_OUTPUT
@@ -35,7 +35,7 @@ def scores_of(
     *,
     batch: int,
     scale: TargetScale | None = None,
-    mistakes: AnyMistakeTally | None = None,
+    mistakes: MistakeTally | None = None,
 ) -> TaskScores:
     """Return the scores of a model's main output on a part of the data.
 

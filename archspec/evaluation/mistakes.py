@@ -5,9 +5,10 @@ numbers it missed most.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from archspec.data.task import Task
 from archspec.display import renderer
@@ -66,81 +67,72 @@ class NumberMistake(NamedTuple):
 
 AnyMistake: TypeAlias = Mistake | LabelMistake | NumberMistake
 
-T = TypeVar("T", Mistake, LabelMistake, NumberMistake)
 
+class MistakeTally:
+    """The worst mistakes so far among predictions, which come batch by batch."""
 
-class _Worst(Generic[T]):
-    """The worst mistakes so far: their first field says how bad, their second which image."""
-
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(
+        self, find: Callable[[Any, Any, Any], Iterator[AnyMistake]], most: int = MOST
+    ) -> None:
+        """Begin; `find` yields the mistakes of a batch: one of the functions below."""
+        self._find = find
         self._most = most
-        self._heap: list[tuple[float, int, T]] = []
+        self._heap: list[tuple[float, int, AnyMistake]] = []
 
-    def _note(self, mistake: T) -> None:
-        # Of equally bad ones the first is kept.
-        entry = (mistake[0], -mistake[1], mistake)
-        if len(self._heap) < self._most:
-            heapq.heappush(self._heap, entry)
-        else:
-            heapq.heappushpop(self._heap, entry)
+    def add(self, images: Any, labels: Any, answers: Any) -> None:
+        """Note mistakes among images, by number, with their labels and the network's answers."""
+        for mistake in self._find(images, labels, answers):
+            # How bad it is, and which image: of equally bad ones the first is kept.
+            entry = (mistake[0], -mistake[1], mistake)
+            if len(self._heap) < self._most:
+                heapq.heappush(self._heap, entry)
+            else:
+                heapq.heappushpop(self._heap, entry)
 
-    def worst(self) -> list[T]:
+    def worst(self) -> list[AnyMistake]:
         """Return the mistakes, the worst first."""
         return [mistake for *_, mistake in sorted(self._heap, reverse=True)]
 
 
-class MistakeTally(_Worst[Mistake]):
-    """The worst mistakes so far among predicted classes, which come batch by batch."""
-
-    def add(self, images: Any, labels: Any, answers: Any) -> None:
-        """Note mistakes among images, by number: labels (images,), answers (images, classes)."""
-        predicted = answers.argmax(axis=1)
-        for place in (predicted != labels).nonzero()[0].tolist():
-            wrong = int(predicted[place])
-            confidence, image = float(answers[place, wrong]), int(images[place])
-            self._note(Mistake(confidence, image, int(labels[place]), wrong))
+def of_classes(images: Any, labels: Any, answers: Any) -> Iterator[Mistake]:
+    """Yield images taken for another class; labels are (images,), answers (images, classes)."""
+    predicted = answers.argmax(axis=1)
+    for place in (predicted != labels).nonzero()[0].tolist():
+        wrong = int(predicted[place])
+        yield Mistake(float(answers[place, wrong]), int(images[place]), int(labels[place]), wrong)
 
 
-class LabelMistakeTally(_Worst[LabelMistake]):
-    """The worst mistakes so far among predicted labels, at most one of each image."""
-
-    def add(self, images: Any, labels: Any, answers: Any) -> None:
-        """Note mistakes among images, by number; labels and answers are (images, labels)."""
-        apart = abs(answers - labels)
-        surest = apart.argmax(axis=1)
-        for place, number in enumerate(surest.tolist()):
-            confidence = float(apart[place, number])
-            if confidence > 0.5:
-                has = bool(labels[place, number])
-                self._note(LabelMistake(confidence, int(images[place]), number, has))
+def of_labels(images: Any, labels: Any, answers: Any) -> Iterator[LabelMistake]:
+    """Yield at most one wrong answer of each image; labels and answers are (images, labels)."""
+    apart = abs(answers - labels)
+    surest = apart.argmax(axis=1)
+    for place, number in enumerate(surest.tolist()):
+        confidence = float(apart[place, number])
+        if confidence > 0.5:
+            has = bool(labels[place, number])
+            yield LabelMistake(confidence, int(images[place]), number, has)
 
 
-class NumberMistakeTally(_Worst[NumberMistake]):
-    """The largest errors so far among predicted numbers."""
+def of_numbers(
+    deviations: Sequence[float], images: Any, labels: Any, answers: Any
+) -> Iterator[NumberMistake]:
+    """Yield the errors of images; labels and answers are (images, values).
 
-    def __init__(self, deviations: Sequence[float], most: int = MOST) -> None:
-        """Begin; `deviations` are those of the labels, by which errors of values compare."""
-        super().__init__(most)
-        self._deviations = tuple(each or 1.0 for each in deviations)
-
-    def add(self, images: Any, labels: Any, answers: Any) -> None:
-        """Note errors of images, by number; labels and answers are (images, values)."""
-        sizes = (abs(answers - labels) / self._deviations).max(axis=1)
-        for place, size in enumerate(sizes.tolist()):
-            truth, predicted = (tuple(each[place].tolist()) for each in (labels, answers))
-            self._note(NumberMistake(size, int(images[place]), truth, predicted))
+    `deviations` are those of the labels, by which errors of values compare.
+    """
+    sizes = (abs(answers - labels) / [each or 1.0 for each in deviations]).max(axis=1)
+    for place, size in enumerate(sizes.tolist()):
+        truth, predicted = (tuple(each[place].tolist()) for each in (labels, answers))
+        yield NumberMistake(size, int(images[place]), truth, predicted)
 
 
-AnyMistakeTally: TypeAlias = MistakeTally | LabelMistakeTally | NumberMistakeTally
-
-
-def tally_of(task: Task, part: Subset) -> AnyMistakeTally:
+def tally_of(task: Task, part: Subset) -> MistakeTally:
     """Return an empty tally of a network's mistakes on a part of the data."""
     if task.kind == "classification":
-        return MistakeTally()
+        return MistakeTally(of_classes)
     if task.kind == "multi_label":
-        return LabelMistakeTally()
-    return NumberMistakeTally(part.labels.std(axis=0).tolist())
+        return MistakeTally(of_labels)
+    return MistakeTally(partial(of_numbers, part.labels.std(axis=0).tolist()))
 
 
 def write(mistakes: Sequence[AnyMistake], part: Subset, task: Task, title: str, home: Path) -> None:
