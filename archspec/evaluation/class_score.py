@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from archspec.text import csv_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +38,21 @@ class ClassScore:
         """Harmonic mean of precision and recall."""
         seen = self.images + self.predicted
         return 2 * self.right / seen if seen else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data: the counts, and the shares that follow from them."""
+        shares = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
+        return {**asdict(self), **shares}
+
+
+def as_csv(noun: str, scores: Iterable[ClassScore], *further: str) -> str:
+    """Return CSV with a line for each class, a share without any images being empty.
+
+    `noun` heads the column of names; `further` are fields of the scores beside the usual ones.
+    """
+    columns = ("images", "predicted", "right", "precision", "recall", "f1", *further)
+    lines: list[list[Any]] = [[noun, *columns]]
+    for score in scores:
+        values = [getattr(score, column) for column in columns]
+        lines.append([score.name, *("" if v is None else round(v, 6) for v in values)])
+    return csv_lines(lines)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from archspec.data.task import TaskKind
 from archspec.display import Displayed
 from archspec.errors import UsageError
-from archspec.evaluation.class_score import ClassScore
-from archspec.text import csv_lines
+from archspec.evaluation.class_score import ClassScore, as_csv
 
 THRESHOLD: Final = 0.5
 """Probability from which a label is predicted."""
@@ -86,15 +85,7 @@ class LabelScores(Displayed):
             "exact": self.exact,
             "threshold": self.threshold,
             **{name: getattr(self, name) for name in FIGURES},
-            "labels": [
-                {
-                    **asdict(each),
-                    "precision": each.precision,
-                    "recall": each.recall,
-                    "f1": each.f1,
-                }
-                for each in self.labels
-            ],
+            "labels": [each.to_dict() for each in self.labels],
         }
 
     @classmethod
@@ -121,13 +112,7 @@ class LabelScores(Displayed):
 
     def per_label_csv(self) -> str:
         """Return CSV with a line for each label; a share without any images is empty."""
-        shares = ("precision", "recall", "f1", "average_precision")
-        lines: list[list[Any]] = [["label", "images", "predicted", "right", *shares]]
-        for each in self.labels:
-            values = [getattr(each, share) for share in shares]
-            rounded = ["" if share is None else round(share, 6) for share in values]
-            lines.append([each.name, each.images, each.predicted, each.right, *rounded])
-        return csv_lines(lines)
+        return as_csv("label", self.labels, "average_precision")
 
 
 def measure(

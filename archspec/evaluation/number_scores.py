@@ -18,6 +18,9 @@ from archspec.text import csv_lines
 FIGURES: Final = ("mae", "rmse", "r2")
 """The figures of the whole, by their names in `run.json`."""
 
+MEASURES: Final = (*FIGURES, "mean_mae", "mean_rmse")
+"""The figures of each value, in their order."""
+
 
 @dataclass(frozen=True, slots=True)
 class ValueScore:
@@ -101,18 +104,11 @@ class NumberScores(Displayed):
 
     def per_value_csv(self) -> str:
         """Return CSV with a line for each value."""
-        rows = [
-            [each.name, each.mae, each.rmse, each.r2, each.mean_mae, each.mean_rmse]
-            for each in self.values
-        ]
-        rounded = [
-            [
-                "" if cell is None else f"{cell:.6g}" if isinstance(cell, float) else cell
-                for cell in row
-            ]
-            for row in rows
-        ]
-        return csv_lines([["value", *FIGURES, "mean_mae", "mean_rmse"], *rounded])
+        lines = [["value", *MEASURES]]
+        for each in self.values:
+            cells = [getattr(each, name) for name in MEASURES]
+            lines.append([each.name, *("" if cell is None else f"{cell:.6g}" for cell in cells)])
+        return csv_lines(lines)
 
 
 def measure(names: tuple[str, ...], truth: Any, predicted: Any) -> NumberScores:

@@ -9,14 +9,14 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
 
 from archspec.data.task import TaskKind
 from archspec.display import Displayed
 from archspec.errors import UsageError
-from archspec.evaluation.class_score import ClassScore
+from archspec.evaluation.class_score import ClassScore, as_csv
 from archspec.evaluation.label_scores import LabelScores
 from archspec.evaluation.number_scores import NumberScores
 from archspec.runs import folder
@@ -134,13 +134,7 @@ class Scores(Displayed):
             "macro": self.macro()._asdict(),
             "weighted": self.weighted()._asdict(),
             "classes": [
-                {
-                    **asdict(score),
-                    "precision": score.precision,
-                    "recall": score.recall,
-                    "f1": score.f1,
-                    "predicted_as": predictions,
-                }
+                {**score.to_dict(), "predicted_as": predictions}
                 for score, predictions in zip(self.per_class(), taken, strict=True)
             ],
             "calibration": [b._asdict() for b in self.calibration],
@@ -171,13 +165,7 @@ class Scores(Displayed):
 
     def per_class_csv(self) -> str:
         """Return CSV with a line for each class; a share without any images is empty."""
-        shares = ("precision", "recall", "f1")
-        lines: list[list[Any]] = [["class", "images", "predicted", "right", *shares]]
-        for score in self.per_class():
-            values = [getattr(score, share) for share in shares]
-            rounded = ["" if share is None else round(share, 6) for share in values]
-            lines.append([score.name, score.images, score.predicted, score.right, *rounded])
-        return csv_lines(lines)
+        return as_csv("class", self.per_class())
 
     def confusion_csv(self) -> str:
         """Return the confusion matrix as CSV: true classes in rows, predicted ones in columns.
