@@ -16,9 +16,10 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from archspec.runs.files import INDEX, LINKED, NETWORK_PAGE
+from archspec.runs.outcome import Run
 from archspec.serve.guard import HEADERS, Guard
 from archspec.serve.loopback import address, hosts, listening, secret_of, settings
-from archspec.training.callbacks import Ending, RunFacts, Watcher
+from archspec.training.callbacks import RunFacts, Watcher
 
 NAMES: Final = (INDEX, NETWORK_PAGE, *LINKED)
 """Files of the run's folder that are served: the page, and those to which it has links."""
@@ -60,7 +61,7 @@ class RunServer(Watcher):
         self._thread.start()
         self._announce(address(port, secret, INDEX))
 
-    def ends(self, ending: Ending) -> None:  # noqa: ARG002
+    def ends(self, run: Run) -> None:  # noqa: ARG002
         """Stop serving; first let a page that is open come for the last state."""
         ended = time.monotonic()
         while self._asked < ended < self._asked + WATCHED and time.monotonic() < ended + WATCHED:

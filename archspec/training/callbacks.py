@@ -10,9 +10,10 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from archspec.evaluation.inference import averages
+from archspec.runs.outcome import Run
 from archspec.system import MemoryUse
 
 Logs: TypeAlias = Mapping[str, float]
@@ -56,23 +57,6 @@ class RunFacts:
         return math.ceil(self.validation_images / self.batch)
 
 
-class Ending(Protocol):
-    """The result of a run, as watchers see it: a part of `runs.outcome.Run`."""
-
-    @property
-    def folder(self) -> Path: ...
-    @property
-    def outcome(self) -> str: ...
-    @property
-    def best_epoch(self) -> int | None: ...
-    @property
-    def test(self) -> Logs: ...
-    @property
-    def seconds(self) -> float: ...
-    @property
-    def advice(self) -> str: ...
-
-
 class Watcher:
     """A base class whose methods a run calls; a subclass overrides those that it needs.
 
@@ -108,8 +92,8 @@ class Watcher:
     def warns(self, text: str) -> None:
         """Show a warning."""
 
-    def ends(self, ending: Ending) -> None:
-        """Note that the run ended."""
+    def ends(self, run: Run) -> None:
+        """Note that the run ended, with its result."""
 
 
 def as_keras_callback(keras: Any, watcher: Watcher) -> Any:

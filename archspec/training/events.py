@@ -29,8 +29,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from archspec.runs.outcome import Run
 from archspec.system import Gauge
-from archspec.training.callbacks import Ending, Logs, RunFacts, Watcher
+from archspec.training.callbacks import Logs, RunFacts, Watcher
 from archspec.training.pace import Pace
 from archspec.training.progress import write_at_once
 
@@ -114,15 +115,15 @@ class Events(Watcher):
     def warns(self, text: str) -> None:
         self._write("warning", text=text)
 
-    def ends(self, ending: Ending) -> None:
+    def ends(self, run: Run) -> None:
         self._write(
             "end",
-            outcome=ending.outcome,
-            folder=str(ending.folder),
-            best_epoch=ending.best_epoch,
-            test=dict(ending.test),
-            seconds=ending.seconds,
-            advice=ending.advice or None,
+            outcome=run.outcome,
+            folder=str(run.folder),
+            best_epoch=run.best_epoch,
+            test=dict(run.test),
+            seconds=run.seconds,
+            advice=run.advice or None,
         )
 
     def _rates(self) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, TextIO
 
+from archspec.runs.outcome import Run
 from archspec.system import Gauge
 from archspec.text import duration, is_error, number, without_controls
-from archspec.training.callbacks import Ending, Logs, RunFacts, Watcher
+from archspec.training.callbacks import Logs, RunFacts, Watcher
 from archspec.training.pace import Pace
 
 REDRAW_SECONDS: Final = 0.1
@@ -114,7 +115,7 @@ class Progress(Watcher):
     def warns(self, text: str) -> None:
         self.says(f"warning: {text}")
 
-    def ends(self, ending: Ending) -> None:  # noqa: ARG002
+    def ends(self, run: Run) -> None:  # noqa: ARG002
         self.close()
 
     def close(self) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 from archspec.errors import Problem, RecipeError
 from archspec.runs.files import TENSORBOARD
-from archspec.training.callbacks import Ending, Logs, Watcher
+from archspec.runs.outcome import Run
+from archspec.training.callbacks import Logs, Watcher
 
 
 def check() -> None:
@@ -41,7 +42,7 @@ class TensorBoard(Watcher):
         for writer in self._writers.values():
             writer.flush()
 
-    def ends(self, ending: Ending) -> None:  # noqa: ARG002
+    def ends(self, run: Run) -> None:  # noqa: ARG002
         for writer in self._writers.values():
             writer.close()
 
