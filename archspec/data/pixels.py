@@ -11,7 +11,8 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 from archspec.data.examples import EncodedImages, Skipped
 from archspec.data.imagefile import UnreadableError
@@ -34,36 +35,31 @@ SMALL: Final = 2**13
 """Pixels of a JPEG that is decoded so fast that threads would mostly wait for the interpreter."""
 
 
-class Pixels(Protocol):
+class Pixels:
     """Images by number, as a network takes them."""
 
-    @property
-    def shape(self) -> Shape:
-        """Shape of an image."""
-
-    @property
-    def range(self) -> Range | None:
-        """The values of black and white; None if they are not known."""
-
-    @property
-    def array(self) -> NDArray[Any] | None:
-        """All pixels, if they are in memory in this form."""
-
-    @property
-    def failed(self) -> Mapping[int, str]:
-        """The images that others replace, and why."""
+    shape: Shape
+    """Shape of an image."""
+    range: Range | None
+    """The values of black and white; None if they are not known."""
+    array: NDArray[Any] | None = None
+    """All pixels, if they are in memory in this form."""
+    failed: Mapping[int, str] = MappingProxyType({})
+    """The images that others replace, and why."""
 
     def fail(self, index: int, reason: str) -> None:
         """Replace an image by another; raise `UsageError` if none may replace it."""
+        raise UsageError(f"image {index} cannot be read: {reason}")
 
     def read(self, indices: NDArray[np.intp]) -> Any:
         """Return images, (len(indices), *extent, channels), as uint8 or float32.
 
         Of a network with several inputs, those of each input by its name.
         """
+        raise NotImplementedError
 
 
-class ArrayPixels:
+class ArrayPixels(Pixels):
     """Images of an array, in memory or mapped from a file; resized when they are read."""
 
     def __init__(
@@ -78,12 +74,7 @@ class ArrayPixels:
         plain = images.dtype in (np.dtype("uint8"), np.dtype("float32"))
         in_memory = not isinstance(images, np.memmap)
         as_it_is = in_memory and plain and images.shape[1:] == shape
-        self.array: NDArray[Any] | None = images if as_it_is else None
-        self.failed: Mapping[int, str] = {}
-
-    def fail(self, index: int, reason: str) -> None:
-        """Raise `UsageError`: an image of an array is never replaced by another."""
-        raise UsageError(f"image {index} cannot be read: {reason}")
+        self.array = images if as_it_is else None
 
     @property
     def dtype(self) -> str:
@@ -101,10 +92,8 @@ class ArrayPixels:
         return match_channels(images, self.shape.channels)
 
 
-class JoinedPixels:
+class JoinedPixels(Pixels):
     """The examples of a network with several inputs; a single image is that of the first input."""
-
-    array: Final = None
 
     def __init__(self, inputs: Mapping[str, Pixels]) -> None:
         self.inputs = inputs
@@ -114,7 +103,6 @@ class JoinedPixels:
         self.failed = self.first.failed
 
     def fail(self, index: int, reason: str) -> None:
-        """Raise `UsageError`: an example of arrays is never replaced by another."""
         self.first.fail(index, reason)
 
     def read(self, indices: NDArray[np.intp]) -> dict[str, NDArray[Any]]:
@@ -122,14 +110,12 @@ class JoinedPixels:
         return {name: pixels.read(indices) for name, pixels in self.inputs.items()}
 
 
-class FilePixels:
+class FilePixels(Pixels):
     """Encoded images, decoded by several threads when they are read; small ones by one thread.
 
     If a file turns out to be damaged, then under `skip` the next image of the same number in
     `kinds` (the same class and part of the data) replaces it, and `skipped` lists it.
     """
-
-    array: Final = None
 
     def __init__(
         self,
@@ -224,7 +210,7 @@ class FilePixels:
         raise UsageError(f"`{name}` cannot be read, nor can any other image of its class")
 
 
-class CachedPixels:
+class CachedPixels(Pixels):
     """Pixels that are kept in memory once they have been read."""
 
     def __init__(self, inner: ArrayPixels | FilePixels, count: int) -> None:
@@ -232,20 +218,13 @@ class CachedPixels:
 
         self.shape = inner.shape
         self.range = inner.range
+        self.failed = inner.failed
         self._inner = inner
         self._images = np.empty((count, *inner.shape), inner.dtype)
         self._is_kept = np.zeros(count, bool)
 
-    @property
-    def failed(self) -> Mapping[int, str]:
-        return self._inner.failed
-
     def fail(self, index: int, reason: str) -> None:
         self._inner.fail(index, reason)
-
-    @property
-    def array(self) -> NDArray[Any] | None:
-        return self._images if self._is_kept.all() else None
 
     def read(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         missing = indices[~self._is_kept[indices]]
@@ -253,6 +232,8 @@ class CachedPixels:
             # Two threads may do the same work, and then write the same pixels.
             self._images[missing] = self._inner.read(missing)
             self._is_kept[missing] = True
+            if self._is_kept.all():
+                self.array = self._images
         return self._images[indices]
 
     def fill(self) -> None:
@@ -264,3 +245,4 @@ class CachedPixels:
             chosen = np.arange(start, min(start + step, len(self._images)))
             self._images[chosen] = self._inner.read(chosen)
         self._is_kept[:] = True
+        self.array = self._images
