@@ -20,22 +20,13 @@ def input_misfits(
     for name, wanted in inputs.items():
         shape = preview.shapes.get(name, preview.shape)
         where = f"`{name}` in {source_of(recipe)}" if preview.shapes else source_of(recipe)
-        own = of_vector(recipe, wanted) if preview.shapes else recipe
-        if problem := _input_misfit(own, where, shape, wanted):
+        how = (of_vector(recipe, wanted) if preview.shapes else recipe).normalize
+        problem = shape_misfit(where, shape, wanted)
+        if problem is None and how in NEEDS_COLOUR and wanted.channels != 3:
+            message = f"`normalize: {how}` is for 3 channels, but the input is {wanted}"
+            problem = Problem("shape", message, help="use standardize, unit or symmetric")
+        if problem is not None:
             yield name, problem
-
-
-def _input_misfit(
-    recipe: DataRecipe, where: str, shape: Shape | None, input_shape: Shape
-) -> Problem | None:
-    problem = shape_misfit(where, shape, input_shape)
-    if problem is None and recipe.normalize in NEEDS_COLOUR and input_shape.channels != 3:
-        return Problem(
-            "shape",
-            f"`normalize: {recipe.normalize}` is for 3 channels, but the input is {input_shape}",
-            help="use standardize, unit or symmetric",
-        )
-    return problem
 
 
 def of_vector(recipe: DataRecipe, shape: Shape) -> DataRecipe:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -168,12 +169,21 @@ class FilePixels(Pixels):
         return all(extent and math.prod(extent) <= SMALL for extent in extents)
 
     def _image(self, index: int) -> NDArray[Any]:
-        if index not in self.failed:
-            try:
-                return self._decode(index)
-            except UnreadableError as error:
-                self.fail(index, str(error))
-        return self._replacement(index)
+        for each in chain([index], self._alike(index)):
+            if each not in self.failed:
+                try:
+                    return self._decode(each)
+                except UnreadableError as error:
+                    self.fail(each, str(error))
+        name = legible(self._images.names[index])
+        raise UsageError(f"`{name}` cannot be read, nor can any other image of its class")
+
+    def _alike(self, index: int) -> Iterator[int]:
+        """Yield the images that may replace one, the next one first."""
+        import numpy as np  # noqa: PLC0415
+
+        alike = np.flatnonzero(self._kinds == self._kinds[index])
+        yield from np.roll(alike, -int(np.searchsorted(alike, index)) - 1).tolist()
 
     def _decode(self, index: int) -> NDArray[Any]:
         images = self._images
@@ -194,20 +204,6 @@ class FilePixels(Pixels):
             if index not in self.failed:
                 self.failed[index] = reason
                 self.skipped.append((name, reason))
-
-    def _replacement(self, index: int) -> NDArray[Any]:
-        import numpy as np  # noqa: PLC0415
-
-        alike = np.flatnonzero(self._kinds == self._kinds[index])
-        for other in np.roll(alike, -int(np.searchsorted(alike, index)) - 1):
-            if int(other) in self.failed:
-                continue
-            try:
-                return self._decode(int(other))
-            except UnreadableError as error:
-                self.fail(int(other), str(error))
-        name = legible(self._images.names[index])
-        raise UsageError(f"`{name}` cannot be read, nor can any other image of its class")
 
 
 class CachedPixels(Pixels):
