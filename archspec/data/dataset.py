@@ -242,20 +242,19 @@ def load(
 
     """
     shapes = network if isinstance(network, Mapping) else {"input": network}
-    input_shape = next(iter(shapes.values()))
-    several = shapes if len(shapes) > 1 else None
+    several = len(shapes) > 1
+    ways = {name: of_vector(recipe, shape) if several else recipe for name, shape in shapes.items()}
     loaded = SOURCES[recipe.source].load(recipe, network, kind)
     if loaded.targets is None:
         labels, class_names = labels_of(recipe, loaded)
     else:  # all examples are split as those of one class
         labels, class_names = loaded.labels, (loaded.name,)
     original = _shape_of(loaded)
+    sources = loaded.inputs or dict.fromkeys(shapes, loaded)
     for name, shape in shapes.items():
-        own = _shape_of(loaded.inputs[name]) if several else original
-        problem = shape_misfit(recipe.source, own, shape)
-        if problem is None:
-            continue
-        raise UsageError(f"{problem.message}; {problem.help}")
+        problem = shape_misfit(recipe.source, _shape_of(sources[name]), shape)
+        if problem is not None:
+            raise UsageError(f"{problem.message}; {problem.help}")
     pictures = duplicates.picture_numbers(loaded)
     examples = Examples(labels, loaded.parts, loaded, recipe.group, pictures)
     before = examples.split_with_copies(recipe, rule)
@@ -271,10 +270,17 @@ def load(
     kinds = labels * 3
     for number, indices in enumerate(parts):
         kinds[indices] += number
-    if several:
-        values, pixels = _joined(recipe, loaded, several, kinds, unread)
-    else:
-        values, pixels = _of_input(recipe, loaded, input_shape, kinds, unread)
+    given = {
+        name: _of_input(ways[name], sources[name], shape, kinds, unread)
+        for name, shape in shapes.items()
+    }
+    stores = {name: store for name, (_, store) in given.items()}
+    prepared = {
+        name: preprocessing.fit(ways[name].normalize, recipe.resize, store, parts.train)
+        for name, store in stores.items()
+    }
+    first = next(iter(shapes))
+    pixels = JoinedPixels(stores) if several else stores[first]
     learnt = labels if loaded.targets is None else loaded.targets
     train, validation, test = (Subset(pixels, part, learnt[part]) for part in parts)
     task = Task(kind, class_names if loaded.targets is None else loaded.class_names)
@@ -287,8 +293,8 @@ def load(
         train=train,
         validation=validation,
         test=test,
-        values=values,
-        preprocessing=_preprocessing(recipe, pixels, train.indices),
+        values=given[first][0],
+        preprocessing=replace(prepared[first], inputs=tuple(prepared.items()) if several else ()),
         fingerprint=fingerprint,
         covers=covers,
         examples=examples,
@@ -416,36 +422,6 @@ def _of_input(
     if limits is None:
         check_range(recipe, values, _shape_of(loaded), shape)
     return values, _pixels(recipe, loaded, shape, limits, kinds, unread)
-
-
-def _joined(
-    recipe: DataRecipe,
-    loaded: LabelledImages,
-    inputs: Mapping[str, Shape],
-    kinds: NDArray[np.int32],
-    unread: list[Skipped],
-) -> tuple[PixelValues | None, Pixels]:
-    """Return the values of the first of several inputs, and the pixels of all."""
-    each = {
-        name: _of_input(of_vector(recipe, shape), loaded.inputs[name], shape, kinds, unread)
-        for name, shape in inputs.items()
-    }
-    values = next(iter(each.values()))[0]
-    return values, JoinedPixels({name: pixels for name, (_, pixels) in each.items()})
-
-
-def _preprocessing(recipe: DataRecipe, pixels: Pixels, train: NDArray[np.intp]) -> Preprocessing:
-    """Return the preprocessing of the input, or of each of several."""
-    if not isinstance(pixels, JoinedPixels):
-        return preprocessing.fit(recipe.normalize, recipe.resize, pixels, train)
-    inputs = tuple(
-        (
-            name,
-            preprocessing.fit(of_vector(recipe, each.shape).normalize, recipe.resize, each, train),
-        )
-        for name, each in pixels.inputs.items()
-    )
-    return replace(inputs[0][1], inputs=inputs)
 
 
 def _fingerprint(
