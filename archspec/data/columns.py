@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from archspec.data.filetypes import SUFFIXES
 from archspec.errors import Problem, RecipeError, UsageError, suggestion
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
+    from archspec.data.csvtable import CsvTable
+    from archspec.data.parquettable import ParquetTable
     from archspec.data.recipe import DataRecipe
+
+ImageTable: TypeAlias = "CsvTable | ParquetTable"
 
 IMAGES: Final = (
     ("filename", "filepath", "file", "path", "fname", "imagepath", "imagefile", "imagename"),
@@ -53,24 +57,15 @@ class ChosenColumns(NamedTuple):
         return {name: list(islice(numbers, len(names))) for name, names in self.features.items()}
 
 
-def choose(
-    recipe: DataRecipe,
-    table: str,
-    columns: Sequence[str],
-    pictures: Sequence[str],
-    first: Sequence[str],
-    inputs: Mapping[str, Shape],
-) -> ChosenColumns:
+def choose(recipe: DataRecipe, table: ImageTable, inputs: Mapping[str, Shape]) -> ChosenColumns:
     """Return the columns that a recipe names, or else those with usual names.
-
-    `pictures` are the columns of encoded images, by their type. Among the values of the `first`
-    row, a path shows the column of images.
 
     Raises:
         UsageError: A column does not exist, or it is not obvious which one is meant.
         RecipeError: `images` or `features` are not for these inputs.
 
     """
+    where, columns = str(table.path), table.columns
     for role, name in (
         *(("images", name) for name in _values(recipe.images)),
         *(("features", name) for name in _values(recipe.features)),
@@ -79,16 +74,10 @@ def choose(
     ):
         if name is not None and name not in columns:
             hint = suggestion(name, columns, what="its columns")
-            raise UsageError(f"{table} has no column `{name}`, which `{role}` names; {hint}")
-    # Labels may be stored as bytes, too.
-    pictures = [
-        name
-        for name in pictures
-        if name not in recipe.label_columns and not _is_called(name, LABELS)
-    ]
+            raise UsageError(f"{where} has no column `{name}`, which `{role}` names; {hint}")
     images = {}
     if wanted := [name for name, shape in inputs.items() if shape.rank]:
-        images = _images_of(recipe, wanted, table, columns, pictures, first)
+        images = _images_of(recipe, wanted, table)
     elif recipe.images is not None:
         raise _for_others("images", "the network takes no images")
     vectors = [name for name, shape in inputs.items() if not shape.rank]
@@ -96,10 +85,10 @@ def choose(
     taken = {*images.values(), *_values(features)}
     others = [name for name in columns if name not in taken]
     labels = recipe.label_columns
-    if not labels and (usual := one_of(table, "labels", LABELS, others)):
+    if not labels and (usual := one_of(where, "labels", LABELS, others)):
         labels = (usual,)
     others = [name for name in others if name not in labels]
-    split = recipe.split or one_of(table, "split", SPLITS, others)
+    split = recipe.split or one_of(where, "split", SPLITS, others)
     group = recipe.group if recipe.group in columns else None
     if vectors and not features:
         features = {vectors[0]: tuple(n for n in others if n not in (*labels, split, group))}
@@ -115,28 +104,21 @@ def _values(given: str | Sequence[str] | Mapping[str, str | Sequence[str]] | Non
     return list(given)
 
 
-def _images_of(
-    recipe: DataRecipe,
-    wanted: Sequence[str],
-    table: str,
-    columns: Sequence[str],
-    pictures: Sequence[str],
-    first: Sequence[str],
-) -> dict[str, str]:
+def _images_of(recipe: DataRecipe, wanted: Sequence[str], table: ImageTable) -> dict[str, str]:
     """Return the column of each input that is an image."""
     if isinstance(recipe.images, Mapping):
         _check_inputs("images", recipe.images, wanted)
         return {name: recipe.images[name] for name in wanted}
     if len(wanted) == 1:
-        return {wanted[0]: recipe.images or _images(table, columns, pictures, first)}
-    if recipe.images is None and all(name in columns for name in wanted):
+        return {wanted[0]: recipe.images or _images(recipe, table)}
+    if recipe.images is None and all(name in table.columns for name in wanted):
         return {name: name for name in wanted}
     example = ", ".join(f"{name}: COLUMN" for name in wanted)
     raise _for_others(
         "images",
         f"the network has several inputs of images ({', '.join(wanted)})",
         f"name the column of each: `images: {{{example}}}`; "
-        + suggestion("", columns, what="the columns"),
+        + suggestion("", table.columns, what="the columns"),
     )
 
 
@@ -174,25 +156,28 @@ def _for_others(key: str, message: str, hint: str = "leave it out") -> RecipeErr
     return RecipeError([(("data", key), Problem("value", f"`{key}`: {message}", help=hint))])
 
 
-def _images(
-    table: str, columns: Sequence[str], pictures: Sequence[str], first: Sequence[str]
-) -> str:
+def _images(recipe: DataRecipe, table: ImageTable) -> str:
+    """Return the only column of images, by its type, its name or the path in the first row."""
+    where, columns = str(table.path), table.columns
+    # Labels may be stored as bytes, too.
+    labels = recipe.label_columns
+    pictures = [n for n in table.pictures if n not in labels and not _is_called(n, LABELS)]
     if len(pictures) == 1:
         return pictures[0]
     if pictures:
-        raise _several(table, "images", pictures)
-    if named := one_of(table, "images", IMAGES, columns):
+        raise _several(where, "images", pictures)
+    if named := one_of(where, "images", IMAGES, columns):
         return named
     telling = [
         name
-        for name, value in zip(columns, first, strict=False)
+        for name, value in zip(columns, table.first, strict=False)
         if value.lower().endswith(SUFFIXES)
     ]
     if len(telling) == 1:
         return telling[0]
     hint = suggestion("", columns, what="its columns")
     raise UsageError(
-        f"{table}: which column holds the images is not obvious; name it: `images: COLUMN`; {hint}"
+        f"{where}: which column holds the images is not obvious; name it: `images: COLUMN`; {hint}"
     )
 
 

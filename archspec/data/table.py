@@ -14,11 +14,11 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from archspec.data import columns, filetypes, inspection
 from archspec.data.collecting import ImageCollection, Label
-from archspec.data.columns import ChosenColumns
+from archspec.data.columns import ChosenColumns, ImageTable
 from archspec.data.csvtable import CsvTable
 from archspec.data.examples import LabelledImages, Preview
 from archspec.data.names import PARTS, TRAIN, check_names, legible
@@ -30,7 +30,6 @@ from archspec.errors import Problem, RecipeError, UsageError, first_few, listed,
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
-    from archspec.data.parquettable import ParquetTable
     from archspec.data.recipe import DataRecipe
 
 SUFFIXES: Final = (".csv", ".tsv", ".parquet")
@@ -40,8 +39,6 @@ MOST_FOLDERS: Final = 1_000
 
 TRUTH: Final = {"true": 1.0, "false": 0.0}
 """Words for yes and no in a column of features, as pandas and Parquet write them."""
-
-ImageTable: TypeAlias = "CsvTable | ParquetTable"
 
 
 class _Example(NamedTuple):
@@ -114,9 +111,7 @@ class _Tables:
         self._shards = shards(self.where, SUFFIXES)
         self._tables = [_open(shard.path) for shard in self._shards]
         first = self._tables[0]
-        self._columns = chosen = columns.choose(
-            recipe, str(first.path), first.columns, first.pictures, first.first, inputs
-        )
+        self._columns = chosen = columns.choose(recipe, first, inputs)
         self.images, self.features = chosen.images, chosen.features
         pictures = chosen.images.values()
         needed = [*pictures, *chosen.numbers, *chosen.labels, chosen.split, chosen.group]
@@ -450,7 +445,7 @@ def unlabelled(
     names = {key: getattr(recipe, key) for key in ("images", "features")} if known else {}
     table = _open(path)
     reading = Recipe(source="table", path=str(path), **names)
-    chosen = columns.choose(reading, str(path), table.columns, table.pictures, table.first, inputs)
+    chosen = columns.choose(reading, table, inputs)
     for name, each in chosen.features.items():
         if len(each) != inputs[name].channels:
             raise UsageError(
