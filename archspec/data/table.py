@@ -483,16 +483,35 @@ class _Rows:
 
     def add(self, example: _Example) -> None:
         """Add a row's image; raise `UsageError` if the row contradicts another."""
-        image, label = example.image, example.label
+        label, part, group = example.label, example.part, example.group
         if label is None:
-            self.collected.add_unlabelled(example.name, example.part)
-        elif isinstance(image, bytes):
-            number, identity = self.collected.unpack(image), f"{example.shard}:{example.row}"
-            self.collected.add(number, example.place, identity, label, example.part, example.group)
-        elif image is None:
-            self.collected.add_missing(example.name, label, "no image")
-        else:
-            self._add_file(example, image, label)
+            self.collected.add_unlabelled(example.name, part)
+            return
+        try:
+            file = self.place_of(example.table, example.image)
+        except UsageError as error:
+            self.collected.add_missing(example.name, label, str(error))
+            return
+        if isinstance(file, bytes):
+            number, identity = self.collected.unpack(file), f"{example.shard}:{example.row}"
+            self.collected.add(number, example.place, identity, label, part, group)
+            return
+        path = str(file)
+        before = example if self._may_repeat else self._first.setdefault(path, example)
+        if before is example:
+            self.collected.add(path, path, str(example.image), label, part, group)
+            return
+        for what, own, other in (
+            ("class" if isinstance(label, str) else "label", label, before.label),
+            ("part of the data", part, before.part),
+            ("group", group, before.group),
+        ):
+            if own != other:
+                raise UsageError(
+                    f"{example.name} has another {what} than the same image in {before.place}: "
+                    "remove one of the rows"
+                )
+        self.collected.leave_out(example.name, f"the image of {before.place} again")
 
     def add_bare(self, example: _Example) -> None:
         """Add a row without its image."""
@@ -508,38 +527,13 @@ class _Rows:
             return image
         if image is None:
             raise UsageError("no image")
-        return self._file(table, image)
-
-    def _file(self, table: ImageTable, text: str) -> Path:
         finder = self._finders.get(table.path)
         if finder is None:
-            finder = self._finders[table.path] = _ImageFinder(table.path, text)
-        file = finder.find(text)
+            finder = self._finders[table.path] = _ImageFinder(table.path, image)
+        file = finder.find(image)
         if file is None:
-            raise UsageError(_absence(table, finder.folder, text))
+            raise UsageError(_absence(table, finder.folder, image))
         return file
-
-    def _add_file(self, example: _Example, text: str, label: Label) -> None:
-        try:
-            path = str(self._file(example.table, text))
-        except UsageError as error:
-            self.collected.add_missing(example.name, label, str(error))
-            return
-        before = example if self._may_repeat else self._first.setdefault(path, example)
-        if before is example:
-            self.collected.add(path, path, text, label, example.part, example.group)
-            return
-        for what, own, other in (
-            ("class" if isinstance(label, str) else "label", label, before.label),
-            ("part of the data", example.part, before.part),
-            ("group", example.group, before.group),
-        ):
-            if own != other:
-                raise UsageError(
-                    f"{example.name} has another {what} than the same image in {before.place}: "
-                    "remove one of the rows"
-                )
-        self.collected.leave_out(example.name, f"the image of {before.place} again")
 
     def elsewhere(self) -> tuple[str, ...]:
         """Return lines about images that are in other folders than their tables."""
