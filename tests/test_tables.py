@@ -337,7 +337,7 @@ def test_a_table_that_is_too_large_is_not_read(pets, monkeypatch):
     fails(path, "save it as Parquet, or only its columns of paths and labels")
 
 
-def test_several_tables_are_the_parts_that_their_names_say(pets):
+def test_several_tables_are_the_parts_that_their_names_say(pets, monkeypatch):
     table(pets, *[*PETS.items()][::2], name="train.csv")
     table(pets, *[*PETS.items()][1::2], name="test.csv")
     assert load(pets).parts.tolist() == [TEST, TEST, TRAIN, TRAIN]
@@ -345,6 +345,8 @@ def test_several_tables_are_the_parts_that_their_names_say(pets):
     table(pets, *PETS.items(), name="other.csv")
     fails(pets, "other.csv beside test.csv")
     fails(pets / "valid*.csv", "there is no file")
+    monkeypatch.chdir(pets)
+    fails(Path(f"{{train,{pets}/test}}.csv"), "relative and absolute paths")
 
 
 # A whole run

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -51,7 +52,10 @@ def shards(text: str, suffixes: tuple[str, ...]) -> list[Shard]:
             raise UsageError(f"there is no {', '.join(suffixes)} file in {path}")
     elif set(text) & set("{*?["):
         paths = _matching(text)
-        root = _common(paths)
+        try:
+            root = Path(os.path.commonpath([each.parent for each in paths]))
+        except ValueError:
+            raise UsageError(f"{text} has relative and absolute paths: write all alike") from None
     else:
         raise missing_file(path)
     if len(paths) > MOST_FILES:
@@ -115,14 +119,6 @@ def _expanded(text: str) -> Iterator[str]:
             yield from _expanded(text[: match.start()] + choice + text[match.end() :])
         return
     yield text
-
-
-def _common(paths: Sequence[Path]) -> Path:
-    """Return the deepest folder that all paths are in."""
-    common = paths[0].parent
-    while not all(path.is_relative_to(common) for path in paths):
-        common = common.parent
-    return common
 
 
 def _part(name: str) -> int | None:
