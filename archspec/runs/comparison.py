@@ -25,6 +25,7 @@ from archspec.runs import origin, units
 from archspec.runs.files import SPEC
 from archspec.runs.origin import NOT_THE_NETWORK, RunSetup
 from archspec.runs.outcome import Run
+from archspec.runs.storage import finite
 from archspec.runs.units import MEASURES, LayerMeasures
 from archspec.text import is_error
 
@@ -234,9 +235,7 @@ class RunComparison(Displayed):
                         for name in Figures._fields
                     },
                     "curves": {
-                        part + measure: {
-                            key: _finite(values) for key, values in curve._asdict().items()
-                        }
+                        part + measure: finite(curve._asdict())
                         for measure, parts in self.drawn(curves)
                         for part in parts
                         if (curve := entry.curve(measure, part))
@@ -468,7 +467,3 @@ def _flat(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 
 def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values) if all(map(math.isfinite, values)) else math.nan
-
-
-def _finite(values: Sequence[float]) -> list[float | None]:
-    return [value if math.isfinite(value) else None for value in values]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -105,20 +104,12 @@ class Run(Displayed):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, as in `run.json`. A number that is not finite is None."""
-        return {
-            **asdict(self),
-            "folder": str(self.folder),
-            "history": [_finite(row) for row in self.history],
-            "test": _finite(self.test),
-        }
+        data: dict[str, Any] = storage.finite({**asdict(self), "folder": str(self.folder)})
+        return data
 
     def write(self) -> None:
         """Write `run.json`."""
         storage.write(self.folder / RESULT, self, without=("folder",))
-
-
-def _finite(row: EpochMeasures) -> dict[str, float | None]:
-    return {key: value if math.isfinite(value) else None for key, value in row.items()}
 
 
 def saved_model(home: Path) -> Path:

@@ -8,7 +8,9 @@ or from a newer archspec. Size and nesting are bounded before anything is parsed
 from __future__ import annotations
 
 import json
+import math
 import stat
+from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -89,6 +91,15 @@ def write(path: Path, value: Any, *, without: tuple[str, ...] = ()) -> None:
     text = json.dumps(value, indent=2, ensure_ascii=False)
     # A path may hold bytes that are not valid text.
     folder.write_text(path, text.encode(errors="replace").decode() + "\n")
+
+
+def finite(value: Any) -> Any:
+    """Return plain data with None for infinite numbers and NaN, which JSON does not have."""
+    if isinstance(value, Mapping):
+        return {key: finite(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return list(map(finite, value))
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def check_readable(path: Path) -> None:

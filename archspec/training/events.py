@@ -22,7 +22,6 @@ Keys may be added, but none changes its meaning or is removed.
 from __future__ import annotations
 
 import json
-import math
 import threading
 import time
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from archspec.runs.outcome import Run
+from archspec.runs.storage import finite
 from archspec.system import Gauge
 from archspec.training.callbacks import Logs, RunFacts, Watcher
 from archspec.training.pace import Pace
@@ -138,13 +138,4 @@ class Events(Watcher):
     def _write(self, event: str, **values: Any) -> None:
         values = {"event": event, "time": self._now(), **values}
         with self._lock:
-            write_at_once(
-                self._stream, json.dumps(_without_infinities(values), allow_nan=False) + "\n"
-            )
-
-
-def _without_infinities(value: Any) -> Any:
-    """Return a value with None for infinities and NaN, which JSON does not have."""
-    if isinstance(value, dict):
-        return {name: _without_infinities(each) for name, each in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+            write_at_once(self._stream, json.dumps(finite(values), allow_nan=False) + "\n")

@@ -27,6 +27,7 @@ from archspec.ops.convolution import Banked
 from archspec.ops.op import Op
 from archspec.ops.shape import Shape
 from archspec.recipe.train import Recipe
+from archspec.runs.storage import finite
 from archspec.spec.document import Spec
 from archspec.spec.findings import spec_error
 from archspec.training import gradients
@@ -165,14 +166,14 @@ class Probe(Displayed):
             "data": self.data,
             "init": self.init,
             "seed": self.seed,
-            "loss": _finite(self.loss),
+            "loss": finite(self.loss),
             "rows": [
                 {
                     "path": row.path,
                     "kind": row.kind,
                     "label": row.label,
                     "shape": list(row.shape),
-                    **{name: _finite(value) for name, value in activity._asdict().items()},
+                    **finite(activity._asdict()),
                 }
                 for row, activity in self.rows(depth, ops=ops)
             ],
@@ -372,7 +373,3 @@ def _gradients(
         jit_compile=False,
     )
     return gradients.measure(keras, model, examples, labels)
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
