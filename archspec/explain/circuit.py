@@ -105,11 +105,6 @@ class Circuit:
     def __getitem__(self, name: str) -> CircuitCall:
         return self.calls[name]
 
-    @property
-    def rectifiers(self) -> tuple[CircuitCall, ...]:
-        """Calls that are or end in a ReLU."""
-        return tuple(call for call in self.calls.values() if call.rectifier)
-
     def find(self, name: str) -> CircuitCall:
         """Return the call of this name, or the last one of a block of this name.
 

@@ -93,7 +93,9 @@ def _looks(call: CircuitCall, shape: tuple[int, ...]) -> Sequence[Backward] | No
         return [_enlarged(times) for times in _each(layer.size, len(extents))]
     if call.kind in LOCAL or _is_local(call, layer):
         # An input of extent 1 is broadcast.
-        return [_shifted(0) if n == m else _first for n, m in zip(extents, out, strict=True)]
+        return [
+            _shifted(0) if n == m else lambda *_: (0, 0) for n, m in zip(extents, out, strict=True)
+        ]
     return None
 
 
@@ -136,12 +138,8 @@ def _sliding(wide: int, step: int, before: int) -> Backward:
 
 
 def _shifted(by: int) -> Backward:
-    return lambda first, last: (first + by, last + by)
+    return _sliding(1, 1, -by)
 
 
 def _enlarged(times: int) -> Backward:
     return lambda first, last: (first // times, last // times)
-
-
-def _first(first: int, last: int) -> PixelRange:  # noqa: ARG001
-    return (0, 0)
