@@ -199,6 +199,8 @@ def test_several_inputs_are_predicted_from_arrays_of_their_names(home):
         assert each.guesses[0].probability == pytest.approx(other.guesses[0].probability, rel=1e-5)
     with pytest.raises(UsageError, match="there is no array `right`"):
         archspec.predict(home / "pair", {"left": given["left"]})
+    with pytest.raises(UsageError, match="several inputs: give an array for each by its name"):
+        archspec.predict(home / "pair", given["left"])
     assert archspec.evaluate(home / "pair").result.scores.images == 32
 
 

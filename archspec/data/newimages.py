@@ -54,18 +54,27 @@ class Chunk:
 
 
 def chunks(
-    given: Sequence[str | os.PathLike[str]] | NDArray[Any],
-    shape: Shape,
+    given: Sequence[str | os.PathLike[str]] | NDArray[Any] | Mapping[str, NDArray[Any]],
+    inputs: Mapping[str, Shape],
     size: int,
     recipe: DataRecipe | None = None,
 ) -> list[Chunk]:
-    """Return all images of files, folders and arrays, in their order, in chunks of up to `size`.
+    """Return all images of files, folders, tables and arrays, in order, in chunks of up to `size`.
 
-    `shape` is a network's input. A path that cannot be read becomes a chunk that says why. Tables
-    are read as `recipe`, that of the training, says.
+    `inputs` are those of a network. Tables are read as `recipe`, that of the training, says. For
+    one input, a path that cannot be read becomes a chunk that says why.
+
+    For several, `given` are arrays by the names of the inputs; or tables, .npz files and folders of
+    .npy files, which hold them. Raises `UsageError` if an input has no array, another shape, or
+    another number of examples.
     """
     import numpy as np  # noqa: PLC0415
 
+    shape, several = next(iter(inputs.values())), len(inputs) > 1
+    if isinstance(given, Mapping):
+        if missing := [name for name in inputs if name not in given]:
+            raise UsageError(f"there is no array `{missing[0]}`, for the input of that name")
+        return list(_of_inputs({name: given[name] for name in inputs}, "", inputs, size))
     if isinstance(given, np.ndarray):
         return list(_of_array(given, "", shape, size))
     result: list[Chunk] = []
@@ -76,45 +85,22 @@ def chunks(
         files.clear()
 
     for path in map(Path, given):
-        if path.suffix in ARRAYS:
+        is_table = path.suffix.lower() in table.SUFFIXES
+        if several or is_table or path.suffix in ARRAYS:
             flush()
+        if is_table:
+            result.extend(_of_table(path, recipe, inputs, size))
+        elif several:
+            by_name = arrays.inputs_of(path, inputs)
+            result.extend(_of_inputs(by_name, legible(str(path)), inputs, size))
+        elif path.suffix in ARRAYS:
             result.extend(_of_array_file(path, shape, size))
-        elif path.suffix.lower() in table.SUFFIXES:
-            flush()
-            result.extend(_of_table(path, recipe, {"": shape}, size))
         elif path.is_dir():
             files += list(_walk(path)) or [path]  # reading it says that it has no images
         else:
             files.append(path)
     flush()
     return result
-
-
-def joined_chunks(
-    given: Sequence[str | os.PathLike[str]] | Mapping[str, NDArray[Any]],
-    inputs: Mapping[str, Shape],
-    size: int,
-    recipe: DataRecipe | None = None,
-) -> list[Chunk]:
-    """Return all examples of a network with several inputs, in chunks of up to `size`.
-
-    `given` are arrays by the names of the inputs; or tables, .npz files and folders of .npy files,
-    which hold them. `recipe`, that of the training, names the columns of a table. Raises
-    `UsageError` if an input has no array, another shape, or another number of examples.
-    """
-    if isinstance(given, Mapping):
-        if missing := [name for name in inputs if name not in given]:
-            raise UsageError(f"there is no array `{missing[0]}`, for the input of that name")
-        return list(_of_inputs({name: given[name] for name in inputs}, "", inputs, size))
-    return [
-        chunk
-        for path in map(Path, given)
-        for chunk in (
-            _of_table(path, recipe, inputs, size)
-            if path.suffix.lower() in table.SUFFIXES
-            else _of_inputs(arrays.inputs_of(path, inputs), legible(str(path)), inputs, size)
-        )
-    ]
 
 
 def _of_table(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from archspec import arguments
 from archspec.data import newimages
@@ -227,12 +227,13 @@ def predict(
     )
     inputs = networks[0].inputs
     learnt = next((each.recipe.data for each in chosen if each.recipe is not None), None)
-    if len(inputs) > 1:
-        chunks = newimages.joined_chunks(cast("Any", images), inputs, batch, learnt)
-    elif isinstance(images, Mapping):
-        raise UsageError(f"{networks[0].name} has one input: give one array, not several by name")
-    else:
-        chunks = newimages.chunks(images, networks[0].input_shape, batch, learnt)
+    name, several = networks[0].name, len(inputs) > 1
+    if isinstance(images, Mapping) and not several:
+        raise UsageError(f"{name} has one input: give one array, not several by name")
+    if hasattr(images, "dtype") and several:
+        raise UsageError(f"{name} has several inputs: give an array for each by its name, not one")
+    inputs = inputs if several else {"": networks[0].input_shape}
+    chunks = newimages.chunks(images, inputs, batch, learnt)
     if white is not None and all(chunk.extremes is None for chunk in chunks):
         raise UsageError("`white=` is for arrays; the white of image files is known")
     # For all chunks first, so that none is refused after much was computed.

@@ -209,7 +209,7 @@ def _given(subject: Subject, images: Any, white: float | None) -> Samples:
     import numpy as np  # noqa: PLC0415
 
     network = subject.network
-    chunks = newimages.chunks(images, network.input_shape, AT_ONCE)
+    chunks = newimages.chunks(images, {"": network.input_shape}, AT_ONCE)
     if white is not None:
         arguments.finite("white", white)
         if all(chunk.extremes is None for chunk in chunks):
