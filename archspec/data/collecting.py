@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from archspec.data.byteranges import ByteRanges, Spool
-from archspec.data.examples import Skipped
+from archspec.data.examples import EncodedImages, LabelledImages, Skipped
 from archspec.data.fileaccess import byte_count
 from archspec.data.imagefile import Encoded
 from archspec.data.inspection import ImageListing
@@ -100,6 +100,8 @@ class ImageCollection:
         is_split: bool,
     ) -> ImageListing:
         """Return the listing of all images. `class_names` are by default those that occur."""
+        import numpy as np  # noqa: PLC0415
+
         class_names = class_names or in_order(self._classes, where)
         numbers = {name: number for number, name in enumerate(class_names)}
         # A part without any label is a competition's, which keeps them secret.
@@ -117,25 +119,29 @@ class ImageCollection:
         if self._spool is not None:
             size = math.ceil(self._spool.size / 2**20)
             notes += (f"{size:,} MiB are unpacked to {self._spool.folder} during the run",)
-        return ImageListing(
+        encoded = EncodedImages(self._names, get)
+        examples = LabelledImages(
             name=name,
-            where=where,
-            class_names=class_names,
-            names=self._names,
-            identities=self._identities,
-            labels=[numbers[label] for label in self._labels],
-            parts=self._parts if is_split else None,
-            get=get,
-            lengths=[
+            class_names=self._outputs or class_names,
+            labels=np.array([numbers[label] for label in self._labels], np.int32),
+            images=encoded,
+            parts=np.array(self._parts, np.int8) if is_split else None,
+            skipped=(*secret, *self._left_out),
+            names=self._identities,
+            groups=self._groups or None,
+            notes=notes,
+            targets=np.array(self._targets, np.float32) if self._outputs else None,
+        )
+        return ImageListing(
+            where,
+            examples,
+            encoded,
+            class_names,
+            [
                 ranges.lengths[image] if isinstance(image, int) else byte_count(image)
                 for image in images
             ],
             missing=(*unlabelled, *self._missing),
-            left_out=(*secret, *self._left_out),
-            notes=notes,
-            groups=self._groups or None,
             # The source's own split and groups are part of the data's identity.
-            targets=self._targets if self._outputs else None,
-            outputs=self._outputs,
             stamp=(self._parts.tobytes() if is_split else b"") + "\0".join(self._groups).encode(),
         )

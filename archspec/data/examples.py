@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from archspec.data.imagefile import Encoded
@@ -96,3 +96,15 @@ class LabelledImages:
     targets: NDArray[np.float32] | None = None
     """(examples, outputs): 1 for each label that an example has and else 0, or its numbers; None
     for classes."""
+
+    def only(self, numbers: Sequence[int], images: NDArray[Any] | EncodedImages) -> LabelledImages:
+        """Return the examples of these numbers, whose images are given."""
+        return replace(
+            self,
+            images=images,
+            labels=self.labels[numbers],
+            parts=None if self.parts is None else self.parts[numbers],
+            names=None if self.names is None else [self.names[i] for i in numbers],
+            groups=None if self.groups is None else [self.groups[i] for i in numbers],
+            targets=None if self.targets is None else self.targets[numbers],
+        )

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from archspec.data import filetypes, inspection
-from archspec.data.examples import LabelledImages, Preview, Skipped
+from archspec.data.examples import EncodedImages, LabelledImages, Preview, Skipped
 from archspec.data.fileaccess import byte_count, missing_file, reading
+from archspec.data.inspection import ImageListing
 from archspec.data.names import PARTS, TRAIN, is_displayable, legible
 from archspec.data.sources import FILE_SUFFIXES
 from archspec.errors import UsageError, first_few
@@ -37,6 +38,8 @@ def preview(recipe: DataRecipe, _: Shape) -> Preview:
 
 def load(recipe: DataRecipe, _: Shape) -> LabelledImages:
     """Return the images of a folder, each inspected."""
+    import numpy as np  # noqa: PLC0415
+
     root = Path(recipe.path or "")
     layout = _layout(root)
     paths, labels, parts = list[str](), list[int](), list[int]()
@@ -50,18 +53,18 @@ def load(recipe: DataRecipe, _: Shape) -> LabelledImages:
                     parts.append(part)
                 else:
                     others.append((legible(path), "not a picture"))
-    listing = inspection.ImageListing(
+    images = EncodedImages(paths, lambda i: Path(paths[i]))
+    examples = LabelledImages(
         name=f"folder {root}",
-        where=str(root),
         class_names=layout.class_names,
-        names=paths,
-        identities=[str(Path(path).relative_to(root)) for path in paths],
-        labels=labels,
-        parts=parts if len(layout.directories) > 1 else None,
-        get=lambda i: Path(paths[i]),
-        lengths=[byte_count(path) for path in paths],
-        left_out=tuple(others),
+        labels=np.array(labels, np.int32),
+        images=images,
+        parts=np.array(parts, np.int8) if len(layout.directories) > 1 else None,
+        skipped=tuple(others),
+        names=[str(Path(path).relative_to(root)) for path in paths],
     )
+    lengths = [byte_count(path) for path in paths]
+    listing = ImageListing(str(root), examples, images, layout.class_names, lengths)
     return inspection.load(recipe, listing)
 
 

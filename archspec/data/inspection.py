@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -20,7 +20,7 @@ from archspec.data import filetypes
 from archspec.data.depth import OF_BYTES
 from archspec.data.examples import EncodedImages, LabelledImages, Skipped
 from archspec.data.filetypes import FileType
-from archspec.data.imagefile import Encoded, UnreadableError
+from archspec.data.imagefile import UnreadableError
 from archspec.data.images import ImageInfo, OtherTypeError, inspect
 from archspec.data.names import TRAIN, legible
 from archspec.data.values import BYTES, SHARES, PixelValues, Range, usual
@@ -42,35 +42,20 @@ MOST_NAMED: Final = 5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageListing:
-    """The images of a source by name, not inspected yet."""
+    """The examples of a source, whose images are not inspected yet."""
 
-    name: str
-    """The source, as a message calls it."""
     where: str
     """The folder, table or archives that they are in."""
+    examples: LabelledImages
+    """All examples. Their names are those in the fingerprint: the same wherever the source lies."""
+    images: EncodedImages
+    """The images, by their names in messages."""
     class_names: tuple[str, ...]
-    names: Sequence[str]
-    """Name of each image in messages."""
-    identities: Sequence[str]
-    """Name of each image in the fingerprint: the same wherever the source lies."""
-    labels: Sequence[int]
-    parts: Sequence[int] | None
-    """TRAIN, VALIDATION or TEST for each, where the source comes split."""
-    get: Callable[[int], Encoded]
+    """Names of the classes of the labels, which are of one class where there are targets."""
     lengths: Sequence[int]
     """Size of each image in bytes; 0 if there is no file."""
     missing: tuple[Skipped, ...] = ()
     """Images that the source names and does not have: errors, as damaged files are."""
-    groups: Sequence[str] | None = None
-    """Group of each image, where the recipe names a column of groups."""
-    left_out: tuple[Skipped, ...] = ()
-    """Other files, which are not images for training, and why."""
-    notes: tuple[str, ...] = ()
-    """Lines to print once about how the source is read."""
-    targets: Sequence[tuple[float, ...]] | None = None
-    """Sets of labels or numbers of each image, where labels are not classes."""
-    outputs: tuple[str, ...] | None = None
-    """Names of these labels or values."""
     stamp: bytes = b""
     """Content that the fingerprint covers beside the images."""
 
@@ -81,12 +66,10 @@ def load(recipe: DataRecipe, listing: ImageListing) -> LabelledImages:
     Raises `UsageError` if some cannot, unless the recipe's `on_error` is `skip`; and if a class
     has nothing to train on.
     """
-    import numpy as np  # noqa: PLC0415
-
-    inspection = _inspect(listing)
+    inspection, examples, images = _inspect(listing), listing.examples, listing.images
     damaged, others = list(listing.missing), list[tuple[str, FileType]]()
     infos: dict[int, ImageInfo] = {}
-    for i, (name, finding) in enumerate(zip(listing.names, inspection.findings, strict=True)):
+    for i, (name, finding) in enumerate(zip(images.names, inspection.findings, strict=True)):
         if isinstance(finding, ImageInfo):
             infos[i] = finding
         elif isinstance(finding, FileType):
@@ -94,46 +77,37 @@ def load(recipe: DataRecipe, listing: ImageListing) -> LabelledImages:
         else:
             damaged.append((legible(name), finding))
     if (damaged or others) and recipe.on_error == "stop":
-        total = len(listing.names) + len(listing.missing)
+        total = len(images.names) + len(listing.missing)
         raise _unreadable(listing.where, damaged, others, total)
     good = list(infos)
     values = _values(list(infos.values()))
     limits, unstated = _range(listing.where, list(infos.values()), values)
-    parts = None if listing.parts is None else [listing.parts[i] for i in good]
-    labels = [listing.labels[i] for i in good]
     if not good and (damaged or others):
         reasons = [kind.name for _, kind in others] + [reason for _, reason in damaged]
         raise UsageError(f"no image in {listing.where} can be read: {filetypes.counted(reasons)}")
-    _check_classes(listing, labels, parts)
-    return LabelledImages(
-        name=listing.name,
-        class_names=listing.outputs or listing.class_names,
-        labels=np.array(labels, np.int32),
-        images=EncodedImages(
-            [listing.names[i] for i in good],
-            lambda i: listing.get(good[i]),
-            [info.plain for info in infos.values()],
-            [info.extent for info in infos.values()],
-            unstated,
-            any(info.samples is not OF_BYTES for info in infos.values()),
-        ),
+    readable = EncodedImages(
+        [images.names[i] for i in good],
+        lambda i: images.get(good[i]),
+        [info.plain for info in infos.values()],
+        [info.extent for info in infos.values()],
+        unstated,
+        any(info.samples is not OF_BYTES for info in infos.values()),
+    )
+    loaded = examples.only(good, readable)
+    _check_classes(listing, loaded)
+    return replace(
+        loaded,
         range=limits,
         values=values if values is not None and values.range == limits else None,
-        parts=None if parts is None else np.array(parts, np.int8),
         skipped=(
-            *listing.left_out,
+            *examples.skipped,
             *((name, f"{kind.name}, which archspec does not read") for name, kind in others),
             *damaged,
         ),
-        names=[listing.identities[i] for i in good],
-        groups=None if listing.groups is None else [listing.groups[i] for i in good],
         digests=_distinct_digests(listing, inspection.digests, good),
         digest=inspection.digest,
         covers=inspection.covers,
-        targets=None
-        if listing.targets is None
-        else np.array([listing.targets[i] for i in good], np.float32),
-        notes=(*listing.notes, *_notes(listing, infos, others, limits)),
+        notes=(*examples.notes, *_notes(images.names, infos, others, limits)),
     )
 
 
@@ -173,7 +147,7 @@ def _range(
 
 
 def _notes(
-    listing: ImageListing,
+    names: Sequence[str],
     infos: Mapping[int, ImageInfo],
     others: Sequence[tuple[str, FileType]],
     limits: Range | None,
@@ -186,14 +160,14 @@ def _notes(
     misnamed = [
         (i, info.file_type.name)
         for i, info in infos.items()
-        if (by_name := filetypes.by_suffix(listing.names[i])) and by_name is not info.file_type
+        if (by_name := filetypes.by_suffix(names[i])) and by_name is not info.file_type
     ]
     if misnamed:
-        example, kind = legible(listing.names[misnamed[0][0]]), misnamed[0][1]
+        example, kind = legible(names[misnamed[0][0]]), misnamed[0][1]
         files = _files(len(misnamed), "has", "have")
         yield f"{files} another type than the name says, as {example} ({kind})"
     if several := [i for i, info in infos.items() if info.has_more]:
-        files, example = _files(len(several), "has", "have"), legible(listing.names[several[0]])
+        files, example = _files(len(several), "has", "have"), legible(names[several[0]])
         yield f"{files} several pages or frames, of which the first is read, as {example}"
     depths = Counter(str(info.samples) for info in infos.values())
     if len(depths) > 1:
@@ -218,7 +192,7 @@ class _Inspection(NamedTuple):
 
 
 def _inspect(listing: ImageListing) -> _Inspection:
-    count = len(listing.names)
+    names, count = listing.images.names, len(listing.images.names)
     whole = sum(listing.lengths) <= MOST_DIGESTED_BYTES
     findings: list[ImageInfo | FileType | str] = [""] * count
     digests = [b""] * count
@@ -226,12 +200,12 @@ def _inspect(listing: ImageListing) -> _Inspection:
     def inspect_some(start: int) -> None:
         for i in range(start, count, workers):
             try:
-                encoded = listing.get(i)
+                encoded = listing.images.get(i)
                 if isinstance(encoded, bytes):
                     content = encoded
                 else:
                     content = _content(encoded, None if whole else ENDS_BYTES)
-                findings[i] = inspect(content, content if whole else encoded, listing.names[i])
+                findings[i] = inspect(content, content if whole else encoded, names[i])
             except OtherTypeError as error:
                 findings[i] = error.file_type
             except UnreadableError as error:
@@ -246,7 +220,8 @@ def _inspect(listing: ImageListing) -> _Inspection:
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(inspect_some, range(workers)))
     digest = hashlib.sha256(listing.stamp)
-    for name, length, of_content in zip(listing.identities, listing.lengths, digests, strict=True):
+    identities = listing.examples.names or ()
+    for name, length, of_content in zip(identities, listing.lengths, digests, strict=True):
         digest.update(os.fsencode(name))
         digest.update(b"\0%d\0" % length + (of_content if whole else b""))
     covers = "names, sizes and contents of the files" if whole else "names and sizes of the files"
@@ -269,7 +244,7 @@ def _distinct_digests(
     for i, key in zip(good, keys, strict=True):
         of_all = key[1] + b"%d" % key[0]
         if count[key] > 1 and (read := read + key[0]) <= MOST_DIGESTED_BYTES:
-            encoded = listing.get(i)
+            encoded = listing.images.get(i)
             if isinstance(encoded, Path):
                 with suppress(UnreadableError, OSError):  # reported when it is decoded
                     of_all = hashlib.sha256(_content(encoded, None)).digest()
@@ -311,14 +286,12 @@ def _unreadable(
     )
 
 
-def _check_classes(listing: ImageListing, labels: list[int], parts: list[int] | None) -> None:
+def _check_classes(listing: ImageListing, loaded: LabelledImages) -> None:
     """Raise `UsageError` if there is no class, or one has nothing to train on."""
     if not listing.class_names:
         raise UsageError(f"there are no images with a label in {listing.where}")
-    if parts is None:
-        present = set(labels)
-    else:
-        present = {label for label, part in zip(labels, parts, strict=True) if part == TRAIN}
+    labels, parts = loaded.labels, loaded.parts
+    present = set((labels if parts is None else labels[parts == TRAIN]).tolist())
     empty = [name for label, name in enumerate(listing.class_names) if label not in present]
     if not empty:
         return

@@ -385,27 +385,21 @@ def _of_rows(recipe: DataRecipe, listing: inspection.ImageListing) -> LabelledIm
     """Return rows without images; raise `UsageError` if some have no label."""
     import numpy as np  # noqa: PLC0415
 
+    examples = listing.examples
     if listing.missing and recipe.on_error == "stop":
         shown = first_few([f"{name} ({why})" for name, why in listing.missing])
         raise UsageError(
             f"{len(listing.missing):,} rows of {listing.where} cannot be used: {shown}; "
             "complete them, or write `on_error: skip`"
         )
-    if not listing.names:
+    if not len(examples.labels):
         raise UsageError(f"there are no rows with a label in {listing.where}")
-    return LabelledImages(
-        name=listing.name,
-        class_names=listing.outputs or listing.class_names,
-        labels=np.array(listing.labels, np.int32),
-        images=np.empty((len(listing.names), 0), np.float32),
+    return replace(
+        examples,
+        images=np.empty((len(examples.labels), 0), np.float32),
         range=None,
-        parts=None if listing.parts is None else np.array(listing.parts, np.int8),
-        skipped=(*listing.left_out, *listing.missing),
+        skipped=(*examples.skipped, *listing.missing),
         digest=hashlib.sha256(listing.stamp).hexdigest(),
-        names=listing.names,
-        groups=listing.groups,
-        notes=listing.notes,
-        targets=None if listing.targets is None else np.array(listing.targets, np.float32),
     )
 
 
