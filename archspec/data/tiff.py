@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from io import BytesIO
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
@@ -191,15 +191,6 @@ def _by_opencv(tags: Tags, encoded: Encoded) -> NDArray[Any]:
     return samples
 
 
-class _Strip(NamedTuple):
-    """A strip or a tile: its place in the image, and its samples in the file."""
-
-    top: int
-    left: int
-    plane: int
-    data: bytes
-
-
 def _stored(tags: Tags, content: bytes) -> NDArray[Any]:
     """Return all samples, (height, width, samples), as they are stored."""
     import numpy as np  # noqa: PLC0415
@@ -214,29 +205,25 @@ def _stored(tags: Tags, content: bytes) -> NDArray[Any]:
     in_pixel = count // tiling.planes
     is_deflated = _first(tags, COMPRESSION, 1) in DEFLATED
     result = np.empty((height, width, count), dtype.newbyteorder("="))
-    for strip in _strips(tags, content, tiling):
-        rows = tiling.tall if TILES in tags else min(tiling.tall, height - strip.top)
-        size = rows * tiling.wide * in_pixel * dtype.itemsize
-        data = _inflated(strip.data, size) if is_deflated else strip.data
-        if len(data) < size:
-            raise UnreadableError("damaged (rows are missing)")
-        samples = np.frombuffer(data[:size], dtype).reshape(rows, tiling.wide, in_pixel)
-        if _first(tags, PREDICTOR, 1) == 2:  # each is the difference from the one to its left
-            samples = np.cumsum(samples, axis=1, dtype=result.dtype)
-        place = result[strip.top : strip.top + rows, strip.left : strip.left + tiling.wide]
-        place = place[..., strip.plane : strip.plane + in_pixel]
-        place[:] = samples[: place.shape[0], : place.shape[1]]
-    return result
-
-
-def _strips(tags: Tags, content: bytes, tiling: _Tiling) -> Iterator[_Strip]:
     check_rows(tags)
     offsets = tags[TILES if TILES in tags else STRIPS]
     lengths = tags[TILE_BYTES if TILES in tags else STRIP_BYTES]
     places = product(range(tiling.planes), range(tiling.down), range(tiling.across))
     for (plane, row, column), start, length in zip(places, offsets, lengths, strict=False):
+        top, left = row * tiling.tall, column * tiling.wide
+        rows = tiling.tall if TILES in tags else min(tiling.tall, height - top)
+        size = rows * tiling.wide * in_pixel * dtype.itemsize
         data = content[start : start + length]
-        yield _Strip(row * tiling.tall, column * tiling.wide, plane, data)
+        if is_deflated:
+            data = _inflated(data, size)
+        if len(data) < size:
+            raise UnreadableError("damaged (rows are missing)")
+        samples = np.frombuffer(data[:size], dtype).reshape(rows, tiling.wide, in_pixel)
+        if _first(tags, PREDICTOR, 1) == 2:  # each is the difference from the one to its left
+            samples = np.cumsum(samples, axis=1, dtype=result.dtype)
+        place = result[top : top + rows, left : left + tiling.wide, plane : plane + in_pixel]
+        place[:] = samples[: place.shape[0], : place.shape[1]]
+    return result
 
 
 def _inflated(data: bytes, size: int) -> bytes:
