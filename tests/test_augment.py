@@ -14,7 +14,7 @@ from archspec.data.augment import (
     Augment,
     Augmentation,
     augment,
-    augmentations,
+    augmentation,
     fit,
 )
 from archspec.data.augment.colour import covariance, recolour
@@ -39,8 +39,7 @@ ranges = pytest.mark.parametrize(
 
 
 def one(name: str, **arguments) -> Augmentation:
-    (made,) = augmentations([{name: NEEDED.get(name, {}) | arguments}])
-    return made
+    return augmentation({name: NEEDED.get(name, {}) | arguments})
 
 
 def batch(count=64, shape=(12, 9, 3), dtype=np.uint8, classes=5):
@@ -172,7 +171,7 @@ def test_images_that_lie_in_memory_otherwise_are_augmented_alike(name):
 
 def test_augmentations_are_applied_in_their_order_with_one_generator():
     images, labels = batch()
-    flip_, crop = augmentations(["horizontal_flip", "random_crop"])
+    flip_, crop = map(augmentation, ["horizontal_flip", "random_crop"])
     random = np.random.default_rng(5)
     expected = crop(*flip_(images, labels, random, limits=BYTES), random, limits=BYTES)
     changed = augment(images, labels, [flip_, crop], np.random.default_rng(5), limits=BYTES)
@@ -496,7 +495,7 @@ def test_cutmix_pastes_as_much_at_one_edge_as_at_the_other():
 @pytest.mark.parametrize("name", ["mixup", "cutmix"])
 def test_batches_are_mixed_as_often_as_their_probability_says(name):
     images, labels = coloured(4)
-    (made,) = augmentations([{name: {"probability": 0.3}}])
+    made = augmentation({name: {"probability": 0.3}})
     random = np.random.default_rng(0)
     mixed = [made(images, labels, random, limits=SHARES)[0] is not images for _ in range(2_000)]
     assert np.mean(mixed) == pytest.approx(0.3, abs=0.04)
@@ -523,54 +522,51 @@ def test_what_is_written_is_read_back_as_the_same(name):
     written = json.loads(json.dumps(made.model_dump(mode="json")))
     assert set(written) == {name}
     assert set(written[name]) == set(type(made).model_fields)
-    assert augmentations([written]) == (made,)
-    assert augmentations([made]) == (made,)
+    assert augmentation(written) == augmentation(made) == made
 
 
 def test_a_name_alone_or_with_nothing_takes_the_defaults():
     assert (
-        augmentations(["random_crop"])
-        == augmentations([{"random_crop": None}])
-        == augmentations(({"random_crop": {"padding": 4, "fill": "zero"}},))
+        augmentation("random_crop")
+        == augmentation({"random_crop": None})
+        == augmentation({"random_crop": {"padding": 4, "fill": "zero"}})
     )
-    assert augmentations([]) == ()
 
 
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ("horizontal_flip", "write a list"),
-        ({"random_crop": {"padding": 4}}, "write a list"),
-        (None, "write a list"),
-        ([3], "write a name"),
-        ([{}], "write a name"),
-        ([{"random_crop": 4}], "write a name"),
-        ([{"random_crop": {}, "shift": {}}], "write a name"),
-        (["horizontal_flop"], "no augmentation `horizontal_flop`; did you mean `horizontal_flip`?"),
-        (["colour_jitter"], "did you mean `color_jitter`?"),
-        ([{"random_crop": {"pading": 4}}], "`random_crop` has no argument `pading`; did you mean"),
-        ([{"random_crop": {4: 4}}], "`random_crop` has no argument `4`"),
-        ([{"random_crop": {"padding": 1.5}}], "`padding` of `random_crop` must be a whole number"),
-        ([{"random_crop": {"padding": 0}}], "from 1"),
-        ([{"random_crop": {"padding": True}}], "not true"),
-        ([{"random_crop": {"fill": "black"}}], "must be one of zero, reflect, edge"),
-        ([{"horizontal_flip": {"probability": 1.1}}], "must be a number from 0 to 1, not 1.1"),
-        ([{"horizontal_flip": {"probability": float("nan")}}], "a number from 0 to 1"),
-        ([{"rotation": {"degrees": 200}}], "at most 180"),
-        ([{"random_resized_crop": {"area": [0.5, 0.1]}}], "not be the larger: [0.1, 0.5]?"),
-        ([{"random_resized_crop": {"area": [0.5]}}], "two numbers above 0"),
-        ([{"random_resized_crop": {"area": 0.5}}], "two numbers above 0"),
-        ([{"random_erasing": {"ratio": [0, 1]}}], "two numbers from 0.01 to 100"),
-        (["color_jitter"], "give at least one of brightness, contrast, saturation, hue"),
-        ([{"color_jitter": {"hue": 1}}], "a number from 0 to 0.5"),
-        ([{"mixup": {"alpha": 0}}], "a number above 0"),
-        ([{"cutmix": {"alpha": float("inf")}}], "a number above 0"),
-        ([{"shift": {"vertical": 2, "horizontal": "far"}}], "0 to below 1, not 2; `horizontal`"),
+        (None, "write a name"),
+        (["horizontal_flip"], "write a name"),
+        (3, "write a name"),
+        ({}, "write a name"),
+        ({"random_crop": 4}, "write a name"),
+        ({"random_crop": {}, "shift": {}}, "write a name"),
+        ("horizontal_flop", "no augmentation `horizontal_flop`; did you mean `horizontal_flip`?"),
+        ("colour_jitter", "did you mean `color_jitter`?"),
+        ({"random_crop": {"pading": 4}}, "`random_crop` has no argument `pading`; did you mean"),
+        ({"random_crop": {4: 4}}, "`random_crop` has no argument `4`"),
+        ({"random_crop": {"padding": 1.5}}, "`padding` of `random_crop` must be a whole number"),
+        ({"random_crop": {"padding": 0}}, "from 1"),
+        ({"random_crop": {"padding": True}}, "not true"),
+        ({"random_crop": {"fill": "black"}}, "must be one of zero, reflect, edge"),
+        ({"horizontal_flip": {"probability": 1.1}}, "must be a number from 0 to 1, not 1.1"),
+        ({"horizontal_flip": {"probability": float("nan")}}, "a number from 0 to 1"),
+        ({"rotation": {"degrees": 200}}, "at most 180"),
+        ({"random_resized_crop": {"area": [0.5, 0.1]}}, "not be the larger: [0.1, 0.5]?"),
+        ({"random_resized_crop": {"area": [0.5]}}, "two numbers above 0"),
+        ({"random_resized_crop": {"area": 0.5}}, "two numbers above 0"),
+        ({"random_erasing": {"ratio": [0, 1]}}, "two numbers from 0.01 to 100"),
+        ("color_jitter", "give at least one of brightness, contrast, saturation, hue"),
+        ({"color_jitter": {"hue": 1}}, "a number from 0 to 0.5"),
+        ({"mixup": {"alpha": 0}}, "a number above 0"),
+        ({"cutmix": {"alpha": float("inf")}}, "a number above 0"),
+        ({"shift": {"vertical": 2, "horizontal": "far"}}, "0 to below 1, not 2; `horizontal`"),
     ],
 )
 def test_what_cannot_be_read_is_named_with_its_mend(value, words):
     with pytest.raises(ValueError, match=re.escape(words)):
-        augmentations(value)
+        augmentation(value)
 
 
 def test_as_a_field_the_mistake_has_its_place_and_what_is_read_can_be_written():
@@ -619,8 +615,7 @@ def test_every_augmentation_fits_ordinary_images(name):
     ],
 )
 def test_what_does_not_fit_the_images_is_said_early(name, arguments, shape, words):
-    (made,) = augmentations([{name: arguments}])
-    problem = made.misfit(Shape(shape), 10)
+    problem = augmentation({name: arguments}).misfit(Shape(shape), 10)
     assert problem is None if words is None else words in problem.message
 
 

@@ -33,7 +33,7 @@ from archspec.vocabulary import value_meant
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-__all__ = ["AUGMENTATIONS", "Augment", "Augmentation", "augment", "augmentations", "fit"]
+__all__ = ["AUGMENTATIONS", "Augment", "Augmentation", "augment", "augmentation", "fit"]
 
 _CLASSES: Final[tuple[type[Augmentation], ...]] = (
     HorizontalFlip,
@@ -73,16 +73,6 @@ def augmentation(value: Any) -> Augmentation:
         )
         raise ValueError(f"there is no augmentation `{name}`; {hint}")
     return AUGMENTATIONS[name].parse(arguments or {})
-
-
-def augmentations(value: Any) -> tuple[Augmentation, ...]:
-    """Return the augmentations of a recipe's list, in its order. Raises ValueError."""
-    if not isinstance(value, list | tuple):
-        raise ValueError(  # noqa: TRY004  (pydantic reads it)
-            "write a list, as `[horizontal_flip, {random_crop: {padding: 4}}]`, "
-            f"not {show(value)}"
-        )
-    return tuple(augmentation(item) for item in value)
 
 
 Augment: TypeAlias = Annotated[Augmentation, BeforeValidator(augmentation)]
