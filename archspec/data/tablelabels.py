@@ -68,18 +68,15 @@ class LabelReader:
             others["regression"] = self._columns
         if fault is None:
             try:
-                names = self._class_names or self._in_order(classes, where)
+                if len(self._columns) > 1:
+                    check_names(self._columns, where)
+                names = self._class_names or in_order(classes, where)
                 return Preview(names, None, others)
             except UsageError as error:
                 fault = error
         if not others:
             raise fault
         return Preview((), None, others, str(fault))
-
-    def _in_order(self, classes: set[str], where: str) -> tuple[str, ...]:
-        if len(self._columns) > 1:
-            check_names(self._columns, where)
-        return in_order(classes, where)
 
     def read(self, kind: TaskKind, values: Sequence[TableValue], place: str) -> Label | None:
         """Return a row's label for a kind of task, None if it has none.

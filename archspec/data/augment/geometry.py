@@ -76,12 +76,13 @@ class RandomCrop(ImageAugmentation):
 
     def misfit(self, shape: Shape, classes: int) -> Problem | None:
         misfit = super().misfit(shape, classes)
-        if misfit is None and self.padding >= min(shape.spatial):
+        if misfit is None and self.padding >= (least := min(shape.spatial)):
+            less = f"write less than {least:,}; an eighth of the extent is usual"
             return Problem(
                 "value",
                 f"`padding` of `random_crop` is {self.padding:,}, which may move the whole of "
                 f"an image of {shape} out of sight",
-                help=_less(min(shape.spatial)),
+                help="leave `random_crop` out" if least == 1 else less,
             )
         return misfit
 
@@ -227,9 +228,3 @@ def _stretched(
 
     places = (np.arange(extent) + 0.5) / extent
     return starts[:, np.newaxis] + places * lengths[:, np.newaxis] - 0.5
-
-
-def _less(extent: int) -> str:
-    if extent == 1:
-        return "leave `random_crop` out"
-    return f"write less than {extent:,}; an eighth of the extent is usual"
