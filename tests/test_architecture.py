@@ -20,6 +20,7 @@ ROOMS = (
     "errors",
     "atomic",
     "text",
+    "lazy",
     "display",
     "arguments",
     "vocabulary",

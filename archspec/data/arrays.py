@@ -21,10 +21,10 @@ from archspec.data.names import MOST_CLASSES, check_names
 from archspec.data.task import TaskKind
 from archspec.data.values import measure
 from archspec.errors import UsageError, suggestion
+from archspec.lazy import np
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from archspec.data.recipe import DataRecipe
@@ -75,8 +75,6 @@ def load(
 
     For a network with several `inputs`, they are the arrays of the inputs' names.
     """
-    import numpy as np  # noqa: PLC0415
-
     path = Path(recipe.path or "")
     keys = keys_of(path, recipe, inputs)
     shapes = inputs or {keys["images"]: input_shape}
@@ -129,8 +127,6 @@ def unlabelled(path: Path) -> NDArray[Any]:
 
 def _images(path: Path, key: str, wanted: Shape) -> NDArray[Any]:
     """Return an array of images, with an axis for the channel."""
-    import numpy as np  # noqa: PLC0415
-
     images = read(path, key)
     if _with_channels(images.shape, wanted) != images.shape:
         return images[..., np.newaxis]
@@ -241,8 +237,6 @@ def header_of(path: Path, key: str) -> Header:
 
 def read(path: Path, key: str) -> NDArray[Any]:
     """Return an array: of an .npz file in memory, of a folder mapped from its .npy file."""
-    import numpy as np  # noqa: PLC0415
-
     header = header_of(path, key)
     if path.is_dir():
         with _reading(path / f"{key}.npy"):
@@ -280,8 +274,6 @@ def _other_names(values: NDArray[Any], key: str, where: str) -> Mapping[TaskKind
 
     Raises `UsageError` for numbers that are not finite.
     """
-    import numpy as np  # noqa: PLC0415
-
     if values.dtype.kind not in "biuf" or values.ndim not in {1, 2} or not values.size:
         return {}
     matrix = _matrix(values)
@@ -305,8 +297,6 @@ def _labels(values: NDArray[Any], where: str) -> tuple[NDArray[np.int32], tuple[
 
     `values` are numbers, names (also as bytes, in UTF-8), or one-hot rows.
     """
-    import numpy as np  # noqa: PLC0415
-
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if len(values) == 0:

@@ -15,6 +15,7 @@ from archspec.data.examples import LabelledImages, Preview
 from archspec.data.fileaccess import missing_file, reading
 from archspec.data.names import TEST, TRAIN
 from archspec.errors import UsageError
+from archspec.lazy import np
 from archspec.ops.shape import Shape
 
 SHAPE: Final = Shape((32, 32, 3))
@@ -62,8 +63,6 @@ def preview_files(path: Path, class_names: tuple[str, ...], name: str) -> Previe
 
 def load_files(path: Path, class_names: tuple[str, ...], name: str) -> LabelledImages:
     """Return the images and labels in a folder or an archive. Raises `UsageError`."""
-    import numpy as np  # noqa: PLC0415
-
     version = VERSIONS[name]
     place = _place(path, name)
     files = (*version.train, version.test)

@@ -13,6 +13,7 @@ from archspec.data.fileaccess import byte_count
 from archspec.data.imagefile import Encoded
 from archspec.data.inspection import ImageListing
 from archspec.data.names import in_order
+from archspec.lazy import np
 
 EXAMPLE: Final = "example"
 """The class of all images whose labels are not classes."""
@@ -100,8 +101,6 @@ class ImageCollection:
         is_split: bool,
     ) -> ImageListing:
         """Return the listing of all images. `class_names` are by default those that occur."""
-        import numpy as np  # noqa: PLC0415
-
         class_names = class_names or in_order(self._classes, where)
         numbers = {name: number for number, name in enumerate(class_names)}
         # A part without any label is a competition's, which keeps them secret.

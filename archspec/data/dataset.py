@@ -49,11 +49,11 @@ from archspec.data.targets import TargetScale
 from archspec.data.task import Task, TaskKind
 from archspec.data.values import PixelValues, Range, chunk_length
 from archspec.errors import UsageError, first_few
+from archspec.lazy import np
 from archspec.ops.shape import Shape
 from archspec.system import free_memory
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 SMALL_BYTES: Final = 2**28
@@ -199,8 +199,6 @@ class Data:
 
     def without_failed(self, part: Subset) -> Subset:
         """Return a part without the images that were replaced by others: no score counts these."""
-        import numpy as np  # noqa: PLC0415
-
         kept = ~np.isin(part.indices, list(part.pixels.failed))
         return part if kept.all() else Subset(part.pixels, part.indices[kept], part.labels[kept])
 
@@ -313,8 +311,6 @@ def observed(data: Data, normalize: str) -> Data:
     For files that state their white, a sample is read, as the network sees it. Where the extremes
     are a small part of the range, a note says what to write.
     """
-    import numpy as np  # noqa: PLC0415
-
     values, limits = data.values, data.train.pixels.range
     if values is None and limits is not None:
         indices = data.train.indices[:: -(-len(data.train) // OBSERVED)]
@@ -428,8 +424,6 @@ def _fingerprint(
     loaded: LabelledImages, labels: NDArray[Any], class_names: tuple[str, ...]
 ) -> tuple[str, str]:
     """Return a digest of the data, and what it covers."""
-    import numpy as np  # noqa: PLC0415
-
     digest = hashlib.sha256("\0".join(class_names).encode())
     digest.update(np.ascontiguousarray(labels, labels.dtype.newbyteorder("<")).data)
     covers = []
@@ -445,8 +439,6 @@ def _fingerprint(
 
 def _digest_pixels(digest: Any, images: NDArray[Any]) -> str:
     """Add an array to a digest, and return what of it is covered."""
-    import numpy as np  # noqa: PLC0415
-
     digest.update(f"{images.shape} {images.dtype.str}".encode())
     size = images.dtype.itemsize * int(np.prod(images.shape, dtype=np.int64))
     every = -(-size // MOST_DIGESTED_BYTES)
@@ -463,8 +455,6 @@ def class_weights(
 
     `balanced` gives every class the same sum over the training images.
     """
-    import numpy as np  # noqa: PLC0415
-
     names = data.class_names
     if setting == "balanced":
         counts = np.bincount(data.train.labels, minlength=len(names))

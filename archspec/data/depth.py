@@ -11,9 +11,9 @@ import math
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from archspec.data.imagefile import UnreadableError
+from archspec.lazy import np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -45,8 +45,6 @@ def on_paper(values: NDArray[Any], samples: SampleFormat) -> NDArray[np.float32]
     A second or fourth channel is alpha, on the scale of white. Raises `UnreadableError` for
     infinity and NaN.
     """
-    import numpy as np  # noqa: PLC0415
-
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
         values = values.astype(np.float32, copy=False)
     if values.ndim == 2:

@@ -21,11 +21,11 @@ from archspec.data.imagefile import UnreadableError
 from archspec.data.images import decode
 from archspec.data.names import TEST, TRAIN, VALIDATION, legible
 from archspec.data.splitting import Split
+from archspec.lazy import np
 from archspec.ops.shape import Shape
 from archspec.system import cores
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 MOST_COMPARED_BYTES: Final = 2**30
@@ -78,8 +78,6 @@ def picture_numbers(loaded: LabelledImages) -> NDArray[np.intp] | None:
 
     None where images are not compared: encoded images without digests, large mapped arrays.
     """
-    import numpy as np  # noqa: PLC0415
-
     if loaded.inputs:
         return _of_inputs(loaded.inputs.values())
     images = loaded.images
@@ -96,8 +94,6 @@ def picture_numbers(loaded: LabelledImages) -> NDArray[np.intp] | None:
 
 def _of_inputs(inputs: Iterable[LabelledImages]) -> NDArray[np.intp] | None:
     """Return a number for each example with several inputs: a copy if all of them are."""
-    import numpy as np  # noqa: PLC0415
-
     each = [picture_numbers(replace(one, inputs={})) for one in inputs]
     known = [numbers for numbers in each if numbers is not None]
     if len(known) < len(each):
@@ -145,8 +141,6 @@ def _of_pixels(images: NDArray[Any]) -> NDArray[np.intp]:
 
     Images are compared by a hash of 64 bits, and then by the pixels themselves.
     """
-    import numpy as np  # noqa: PLC0415
-
     hashes = _hashes(images)
     order = np.argsort(hashes, kind="stable")
     same = hashes[order][1:] == hashes[order][:-1]
@@ -164,8 +158,6 @@ def _hashes(images: NDArray[Any]) -> NDArray[np.int64]:
     Words times random odd numbers are added up, as in multilinear hashing. Before, a word's upper
     half is mixed into its lower one: differences in high bits alone would be lost otherwise.
     """
-    import numpy as np  # noqa: PLC0415
-
     size = images[0].nbytes if len(images) else 0
     if size % WORD_BYTES or not images.flags.c_contiguous:
         return np.array([hash(image.tobytes()) for image in images], np.int64)
@@ -186,8 +178,6 @@ def find(
 
     `numbers` are those of `picture_numbers`. Both results are (examples,).
     """
-    import numpy as np  # noqa: PLC0415
-
     where = np.full(len(labels), -1, np.int8)
     for part, indices in enumerate(parts):
         where[indices] = part
@@ -212,8 +202,6 @@ def copies(
     copied: tuple[NDArray[np.bool_], NDArray[np.bool_]],
 ) -> Copies:
     """Return counts and names of the copies that `find` returned."""
-    import numpy as np  # noqa: PLC0415
-
     in_parts, in_classes = copied
     if numbers is None or not (in_parts | in_classes).any():
         return Copies()
@@ -245,8 +233,6 @@ def without(
     A picture in several parts stays in the test, or else in validation. A picture in several
     classes is left out, because nobody knows which class is right.
     """
-    import numpy as np  # noqa: PLC0415
-
     if numbers is None:
         return parts
     in_parts, in_classes = copied

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
 from archspec.data.examples import EncodedImages, LabelledImages
+from archspec.lazy import np
 
 MOST_LOOKED_AT: Final = 50_000
 """Largest number of files whose status is read after an epoch, evenly spread over all."""
@@ -39,8 +40,6 @@ class FileWatch:
     """
 
     def __init__(self, loaded: LabelledImages) -> None:
-        import numpy as np  # noqa: PLC0415
-
         images = loaded.images
         self._digests: Sequence[bytes] | None = None
         if isinstance(images, EncodedImages):

@@ -15,6 +15,7 @@ from archspec.data.inspection import ImageListing
 from archspec.data.names import PARTS, TRAIN, is_displayable, legible
 from archspec.data.sources import FILE_SUFFIXES
 from archspec.errors import UsageError, first_few
+from archspec.lazy import np
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
@@ -38,8 +39,6 @@ def preview(recipe: DataRecipe, _: Shape) -> Preview:
 
 def load(recipe: DataRecipe, _: Shape) -> LabelledImages:
     """Return the images of a folder, each inspected."""
-    import numpy as np  # noqa: PLC0415
-
     root = Path(recipe.path or "")
     layout = _layout(root)
     paths, labels, parts = list[str](), list[int](), list[int]()

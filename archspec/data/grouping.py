@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from archspec.data.names import legible
 from archspec.errors import UsageError
+from archspec.lazy import np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 MOST_PATTERN: Final = 200
@@ -95,8 +95,6 @@ def by_names(pattern: str, names: Sequence[str]) -> list[str]:
 
 def numbered(groups: Sequence[str]) -> tuple[NDArray[np.intp], list[str]]:
     """Return the number of each example's group, and the groups by these numbers."""
-    import numpy as np  # noqa: PLC0415
-
     known: dict[str, int] = {}
     numbers = [known.setdefault(group, len(known)) for group in groups]
     return np.array(numbers, np.intp), list(known)

@@ -22,6 +22,7 @@ from archspec.data.examples import LabelledImages, Preview
 from archspec.data.fileaccess import check_memory, reading
 from archspec.data.names import PARTS, TEST, TRAIN, in_order
 from archspec.errors import UsageError
+from archspec.lazy import np
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
@@ -66,8 +67,6 @@ def preview_files(path: Path, class_names: tuple[str, ...] | None, name: str = "
 
 def load_files(path: Path, class_names: tuple[str, ...] | None, name: str) -> LabelledImages:
     """Return the images and labels in a folder. Raises `UsageError`."""
-    import numpy as np  # noqa: PLC0415
-
     if class_names is not None and (file := _npz(path, name)):
         parts = [TRAIN, TEST]
         images = [arrays.read(file, key)[..., np.newaxis] for key in ("x_train", "x_test")]
@@ -103,8 +102,6 @@ def load_files(path: Path, class_names: tuple[str, ...] | None, name: str) -> La
 
 
 def _occurring(labels: Sequence[NDArray[Any]], path: Path) -> tuple[str, ...]:
-    import numpy as np  # noqa: PLC0415
-
     return in_order({str(number) for number in np.unique(np.concatenate(labels))}, str(path))
 
 
@@ -177,8 +174,6 @@ def _image_shape(pairs: Sequence[Pair]) -> Shape:
 
 def read_values(path: Path) -> NDArray[Any]:
     """Return all values of a file."""
-    import numpy as np  # noqa: PLC0415
-
     with _opened(path) as file:
         dtype, extents = _header(file, path)
         size = np.dtype(dtype).itemsize * math.prod(extents)

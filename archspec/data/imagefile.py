@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from archspec.errors import Portable
+from archspec.lazy import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,8 +56,6 @@ def samples_by_opencv(encoded: Encoded, needed_for: str) -> NDArray[Any] | None:
     None if OpenCV cannot read the file. If it is not installed, raises `UnreadableError`, which
     names the kind of file that it is `needed_for`.
     """
-    import numpy as np  # noqa: PLC0415
-
     cv2 = opencv()
     if cv2 is None:
         raise UnreadableError(

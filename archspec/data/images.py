@@ -17,10 +17,10 @@ from archspec.data.imagefile import Encoded, UnreadableError, content_of
 from archspec.data.jpeg import decode_plain
 from archspec.data.resizing import match_channels, placement, upright, visible_region
 from archspec.data.values import BYTES, SHARES, Range
+from archspec.lazy import np
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
 
@@ -107,8 +107,6 @@ def decode(
         UnreadableError: The file is damaged, too large, or of a type that archspec does not read.
 
     """
-    import numpy as np  # noqa: PLC0415
-
     if plain is not None:
         pixels = decode_plain(encoded, plain, shape, how)
         if pixels is not None:
@@ -132,8 +130,6 @@ def decode(
 
 def _in_range(values: NDArray[Any], own: Range | None, limits: Range | None) -> NDArray[Any]:
     """Return values of the range `own` on the scale of `limits`."""
-    import numpy as np  # noqa: PLC0415
-
     if own == limits:
         return values
     if own is None or limits is None:
@@ -285,8 +281,6 @@ def _bytes_of(
     image: Image, encoded: Encoded, shape: Shape, how: str, plain: tuple[int, int] | None
 ) -> NDArray[np.uint8]:
     """Return the pixels of a file of up to 8 bits a sample."""
-    import numpy as np  # noqa: PLC0415
-
     if plain is None and (stored := _plain(image)):
         pixels = decode_plain(encoded, stored, shape, how)
         if pixels is not None:
@@ -355,7 +349,6 @@ def _fitted_values(
     values: NDArray[np.float32], extent: tuple[int, ...], how: str
 ) -> NDArray[np.float32]:
     """Return an upright array of floats, (height, width, channels), fitted to `extent`."""
-    import numpy as np  # noqa: PLC0415
     from PIL import Image as Images  # noqa: PLC0415
 
     inner, bars = placement(values.shape[:2], extent, how)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 from archspec.data.imagefile import Encoded, content_of, opencv
 from archspec.data.resizing import Region, placement, visible_region
+from archspec.lazy import np
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 MOST_HALVINGS: Final = 3
@@ -34,8 +34,6 @@ def decode_plain(
     None where Pillow must decode it: without OpenCV, if pixels would be skipped, or if it is
     damaged. `stored` is the height and width of the file.
     """
-    import numpy as np  # noqa: PLC0415
-
     inner, bars = placement(stored, shape.spatial, how)
     region = visible_region(stored, shape.spatial, how)
     times = halvings(region, inner)
@@ -75,8 +73,6 @@ def _cut_out(
     pixels: NDArray[np.uint8], extent: tuple[int, ...], region: Region, factor: int
 ) -> NDArray[np.uint8]:
     """Return `region`, interpolated to `extent`, of an image that was `factor` times as large."""
-    import numpy as np  # noqa: PLC0415
-
     cv2 = opencv()
     starts = np.array([start for start, _ in region]) / factor
     steps = np.array([end - start for start, end in region]) / factor / extent

@@ -21,6 +21,7 @@ from archspec.data.pixels import ArrayPixels
 from archspec.data.preprocessing import Preprocessing
 from archspec.data.values import BYTES
 from archspec.errors import RecipeError, UsageError
+from archspec.lazy import np
 from archspec.ops.shape import Shape
 from archspec.system import cores
 
@@ -68,8 +69,6 @@ def chunks(
     .npy files, which hold them. Raises `UsageError` if an input has no array, another shape, or
     another number of examples.
     """
-    import numpy as np  # noqa: PLC0415
-
     shape, several = next(iter(inputs.values())), len(inputs) > 1
     if isinstance(given, Mapping):
         if missing := [name for name in inputs if name not in given]:
@@ -126,8 +125,6 @@ def _of_rows(
     preprocessing: Preprocessing,
 ) -> list[Any]:
     """Return the examples of rows: an array for each, or for each of several inputs."""
-    import numpy as np  # noqa: PLC0415
-
     ways = dict(preprocessing.inputs) or dict.fromkeys(inputs, preprocessing)
 
     def one(row: Mapping[str, Any] | str) -> Any:
@@ -242,8 +239,6 @@ def _of_array_file(path: Path, shape: Shape, size: int) -> Iterator[Chunk]:
 
 def _of_array(array: NDArray[Any], name: str, shape: Shape, size: int) -> Iterator[Chunk]:
     """Yield the chunks of an array of images, with or without an axis of channels, or of one."""
-    import numpy as np  # noqa: PLC0415
-
     extent = "x".join(map(str, array.shape))
     single = array.ndim == len(shape) - 1 or (
         array.ndim == len(shape) and array.shape[-1] == shape.channels
@@ -266,8 +261,6 @@ def _of_array(array: NDArray[Any], name: str, shape: Shape, size: int) -> Iterat
 
 
 def _rows(rows: NDArray[Any], shape: Shape, preprocessing: Preprocessing) -> list[Any]:
-    import numpy as np  # noqa: PLC0415
-
     own = Shape(rows.shape[1:])
     resizable = own.rank == shape.rank == 2 and (
         own.channels == shape.channels or {own.channels, shape.channels} == {1, 3}

@@ -22,11 +22,11 @@ from archspec.data.names import legible
 from archspec.data.resizing import match_channels, resize
 from archspec.data.values import BYTES, Range, chunk_length
 from archspec.errors import UsageError
+from archspec.lazy import np
 from archspec.ops.shape import Shape
 from archspec.system import cores
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 MEMORY_SHARE: Final = 0.3
@@ -66,8 +66,6 @@ class ArrayPixels(Pixels):
     def __init__(
         self, images: NDArray[Any], shape: Shape, how: str, *, limits: Range | None
     ) -> None:
-        import numpy as np  # noqa: PLC0415
-
         self.shape = shape
         self.range = limits
         self._images = images
@@ -146,8 +144,6 @@ class FilePixels(Pixels):
         return ThreadPoolExecutor(cores(), thread_name_prefix="decode")
 
     def read(self, indices: NDArray[np.intp]) -> NDArray[Any]:
-        import numpy as np  # noqa: PLC0415
-
         images = np.empty((len(indices), *self.shape), self.dtype)
 
         def fill(start: int) -> None:
@@ -180,8 +176,6 @@ class FilePixels(Pixels):
 
     def _alike(self, index: int) -> Iterator[int]:
         """Yield the images that may replace one, the next one first."""
-        import numpy as np  # noqa: PLC0415
-
         alike = np.flatnonzero(self._kinds == self._kinds[index])
         yield from np.roll(alike, -int(np.searchsorted(alike, index)) - 1).tolist()
 
@@ -210,8 +204,6 @@ class CachedPixels(Pixels):
     """Pixels that are kept in memory once they have been read."""
 
     def __init__(self, inner: ArrayPixels | FilePixels, count: int) -> None:
-        import numpy as np  # noqa: PLC0415
-
         self.shape = inner.shape
         self.range = inner.range
         self.failed = inner.failed
@@ -234,8 +226,6 @@ class CachedPixels(Pixels):
 
     def fill(self) -> None:
         """Read all images now."""
-        import numpy as np  # noqa: PLC0415
-
         step = chunk_length(self._images)
         for start in range(0, len(self._images), step):
             chosen = np.arange(start, min(start + step, len(self._images)))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from archspec.data.depth import OF_BYTES, SampleFormat
 from archspec.data.imagefile import Encoded, UnreadableError, content_of, samples_by_opencv
+from archspec.lazy import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,8 +34,6 @@ def values(image: Image, encoded: Encoded, _: SampleFormat) -> NDArray[Any]:
 
     Raises `UnreadableError`.
     """
-    import numpy as np  # noqa: PLC0415
-
     load(image, encoded)
     if image.mode.startswith("I"):
         samples = np.asarray(image)[..., np.newaxis]

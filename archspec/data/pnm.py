@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from archspec.data.depth import OF_BYTES, SampleFormat, unsigned
 from archspec.data.imagefile import Encoded, UnreadableError, content_of
+from archspec.lazy import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,8 +32,6 @@ def values(image: Image, encoded: Encoded, samples: SampleFormat) -> NDArray[Any
 
     Raises `UnreadableError` where some are missing.
     """
-    import numpy as np  # noqa: PLC0415
-
     if samples.kind == "float":
         return np.asarray(image)
     name, _, offset, _ = image.tile[0]  # type: ignore[attr-defined]

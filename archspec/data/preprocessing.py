@@ -12,10 +12,10 @@ from pydantic import Field, FiniteFloat, NonNegativeInt
 from archspec.data.imagefile import Encoded
 from archspec.data.images import decode
 from archspec.data.values import BYTES, UNKNOWN, Range
+from archspec.lazy import np
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from archspec.data.pixels import Pixels
@@ -62,8 +62,6 @@ class Preprocessing:
 
         Of a network with several inputs, `pixels` and the result are a mapping by their names.
         """
-        import numpy as np  # noqa: PLC0415
-
         if self.inputs:
             by_name = cast("Mapping[str, Any]", pixels)
             return cast("ArrayOrTensor", {name: how(by_name[name]) for name, how in self.inputs})
@@ -114,8 +112,6 @@ class Preprocessing:
 @lru_cache(maxsize=16)
 def _line(channels: tuple[float, ...], width: int) -> NDArray[np.float32]:
     """Return a value for each channel, repeated for the pixels of a line."""
-    import numpy as np  # noqa: PLC0415
-
     return np.tile(np.array(channels, np.float32), width)
 
 
@@ -145,8 +141,6 @@ def fit(how: str, resize: Resize, pixels: Pixels, train: NDArray[np.intp]) -> Pr
 
 def _sample(pixels: Pixels, train: NDArray[np.intp]) -> NDArray[np.intp]:
     """Return all training images if they are in memory, else some, always the same."""
-    import numpy as np  # noqa: PLC0415
-
     if pixels.array is not None or len(train) <= MEASURED:
         return train
     return np.sort(np.random.default_rng(0).choice(train, MEASURED, replace=False))
@@ -156,8 +150,6 @@ def _statistics(
     pixels: Pixels, chosen: NDArray[np.intp]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return the mean and the deviation of each channel; 1 for a channel that does not vary."""
-    import numpy as np  # noqa: PLC0415
-
     channels, size = pixels.shape.channels, pixels.shape.size
     step = max(1, 2**20 // size)
     batches = [chosen[start : start + step] for start in range(0, len(chosen), step)]

@@ -16,6 +16,7 @@ from archspec.data.examples import LabelledImages, Preview
 from archspec.data.names import TEST, TRAIN
 from archspec.errors import UsageError
 from archspec.keras_model.engine import first_line, keras_home, shortened
+from archspec.lazy import np
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
@@ -100,8 +101,6 @@ def load(recipe: DataRecipe, _: Shape) -> LabelledImages:
     if recipe.path is not None:
         load_files = cifar.load_files if name in cifar.VERSIONS else idx.load_files
         return load_files(Path(recipe.path), class_names, name)
-    import numpy as np  # noqa: PLC0415
-
     with _downloading(name, files):
         dataset = import_module(f"keras.datasets.{name}")
         (x_train, y_train), (x_test, y_test) = dataset.load_data()
@@ -116,7 +115,6 @@ def load(recipe: DataRecipe, _: Shape) -> LabelledImages:
 
 def _digits() -> LabelledImages:
     """Return 1,797 handwritten digits of 8x8 pixels and 17 levels, bundled with scikit-learn."""
-    import numpy as np  # noqa: PLC0415
     from sklearn.datasets import load_digits  # noqa: PLC0415
 
     digits = load_digits()

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from archspec.lazy import np
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 LUMINANCE: Final = (0.299, 0.587, 0.114)
@@ -44,8 +45,6 @@ def visible_region(old: tuple[int, ...], new: tuple[int, ...], how: str) -> Regi
 
 def upright(values: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Return an array, (height, width, ...), turned as EXIF's orientation (1 to 8) says."""
-    import numpy as np  # noqa: PLC0415
-
     if orientation in {2, 4, 5, 7}:
         values = values[:, ::-1]
     quarters = {3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}.get(orientation, 0)
@@ -59,8 +58,6 @@ def resize(
 
     Whole numbers are rounded. `how` is "stretch", "pad" (with bars of `black`) or "crop".
     """
-    import numpy as np  # noqa: PLC0415
-
     count, *old, channels = images.shape
     if tuple(old) == extent:
         return images
@@ -87,8 +84,6 @@ def _weights(old: int, new: int, region: tuple[float, float]) -> NDArray[np.floa
 
     The new pixels fill `region`.
     """
-    import numpy as np  # noqa: PLC0415
-
     start, end = region
     scale = (end - start) / new
     position = start + (np.arange(new) + 0.5) * scale - 0.5
@@ -102,8 +97,6 @@ def _weights(old: int, new: int, region: tuple[float, float]) -> NDArray[np.floa
 
 def match_channels(images: NDArray[Any], channels: int) -> NDArray[Any]:
     """Return images with 1 or 3 channels: grey is repeated, colour becomes its luminance."""
-    import numpy as np  # noqa: PLC0415
-
     if images.shape[-1] == channels:
         return images
     if images.shape[-1] == 1:

@@ -11,9 +11,9 @@ from archspec.data.examples import LabelledImages, Preview
 from archspec.data.names import TEST, TRAIN, VALIDATION
 from archspec.data.recipe import DataRecipe
 from archspec.errors import Problem, RecipeError, UsageError, listed, suggestion
+from archspec.lazy import np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 SplitRule = Literal[1, 2]
@@ -50,8 +50,6 @@ def labels_of(
     recipe: DataRecipe, loaded: LabelledImages
 ) -> tuple[NDArray[np.int32], tuple[str, ...]]:
     """Return each example's index among the classes to use, -1 for others; and their names."""
-    import numpy as np  # noqa: PLC0415
-
     chosen = chosen_classes(recipe, Preview(loaded.class_names, None))
     names = tuple(loaded.class_names[number] for number in chosen)
     places = np.full(len(loaded.class_names), -1, np.int32)
@@ -101,8 +99,6 @@ def split(
         rule: The rule to split by; 1 for runs whose `data.json` names none.
 
     """
-    import numpy as np  # noqa: PLC0415
-
     if own is None:
         own = np.full(len(labels), TRAIN, np.int8)
     used = labels >= 0
@@ -137,8 +133,6 @@ def split(
 
 def split_digest(parts: Sequence[NDArray[np.intp]]) -> str:
     """Return the SHA-256 of the indices of training, validation and test, in this order."""
-    import numpy as np  # noqa: PLC0415
-
     digest = hashlib.sha256()
     for part in parts:
         digest.update(len(part).to_bytes(8, "little"))
@@ -153,8 +147,6 @@ def _counts(
     rule: SplitRule,
 ) -> dict[int, NDArray[np.intp]]:
     """Return how many images of each class are held out, for each part."""
-    import numpy as np  # noqa: PLC0415
-
     if rule == 1:
         return {part: np.rint(sizes * share).astype(np.intp) for part, share in shares.items()}
     tested = _apportioned(sizes, shares[TEST], np.zeros_like(sizes), 0.0, random)
@@ -173,8 +165,6 @@ def _apportioned(
 
     Each class has already `given` as many for a share before this one, of `given_share`.
     """
-    import numpy as np  # noqa: PLC0415
-
     total = round(int(sizes.sum()) * share)
     most = np.maximum(sizes - given - 1, 0)
     # 0.1 * 30 is a little above 3; a share of 3 images is a little below them.
@@ -193,8 +183,6 @@ def _split_members(
     members: Sequence[NDArray[np.intp]], counts: Mapping[int, NDArray[np.intp]]
 ) -> list[NDArray[np.intp]]:
     """Return the indices for each part, by the part's number."""
-    import numpy as np  # noqa: PLC0415
-
     dealt: list[list[NDArray[np.intp]]] = [[], [], []]
     for number, each in enumerate(members):
         tested = counts[TEST][number]
@@ -212,8 +200,6 @@ def _split_groups(
     random: np.random.Generator,
 ) -> list[NDArray[np.intp]]:
     """Return the indices for each part, by the part's number; a group's are all in one."""
-    import numpy as np  # noqa: PLC0415
-
     indices = np.concatenate([*members, np.empty(0, np.intp)])
     kinds = np.repeat(np.arange(len(members)), [len(each) for each in members])
     sizes = np.array([len(each) for each in members], np.intp)
@@ -283,8 +269,6 @@ def check_groups(
     labels: NDArray[np.int32], own: NDArray[np.int8], groups: NDArray[np.intp], names: Sequence[str]
 ) -> None:
     """Raise `UsageError` if the source, which comes split, has a group in two parts."""
-    import numpy as np  # noqa: PLC0415
-
     used = labels >= 0
     first = np.full(len(names), -1, np.int8)
     first[groups[used]] = own[used]
@@ -302,8 +286,6 @@ def without_held_out(
     parts: Split, labels: NDArray[np.int32], class_names: Sequence[str]
 ) -> str | None:
     """Return a line that names the classes without held-out images, where others have some."""
-    import numpy as np  # noqa: PLC0415
-
     lines = []
     for name, indices in (("validation", parts.validation), ("test", parts.test)):
         missing = np.bincount(labels[indices], minlength=len(class_names)) == 0
@@ -321,8 +303,6 @@ def check_parts(
     class_names: tuple[str, ...],
 ) -> None:
     """Raise `UsageError` if a part is empty that must not be."""
-    import numpy as np  # noqa: PLC0415
-
     for part, name, share in (
         (VALIDATION, "validation", recipe.validation),
         (TEST, "test", recipe.test),

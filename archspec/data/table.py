@@ -27,6 +27,7 @@ from archspec.data.tablelabels import LARGEST, LabelReader, TableValue
 from archspec.data.task import TaskKind
 from archspec.data.values import measure
 from archspec.errors import Problem, RecipeError, UsageError, first_few, listed, suggestion
+from archspec.lazy import np
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
@@ -348,8 +349,6 @@ def _load_inputs(
     recipe: DataRecipe, tables: _Tables, names: tuple[str, ...] | None
 ) -> LabelledImages:
     """Return the examples of a network that takes features, or several images."""
-    import numpy as np  # noqa: PLC0415
-
     images = {name: _Rows(names, may_repeat=True) for name in tables.images}
     features = {name: array("f") for name in tables.features}
     bare = _Rows(names)
@@ -383,8 +382,6 @@ def _load_inputs(
 
 def _of_rows(recipe: DataRecipe, listing: inspection.ImageListing) -> LabelledImages:
     """Return rows without images; raise `UsageError` if some have no label."""
-    import numpy as np  # noqa: PLC0415
-
     examples = listing.examples
     if listing.missing and recipe.on_error == "stop":
         shown = first_few([f"{name} ({why})" for name, why in listing.missing])

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, FiniteFloat
 
+from archspec.lazy import np
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 PositiveFinite = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -25,8 +26,6 @@ class TargetScale:
 
     def scaled(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """Return labels (examples, values) as the network learns them."""
-        import numpy as np  # noqa: PLC0415
-
         scaled: NDArray[np.float32] = ((values - np.array(self.mean)) / self.deviation).astype(
             np.float32
         )
@@ -34,8 +33,6 @@ class TargetScale:
 
     def original(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
         """Return outputs of the network (examples, values) in the units of the labels."""
-        import numpy as np  # noqa: PLC0415
-
         original: NDArray[np.float64] = outputs * np.array(self.deviation) + np.array(self.mean)
         return original
 

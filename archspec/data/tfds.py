@@ -16,6 +16,7 @@ from archspec.data.names import TEST, TRAIN, VALIDATION
 from archspec.data.values import BYTES, OF_DTYPES
 from archspec.errors import UsageError, extra
 from archspec.keras_model.engine import first_line, shortened
+from archspec.lazy import np
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
@@ -39,8 +40,6 @@ def preview(recipe: DataRecipe, _: Shape) -> Preview:
 
 def load(recipe: DataRecipe, _: Shape) -> LabelledImages:
     """Return the images, still encoded, and the labels. The first use downloads them."""
-    import numpy as np  # noqa: PLC0415
-
     name = recipe.name or ""
     library = _library()
     features = _features(library, name)

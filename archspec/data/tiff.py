@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from archspec.data.depth import SampleFormat, unsigned
 from archspec.data.imagefile import Encoded, UnreadableError, content_of, samples_by_opencv
 from archspec.data.resizing import upright
+from archspec.lazy import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,8 +54,6 @@ def values(image: Image, encoded: Encoded, samples: SampleFormat) -> NDArray[Any
 
     Raises `UnreadableError`.
     """
-    import numpy as np  # noqa: PLC0415
-
     tags: Tags = image.tag_v2  # type: ignore[attr-defined]
     if _first(tags, SAMPLES, 1) > 1:
         return values_by_tags(tags, encoded)
@@ -136,8 +135,6 @@ def values_by_tags(tags: Tags, encoded: Encoded) -> NDArray[Any]:
 
     Alpha is on the scale of white. Raises `UnreadableError`.
     """
-    import numpy as np  # noqa: PLC0415
-
     if _first(tags, COMPRESSION, 1) in PLAIN + DEFLATED and _first(tags, PREDICTOR, 1) < 3:
         samples = upright(_stored(tags, content_of(encoded)), _first(tags, ORIENTATION, 1))
     else:
@@ -152,8 +149,6 @@ def values_by_tags(tags: Tags, encoded: Encoded) -> NDArray[Any]:
 
 def _interpreted(samples: NDArray[Any], colours: int, tags: Tags) -> NDArray[Any]:
     """Return grey or RGB, with alpha where that is among the samples."""
-    import numpy as np  # noqa: PLC0415
-
     white = format_of(tags).white
     top = white or 1.0
     picture = samples[..., :colours]
@@ -193,8 +188,6 @@ def _by_opencv(tags: Tags, encoded: Encoded) -> NDArray[Any]:
 
 def _stored(tags: Tags, content: bytes) -> NDArray[Any]:
     """Return all samples, (height, width, samples), as they are stored."""
-    import numpy as np  # noqa: PLC0415
-
     width, height, count = tags[WIDTH], tags[HEIGHT], _first(tags, SAMPLES, 1)
     bits, kind = _first(tags, BITS, 1), _first(tags, FORMAT, UNSIGNED)
     if bits not in {8, 16, 32, 64} or not UNSIGNED <= kind <= FLOAT or count > MOST_SAMPLES:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from pydantic import FiniteFloat
 
 from archspec.errors import UsageError
+from archspec.lazy import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,8 +92,6 @@ def measure(images: NDArray[Any], where: str) -> PixelValues:
     name in messages. Raises `UsageError` for an array without images, not of numbers, or with a
     value that is not finite.
     """
-    import numpy as np  # noqa: PLC0415
-
     if images.dtype.kind not in "biuf":
         raise UsageError(f"{where} must be numbers, not {images.dtype}")
     if images.ndim < 2 or images.size == 0:
@@ -117,8 +116,6 @@ def measure(images: NDArray[Any], where: str) -> PixelValues:
 
 def _not_finite(chunk: NDArray[Any], start: int, where: str) -> UsageError:
     """Return the error that names the first image with a value that float32 cannot hold."""
-    import numpy as np  # noqa: PLC0415
-
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
         values = chunk.reshape(len(chunk), -1).astype(np.float32)
     bad = ~np.isfinite(values)

@@ -24,13 +24,13 @@ from archspec.evaluation.label_scores import THRESHOLD
 from archspec.evaluation.scores import TaskScores
 from archspec.evaluation.tally import TOP, OutputTally, Tally, tally_of
 from archspec.evaluation.trained import LoadedNetwork, RunSource, Trained
+from archspec.lazy import np
 from archspec.recipe.families import LOSSES, METRICS
 from archspec.recipe.objects import make_object
 from archspec.recipe.sections import Named
 from archspec.recipe.train import OF_INDICES
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 BATCH: Final = 32
@@ -338,8 +338,6 @@ class _Judge:
         ]
 
     def add(self, labels: NDArray[Any], answers: NDArray[np.float64]) -> None:
-        import numpy as np  # noqa: PLC0415
-
         self.tally.add(labels, answers)
         if self.loss is None:
             return

@@ -21,11 +21,11 @@ from archspec.data.task import NOUNS, Task, TaskKind
 from archspec.data.values import Range
 from archspec.errors import RecipeError, UsageError, listed, suggestion
 from archspec.evaluation.trained import LoadedNetwork, Trained
+from archspec.lazy import np
 from archspec.ops.shape import Shape
 from archspec.runs.records import PartSizes
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 PARTS: Final = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
@@ -205,8 +205,6 @@ def load(
         UsageError: There are none, or one of the networks was trained on them.
 
     """
-    import numpy as np  # noqa: PLC0415
-
     recipe = recipe.model_copy(
         update={
             "validation": 0.0,
@@ -369,8 +367,6 @@ def _split_anew(
 
 def _learnt(splits: Mapping[str, Sequence[Any]], chosen: NDArray[np.intp], part: str) -> list[str]:
     """Return notes on images that were trained on; raise if they should be held out."""
-    import numpy as np  # noqa: PLC0415
-
     notes = []
     for name, (train, _, _) in splits.items():
         learnt = int(np.isin(chosen, train).sum())

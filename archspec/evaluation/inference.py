@@ -14,10 +14,10 @@ from archspec.evaluation.mistakes import MistakeTally
 from archspec.evaluation.scores import TaskScores
 from archspec.evaluation.tally import tally_of
 from archspec.graph.graph import MAIN_OUTPUT
+from archspec.lazy import np
 from archspec.recipe.compilation import gives_probabilities
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from archspec.data.dataset import Subset
@@ -74,8 +74,6 @@ def answers(
     Fewer images than `batch` are padded, because the backends would compile the network again for
     another number of them, as in the last batch.
     """
-    import numpy as np  # noqa: PLC0415
-
     count = len(next(iter(images.values())) if isinstance(images, dict) else images)
 
     def padded(given: NDArray[Any]) -> NDArray[Any]:

@@ -11,6 +11,7 @@ from archspec.data.task import TaskKind
 from archspec.display import Displayed
 from archspec.errors import UsageError
 from archspec.evaluation.class_score import ClassScore, as_csv
+from archspec.lazy import np
 
 THRESHOLD: Final = 0.5
 """Probability from which a label is predicted."""
@@ -139,8 +140,6 @@ def measure(
 
 def _average_precision(truth: Any, predicted: Any) -> float | None:
     """Return the average precision; images of equal probability come in at once."""
-    import numpy as np  # noqa: PLC0415
-
     count = int(truth.sum())
     if not count:
         return None

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from archspec.data.task import Task
 from archspec.display import renderer
 from archspec.errors import first_few
+from archspec.lazy import np
 from archspec.runs import folder
 from archspec.runs.files import MISTAKES, MISTAKES_PICTURES
 from archspec.text import csv_lines, label
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from archspec.data.dataset import Subset
@@ -200,8 +200,6 @@ def pictures_of(part: Subset, mistakes: Sequence[AnyMistake]) -> list[NDArray[np
     More channels than three are not a picture: the first is shown. Images of another rank than two
     have none.
     """
-    import numpy as np  # noqa: PLC0415
-
     if part.pixels.shape.rank != 2 or not mistakes:
         return []
     pixels = part.pixels.read(np.array([each.image for each in mistakes]))
@@ -212,8 +210,6 @@ def pictures_of(part: Subset, mistakes: Sequence[AnyMistake]) -> list[NDArray[np
 
 def as_bytes(image: NDArray[Any], limits: Range | None) -> NDArray[np.uint8]:
     """Return an image as bytes; black and white are its own extremes if they are not known."""
-    import numpy as np  # noqa: PLC0415
-
     values = image[..., : 3 if image.shape[-1] == 3 else 1].astype(np.float32)
     black, white = limits or (float(values.min()), float(values.max()))
     scaled = (values - black) * (255.0 / ((white - black) or 1.0))

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final
 from archspec.data.task import TaskKind
 from archspec.display import Displayed
 from archspec.errors import UsageError
+from archspec.lazy import np
 from archspec.text import csv_lines
 
 FIGURES: Final = ("mae", "rmse", "r2")
@@ -113,8 +114,6 @@ class NumberScores(Displayed):
 
 def measure(names: tuple[str, ...], truth: Any, predicted: Any) -> NumberScores:
     """Return the scores of predictions (images, values) against labels of the same shape."""
-    import numpy as np  # noqa: PLC0415
-
     error, spread = predicted - truth, truth - truth.mean(axis=0)
     squares, total = np.square(error).sum(axis=0), np.square(spread).sum(axis=0)
     count = len(truth)

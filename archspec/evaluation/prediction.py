@@ -28,6 +28,7 @@ from archspec.evaluation.evaluation import (
 from archspec.evaluation.inference import ahead
 from archspec.evaluation.label_scores import THRESHOLD
 from archspec.evaluation.trained import LoadedNetwork, RunSource
+from archspec.lazy import np
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
@@ -296,8 +297,6 @@ def _answers(
     flip: bool,
 ) -> list[Any]:
     """Return for each image the outputs and their deviation, or the reason for none."""
-    import numpy as np  # noqa: PLC0415
-
     answers = [next((p for p in of if isinstance(p, str)), None) for of in zip(*read, strict=True)]
     right = [index for index, reason in enumerate(answers) if reason is None]
     if not right:

@@ -18,6 +18,7 @@ from archspec.errors import UsageError
 from archspec.evaluation import label_scores, number_scores
 from archspec.evaluation.label_scores import THRESHOLD
 from archspec.evaluation.scores import Bin, Cell, Scores, TaskScores
+from archspec.lazy import np
 
 BINS: Final = 15
 """Number of bins of the calibration error, as in Guo et al. 2017 (arXiv:1706.04599)."""
@@ -50,8 +51,6 @@ class Tally:
             UsageError: They do not fit each other or the classes.
 
         """
-        import numpy as np  # noqa: PLC0415
-
         labels, predictions = np.asarray(labels), np.asarray(predictions)
         classes = len(self._classes)
         if predictions.ndim != 2 or predictions.shape[1] != classes:
@@ -117,8 +116,6 @@ class Tally:
 
 def _check_finite(predictions: Any, before: int) -> None:
     """Raise `UsageError` for predictions that are not finite, after `before` other images."""
-    import numpy as np  # noqa: PLC0415
-
     wrong = ~np.isfinite(predictions).all(axis=1)
     if wrong.any():
         image = before + int(wrong.argmax()) + 1
@@ -141,8 +138,6 @@ class OutputTally:
             UsageError: They do not fit each other, or predictions are not finite.
 
         """
-        import numpy as np  # noqa: PLC0415
-
         labels, predictions = np.asarray(labels), np.asarray(predictions, np.float64)
         expected = (len(labels), len(self._task.names))
         if labels.shape != expected or predictions.shape != expected:
@@ -155,8 +150,6 @@ class OutputTally:
 
     def scores(self) -> TaskScores:
         """Return the scores so far; raise `UsageError` if nothing was added."""
-        import numpy as np  # noqa: PLC0415
-
         if not self._parts:
             raise UsageError("there are no images to score")
         truth, predicted = (np.concatenate(each) for each in zip(*self._parts, strict=True))

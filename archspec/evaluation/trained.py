@@ -31,6 +31,7 @@ from archspec.imports.loading import is_model_file
 from archspec.keras_model.build import build
 from archspec.keras_model.engine import load_file, load_keras
 from archspec.keras_model.verify import other_network
+from archspec.lazy import np
 from archspec.ops.shape import Shape
 from archspec.recipe import compilation
 from archspec.recipe.train import Recipe
@@ -42,7 +43,6 @@ from archspec.runs.records import DataRecord
 from archspec.spec.document import Spec
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from archspec.runs.outcome import Run
@@ -258,8 +258,6 @@ class LoadedNetwork:
         self, pixels: Any, *, limits: Range | None, batch: int, flip: bool = False
     ) -> Iterator[NDArray[np.float64]]:
         """Yield the outputs of each pass, as `answers` returns their mean."""
-        import numpy as np  # noqa: PLC0415
-
         images: Any = self.preprocessing.on(limits)(pixels)
         if flip:
             mirrored = np.ascontiguousarray(images[..., ::-1, :])  # PyTorch needs it contiguous
@@ -441,8 +439,6 @@ def load_together(
 
 def _fixed(name: str, how: str, shape: Shape) -> Preprocessing:
     """Return a preprocessing of bytes that does not depend on training images."""
-    import numpy as np  # noqa: PLC0415
-
     if how in NEEDS_COLOUR and shape.channels != 3:
         raise UsageError(f"`normalize={how!r}` is for 3 channels, and {name} takes {shape}")
     none = np.empty((0, *shape), np.uint8)

@@ -13,9 +13,9 @@ from archspec.errors import UsageError
 from archspec.explain.circuit import AnyTensor
 from archspec.explain.gradient import TensorFunction, derivative, repeated
 from archspec.explain.subject import Subject, batched
+from archspec.lazy import np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 LEVELS: Final = 255
@@ -78,8 +78,6 @@ class Attack:
         `classes` (n,) are those to leave; in a targeted attack, to reach. `epsilon` is a share of
         the range: one number or (n,).
         """
-        import numpy as np  # noqa: PLC0415
-
         subject = self.subject
         wanted = subject.one_hot(classes)
         most = self._in_pixels(epsilon, pixels)
@@ -92,8 +90,6 @@ class Attack:
 
     def _in_pixels(self, epsilon: Any, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Return shares of the range as raw values that broadcast over the images' pixels."""
-        import numpy as np  # noqa: PLC0415
-
         most = np.broadcast_to(np.asarray(epsilon) * self.limits.span, len(pixels))
         column: NDArray[np.float32] = most.reshape(-1, *(1,) * (pixels.ndim - 1)).astype(np.float32)
         return column
@@ -105,8 +101,6 @@ class Attack:
 
         The signs of an image depend on the seed and its number only.
         """
-        import numpy as np  # noqa: PLC0415
-
         signs = np.stack(
             [
                 np.random.default_rng((seed, int(number))).integers(0, 2, pixels.shape[1:]) * 2 - 1
@@ -122,8 +116,6 @@ class Attack:
 
         Images that no picture file can hold are rounded to the same number of levels.
         """
-        import numpy as np  # noqa: PLC0415
-
         subject, (black, _) = self.subject, self.limits
         if not holds_pictures(subject):
             levels = np.rint((pixels - black) / self.limits.span * LEVELS)
@@ -158,7 +150,6 @@ def holds_pictures(subject: Subject) -> bool:
 
 def written(pixels: NDArray[Any], limits: Range) -> bytes:
     """Return the PNG file of an image (height, width, 1 or 3), rounded to 8 bits a sample."""
-    import numpy as np  # noqa: PLC0415
     from PIL import Image  # noqa: PLC0415
 
     levels = np.clip(np.rint((pixels - limits.black) / limits.span * LEVELS), 0, LEVELS)
@@ -175,8 +166,6 @@ def smallest(fooled: Callable[[NDArray[Any]], NDArray[np.bool_]], count: int) ->
     attack that succeeds with a change but fails with a larger one, which is rare, can hide a
     smaller one.
     """
-    import numpy as np  # noqa: PLC0415
-
     fails, fools = np.zeros(count, int), np.zeros(count, int)
     size = 1
     while not fools.all():

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 from archspec.explain.adversarial import LEVELS, Attack, holds_pictures, smallest, written
 from archspec.explain.gallery import Chart, Exhibit, FactValue, Item, Picture, PictureFile, Table
 from archspec.explain.study import Study
+from archspec.lazy import np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 POINTS: Final = 10
@@ -60,8 +60,6 @@ def exhibits_of(
     They are to be taken for the class `wanted`, or if that is None, for any other than now. If
     `epsilon` is None, the change is the smallest that fools.
     """
-    import numpy as np  # noqa: PLC0415
-
     clean = Answered.of(study, pixels)
     classes = clean.classes if wanted is None else np.full(len(pixels), wanted)
 
@@ -150,8 +148,6 @@ def curve_of(study: Study, attack: Attack, wanted: int | None, most: float, tota
 
     `most` is the largest epsilon; the whole work has `total` steps.
     """
-    import numpy as np  # noqa: PLC0415
-
     samples, names = study.all_samples, study.subject.class_names
     sizes = np.linspace(0, most, POINTS + 1)
     counts = np.zeros((2, len(sizes)), int)

@@ -19,9 +19,9 @@ from archspec.explain.gallery import Exhibit, FactValue, Item, Picture, PictureL
 from archspec.explain.gradient import differentiated
 from archspec.explain.study import BATCH, Study, Tick
 from archspec.explain.subject import Subject, batched
+from archspec.lazy import np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -103,8 +103,6 @@ def class_gradients(
 
     The score is that before the softmax.
     """
-    import numpy as np  # noqa: PLC0415
-
     scores, ops = subject.circuit.scores, subject.keras.ops
 
     def score(images: Any, chosen: Any) -> Any:
@@ -122,8 +120,6 @@ def class_gradients(
 
 def check_finite(subject: Subject, values: NDArray[Any]) -> None:
     """Raise `UsageError` where gradients of a network whose scores are finite are not finite."""
-    import numpy as np  # noqa: PLC0415
-
     if not np.isfinite(values).all():
         raise UsageError(
             f"{subject.name} has gradients that are not finite at this image, though its scores are"

@@ -10,6 +10,7 @@ from archspec.explain.distortions import Distortion
 from archspec.explain.gallery import Chart, Exhibit, Picture, Table
 from archspec.explain.samples import Samples
 from archspec.explain.study import Study
+from archspec.lazy import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -104,8 +105,6 @@ class Sweeps:
         self, distortion: Distortion, values: Sequence[float], image: NDArray[Any]
     ) -> Picture:
         """Return the first image along the sweep."""
-        import numpy as np  # noqa: PLC0415
-
         chosen = np.linspace(0, len(values) - 1, min(FRAMES, len(values))).round().astype(int)
         frames = [distortion(image[None], values[at], [0])[0] for at in chosen]
         return Picture(
@@ -137,8 +136,6 @@ def _judged(shares: NDArray[Any], truth: NDArray[Any]) -> tuple[Any, Any]:
 
 
 def _means(tallies: Sequence[tuple[Any, Any]]) -> tuple[float, float]:
-    import numpy as np  # noqa: PLC0415
-
     right, shares = (np.concatenate(each) for each in zip(*tallies, strict=True))
     return int(right.sum()) / len(right), float(shares.mean())
 

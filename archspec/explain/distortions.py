@@ -18,9 +18,9 @@ from archspec.data.values import Range
 from archspec.errors import UsageError
 from archspec.explain.method import finite
 from archspec.explain.replacements import check_pixel
+from archspec.lazy import np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 ALIKE: Final = 0.05
@@ -75,8 +75,6 @@ def ground(images: NDArray[Any], limits: Range | None, given: str | float | None
     `given` is `black`, `white`, `edge`, or a value, which takes the place of the border's. Raises
     `UsageError` if it is none of these.
     """
-    import numpy as np  # noqa: PLC0415
-
     images = in_planes(images.astype(np.float32))
     span = limits.span if limits else float(np.ptp(images)) or 1.0
     if given is not None:
@@ -89,8 +87,6 @@ def ground(images: NDArray[Any], limits: Range | None, given: str | float | None
 
 
 def _given(given: str | float, limits: Range | None, channels: int) -> Any:
-    import numpy as np  # noqa: PLC0415
-
     if given == "edge":
         return None, "edge"
     if given in {"black", "white"}:
@@ -110,8 +106,6 @@ def _given(given: str | float, limits: Range | None, channels: int) -> Any:
 
 def _border_color(images: NDArray[Any], span: float) -> Any:
     """Return the value of more than half of the border's pixels, (channels,), if there is one."""
-    import numpy as np  # noqa: PLC0415
-
     height, width = images.shape[1:3]
     sides = [images[:, :, 0], images[:, :, -1]]
     if height > 1:
@@ -127,8 +121,6 @@ def _border_color(images: NDArray[Any], span: float) -> Any:
 
 def moved(images: NDArray[Any], move: Move, around: Ground) -> NDArray[np.float32]:
     """Return images (n, height, width, channels) after a move, by bilinear interpolation."""
-    import numpy as np  # noqa: PLC0415
-
     count, height, width, _ = images.shape
     y, x = _from_centre(height, width)
     y, x = y - move.down, x - move.right
@@ -147,8 +139,6 @@ def moved(images: NDArray[Any], move: Move, around: Ground) -> NDArray[np.float3
 
 def leaving(move: Move, height: int, width: int) -> NDArray[np.bool_]:
     """Return whether the centre of each pixel leaves the image, (height, width)."""
-    import numpy as np  # noqa: PLC0415
-
     y, x = _from_centre(height, width)
     across = np.round(move.xx * x + move.xy * y + move.right, 6)
     along = np.round(move.yx * x + move.yy * y + move.down, 6)
@@ -157,8 +147,6 @@ def leaving(move: Move, height: int, width: int) -> NDArray[np.bool_]:
 
 
 def _from_centre(height: int, width: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    import numpy as np  # noqa: PLC0415
-
     return np.arange(height)[:, None] - (height - 1) / 2, np.arange(width) - (width - 1) / 2
 
 
@@ -167,7 +155,6 @@ def thickened(images: NDArray[Any], radius: float, around: Ground) -> NDArray[np
 
     It is a grey dilation by a disc, or an erosion.
     """
-    import numpy as np  # noqa: PLC0415
     from scipy import ndimage  # noqa: PLC0415
 
     reach = np.arange(-math.floor(abs(radius)), math.floor(abs(radius)) + 1)
@@ -183,8 +170,6 @@ def noisy(
     images: NDArray[Any], numbers: Sequence[int] | NDArray[np.intp], deviation: float, seed: int
 ) -> NDArray[np.float32]:
     """Return images with normal noise, which depends on the seed and their numbers only."""
-    import numpy as np  # noqa: PLC0415
-
     result = images.astype(np.float32)
     for at, number in enumerate(numbers):
         draw = np.random.default_rng([seed, int(number)])
@@ -251,8 +236,6 @@ class Distortion:
 
     def cuts(self, images: NDArray[Any], amount: float) -> NDArray[np.bool_] | None:
         """Return (n,) whether ink leaves an image; None where nothing moves or no ink is known."""
-        import numpy as np  # noqa: PLC0415
-
         if self.name not in MOVES:
             return None
         planes = in_planes(images.astype("float32"))

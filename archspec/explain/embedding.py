@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.errors import UsageError
+from archspec.lazy import np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 METRICS: Final = {"l2": "euclidean", "cosine": "cosine"}
@@ -40,8 +40,6 @@ def check(
     Raises `UsageError` if they are fewer than two, not finite, or all the same. The message calls
     them `what`, and gives a `reason` for values that are not finite.
     """
-    import numpy as np  # noqa: PLC0415
-
     if len(points) < 2:
         raise UsageError(f"there is one image, {names[0]}: neighbours and maps need two or more")
     finite = np.isfinite(points).all(axis=1)
@@ -84,7 +82,6 @@ def principal(
     one dimension, the second is 0. `seed` is that of scikit-learn's approximation for many
     dimensions.
     """
-    import numpy as np  # noqa: PLC0415
     from sklearn.decomposition import PCA  # noqa: PLC0415
 
     pca = PCA(min(BEFORE_TSNE, *points.shape), random_state=seed)
@@ -107,8 +104,6 @@ def trustworthiness(points: NDArray[Any], shown: NDArray[Any]) -> float:
     of the point; random places give about 0.5. n is at least 4. Venna and Kaski 2001, Neighborhood
     preservation in nonlinear projection methods.
     """
-    import numpy as np  # noqa: PLC0415
-
     count = len(points)
     points = points - points.mean(axis=0)  # which reduces cancellation below
     local = min(LOCAL, (count - 1) // 2)
@@ -146,8 +141,6 @@ def tsne(
     less than n. With `fast`, openTSNE computes the map instead of scikit-learn, and reports to
     `tick`.
     """
-    import numpy as np  # noqa: PLC0415
-
     start = components[:, :2] / components[:, 0].std() * 1e-4  # as both libraries recommend
     if not fast:
         from sklearn.manifold import TSNE  # noqa: PLC0415

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from archspec.explain import embedding
 from archspec.explain.features import ImageFeatures
 from archspec.explain.gallery import Chart, Exhibit, FactValue, Picture, Table
+from archspec.lazy import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,8 +73,6 @@ def tsne(points: ImageFeatures, places: NDArray[Any], perplexity: float, *, fast
 
 def _groups(points: ImageFeatures) -> tuple[str, NDArray[Any]]:
     """Return the meaning of the colors, and the group of each image."""
-    import numpy as np  # noqa: PLC0415
-
     if points.labels is not None:
         return "class", points.labels
     if points.predictions is not None:
@@ -82,8 +81,6 @@ def _groups(points: ImageFeatures) -> tuple[str, NDArray[Any]]:
 
 
 def _chart(view: View) -> Chart:
-    import numpy as np  # noqa: PLC0415
-
     what, groups = _groups(view.points)
     names = view.points.class_names or ("images",)
     lines = {
@@ -178,8 +175,6 @@ def _with_neighbours(points: ImageFeatures, queries: list[int], space: str, titl
 
 def _by_class(points: ImageFeatures, shares: Mapping[str, NDArray[Any]]) -> Table:
     """Return the agreement in both spaces, class by class."""
-    import numpy as np  # noqa: PLC0415
-
     labels = np.asarray(points.labels)
     rows: list[list[Any]] = []
     for label in np.unique(labels):
@@ -193,6 +188,4 @@ def _by_class(points: ImageFeatures, shares: Mapping[str, NDArray[Any]]) -> Tabl
 
 def fewest_of(labels: NDArray[Any]) -> int:
     """Return the number of images of the smallest class."""
-    import numpy as np  # noqa: PLC0415
-
     return int(np.unique(labels, return_counts=True)[1].min())

@@ -13,9 +13,9 @@ from archspec.explain.gradient import compiled
 from archspec.explain.samples import Samples, drawn
 from archspec.explain.study import Study
 from archspec.explain.subject import Subject, batched
+from archspec.lazy import np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -84,8 +84,6 @@ def points_of(
     Their distance is one of `embedding.METRICS`, and each has `k` neighbours. Raises `UsageError`
     if pixels or features are not finite, or the same for all images.
     """
-    import numpy as np  # noqa: PLC0415
-
     subject = study.subject
     function = compiled(subject.circuit, _outputs(subject, call))
     pixels, features, scores = [], [], []

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from archspec.lazy import np
 from archspec.ops.banks import gabor
 
 if TYPE_CHECKING:
@@ -65,8 +66,6 @@ def pattern(kernel: NDArray[Any]) -> NDArray[Any]:
 
     That is its first singular vector; for one channel, the kernel itself.
     """
-    import numpy as np  # noqa: PLC0415
-
     *space, channels = kernel.shape
     if channels == 1:
         return kernel[..., 0].astype(np.float64)
@@ -83,7 +82,6 @@ def fit(kernel: NDArray[Any], seed: int) -> Fit | None:
     aspect and centre are searched for from `STARTS` random points. A wave is at least 2 taps long,
     the Nyquist limit, and at most four times the kernel's side.
     """
-    import numpy as np  # noqa: PLC0415
     from scipy.optimize import least_squares  # noqa: PLC0415
 
     height, width = kernel.shape
@@ -160,8 +158,6 @@ def _starts(random: Any, side: int) -> list[list[float]]:
 
 def _basis(place: NDArray[Any], extent: tuple[int, int]) -> NDArray[Any]:
     """Return (taps, 3): the wave as a cosine and as a sine, and a constant."""
-    import numpy as np  # noqa: PLC0415
-
     wavelength, sigma, aspect = np.exp(place[1:4])
     waves = [
         gabor(
@@ -180,8 +176,6 @@ def _basis(place: NDArray[Any], extent: tuple[int, int]) -> NDArray[Any]:
 
 def _shares(basis: NDArray[Any], wanted: NDArray[Any]) -> NDArray[Any]:
     """Return the weights of the basis functions that fit best."""
-    import numpy as np  # noqa: PLC0415
-
     result: NDArray[Any] = np.linalg.lstsq(basis, wanted, rcond=None)[0]
     return result
 
@@ -191,8 +185,6 @@ def random_r2(shape: tuple[int, ...], seed: int, tick: Callable[[], None]) -> li
 
     `tick` is called before each of the `RANDOM` fits.
     """
-    import numpy as np  # noqa: PLC0415
-
     random = np.random.default_rng(seed)
     result = []
     for number in range(RANDOM):

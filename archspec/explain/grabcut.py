@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archspec.errors import UsageError
+from archspec.lazy import np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -28,7 +28,6 @@ def cut(image: NDArray[Any], map_: NDArray[Any], options: Cut, seed: int = 0) ->
     `image` is (height, width, 1 or 3), from 0 to 1. `map_` is the importance of each pixel,
     (height, width); values below 0 count as 0. OpenCV groups colors by random numbers of `seed`.
     """
-    import numpy as np  # noqa: PLC0415
     from scipy import ndimage  # noqa: PLC0415
 
     cv2 = opencv()
@@ -60,8 +59,6 @@ def cut(image: NDArray[Any], map_: NDArray[Any], options: Cut, seed: int = 0) ->
 
 def seeds_of(strength: NDArray[Any], options: Cut) -> NDArray[np.uint8]:
     """Return OpenCV's marks: 0 and 1 are background and foreground, 2 and 3 probably so."""
-    import numpy as np  # noqa: PLC0415
-
     low, high = np.quantile(strength, [options.background, options.foreground])
     outside = strength <= low
     if options.seeds == "soft":
@@ -81,7 +78,6 @@ def read_mask(file: str, extent: Sequence[int]) -> NDArray[np.bool_]:
 
     Raise `UsageError` if it cannot be read, or has another extent.
     """
-    import numpy as np  # noqa: PLC0415
     from PIL import Image  # noqa: PLC0415
 
     try:

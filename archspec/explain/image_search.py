@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from archspec.explain.circuit import AnyTensor
 from archspec.explain.subject import Subject
+from archspec.lazy import np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 STARTS: Final = ("noise", "mean", "grey")
@@ -50,8 +50,6 @@ class Canvas:
     @classmethod
     def of(cls, subject: Subject) -> Canvas:
         """Return a network's scale; without known black and white, that of its preparation."""
-        import numpy as np  # noqa: PLC0415
-
         how, limits = subject.preprocessing, subject.range
         mean = np.array(how.mean[:: -1 if how.reverse_channels else 1], np.float32)
         shape = tuple(subject.shape)
@@ -67,8 +65,6 @@ class Canvas:
     @property
     def is_bounded(self) -> bool:
         """Whether black and white are known, so that the image stays between them."""
-        import numpy as np  # noqa: PLC0415
-
         return bool(np.isfinite(self.low).all())
 
     @property
@@ -95,15 +91,11 @@ class Canvas:
 
     def u(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Return u of raw pixels."""
-        import numpy as np  # noqa: PLC0415
-
         result: NDArray[np.float32] = ((pixels - self.origin) / self.span).astype(np.float32)
         return result
 
     def start(self, kind: str, seed: int) -> NDArray[np.float32]:
         """Return (*shape) u at which a search starts, drawn by NumPy on every backend."""
-        import numpy as np  # noqa: PLC0415
-
         begin = np.zeros(self.shape, np.float32)
         if kind == "grey" and self.is_bounded:
             begin += (self.low + self.high) / 2
@@ -140,8 +132,6 @@ def rolled(ops: Any, u: AnyTensor, shift: AnyTensor) -> AnyTensor:
 
 def blurred(ops: Any, u: AnyTensor, sigma: float) -> AnyTensor:
     """Return images smoothed by a Gaussian of a standard deviation in pixels, axis by axis."""
-    import numpy as np  # noqa: PLC0415
-
     for axis in range(1, len(u.shape) - 1):
         places = np.arange(u.shape[axis])
         weights = np.exp(-((places[:, None] - places) ** 2) / (2 * sigma**2))

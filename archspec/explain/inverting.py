@@ -11,6 +11,7 @@ from archspec.explain.gradient import TensorFunction, compiled, derivative, repe
 from archspec.explain.image_search import Canvas, descended, stretches, total_variation
 from archspec.explain.nonlinearity import ENDS, PASSING
 from archspec.explain.study import Study
+from archspec.lazy import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -118,8 +119,6 @@ class Inversion:
 
         Raise `UsageError` if the features are not finite.
         """
-        import numpy as np  # noqa: PLC0415
-
         canvas, study = self.canvas, self.study
         wanted = self._wanted(canvas.u(pixels))
         study.subject.check_finite(wanted, self.layer)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from archspec.explain.gallery import Chart, Item, Picture
 from archspec.explain.kernels import Kernels
+from archspec.lazy import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,8 +67,6 @@ def drawn(kernels: Kernels, marks: Sequence[str], scale: str, most: int | None) 
 
 def strongest(norms: NDArray[Any], most: int) -> NDArray[Any]:
     """Return the numbers of the filters with the largest norms, in ascending order."""
-    import numpy as np  # noqa: PLC0415
-
     return np.sort(np.argsort(-norms, kind="stable")[:most])
 
 
@@ -110,8 +109,6 @@ def _curves(kernels: Kernels, marks: Sequence[str], most: int) -> Chart:
 
 def _rows(kernels: Kernels, marks: Sequence[str], scale: str, most: int) -> Picture:
     """Return a row for each of the strongest filters: its channels, or slices of one channel."""
-    import numpy as np  # noqa: PLC0415
-
     order = np.argsort(-kernels.norms, kind="stable")[:most]
     values = kernels.values[order]
     energies = (values.reshape(len(order), -1, kernels.channels).astype(np.float64) ** 2).sum(

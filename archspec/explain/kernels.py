@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 from archspec.errors import UsageError
 from archspec.explain.circuit import INPUT, Circuit, CircuitCall
 from archspec.explain.subject import Subject
+from archspec.lazy import np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 KEEPING: Final = frozenset({"Dropout", "Flatten", "Identity", "Reshape"})
@@ -62,8 +62,6 @@ class Kernels:
     @property
     def norms(self) -> NDArray[Any]:
         """(filters,) L2 norm of all weights of each filter."""
-        import numpy as np  # noqa: PLC0415
-
         flat = self.values.reshape(len(self.values), -1)
         norms: NDArray[Any] = np.sqrt(np.einsum("ij,ij->i", flat, flat, dtype=np.float64))
         return norms
@@ -76,8 +74,6 @@ def kernels_of(subject: Subject, call: CircuitCall) -> Kernels | None:
     of the input; in a depthwise one, it reads one channel. A fully connected layer on a flattened
     map is a convolution as large as the map.
     """
-    import numpy as np  # noqa: PLC0415
-
     layer = call.layer
     weights = getattr(layer, "depthwise_kernel", None)
     weights = getattr(layer, "kernel", None) if weights is None else weights
@@ -96,8 +92,6 @@ def kernels_of(subject: Subject, call: CircuitCall) -> Kernels | None:
 
 def _filters(subject: Subject, call: CircuitCall, values: Any) -> tuple[Any, str] | None:
     """Return a kernel with its filters first, (filters, *space, channels), and their name."""
-    import numpy as np  # noqa: PLC0415
-
     for kind in (each.__name__ for each in type(call.layer).__mro__):
         if kind.startswith(("DepthwiseConv", "SeparableConv")):
             *space, inputs, multiplier = values.shape
@@ -177,8 +171,6 @@ def likeness(values: NDArray[Any]) -> NDArray[Any]:
     fine they are. The mean is not removed: a constant kernel is smooth, and has 1. Of (filters,
     *space, channels) it is (filters,), and NaN for a kernel that is 0 everywhere.
     """
-    import numpy as np  # noqa: PLC0415
-
     filters = len(values)
     result = []
     for first, second in _neighbours(values):
@@ -211,8 +203,6 @@ def _neighbours(values: NDArray[Any]) -> Iterator[tuple[NDArray[Any], NDArray[An
 
 def noise_likeness(shape: tuple[int, ...], seed: int) -> float:
     """Return the likeness that 95 % of kernels of white noise, (*space, channels), do not reach."""
-    import numpy as np  # noqa: PLC0415
-
     least, most = _DRAWS
     draws = max(least, min(most, _DRAWN // prod(shape)))
     noise = np.random.default_rng(seed).standard_normal((draws, *shape), dtype=np.float32)

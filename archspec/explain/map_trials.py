@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from archspec.explain.attribution import MapRequest, Maps
 from archspec.explain.subject import Subject, even
+from archspec.lazy import np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 ONES: Final = frozenset({"gamma", "scale", "variance", "moving_variance"})
@@ -38,8 +38,6 @@ class Curves:
 
     def area(self, which: str) -> float:
         """Return the mean area under the curves, by trapezoids: from 0 to 1."""
-        import numpy as np  # noqa: PLC0415
-
         heights = getattr(self, which).mean(axis=0)
         return float(np.diff(self.shares) @ (heights[1:] + heights[:-1]) / 2)
 
@@ -59,8 +57,6 @@ def curves(
     Pixels and fills are (n, *shape). `orders` are the numbers of each image's pixels in the order
     in which they are replaced, in `steps` steps, which are at most as many as the pixels.
     """
-    import numpy as np  # noqa: PLC0415
-
     count = len(orders[0])
     cuts = np.unique(np.rint(np.linspace(0, count, steps + 1)).astype(int))
     size = even(len(cuts), batch)
@@ -83,8 +79,6 @@ def curves(
 
 def order_of(map_: NDArray[Any], generator: np.random.Generator) -> NDArray[np.intp]:
     """Return the numbers of a map's values in descending order, ties in random order."""
-    import numpy as np  # noqa: PLC0415
-
     result: NDArray[np.intp] = np.lexsort((generator.random(map_.size), -map_.ravel()))
     return result
 
@@ -113,8 +107,6 @@ def cascade(request: MapRequest, maps: Maps) -> Cascade:
     Adebayo et al. 2018, Sanity checks for saliency maps, section 3: cascading randomisation. The
     trained weights are restored in the end, whatever happens.
     """
-    import numpy as np  # noqa: PLC0415
-
     with reinitialised(request.subject, request.seed) as layers:
         numbers = np.unique(np.rint(np.linspace(0, len(layers) - 1, min(DEPTHS, len(layers)))))
         result = [maps(request)]
@@ -143,8 +135,6 @@ def reinitialised(subject: Subject, seed: int) -> Iterator[dict[str, Any]]:
     Kernels are drawn from a normal distribution of variance 2 / fan-in (He et al. 2015); scales and
     variances become 1, all other weights 0.
     """
-    import numpy as np  # noqa: PLC0415
-
     keras, generator = subject.keras, np.random.default_rng(seed)
     layers: dict[str, Any] = {}
     kept: dict[int, tuple[Any, NDArray[Any]]] = {}
@@ -167,8 +157,6 @@ def layers_of(subject: Subject) -> int:
 
 
 def _draw(variables: Sequence[Any], generator: np.random.Generator) -> None:
-    import numpy as np  # noqa: PLC0415
-
     for variable in variables:
         shape = tuple(variable.shape)
         if len(shape) > 1:
@@ -183,7 +171,6 @@ def spearman(one: NDArray[Any], other: NDArray[Any]) -> float:
 
     A constant map has no ranks: its correlation with another map is taken as 0.
     """
-    import numpy as np  # noqa: PLC0415
     from scipy.stats import rankdata  # noqa: PLC0415
 
     if np.array_equal(one, other):
@@ -213,8 +200,6 @@ def pairs_of(
     pixels: NDArray[Any], labels: NDArray[Any], count: int, generator: np.random.Generator
 ) -> Pairs | None:
     """Return joined halves of images of different classes; None if there is one class."""
-    import numpy as np  # noqa: PLC0415
-
     if len(np.unique(labels)) < 2:
         return None
     half = pixels.shape[-2] // 2
@@ -238,8 +223,6 @@ def pointing(request: MapRequest, pairs: Pairs, maps: Maps) -> tuple[float, NDAr
         The share of hits, over both classes of each pair; the map of the first pair's left class.
 
     """
-    import numpy as np  # noqa: PLC0415
-
     half = pairs.pixels.shape[-2] // 2
     hits: list[float] = []
     first: list[NDArray[Any]] = []
@@ -256,8 +239,6 @@ def pointing(request: MapRequest, pairs: Pairs, maps: Maps) -> tuple[float, NDAr
 
 def edges(request: MapRequest) -> NDArray[np.float64]:
     """Return the slope of the image at each pixel: a control that ignores the network."""
-    import numpy as np  # noqa: PLC0415
-
     values = request.pixels.astype(float)
     axes = [axis for axis in range(1, values.ndim - 1) if values.shape[axis] > 1]
     squares = sum(np.gradient(values, axis=axis) ** 2 for axis in axes)

@@ -20,9 +20,9 @@ from archspec.explain.image_search import (
 )
 from archspec.explain.study import Study
 from archspec.explain.subject import Subject, batched
+from archspec.lazy import np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 MOST: Final = 20
@@ -121,8 +121,6 @@ class Goal:
 
     def measured(self, pixels: NDArray[Any], batch: int) -> NDArray[np.float64]:
         """Return (n, units) values of raw pixels; raise `UsageError` if they are not finite."""
-        import numpy as np  # noqa: PLC0415
-
         result = np.concatenate(list(batched(self._measure, batch, pixels))).astype(np.float64)
         self.subject.check_finite(result, self.layer or "")
         return result
@@ -219,8 +217,6 @@ class Maximization:
         self, study: Study, numbers: Sequence[int], seed: int, done: int, total: int
     ) -> list[MaximizedImage]:
         """Return an image for each class or unit, from the start of one seed."""
-        import numpy as np  # noqa: PLC0415
-
         goal, canvas = self.goal, self.canvas
         units = goal.subject.circuit[goal.call].shape[-1]
         wanted = np.eye(units, dtype=np.float32)[list(numbers)]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from archspec.lazy import np
 from archspec.training.activity import DYING
 
 FUSED: Final = (
@@ -125,8 +126,6 @@ def _of_object(op: Any, name: str) -> tuple[str, Rectifier | None]:
 
 def _measured(keras: Any, function: Callable[[Any], Any]) -> Rectifier | None:
     """Return the ReLU that any function is, by its values from -8 to 8."""
-    import numpy as np  # noqa: PLC0415
-
     x = np.arange(-8, 8.25, 0.25, dtype=np.float32)
     try:
         y = np.asarray(keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(x))))

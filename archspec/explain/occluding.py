@@ -12,9 +12,9 @@ from archspec.explain.attribution import MapRequest
 from archspec.explain.circuit import CircuitCall
 from archspec.explain.gradient import compiled
 from archspec.explain.subject import Subject, even
+from archspec.lazy import np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 PART: Final = 7
@@ -76,8 +76,6 @@ class Grid:
 
         A sum would depend on how many they are: fewer at the border.
         """
-        import numpy as np  # noqa: PLC0415
-
         total, coverage = np.zeros(self.extent), np.zeros(self.extent)
         for place, value in zip(self.slices, values, strict=True):
             total[place] += value
@@ -111,8 +109,6 @@ def occluded(
 
     The strongest map of the layer `call` is summed; for None, the scores in its place.
     """
-    import numpy as np  # noqa: PLC0415
-
     subject, (image,), (target,) = request.subject, request.pixels, request.targets
     slices = grid.slices
     function = _scores_and_sums(subject, call)

@@ -22,9 +22,9 @@ from archspec.explain.receptive_windows import PixelRange, seen
 from archspec.explain.samples import Samples
 from archspec.explain.study import Study
 from archspec.explain.subject import Subject, batched
+from archspec.lazy import np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 TOP: Final = 9
@@ -151,8 +151,6 @@ class Strongest:
 
 def strongest(study: Study, samples: Samples, call: CircuitCall) -> Strongest:
     """Return the images of a data set that excite the units of a layer most."""
-    import numpy as np  # noqa: PLC0415
-
     subject, ops = study.subject, study.subject.keras.ops
 
     def function(pixels: Any) -> Any:
@@ -180,8 +178,6 @@ def _of_units(
     study: Study, rule: ReluRule, call: CircuitCall, unit: int | None, units: int
 ) -> Iterator[Exhibit]:
     """Yield an exhibit for each unit: the patches that excite it most, and their projections."""
-    import numpy as np  # noqa: PLC0415
-
     samples = study.all_samples
     result = strongest(study, samples, call)
     highest = result.values[:, 0]
@@ -224,8 +220,6 @@ def _activation(subject: Subject, rule: ReluRule, call: CircuitCall) -> Any:
 
 
 def _one_hot(numbers: NDArray[Any], extent: Sequence[int]) -> NDArray[np.float32]:
-    import numpy as np  # noqa: PLC0415
-
     result = np.zeros((len(numbers), int(np.prod(extent))), np.float32)
     result[np.arange(len(numbers)), numbers] = 1
     return result
@@ -242,8 +236,6 @@ def _exhibit(
     most: Strongest,
 ) -> Exhibit:
     """Return patches and their projections."""
-    import numpy as np  # noqa: PLC0415
-
     windows = [
         _window(study.subject, call, np.unravel_index(place, call.shape[:-1] or (1,)))
         for place in most.places
@@ -293,8 +285,6 @@ def _window(subject: Subject, call: CircuitCall, place: Sequence[Any]) -> tuple[
 
 def _cut(values: NDArray[Any], window: Sequence[PixelRange], fill: float) -> NDArray[Any]:
     """Return a part of an image, with `fill` beyond its border."""
-    import numpy as np  # noqa: PLC0415
-
     result = np.full([*(last - first + 1 for first, last in window), values.shape[-1]], fill)
     into, of = [], []
     for extent, (first, last) in zip(values.shape, window, strict=False):

@@ -9,9 +9,9 @@ from archspec.data.values import Range
 from archspec.errors import UsageError
 from archspec.explain.method import finite
 from archspec.explain.subject import Subject
+from archspec.lazy import np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 WORDS: Final = ("mean", "black", "white", "blurred")
@@ -48,8 +48,6 @@ def stand_in(
     each channel, where the run measured it, and else that of the image itself. Raises `UsageError`,
     which names the `argument`, for black or white that are not known.
     """
-    import numpy as np  # noqa: PLC0415
-
     if how == "blurred":
         from scipy.ndimage import gaussian_filter  # noqa: PLC0415
 

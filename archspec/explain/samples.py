@@ -19,9 +19,9 @@ from archspec.data.values import Range
 from archspec.errors import UsageError, suggestion
 from archspec.evaluation import heldout
 from archspec.explain.subject import Subject
+from archspec.lazy import np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 ImagesLike: TypeAlias = (
@@ -68,16 +68,12 @@ class Samples:
     @property
     def pixels(self) -> NDArray[np.float32]:
         """All pixels, (n, *shape)."""
-        import numpy as np  # noqa: PLC0415
-
         return self.read(np.arange(len(self)))
 
     def batches(
         self, size: int = AT_ONCE
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
         """Yield numbers of images and their pixels, `size` of them at a time."""
-        import numpy as np  # noqa: PLC0415
-
         for start in range(0, len(self), size):
             numbers = np.arange(start, min(start + size, len(self)))
             yield numbers, self.read(numbers)
@@ -89,8 +85,6 @@ class Samples:
 
     def only(self, numbers: Any) -> Samples:
         """Return only the images of these numbers."""
-        import numpy as np  # noqa: PLC0415
-
         chosen = np.asarray(numbers, np.intp)
         return replace(
             self,
@@ -103,8 +97,6 @@ class Samples:
 
 def drawn(count: int, most: int, seed: int) -> NDArray[np.intp]:
     """Return the numbers of all images, or of `most` of them, drawn by the seed, in order."""
-    import numpy as np  # noqa: PLC0415
-
     if count <= most:
         return np.arange(count)
     return np.sort(np.random.default_rng(seed).choice(count, most, replace=False))
@@ -112,7 +104,6 @@ def drawn(count: int, most: int, seed: int) -> NDArray[np.intp]:
 
 def joined(first: Samples, then: Samples) -> Samples:
     """Return the images of both, in order, without labels."""
-    import numpy as np  # noqa: PLC0415
 
     def read(numbers: NDArray[np.intp]) -> Any:
         is_first = numbers < len(first)
@@ -168,8 +159,6 @@ def _as_array(images: ImagesLike) -> Any:
 
     Raise `UsageError` if the arrays of a list have different shapes.
     """
-    import numpy as np  # noqa: PLC0415
-
     if isinstance(images, (list, tuple)) and images and all(map(_is_array, images)):
         arrays = [np.asarray(each) for each in images]
         shapes = dict.fromkeys("x".join(map(str, each.shape)) for each in arrays)
@@ -206,8 +195,6 @@ def _check_numbers(name: str) -> None:
 
 def _given(subject: Subject, images: Any, white: float | None) -> Samples:
     """Return images of files and arrays, read at once."""
-    import numpy as np  # noqa: PLC0415
-
     network = subject.network
     chunks = newimages.chunks(images, {"": network.input_shape}, AT_ONCE)
     if white is not None:
@@ -240,8 +227,6 @@ def _given(subject: Subject, images: Any, white: float | None) -> Samples:
 
 def _on_scale(pixels: NDArray[Any], limits: Range | None, wanted: Range | None) -> NDArray[Any]:
     """Return pixels as float32 on another scale of black and white."""
-    import numpy as np  # noqa: PLC0415
-
     values = pixels.astype(np.float32)
     if limits is None or wanted is None or limits == wanted:
         return values
@@ -257,8 +242,6 @@ def _of_data(
     most: int | None,
 ) -> Samples:
     """Return images of a part of the training data, or of other data."""
-    import numpy as np  # noqa: PLC0415
-
     network = subject.network
     if data is not None:
         arguments.place("data", data)
@@ -303,8 +286,6 @@ def _of_data(
 
 
 def _numbers(text: str, count: int, part: str) -> Any:
-    import numpy as np  # noqa: PLC0415
-
     result = []
     for stretch in text.split(","):
         first, _, last = stretch.partition("-")

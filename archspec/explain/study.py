@@ -13,10 +13,10 @@ from archspec import __version__, arguments
 from archspec.explain.gallery import Exhibit, FactValue, Gallery, Picture
 from archspec.explain.samples import SHOWN, ImagesLike, Samples, load_samples
 from archspec.explain.subject import Explainable, Subject, open_subject
+from archspec.lazy import np
 from archspec.training.interrupt import Interrupt
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 T = TypeVar("T")
@@ -146,8 +146,6 @@ class Study:
 
     def shown(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Return raw pixels as values from 0 to 1, to lay a map over (see `Picture.over`)."""
-        import numpy as np  # noqa: PLC0415
-
         limits = self.subject.range
         black, white = limits or (float(pixels.min()), float(pixels.max()))
         return np.clip((pixels - black) / ((white - black) or 1.0), 0, 1).astype(np.float32)

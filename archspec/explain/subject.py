@@ -26,13 +26,13 @@ from archspec.explain.circuit import INPUT, AnyTensor, Circuit, CircuitCall, Rel
 from archspec.explain.gradient import compiled
 from archspec.keras_model.build import build
 from archspec.keras_model.engine import load_keras
+from archspec.lazy import np
 from archspec.ops.shape import Shape
 from archspec.runs import storage
 from archspec.spec.document import Spec
 from archspec.spec.loading import load as load_spec
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -173,8 +173,6 @@ class Subject:
 
         Raise `UsageError` if they are not finite.
         """
-        import numpy as np  # noqa: PLC0415
-
         result = np.concatenate(
             [each.astype(np.float64) for each in batched(self._predict, batch, pixels)]
         )
@@ -183,8 +181,6 @@ class Subject:
 
     def check_finite(self, outputs: NDArray[Any], layer: str = "") -> None:
         """Raise `UsageError` where outputs of the network, or of a layer, are not finite."""
-        import numpy as np  # noqa: PLC0415
-
         if not np.isfinite(outputs).all():
             where = f" at {layer}" if layer else ""
             raise UsageError(
@@ -193,14 +189,10 @@ class Subject:
 
     def one_hot(self, targets: Sequence[int] | NDArray[np.intp]) -> NDArray[np.float32]:
         """Return (n, classes) weights of the scores: 1 for the class of each image, else 0."""
-        import numpy as np  # noqa: PLC0415
-
         return np.eye(len(self.class_names), dtype=np.float32)[np.asarray(targets, np.intp)]
 
     def probabilities(self, scores: NDArray[Any]) -> NDArray[np.float64]:
         """Return (n, classes) probabilities of scores, by the network's end or else a softmax."""
-        import numpy as np  # noqa: PLC0415
-
         scores = scores.astype(np.float64)
         if self.circuit.gives_shares:
             return scores
@@ -245,8 +237,6 @@ def batched(function: Callable[..., Any], batch: int, *arrays: NDArray[Any]) -> 
     All batches have one size (see `even`), so that the function is compiled once. The last one is
     filled up, and the results of the filling are cut off.
     """
-    import numpy as np  # noqa: PLC0415
-
     count = len(arrays[0])
     batch = even(count, batch)
     for start in range(0, count, batch):
@@ -330,8 +320,6 @@ def _check_weights(network: LoadedNetwork) -> None:
     The outputs need not show it: on the CPU, TensorFlow 2.21 fuses a convolution, its bias and its
     ReLU into one oneDNN operation, which turns NaN into 0.
     """
-    import numpy as np  # noqa: PLC0415
-
     for weight in network.model.weights:
         if not network.keras.backend.is_float_dtype(weight.dtype):
             continue

@@ -10,9 +10,9 @@ from archspec.explain import map_trials, replacements
 from archspec.explain.attribution import MapRequest, Maps
 from archspec.explain.gallery import Chart, Exhibit, FactValue, Item, Picture
 from archspec.explain.study import Study
+from archspec.lazy import np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 RANDOM: Final = "random"
@@ -106,8 +106,6 @@ class Bench:
     pairs: map_trials.Pairs | None = None
 
     def __post_init__(self) -> None:
-        import numpy as np  # noqa: PLC0415
-
         study, subject = self.study, self.study.subject
         samples = study.load(most=self.count)
         self.pixels = samples.pixels
@@ -136,13 +134,9 @@ class Bench:
                 self.notes.append("no pointing game: the images are of one class")
 
     def generator(self, what: str) -> np.random.Generator:
-        import numpy as np  # noqa: PLC0415
-
         return np.random.default_rng([self.study.seed, *what.encode()])
 
     def _draw_random(self) -> None:
-        import numpy as np  # noqa: PLC0415
-
         generator = self.generator(RANDOM)
         size = int(np.prod(self.pixels.shape[1:-1]))
         self.drawn = []
@@ -208,8 +202,6 @@ class Bench:
 
     def _gap(self, maps: NDArray[Any], baseline: str) -> float:
         """Return the median share of score(x) - score(baseline) that maps miss."""
-        import numpy as np  # noqa: PLC0415
-
         subject, batch = self.study.subject, self.study.batch
         starts = np.stack(
             [replacements.stand_in(subject, each, baseline, "baseline")[0] for each in self.pixels]
@@ -222,8 +214,6 @@ class Bench:
 
 def charts(bench: Bench, result: Mapping[str, Verdict]) -> Iterator[Chart]:
     """Yield charts with the curves of several methods."""
-    import numpy as np  # noqa: PLC0415
-
     curves = {name: each.curves for name, each in result.items() if each.curves is not None}
     titles = {"deletion": "share of pixels replaced", "insertion": "share of pixels put in"}
     for which in bench.random if curves else ():

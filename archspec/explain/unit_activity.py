@@ -12,6 +12,7 @@ from archspec.explain.nonlinearity import ENDS, PASSING
 from archspec.explain.samples import Samples
 from archspec.explain.study import Tick
 from archspec.explain.subject import Subject
+from archspec.lazy import np
 from archspec.training.activity import BOUNDS, dead, linear_range
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ class UnitActivity:
     @property
     def dead_channels(self) -> NDArray[Any] | None:
         """Numbers of the channels that are 0 everywhere; None where a unit cannot die."""
-        import numpy as np  # noqa: PLC0415
-
         return np.flatnonzero(self.maxima <= 0) if self.call.rectifier else None
 
     @property
@@ -63,8 +62,6 @@ def measure(
     Outputs of `batch` images are in memory at a time, and `tick` gets the progress after each
     batch. Raises `UsageError` if they are not finite.
     """
-    import numpy as np  # noqa: PLC0415
-
     function = compiled(subject.circuit, lambda pixels: _reduced(subject, calls, pixels))
     batch = min(batch, len(samples))
     peaks: dict[str, list[Any]] = {call.name: [] for call in calls}

@@ -21,6 +21,7 @@ from pydantic import ConfigDict
 from archspec import atomic
 from archspec.errors import UsageError
 from archspec.keras_model.engine import load_keras
+from archspec.lazy import np
 from archspec.runs import storage
 from archspec.runs.files import CHECKPOINTS
 from archspec.runs.state import RunState, history_fault
@@ -72,8 +73,6 @@ def save(home: Path, checkpoint: Checkpoint, *, spared: int | None = None) -> Pa
 
     Older ones are removed, except for the newest `KEPT` and that of the epoch `spared`.
     """
-    import numpy as np  # noqa: PLC0415
-
     places = home / CHECKPOINTS
     places.mkdir(exist_ok=True)
     path = places / f"epoch-{checkpoint.epoch:04}.npz"
@@ -123,8 +122,6 @@ def _read(epoch: int, path: Path) -> Checkpoint | None:
 
     Reading an array checks its checksum. All of them are read before any is used.
     """
-    import numpy as np  # noqa: PLC0415
-
     try:
         storage.check_readable(path)
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from archspec.errors import UsageError
+from archspec.lazy import np
 from archspec.runs.checkpoints import Checkpoint
 
 ARRAYS: Final = "callback/"
@@ -50,8 +51,6 @@ def callback_state(
 
 def _values(callback: Any) -> dict[str, Any]:
     """Return a callback's plain attributes, except those named like its arguments."""
-    import numpy as np  # noqa: PLC0415
-
     kinds = bool, int, float, str, np.number, np.bool_, type(None)
     arguments = inspect.signature(type(callback)).parameters
     return {
@@ -73,8 +72,6 @@ def _arrays(callbacks: Sequence[Any]) -> dict[str, Any]:
 
 
 def _is_arrays(value: Any) -> bool:
-    import numpy as np  # noqa: PLC0415
-
     return isinstance(value, list) and bool(value) and all(isinstance(v, np.ndarray) for v in value)
 
 

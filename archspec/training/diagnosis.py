@@ -12,6 +12,7 @@ from typing import Any, Final
 from archspec.errors import call
 from archspec.graph.graph import IN_KERAS, MAIN_OUTPUT, SEPARATOR
 from archspec.keras_model.engine import deep
+from archspec.lazy import np
 
 GROWN: Final = 1.5
 """Multiple of the lowest loss from which a loss counts as growing; less is chance."""
@@ -75,8 +76,6 @@ def wrong_data(model: Any, x: Any, y: Any) -> list[str]:
 
 
 def _images(x: Any) -> Iterator[str]:
-    import numpy as np  # noqa: PLC0415
-
     if isinstance(x, Mapping):
         for each in x.values():
             yield from _images(each)
@@ -93,8 +92,6 @@ def _images(x: Any) -> Iterator[str]:
 
 
 def _labels(model: Any, y: Any) -> Iterator[str]:
-    import numpy as np  # noqa: PLC0415
-
     for name, output in _outputs(model).items():
         labels = y.get(name) if isinstance(y, Mapping) else y
         if labels is None:

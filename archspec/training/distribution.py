@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from archspec import system
 from archspec.errors import Problem, RecipeError
+from archspec.lazy import np
 from archspec.recipe.sections import Named
 from archspec.recipe.train import Recipe
 from archspec.training.hosts import ALONE, Hosts, stdout_held_back
@@ -109,7 +110,6 @@ class Devices:
     def meet(self, keras: Any) -> None:
         """Compute a sum on all devices, so that gloo reports its connections now, unseen."""
         import jax  # noqa: PLC0415  (loaded already, by Keras)
-        import numpy as np  # noqa: PLC0415
 
         ones = np.ones(self.count // self.hosts.count, np.float32)
         with stdout_held_back():

@@ -19,10 +19,10 @@ from archspec.data.pixels import JoinedPixels
 from archspec.data.preprocessing import Preprocessing
 from archspec.data.targets import TargetScale
 from archspec.errors import UsageError
+from archspec.lazy import np
 from archspec.training.distribution import Devices
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 READERS: Final = 4
@@ -87,8 +87,6 @@ class Feed:
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """Return an epoch's order of images, as positions in the part."""
-        import numpy as np  # noqa: PLC0415
-
         count = len(self.part)
         if self.seed is None:
             return np.arange(count)
@@ -141,8 +139,6 @@ class Feed:
     def _examples(
         self, epoch: int, step: int, positions: NDArray[np.int64], host: int | None = None
     ) -> tuple[Any, ...]:
-        import numpy as np  # noqa: PLC0415
-
         try:
             pixels = self.part.pixels.read(self.part.indices[positions])
         except UsageError as error:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from math import sqrt
 from typing import Any
 
+from archspec.lazy import np
+
 
 def norm_optimizer(keras: Any) -> Any:
     """Return an optimizer that stores the last step's gradient `norms` and changes no weight."""
@@ -36,8 +38,6 @@ def measure(keras: Any, model: Any, x: Any, y: Any) -> tuple[float, dict[str, fl
     The model is compiled with `norm_optimizer`. Its layers act as in training: norms use the
     batch's statistics and move their averages, dropout drops.
     """
-    import numpy as np  # noqa: PLC0415
-
     weights = model.trainable_weights
     if not weights:
         return float(np.ravel(model.test_on_batch(x, y))[0]), {}

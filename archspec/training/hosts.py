@@ -20,6 +20,7 @@ from typing import Any, Final
 from archspec.arguments import wrong
 from archspec.errors import ArchspecError, UsageError
 from archspec.keras_model.engine import first_line
+from archspec.lazy import np
 
 PATIENCE_SECONDS: Final = 300
 """Longest time that hosts wait for each other to start."""
@@ -154,7 +155,6 @@ class Hosts:
         if self.count == 1:
             return [value]
         import jax  # noqa: PLC0415  (loaded already, by Keras)
-        import numpy as np  # noqa: PLC0415
 
         devices = np.array(jax.devices()).reshape(self.count, -1)
         mesh = jax.sharding.Mesh(devices, ("hosts", "devices"))

@@ -23,6 +23,7 @@ from archspec.imports.loading import spec_for
 from archspec.keras_model.build import build, layer_name
 from archspec.keras_model.engine import deep, load_keras
 from archspec.keras_model.verify import last_calls
+from archspec.lazy import np
 from archspec.ops.convolution import Banked
 from archspec.ops.op import Op
 from archspec.ops.shape import Shape
@@ -34,7 +35,6 @@ from archspec.training import gradients
 from archspec.training.activity import BOUNDS, DYING, dead, function_of, linear_range
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 GAUSSIAN: Final = "gaussian"
@@ -231,8 +231,6 @@ def probe(
     if data != GAUSSIAN:
         _check_input(spec, data, graph.input)
     keras = load_keras()
-    import numpy as np  # noqa: PLC0415
-
     keras.utils.set_random_seed(seed)
     random = np.random.default_rng(seed)
     fed = {

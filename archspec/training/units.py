@@ -15,6 +15,7 @@ from archspec.cost.report import Report
 from archspec.data.dataset import Subset
 from archspec.errors import Problem, RecipeError
 from archspec.keras_model.verify import last_calls
+from archspec.lazy import np
 from archspec.recipe import compilation
 from archspec.recipe.train import Recipe
 from archspec.runs import checkpoints
@@ -124,8 +125,6 @@ class Units:
 
     def _stuck(self) -> dict[int, float]:
         """Return the share of dead units or saturated outputs of each activation, by its node."""
-        import numpy as np  # noqa: PLC0415
-
         if self._acting is None:
             return {}
         feed = self._images
@@ -160,7 +159,5 @@ def _reduced(keras: Any, function: str, output: Any) -> Any:
 
 def _spread(part: Subset, most: int) -> Subset:
     """Return at most `most` images, evenly spread over a part."""
-    import numpy as np  # noqa: PLC0415
-
     places = np.unique(np.linspace(0, len(part) - 1, min(most, len(part))).round().astype(int))
     return Subset(part.pixels, part.indices[places], part.labels[places])

@@ -12,10 +12,10 @@ from archspec.data.resizing import LUMINANCE
 from archspec.data.values import Range
 from archspec.declare.metadata import Expect
 from archspec.errors import Problem
+from archspec.lazy import np
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 BLUE_DIFFERENCE: Final = 0.492
@@ -77,8 +77,6 @@ class ColorJitter(ImageAugmentation):
     def _change(
         self, images: NDArray[Any], random: np.random.Generator, limits: Range
     ) -> NDArray[np.float32]:
-        import numpy as np  # noqa: PLC0415
-
         def factors(strength: float) -> NDArray[np.float64]:
             return random.uniform(1 - strength, 1 + strength, len(images))
 
@@ -125,8 +123,6 @@ class PcaLighting(ImageAugmentation):
     def _change(
         self, images: NDArray[Any], random: np.random.Generator, limits: Range
     ) -> NDArray[np.float32]:
-        import numpy as np  # noqa: PLC0415
-
         if self._covariance is None:
             raise ValueError("`pca_lighting` is not fitted to the training images")
         # Components times variances times normal numbers have the distribution of the covariance
@@ -148,8 +144,6 @@ def recolour(
 
     All four changes are linear, so they are one matrix and one offset for each image.
     """
-    import numpy as np  # noqa: PLC0415
-
     count, height, width, channels = images.shape
     pixels = images.astype(np.float32, copy=False).reshape(count, height * width, channels)
     # As a product, several times as fast as numpy's mean over such an axis.
@@ -173,8 +167,6 @@ def colour_matrices(
 
     They keep brightness and leave grey as it is.
     """
-    import numpy as np  # noqa: PLC0415
-
     red, green, blue = LUMINANCE
     to_yuv = np.array([[red, -red, 1 - red], [green, -green, -green], [blue, 1 - blue, -blue]])
     to_yuv *= [1, BLUE_DIFFERENCE, RED_DIFFERENCE]
@@ -190,8 +182,6 @@ def colour_matrices(
 
 def covariance(images: NDArray[Any]) -> NDArray[np.float64]:
     """Return the covariance of the channels over all pixels, (channels, channels)."""
-    import numpy as np  # noqa: PLC0415
-
     channels = images.shape[-1]
     total, products = np.zeros(channels), np.zeros((channels, channels))
     for start in range(0, len(images), IMAGES_AT_ONCE):

@@ -17,11 +17,11 @@ from archspec.data.augment.sampling import interpolate, pad, rectangles, windows
 from archspec.data.values import Range
 from archspec.declare.metadata import Expect
 from archspec.errors import Problem
+from archspec.lazy import np
 from archspec.ops.fields import Count
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 _ShiftShare = Annotated[float, Ge(0), Lt(1), Expect("a number from 0 to below 1")]
@@ -177,8 +177,6 @@ class Rotation(ImageAugmentation):
 
 def flip(images: NDArray[Any], chosen: NDArray[np.bool_], axis: int) -> NDArray[Any]:
     """Return images of which the chosen ones are mirrored along `axis`."""
-    import numpy as np  # noqa: PLC0415
-
     flipped = images.copy()
     flipped[chosen] = np.take(images[chosen], range(images.shape[axis])[::-1], axis=axis)
     return flipped
@@ -188,8 +186,6 @@ def rotate(
     images: NDArray[Any], degrees: NDArray[np.float64], fill: Fill, black: float = 0.0
 ) -> NDArray[np.float32]:
     """Return images rotated anticlockwise, each by its own angle."""
-    import numpy as np  # noqa: PLC0415
-
     height, width = images.shape[1:3]
     angles = np.radians(degrees)[:, np.newaxis, np.newaxis]
     cosine, sine = np.cos(angles), np.sin(angles)
@@ -224,7 +220,5 @@ def _stretched(
 
     Pixel centres are aligned.
     """
-    import numpy as np  # noqa: PLC0415
-
     places = (np.arange(extent) + 0.5) / extent
     return starts[:, np.newaxis] + places * lengths[:, np.newaxis] - 0.5

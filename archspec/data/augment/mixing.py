@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from archspec.data.augment.augmentation import Alpha, Augmentation, Fraction
 from archspec.data.values import Range
 from archspec.errors import Problem
+from archspec.lazy import np
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -113,8 +113,6 @@ class CutMix(_Mixing):
 
 def blend(ours: NDArray[Any], theirs: NDArray[Any], share: float) -> NDArray[np.float32]:
     """Return the weighted mean, in which `ours` has the weight `share`."""
-    import numpy as np  # noqa: PLC0415
-
     mixed = theirs * np.float32(1 - share)
     mixed += ours * np.float32(share)
     return mixed

@@ -14,9 +14,9 @@ from archspec.data.augment.augmentation import (
 )
 from archspec.data.augment.sampling import rectangles
 from archspec.data.values import Range
+from archspec.lazy import np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -36,8 +36,6 @@ class GaussianNoise(ImageAugmentation):
     def _change(
         self, images: NDArray[Any], random: np.random.Generator, limits: Range
     ) -> NDArray[np.float32]:
-        import numpy as np  # noqa: PLC0415
-
         noise = random.standard_normal(images.shape, dtype=np.float32)
         noise *= np.float32(self.deviation * limits.span)
         noise += images
@@ -65,8 +63,6 @@ class RandomErasing(ImageAugmentation):
     def _change(
         self, images: NDArray[Any], random: np.random.Generator, limits: Range
     ) -> NDArray[Any]:
-        import numpy as np  # noqa: PLC0415
-
         count, height, width, channels = images.shape
         sizes = rectangles(random, count, (height, width), self.area, self.ratio)
         inside = _within(random, sizes[0], height)[:, :, np.newaxis]
@@ -90,8 +86,6 @@ def _within(
     random: np.random.Generator, lengths: NDArray[np.float64], extent: int
 ) -> NDArray[np.bool_]:
     """Return which pixels of an axis are in a random stretch of each length, (images, extent)."""
-    import numpy as np  # noqa: PLC0415
-
     whole = np.clip(np.round(lengths), 1, extent).astype(np.intp)[:, np.newaxis]
     starts = random.integers(0, extent - whole, endpoint=True)
     places = np.arange(extent)

@@ -9,9 +9,9 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.data.augment.augmentation import Fill
+from archspec.lazy import np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 PIXELS_AT_ONCE: Final = 2**13
@@ -25,8 +25,6 @@ def pad(
     images: NDArray[Any], rows: int, columns: int, fill: Fill, black: float = 0.0
 ) -> NDArray[Any]:
     """Return images with `rows` more rows above and below, and `columns` more on either side."""
-    import numpy as np  # noqa: PLC0415
-
     sides = ((0, 0), (rows, rows), (columns, columns), (0, 0))
     if fill != "zero":
         return np.pad(images, sides, mode=fill)
@@ -41,8 +39,6 @@ def windows(
     images: NDArray[Any], tops: NDArray[np.intp], lefts: NDArray[np.intp], extent: tuple[int, int]
 ) -> NDArray[Any]:
     """Return a window of each image, of `extent`, whose first pixel is at its `tops`, `lefts`."""
-    import numpy as np  # noqa: PLC0415
-
     count, height, width, channels = images.shape
     images = np.ascontiguousarray(images)
     image, row, column, value = images.strides
@@ -69,8 +65,6 @@ def interpolate(
     `rows` and `columns` are (images, new height, new width), counted from the centre of the first
     pixel. Either extent may be 1, and is then repeated.
     """
-    import numpy as np  # noqa: PLC0415
-
     shape = np.broadcast_shapes(rows.shape, columns.shape)
     out = np.empty((*shape, images.shape[-1]), np.float32)
     step = max(1, PIXELS_AT_ONCE // max(1, math.prod(shape[1:])))
@@ -87,8 +81,6 @@ def _interpolate(
     fill: Fill,
     black: float,
 ) -> NDArray[np.float32]:
-    import numpy as np  # noqa: PLC0415
-
     if fill == "zero":  # fades out over the pixel next to the edge
         images, rows, columns = pad(images, 1, 1, "zero", black), rows + 1, columns + 1
     count, height, width, channels = images.shape
@@ -117,8 +109,6 @@ def _neighbours(
     positions: NDArray[np.floating], extent: int, fill: Fill
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
     """Return the pixels before and after each position, and its distance from the former."""
-    import numpy as np  # noqa: PLC0415
-
     last = extent - 1
     if fill == "reflect" and last:
         positions = last - np.abs(positions % (2 * last) - last)
@@ -139,8 +129,6 @@ def rectangles(
 
     Their share of its area is drawn evenly, and so is the logarithm of width by height.
     """
-    import numpy as np  # noqa: PLC0415
-
     height, width = extent
     areas = random.uniform(*area, (TRIES, count)) * height * width
     ratios = np.exp(random.uniform(math.log(ratio[0]), math.log(ratio[1]), (TRIES, count)))

@@ -14,6 +14,7 @@ from archspec.explain.samples import ImagesLike, Samples
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable, batched
 from archspec.explain.unit_activity import UnitActivity, activations_of, measure
+from archspec.lazy import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,8 +121,6 @@ def _maps(study: Study, chosen: Sequence[CircuitCall], scale: str) -> Iterator[E
 
 def picture(call: CircuitCall, values: NDArray[Any], scale: str) -> Picture:
     """Return a layer's output for one image: a grid of its channels, or a strip of its units."""
-    import numpy as np  # noqa: PLC0415
-
     values = values.astype(np.float32)
     look: Any = "signed" if (values < 0).any() else "positive"
     most = float(np.abs(values).max(initial=0.0)) or 1.0

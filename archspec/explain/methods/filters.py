@@ -13,6 +13,7 @@ from archspec.explain.kernels import LEVEL, Kernels, chosen_kernels, likeness, n
 from archspec.explain.method import Allowed, method
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
+from archspec.lazy import np
 
 FAINT: Final = 0.1
 """Share of a layer's median norm below which a filter is called faint."""
@@ -117,8 +118,6 @@ def _exhibit(
     study: Study, kernels: Kernels, scale: str, most: int | None, tick: Callable[[], None] | None
 ) -> Exhibit:
     """Return the exhibit of a layer, with Gabor functions if there is a `tick` for them."""
-    import numpy as np  # noqa: PLC0415
-
     norms = kernels.norms
     median = float(np.median(norms))
     faint = norms < FAINT * median
@@ -160,8 +159,6 @@ def _gabors(
     study: Study, kernels: Kernels, tick: Callable[[], None]
 ) -> tuple[list[gabors.Fit | None], dict[str, float]]:
     """Return the Gabor function of each filter, and R^2 beside that of white noise."""
-    import numpy as np  # noqa: PLC0415
-
     fits = []
     for number, kernel in enumerate(kernels.values):
         tick()
@@ -178,8 +175,6 @@ def _gabors(
 
 def _fitted(fits: Sequence[gabors.Fit | None]) -> Picture:
     """Return the Gabor functions as a picture, like the kernels."""
-    import numpy as np  # noqa: PLC0415
-
     kept = [(number, each) for number, each in enumerate(fits) if each][:MOST]
     return Picture(
         "gabors",

@@ -13,9 +13,9 @@ from archspec.explain.method import ClassName, LayerName, method
 from archspec.explain.samples import ImagesLike
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable, batched
+from archspec.lazy import np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -70,16 +70,12 @@ def grad_cam(
 
 def maps(request: MapRequest) -> NDArray[np.float64]:
     """Return Grad-CAM's maps, interpolated to the images' extent."""
-    import numpy as np  # noqa: PLC0415
-
     raw = raw_maps(request, maps_layer(request.subject, None).name)
     return np.stack([enlarged(map_, request.pixels.shape[1:-1]) for map_ in raw])
 
 
 def raw_maps(request: MapRequest, layer: str) -> NDArray[np.float64]:
     """Return Grad-CAM's maps, (n, *extent of the layer's maps)."""
-    import numpy as np  # noqa: PLC0415
-
     subject, pixels = request.subject, request.pixels
     scores, ops = subject.circuit.scores, subject.keras.ops
 

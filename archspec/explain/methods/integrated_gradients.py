@@ -13,9 +13,9 @@ from archspec.explain.method import Allowed, ClassName, PixelValue, method
 from archspec.explain.samples import ImagesLike
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable, even
+from archspec.lazy import np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 STEPS: Final = 50
@@ -92,8 +92,6 @@ def maps(
     limit: int = LIMIT,
 ) -> NDArray[np.float64]:
     """Return what each pixel adds to the score, summed over the channels."""
-    import numpy as np  # noqa: PLC0415
-
     results = []
     for each in request.each():
         start, _ = replacements.stand_in(each.subject, each.pixels[0], baseline, "baseline")
@@ -145,8 +143,6 @@ def integral(request: MapRequest, baseline: NDArray[Any], steps: int, limit: int
 
     The midpoints of n parts are among those of 3 n, so that none is computed twice.
     """
-    import numpy as np  # noqa: PLC0415
-
     (image,), (target,) = request.pixels, request.targets
     ends = request.subject.scores(np.stack([image, baseline]), 2)[:, target]
     way = image.astype(float) - baseline
@@ -171,8 +167,6 @@ def _sum_of_gradients(
     size: int,
 ) -> NDArray[np.float64]:
     """Return the sum of the gradients at some shares of the way, in batches of one size."""
-    import numpy as np  # noqa: PLC0415
-
     total = np.zeros(way.shape)
     targets = [request.targets[0]] * size
     for start in range(0, len(shares), size):

@@ -15,6 +15,7 @@ from archspec.explain.method import Allowed, method
 from archspec.explain.samples import ImagesLike, Samples, drawn
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
+from archspec.lazy import np
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
@@ -128,8 +129,6 @@ def _sampled(study: Study, most: int) -> tuple[Samples, list[str]]:
 
 def _few(count: int) -> NDArray[Any]:
     """Return the numbers of the first image and of others, evenly spaced."""
-    import numpy as np  # noqa: PLC0415
-
     return np.arange(0, count, -(-count // LOOKED_AT))
 
 

@@ -21,6 +21,7 @@ from archspec.explain.method import Allowed, LayerName, method
 from archspec.explain.samples import ImagesLike
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
+from archspec.lazy import np
 
 
 @method
@@ -173,8 +174,6 @@ def _together(
     study: Study, goal: Goal, numbers: Sequence[int], made: Sequence[MaximizedImage]
 ) -> Exhibit:
     """Return the first image of each class or unit in one picture."""
-    import numpy as np  # noqa: PLC0415
-
     what = f"units of {goal.layer}" if goal.layer else "classes"
     names = [goal.subject.class_names[n] if goal.layer is None else str(n) for n in numbers]
     pixels = np.stack([image.pixels for image in made])

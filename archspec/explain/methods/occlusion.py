@@ -16,9 +16,9 @@ from archspec.explain.occluding import Grid, Occluded, occluded
 from archspec.explain.samples import ImagesLike
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
+from archspec.lazy import np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -144,8 +144,6 @@ def maps(
     value: str | float = "mean",
 ) -> NDArray[np.float64]:
     """Return how far the score falls while a pixel is hidden, the mean over patches."""
-    import numpy as np  # noqa: PLC0415
-
     subject = request.subject
     grid = Grid.of(subject.shape, patch, stride)
     whole = subject.scores(request.pixels, request.batch)

@@ -11,9 +11,9 @@ from archspec.explain.method import Allowed, ClassName, method
 from archspec.explain.samples import ImagesLike
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable, even
+from archspec.lazy import np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 NOISE: Final = 0.15
@@ -73,8 +73,6 @@ def maps(
     request: MapRequest, *, noise: float = NOISE, samples: int = SAMPLES
 ) -> NDArray[np.float64]:
     """Return |mean gradient over noisy copies|, the maximum over channels."""
-    import numpy as np  # noqa: PLC0415
-
     means = [mean_gradient(each, noise, samples) for each in request.each()]
     return np.stack([abs(mean).max(axis=-1) for mean in means])
 
@@ -84,8 +82,6 @@ def mean_gradient(request: MapRequest, noise: float, samples: int) -> NDArray[np
 
     All images get the same noise, drawn by NumPy, so that it is the same on every backend.
     """
-    import numpy as np  # noqa: PLC0415
-
     subject, image = request.subject, request.pixels[0]
     span = subject.range.span if subject.range else float(np.ptp(image))
     random = np.random.default_rng(request.seed)
