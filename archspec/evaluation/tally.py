@@ -71,9 +71,9 @@ class Tally:
         size = max(1, VALUES_AT_ONCE // classes)
         for start in range(0, len(labels), size):
             part = slice(start, start + size)
-            self._count(np, labels[part].astype(np.int64), predictions[part].astype(np.float64))
+            self._count(labels[part].astype(np.int64), predictions[part].astype(np.float64))
 
-    def _count(self, np: Any, labels: Any, predictions: Any) -> None:
+    def _count(self, labels: Any, predictions: Any) -> None:
         _check_finite(predictions, self._images)
         # Half precision sums to 1 only nearly.
         if not -0.01 <= predictions.min() <= predictions.max() <= 1.01:

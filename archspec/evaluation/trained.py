@@ -215,7 +215,7 @@ class LoadedNetwork:
     classes: int
     """Number of classes, labels or values; 0 if its output is not a vector of them."""
     passes: int = 1
-    """Number of passes over an image; more than one after `with_dropout`."""
+    """Number of passes over an image; more than one with active dropout."""
 
     @property
     def name(self) -> str:
@@ -230,16 +230,6 @@ class LoadedNetwork:
     def kind(self) -> TaskKind:
         """The kind of task that it was trained for."""
         return self.trained.kind
-
-    def with_dropout(self, passes: int, seed: int) -> LoadedNetwork:
-        """Return the network with dropout active in each of `passes` passes.
-
-        Raises:
-            UsageError: It has no dropout.
-
-        """
-        model = dropping(self.keras, self.model, seed, self.name)
-        return replace(self, model=model, passes=passes)
 
     def answers(
         self, pixels: Any, *, limits: Range | None, batch: int, flip: bool = False
@@ -415,7 +405,11 @@ def load_together(
     """
     networks = [load(each, normalize, at=at) for each in chosen]
     if mc_dropout is not None:
-        networks = [each.with_dropout(mc_dropout, seed or 0) for each in networks]
+        models = [dropping(each.keras, each.model, seed or 0, each.name) for each in networks]
+        networks = [
+            replace(each, model=model, passes=mc_dropout)
+            for each, model in zip(networks, models, strict=True)
+        ]
     first = networks[0]
     for network in networks:
         if network.classes != first.classes:

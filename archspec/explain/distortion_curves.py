@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.explain.distortions import Distortion
@@ -118,7 +118,7 @@ class Sweeps:
         )
 
     def _batches(self) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-        return self.samples.as_stored.batches(self.size)
+        return replace(self.samples, read=self.samples.stored).batches(self.size)
 
     def _shares(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """Return (n, classes) probabilities, computed as in `evaluate`."""

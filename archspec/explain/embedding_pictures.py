@@ -184,8 +184,3 @@ def _by_class(points: ImageFeatures, shares: Mapping[str, NDArray[Any]]) -> Tabl
     rows.append(["all", len(points.samples), *(float(share.mean()) for share in shares.values())])
     columns = ["class", "images", *(f"agreement in {space}" for space in shares)]
     return Table("agreement", "share of neighbours of the same class", columns, rows)
-
-
-def fewest_of(labels: NDArray[Any]) -> int:
-    """Return the number of images of the smallest class."""
-    return int(np.unique(labels, return_counts=True)[1].min())

@@ -78,11 +78,6 @@ class Samples:
             numbers = np.arange(start, min(start + size, len(self)))
             yield numbers, self.read(numbers)
 
-    @property
-    def as_stored(self) -> Samples:
-        """The same images, read as they are stored."""
-        return replace(self, read=self.stored)
-
     def only(self, numbers: Any) -> Samples:
         """Return only the images of these numbers."""
         chosen = np.asarray(numbers, np.intp)

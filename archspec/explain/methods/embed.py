@@ -10,7 +10,7 @@ from archspec.display import renderer
 from archspec.errors import UsageError
 from archspec.explain import embedding
 from archspec.explain.circuit import CircuitCall
-from archspec.explain.embedding_pictures import View, fewest_of, neighbours_of, pca
+from archspec.explain.embedding_pictures import View, neighbours_of, pca
 from archspec.explain.embedding_pictures import tsne as tsne_view
 from archspec.explain.features import ImageFeatures, points_of
 from archspec.explain.gallery import Exhibit, Gallery, Page
@@ -18,6 +18,7 @@ from archspec.explain.method import Allowed, LayerName, method
 from archspec.explain.samples import ImagesLike, Samples, drawn
 from archspec.explain.study import Common, Study
 from archspec.explain.subject import Explainable
+from archspec.lazy import np
 
 MOST: Final = 5_000
 """Default largest number of images: scikit-learn's t-SNE of them takes a minute or two."""
@@ -89,12 +90,14 @@ def embed(
     neighbours = max(1, min(k, len(chosen) - 1))
     if neighbours < k:
         notes.append(f"of {len(chosen)} images each has at most {neighbours} others, not {k}")
-    if chosen.labels is not None and (fewest := fewest_of(chosen.labels)) <= neighbours:
-        notes.append(
-            f"`k={neighbours}` is more than the {fewest - 1} others of the smallest class: no "
-            "agreement can reach 100 %"
-        )
-    if chosen.labels is None:
+    if chosen.labels is not None:
+        fewest = int(np.unique(chosen.labels, return_counts=True)[1].min())
+        if fewest <= neighbours:
+            notes.append(
+                f"`k={neighbours}` is more than the {fewest - 1} others of the smallest class: no "
+                "agreement can reach 100 %"
+            )
+    else:
         notes.append(
             "the images have no labels, so there is no agreement; `data=FOLDER` takes the labels "
             "of a folder of classes"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Final, Unpack
+from typing import TYPE_CHECKING, Annotated, Final, Unpack
 
 from archspec.errors import UsageError
 from archspec.evaluation.evaluation import batch_of
@@ -19,7 +19,7 @@ from archspec.lazy import np
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    pass
 
 BY: Final = ("translation", "rotation", "scale", "squeeze", "stroke", "noise")
 
@@ -84,7 +84,8 @@ def invariance(
     samples, notes = _sampled(study, sample)
     network = study.subject.network
     size = batch_of(common.get("batch"), [network.trained], len(samples))
-    first = samples.stored(_few(len(samples)))
+    # The first image and others, evenly spaced.
+    first = samples.stored(np.arange(0, len(samples), -(-len(samples) // LOOKED_AT)))
     around = ground(first, samples.limits, background)
     largest = {
         "translation": translation or max(1, round(min(study.subject.shape.spatial or (1,)) / 8)),
@@ -125,11 +126,6 @@ def _sampled(study: Study, most: int) -> tuple[Samples, list[str]]:
     return samples.only(drawn(len(samples), most, study.seed)), [
         f"a sample of {most:,} of {len(samples):,} images, drawn by seed {study.seed}"
     ]
-
-
-def _few(count: int) -> NDArray[Any]:
-    """Return the numbers of the first image and of others, evenly spaced."""
-    return np.arange(0, count, -(-count // LOOKED_AT))
 
 
 def _possible(
