@@ -43,17 +43,15 @@ class Header(NamedTuple):
     dtype: Any
 
 
-def preview(
-    recipe: DataRecipe, input_shape: Shape, inputs: Mapping[str, Shape] | None = None
-) -> Preview:
+def preview(recipe: DataRecipe, inputs: Mapping[str, Shape]) -> Preview:
     """Return what the labels may be, and the shape of an image, or those of several inputs."""
     path = Path(recipe.path or "")
     keys = keys_of(path, recipe, inputs)
     every = {
-        name: Shape(_with_channels(header_of(path, name).shape, wanted)[1:])
-        for name, wanted in (inputs or {keys["images"]: input_shape}).items()
+        name: Shape(_with_channels(header_of(path, name or keys["images"]).shape, wanted)[1:])
+        for name, wanted in inputs.items()
     }
-    shape, shapes = every[keys["images"]], every if inputs else {}
+    shape, shapes = next(iter(every.values())), every if len(inputs) > 1 else {}
     values = read(path, keys["labels"])
     others = _other_names(values, keys["labels"], f"`{keys['labels']}` in {path}")
     try:
@@ -66,18 +64,15 @@ def preview(
 
 
 def load(
-    recipe: DataRecipe,
-    input_shape: Shape,
-    kind: TaskKind = "classification",
-    inputs: Mapping[str, Shape] | None = None,
+    recipe: DataRecipe, inputs: Mapping[str, Shape], kind: TaskKind = "classification"
 ) -> LabelledImages:
     """Return the images, with every value measured, and the labels.
 
-    For a network with several `inputs`, they are the arrays of the inputs' names.
+    For a network with several inputs, they are the arrays of the inputs' names.
     """
     path = Path(recipe.path or "")
     keys = keys_of(path, recipe, inputs)
-    shapes = inputs or {keys["images"]: input_shape}
+    shapes = {name or keys["images"]: shape for name, shape in inputs.items()}
     images = {name: _images(path, name, shape) for name, shape in shapes.items()}
     targets = None
     if kind == "classification":
@@ -108,7 +103,7 @@ def load(
         )
         for name, array in images.items()
     }
-    return replace(loaded[keys["images"]], inputs=loaded if inputs else {})
+    return replace(loaded[keys["images"]], inputs=loaded if len(inputs) > 1 else {})
 
 
 def unlabelled(path: Path) -> NDArray[Any]:
@@ -164,7 +159,7 @@ def keys_of(
     """
     names = _names(path)
     keys = {}
-    if inputs:
+    if inputs and len(inputs) > 1:
         _check_inputs(path, names, inputs)
         keys["images"] = next(iter(inputs))
     for role, defaults in NAMES.items():

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DataSource:
-    """A way to get labelled images: a module with `load` and `preview`."""
+    """A way to get labelled images: a module with `load` and `preview`.
+
+    They take the shape of a network's input; for sources of several inputs, those by the inputs'
+    names, of which a single one has none: "".
+    """
 
     module: str
     needs: str | None = None
@@ -59,9 +63,9 @@ class DataSource:
         function = getattr(import_module(f"archspec.data.{self.module}"), name)
         inputs = network if isinstance(network, Mapping) else {"": network}
         first = next(iter(inputs.values()))
-        if len(inputs) == 1:
-            return function(recipe, first, *more)
-        if not self.has_several_inputs:
+        if self.has_several_inputs:
+            return function(recipe, inputs if len(inputs) > 1 else {"": first}, *more)
+        if len(inputs) > 1:
             saved = ", ".join(f"{name}=..." for name in inputs)
             raise UsageError(
                 f"the network has several inputs ({', '.join(inputs)}), and `{recipe.source}` has "
@@ -69,7 +73,7 @@ class DataSource:
                 "array for each input and the labels, as "
                 f"`numpy.savez('data.npz', {saved}, y=...)`, and write `data: data.npz`"
             )
-        return function(recipe, first, *more, inputs=inputs)
+        return function(recipe, first, *more)
 
     @property
     def options(self) -> tuple[str, ...]:

@@ -291,16 +291,14 @@ def reading_of(recipe: DataRecipe, input_shape: Shape) -> Reading | None:
     return _Tables(recipe, {"": input_shape}).reading()
 
 
-def preview(
-    recipe: DataRecipe, input_shape: Shape, inputs: Mapping[str, Shape] | None = None
-) -> Preview:
+def preview(recipe: DataRecipe, inputs: Mapping[str, Shape]) -> Preview:
     """Return what the labels may be, and the columns of features, without a look at images."""
-    tables = _Tables(recipe, inputs or {"": input_shape})
+    tables = _Tables(recipe, inputs)
     found = tables.reader.preview(tables.all_labels(), tables.where)
     for name, names in tables.features.items():
-        shape = (inputs or {"": input_shape})[name]
+        shape = inputs[name]
         if len(names) != shape.channels:
-            what = f"the input `{name}`" if inputs else "the input"
+            what = f"the input `{name}`" if name else "the input"
             message = (
                 f"{what} takes {shape.channels:,} numbers, and {tables.where} has {len(names):,} "
                 f"columns for it: {listed(names)}"
@@ -308,26 +306,23 @@ def preview(
             hint = f"use an input of [{len(names)}], or name the columns: `features: [COLUMN, ...]`"
             raise RecipeError([(("data", "features"), Problem("shape", message, help=hint))])
     tables.check_features(recipe)
-    shapes = {name: None if shape.rank else shape for name, shape in (inputs or {}).items()}
-    own = input_shape if tables.features and not inputs else None
+    every = {name: None if shape.rank else shape for name, shape in inputs.items()}
+    own, shapes = (None, every) if len(inputs) > 1 else (every[""], {})
     return replace(found, shape=own, shapes=shapes, features=tables.features)
 
 
 def load(
-    recipe: DataRecipe,
-    input_shape: Shape,
-    kind: TaskKind = "classification",
-    inputs: Mapping[str, Shape] | None = None,
+    recipe: DataRecipe, inputs: Mapping[str, Shape], kind: TaskKind = "classification"
 ) -> LabelledImages:
     """Return the images that the tables name or contain, each inspected, and their labels.
 
     Features are the examples of an input that is a vector.
     """
-    tables = _Tables(recipe, inputs or {"": input_shape}, kind)
+    tables = _Tables(recipe, inputs, kind)
     names = None
     if kind != "classification":
         names = tables.reader.preview(tables.all_labels(), tables.where).names[kind]
-    if inputs or tables.features:
+    if len(inputs) > 1 or tables.features:
         return _load_inputs(recipe, tables, names)
     rows = _Rows(names)
     for example in tables.examples():

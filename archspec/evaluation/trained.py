@@ -405,11 +405,9 @@ def load_together(
     """
     networks = [load(each, normalize, at=at) for each in chosen]
     if mc_dropout is not None:
-        models = [dropping(each.keras, each.model, seed or 0, each.name) for each in networks]
-        networks = [
-            replace(each, model=model, passes=mc_dropout)
-            for each, model in zip(networks, models, strict=True)
-        ]
+        for index, each in enumerate(networks):
+            model = dropping(each.keras, each.model, seed or 0, each.name)
+            networks[index] = replace(each, model=model, passes=mc_dropout)
     first = networks[0]
     for network in networks:
         if network.classes != first.classes:
