@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from archspec.display import renderer
+from archspec.runs.storage import plain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -231,18 +231,3 @@ def _item(item: Item) -> dict[str, Any]:
         case Table():
             record |= {"columns": list(item.columns), "rows": plain(item.rows)}
     return record
-
-
-def plain(value: Any) -> Any:
-    """Return data for JSON: numbers of NumPy as Python's, None for NaN and infinity."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(each) for each in value]
-    if hasattr(value, "item") and not hasattr(value, "__len__"):
-        value = value.item()
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

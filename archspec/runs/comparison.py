@@ -25,7 +25,7 @@ from archspec.runs import origin, units
 from archspec.runs.files import SPEC
 from archspec.runs.origin import NOT_THE_NETWORK, RunSetup
 from archspec.runs.outcome import Run
-from archspec.runs.storage import finite
+from archspec.runs.storage import plain
 from archspec.runs.units import MEASURES, LayerMeasures
 from archspec.text import is_error
 
@@ -235,7 +235,7 @@ class RunComparison(Displayed):
                         for name in Figures._fields
                     },
                     "curves": {
-                        part + measure: finite(curve._asdict())
+                        part + measure: plain(curve._asdict())
                         for measure, parts in self.drawn(curves)
                         for part in parts
                         if (curve := entry.curve(measure, part))

@@ -104,7 +104,7 @@ class Run(Displayed):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, as in `run.json`. A number that is not finite is None."""
-        data: dict[str, Any] = storage.finite({**asdict(self), "folder": str(self.folder)})
+        data: dict[str, Any] = storage.plain({**asdict(self), "folder": str(self.folder)})
         return data
 
     def write(self) -> None:

@@ -93,13 +93,19 @@ def write(path: Path, value: Any, *, without: tuple[str, ...] = ()) -> None:
     folder.write_text(path, text.encode(errors="replace").decode() + "\n")
 
 
-def finite(value: Any) -> Any:
-    """Return plain data with None for infinite numbers and NaN, which JSON does not have."""
+def plain(value: Any) -> Any:
+    """Return data for JSON: numbers of NumPy as Python's, None for NaN and infinity."""
     if isinstance(value, Mapping):
-        return {key: finite(each) for key, each in value.items()}
+        return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return list(map(finite, value))
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        return [plain(each) for each in value]
+    if hasattr(value, "item") and not hasattr(value, "__len__"):
+        value = value.item()
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def check_readable(path: Path) -> None:

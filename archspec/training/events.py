@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from archspec.runs.outcome import Run
-from archspec.runs.storage import finite
+from archspec.runs.storage import plain
 from archspec.system import Gauge
 from archspec.training.callbacks import Logs, RunFacts, Watcher
 from archspec.training.pace import Pace
@@ -138,4 +138,4 @@ class Events(Watcher):
     def _write(self, event: str, **values: Any) -> None:
         values = {"event": event, "time": self._now(), **values}
         with self._lock:
-            write_at_once(self._stream, json.dumps(finite(values), allow_nan=False) + "\n")
+            write_at_once(self._stream, json.dumps(plain(values), allow_nan=False) + "\n")

@@ -28,7 +28,7 @@ from archspec.ops.convolution import Banked
 from archspec.ops.op import Op
 from archspec.ops.shape import Shape
 from archspec.recipe.train import Recipe
-from archspec.runs.storage import finite
+from archspec.runs.storage import plain
 from archspec.spec.document import Spec
 from archspec.spec.findings import spec_error
 from archspec.training import gradients
@@ -166,14 +166,14 @@ class Probe(Displayed):
             "data": self.data,
             "init": self.init,
             "seed": self.seed,
-            "loss": finite(self.loss),
+            "loss": plain(self.loss),
             "rows": [
                 {
                     "path": row.path,
                     "kind": row.kind,
                     "label": row.label,
                     "shape": list(row.shape),
-                    **finite(activity._asdict()),
+                    **plain(activity._asdict()),
                 }
                 for row, activity in self.rows(depth, ops=ops)
             ],

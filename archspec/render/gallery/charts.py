@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from archspec.explain.gallery import Chart, Table, plain
+from archspec.explain.gallery import Chart, Table
 from archspec.render import figures
 from archspec.render.gallery.drawing import shortened
+from archspec.runs.storage import plain
 from archspec.text import csv_lines
 
 TITLE_LETTER_INCHES: Final = 0.1
