@@ -211,18 +211,7 @@ def _train(
     done = checkpoint.epoch if checkpoint else 0
     state = checkpoint.state if checkpoint else RunState()
     page = PageWriter(session, home, state, watchers)
-    recorder = Recorder(
-        keras,
-        model,
-        session.train,
-        home,
-        judged=len(session.data.validation) or session.train.images,
-        accuracy=session.accuracy,
-        interrupt=interrupt,
-        state=state,
-        watchers=(*watchers, page),
-        hosts=hosts,
-    )
+    recorder = Recorder(session, home, interrupt, state, (*watchers, page))
     data_check = DataCheck(session.data, watchers, hosts)
     with _explained_if_unwritable(home):
         aligning = session.devices.aligning(keras)

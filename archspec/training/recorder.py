@@ -16,9 +16,8 @@ from archspec.runs.checkpoints import Checkpoint
 from archspec.runs.files import BEST, HISTORY
 from archspec.runs.state import RunState
 from archspec.training.callbacks import Logs, Watcher, learning_rate
-from archspec.training.feeding import Feed
-from archspec.training.hosts import ALONE, Hosts
 from archspec.training.interrupt import Interrupt
+from archspec.training.session import Session
 from archspec.training.units import Units
 
 BEST_SHARE: Final = 0.02
@@ -29,11 +28,6 @@ is not written yet, and its checkpoint is kept meanwhile.
 """
 
 
-def images_per_second(images: int, seconds: float) -> float:
-    """Return images per second; 0 if the clock is too coarse to tell."""
-    return round(images / seconds, 1) if seconds > 0 else 0.0
-
-
 class Recorder(Watcher):
     """A watcher that saves each epoch, and stops a run that diverged or was interrupted.
 
@@ -42,17 +36,11 @@ class Recorder(Watcher):
 
     def __init__(
         self,
-        keras: Any,
-        model: Any,
-        train: Feed,
+        session: Session,
         home: Path,
-        *,
-        judged: int,
-        accuracy: str | None,
         interrupt: Interrupt,
         state: RunState,
-        watchers: Sequence[Watcher] = (),
-        hosts: Hosts = ALONE,
+        watchers: Sequence[Watcher],
     ) -> None:
         self.state = state
         self.diverged = False
@@ -68,15 +56,12 @@ class Recorder(Watcher):
         self.units: Units | None = None
         """Measures of the layers in this stage, with `watch_units`."""
         self.epoch = self.step = 0
-        self._keras = keras
-        self._model = model
-        self._train = train
+        self._session = session
+        self._keras, self._model, self._train = session.keras, session.model, session.train
+        self._hosts = session.devices.hosts
         self._home = home
-        self._judged = judged
-        self._accuracy = accuracy
         self._interrupt = interrupt
         self._watchers = watchers
-        self._hosts = hosts
         self._started = self._seconds = 0.0
         self._best_is_due = -math.inf
 
@@ -100,17 +85,18 @@ class Recorder(Watcher):
         self._stop_if_needed()
         if self.diverged or self.step < self._train.steps:
             return  # not a whole epoch
-        state, images = self.state, self._train.images
+        state, images, seconds = self.state, self._train.images, self._seconds
         state.rows.append(
             {
                 "epoch": epoch,
                 **logs,
                 "learning_rate": self.rate,
-                "seconds": round(self._seconds, 4),
-                "images_per_second": images_per_second(images, self._seconds),
+                "seconds": round(seconds, 4),
+                # 0 if the clock is too coarse to tell.
+                "images_per_second": round(images / seconds, 1) if seconds > 0 else 0.0,
             }
         )
-        state.judge(self._accuracy, self._judged)
+        state.judge(self._session.accuracy, len(self._session.data.validation) or images)
         state.seconds += time.monotonic() - self._started
         if self.units is not None:
             state.units.append(self.units.measure())
