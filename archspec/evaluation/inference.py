@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from archspec.data.targets import TargetScale
-from archspec.data.task import Task, TaskKind
+from archspec.data.task import TaskKind
 from archspec.evaluation.mistakes import MistakeTally
 from archspec.evaluation.scores import TaskScores
 from archspec.evaluation.tally import tally_of
@@ -20,40 +20,30 @@ from archspec.recipe.compilation import gives_probabilities
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from archspec.data.dataset import Subset
-    from archspec.data.preprocessing import Preprocessing
+    from archspec.data.dataset import Data, Subset
 
 T = TypeVar("T")
 
 
 def scores_of(
-    keras: Any,
-    model: Any,
-    part: Subset,
-    preprocessing: Preprocessing,
-    task: Task,
-    *,
-    batch: int,
-    scale: TargetScale | None = None,
-    mistakes: MistakeTally | None = None,
+    keras: Any, model: Any, data: Data, part: Subset, *, batch: int, mistakes: MistakeTally
 ) -> TaskScores:
     """Return the scores of a model's main output on a part of the data.
 
     Its worst mistakes are added to `mistakes`.
     """
-    batch = min(batch, len(part))
-    tally = tally_of(task)
+    batch, kind, scale = min(batch, len(part)), data.task.kind, data.scale
+    tally = tally_of(data.task)
 
     def read(step: int) -> tuple[Any, Any, Any]:
         chosen = slice(step * batch, (step + 1) * batch)
         indices = part.indices[chosen]
-        return indices, preprocessing(part.pixels.read(indices)), part.labels[chosen]
+        return indices, data.preprocessing(part.pixels.read(indices)), part.labels[chosen]
 
     for indices, images, labels in ahead(read, math.ceil(len(part) / batch)):
-        predicted = answers(keras, model, images, batch=batch, kind=task.kind, scale=scale)
+        predicted = answers(keras, model, images, batch=batch, kind=kind, scale=scale)
         tally.add(labels, predicted)
-        if mistakes is not None:
-            mistakes.add(indices, labels, predicted)
+        mistakes.add(indices, labels, predicted)
     return tally.scores()
 
 

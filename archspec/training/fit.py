@@ -418,16 +418,7 @@ def _test(session: Session, home: Path) -> tuple[Mapping[str, float], TaskScores
         feed = session.train.looking_at(part)
         with feed.reading_errors():
             measures = model.evaluate(feed.for_keras(keras), verbose=0, return_dict=True)
-            result = scores_of(
-                keras,
-                model,
-                part,
-                data.preprocessing,
-                data.task,
-                batch=feed.batch,
-                scale=data.scale,
-                mistakes=wrong,
-            )
+            result = scores_of(keras, model, data, part, batch=feed.batch, mistakes=wrong)
         part = data.without_failed(part)
     scores.write(result, home)
     if isinstance(result, Scores):
