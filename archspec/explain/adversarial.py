@@ -32,13 +32,15 @@ class Attack:
     subject: Subject
     limits: Range
     steps: int
-    targeted: bool
+    wanted: int | None
+    """The class that images are to be taken for; None for any other than now."""
 
     @classmethod
-    def on(cls, subject: Subject, steps: int, *, targeted: bool) -> Attack:
+    def on(cls, subject: Subject, steps: int, target: str | int | None) -> Attack:
         """Return an attack on a network.
 
-        Raise `UsageError` if it is not a classifier, or its black and white are not known.
+        Raise `UsageError` if it is not a classifier, its black and white are not known, or it has
+        no such class.
         """
         _ = subject.class_names
         if subject.range is None:
@@ -47,14 +49,15 @@ class Attack:
                 "a change cannot be a share of their range: train with "
                 "`data.range: [BLACK, WHITE]`"
             )
-        return cls(subject, subject.range, steps, targeted)
+        wanted = None if target is None else subject.class_index(target)
+        return cls(subject, subject.range, steps, wanted)
 
     @cached_property
     def _climb(self) -> TensorFunction:
         """Function (first, last, pixels, clean pixels, classes, epsilon, rate) -> pixels."""
         keras, (black, white) = self.subject.keras, self.limits
         ops = keras.ops
-        away = 1.0 if self.targeted else -1.0
+        away = -1.0 if self.wanted is None else 1.0
 
         def odds(pixels: AnyTensor, classes: AnyTensor) -> tuple[AnyTensor, tuple[()]]:
             watch = {self.subject.circuit.scores}

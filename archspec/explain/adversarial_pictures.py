@@ -50,17 +50,15 @@ class Answered:
 def exhibits_of(
     study: Study,
     attack: Attack,
-    wanted: int | None,
     numbers: NDArray[np.intp],
     pixels: NDArray[Any],
     epsilon: float | None,
 ) -> Iterator[Exhibit]:
     """Attack some images, and yield an exhibit for each.
 
-    They are to be taken for the class `wanted`, or if that is None, for any other than now. If
-    `epsilon` is None, the change is the smallest that fools.
+    If `epsilon` is None, the change is the smallest that fools.
     """
-    clean = Answered.of(study, pixels)
+    wanted, clean = attack.wanted, Answered.of(study, pixels)
     classes = clean.classes if wanted is None else np.full(len(pixels), wanted)
 
     def fooled(steps: NDArray[Any]) -> NDArray[np.bool_]:
@@ -77,18 +75,13 @@ def exhibits_of(
     control = Answered.of(study, attack.in_files(signs))
     for row, number in enumerate(numbers):
         images = [each.only(row) for each in (clean, made, control)]
-        yield _exhibit(study, attack, wanted, int(number), images, sizes[row])
+        yield _exhibit(study, attack, int(number), images, sizes[row])
 
 
 def _exhibit(
-    study: Study,
-    attack: Attack,
-    wanted: int | None,
-    number: int,
-    images: Sequence[Answered],
-    epsilon: float,
+    study: Study, attack: Attack, number: int, images: Sequence[Answered], epsilon: float
 ) -> Exhibit:
-    clean, made, control = images
+    wanted, (clean, made, control) = attack.wanted, images
     samples, names = study.samples, study.subject.class_names
     before, after, chance = (int(each.classes) for each in images)
     span = attack.limits.span
@@ -143,12 +136,12 @@ def _picture(study: Study, image: Answered, before: int, name: str, title: str) 
     return study.picture_of(image.pixels, name, title, facts=facts)
 
 
-def curve_of(study: Study, attack: Attack, wanted: int | None, most: float, total: int) -> Exhibit:
-    """Return the share of images that are right, or are taken for the class `wanted`, by epsilon.
+def curve_of(study: Study, attack: Attack, most: float, total: int) -> Exhibit:
+    """Return the share of images that are right, or are taken for the wanted class, by epsilon.
 
     `most` is the largest epsilon; the whole work has `total` steps.
     """
-    samples, names = study.all_samples, study.subject.class_names
+    samples, names, wanted = study.all_samples, study.subject.class_names, attack.wanted
     sizes = np.linspace(0, most, POINTS + 1)
     counts = np.zeros((2, len(sizes)), int)
     judged = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.explain import embedding
@@ -138,12 +139,8 @@ def _queries(labels: NDArray[Any] | None, count: int, most: int) -> list[int]:
     """Return the first image of each class, then the second of each, up to `most`."""
     if labels is None:
         return list(range(min(count, most)))
-    turns: dict[int, int] = {}
-    order = []
-    for number, label in enumerate(labels.tolist()):
-        turns[label] = turns.get(label, 0) + 1
-        order.append((turns[label], label, number))
-    return [number for _, _, number in sorted(order)[:most]]
+    turns = zip_longest(*(np.flatnonzero(labels == label) for label in np.unique(labels)))
+    return [int(number) for turn in turns for number in turn if number is not None][:most]
 
 
 def _with_neighbours(points: ImageFeatures, queries: list[int], space: str, title: str) -> Picture:

@@ -60,8 +60,7 @@ def fool(
     """
     study = Study.open(run, images, **common)
     subject = study.subject
-    attack = Attack.on(subject, steps, targeted=target is not None)
-    wanted = None if target is None else subject.class_index(target)
+    attack = Attack.on(subject, steps, target)
     notes = []
     if not holds_pictures(subject):
         notes.append(
@@ -74,10 +73,10 @@ def fool(
     def exhibits() -> Iterator[Exhibit]:
         for numbers, pixels in study.samples.batches(study.batch):
             size = None if smallest else epsilon
-            yield from exhibits_of(study, attack, wanted, numbers, pixels, size)
+            yield from exhibits_of(study, attack, numbers, pixels, size)
             study.tick(int(numbers[-1]) + 1, total)
         if curve:
-            yield curve_of(study, attack, wanted, curve, total)
+            yield curve_of(study, attack, curve, total)
 
     span = {} if smallest else {"epsilon in pixel values": epsilon * attack.limits.span}
     return study.gallery(
