@@ -179,17 +179,14 @@ def evaluate(
         raise UsageError("`white=` is for arrays; the white of other data is known")
     # Keras takes seconds to load, so the data are checked first where a run tells its classes.
     known = next((each for each in chosen if each.class_names and each.input_shape), None)
-    if known and known.class_names and known.input_shape:
-        recipe = heldout.with_known_classes(
-            choice, known.name, known.class_names, known.inputs, known.kind
-        )
+    if known and known.class_names:
+        choice = heldout.with_known_classes(choice, known, known.inputs)
         _check_top(top, len(known.class_names))
     networks = trained.load_together(chosen, normalize, flip=flip, mc_dropout=mc_dropout, seed=seed)
     if not known:
-        inputs = networks[0].inputs
-        recipe = heldout.with_known_classes(choice, chosen[0].name, None, inputs)
+        choice = heldout.with_known_classes(choice, chosen[0], networks[0].inputs)
         _check_top(top, networks[0].classes)
-    images = heldout.load(networks, choice, recipe, part=part, white=white)
+    images = heldout.load(networks, choice, part=part, white=white)
     size = batch_of(batch, chosen, len(images.indices))
     results, ensemble = _judge(
         networks, images, size, (top,) if top else TOP, threshold, flip, progress

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +17,7 @@ from archspec.data.pixels import JoinedPixels, Pixels
 from archspec.data.recipe import DataRecipe
 from archspec.data.sources import SOURCES, keys_of
 from archspec.data.splitting import split_digest
-from archspec.data.task import NOUNS, Task, TaskKind
+from archspec.data.task import NOUNS, Task
 from archspec.data.values import Range
 from archspec.errors import RecipeError, UsageError, listed, suggestion
 from archspec.evaluation.trained import LoadedNetwork, Trained
@@ -123,19 +123,15 @@ def _where(recipe: DataRecipe) -> str:
 
 
 def with_known_classes(
-    choice: DataChoice,
-    name: str,
-    class_names: tuple[str, ...] | None,
-    inputs: Mapping[str, Shape],
-    kind: TaskKind = "classification",
-) -> DataRecipe:
-    """Return the recipe for the data's images of the classes of a network, without loading them.
+    choice: DataChoice, network: Trained, inputs: Mapping[str, Shape]
+) -> DataChoice:
+    """Return the choice of the data's images of the classes of a network, without loading them.
 
     Raises:
         UsageError: The data have other classes, or images that do not fit.
 
     """
-    recipe = choice.recipe
+    recipe, name, class_names, kind = choice.recipe, network.name, network.class_names, network.kind
     try:
         preview = SOURCES[recipe.source].preview(recipe, inputs)
     except RecipeError as error:
@@ -148,29 +144,25 @@ def with_known_classes(
             f"{name} was trained for {kind}, and the labels of {_where(recipe)} are not for it{why}"
         )
     if kind != "classification":
-        _check_same_outputs(name, class_names or (), _where(recipe), preview.names[kind], kind)
-        return recipe
+        known, names = class_names or (), preview.names[kind]
+        if len(known) != len(names) or (kind == "multi_label" and known != names):
+            raise UsageError(
+                f"{_where(recipe)} has the {NOUNS[kind][1]} {listed(names)}, and {name} was "
+                f"trained for {listed(known)}"
+            )
+        return choice
     names = recipe.classes or preview.class_names
     if class_names is None:
-        return recipe
+        return choice
     if unknown := [each for each in names if each not in class_names]:
         raise UsageError(
             f"{_where(recipe)} has {listed(unknown)}, which {name} does not "
             f"know; it knows {listed(class_names)}"
         )
     known = tuple(each for each in class_names if each in names)
-    return recipe if known == names else recipe.model_copy(update={"classes": known})
-
-
-def _check_same_outputs(
-    name: str, known: tuple[str, ...], where: str, names: tuple[str, ...], kind: TaskKind
-) -> None:
-    """Raise `UsageError` if data have other labels or values than a network was trained for."""
-    if len(known) != len(names) or (kind == "multi_label" and known != names):
-        raise UsageError(
-            f"{where} has the {NOUNS[kind][1]} {listed(names)}, and {name} was trained for "
-            f"{listed(known)}"
-        )
+    if known == names:
+        return choice
+    return replace(choice, recipe=recipe.model_copy(update={"classes": known}))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -194,7 +186,6 @@ class HeldOutImages:
 def load(
     networks: Sequence[LoadedNetwork],
     choice: DataChoice,
-    recipe: DataRecipe,
     *,
     part: str | None = None,
     white: float | None = None,
@@ -205,7 +196,7 @@ def load(
         UsageError: There are none, or one of the networks was trained on them.
 
     """
-    recipe = recipe.model_copy(
+    recipe = choice.recipe.model_copy(
         update={
             "validation": 0.0,
             "test": 0.0,

@@ -248,10 +248,9 @@ def _of_data(
     if any(other != part for other, _ in parts):
         raise UsageError("name images of one part of the data at a time")
     choice = heldout.choose([network.trained], data)
-    names = network.trained.class_names
-    recipe = heldout.with_known_classes(choice, subject.name, names, network.inputs, network.kind)
+    choice = heldout.with_known_classes(choice, network.trained, network.inputs)
     try:
-        result = heldout.load([network], choice, recipe, part=part, white=white)
+        result = heldout.load([network], choice, part=part, white=white)
     except heldout.EmptyPartError as error:
         written = " or ".join(f"{other}:0" for other in error.others)
         raise UsageError(f"{error.name} has no {part} images: write {written}") from None
