@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.data.examples import EncodedImages, LabelledImages
+from archspec.data.grouping import numbered
 from archspec.data.imagefile import UnreadableError
 from archspec.data.images import decode
 from archspec.data.names import TEST, TRAIN, VALIDATION, legible
@@ -84,9 +85,7 @@ def picture_numbers(loaded: LabelledImages) -> NDArray[np.intp] | None:
     if isinstance(images, EncodedImages):
         if loaded.digests is None:
             return None
-        known: dict[bytes, int] = {}
-        digests = _of_decoded(images, loaded.digests)
-        return np.array([known.setdefault(digest, len(known)) for digest in digests], np.intp)
+        return numbered(_of_decoded(images, loaded.digests))[0]
     if isinstance(images, np.memmap) and images.nbytes > MOST_COMPARED_BYTES:
         return None
     return _of_pixels(images)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from archspec.data.names import legible
 from archspec.errors import UsageError
@@ -16,6 +16,8 @@ from archspec.lazy import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+T = TypeVar("T", str, bytes)
 
 MOST_PATTERN: Final = 200
 """Largest number of characters of a pattern."""
@@ -93,8 +95,8 @@ def by_names(pattern: str, names: Sequence[str]) -> list[str]:
     return groups
 
 
-def numbered(groups: Sequence[str]) -> tuple[NDArray[np.intp], list[str]]:
+def numbered(groups: Sequence[T]) -> tuple[NDArray[np.intp], list[T]]:
     """Return the number of each example's group, and the groups by these numbers."""
-    known: dict[str, int] = {}
+    known: dict[T, int] = {}
     numbers = [known.setdefault(group, len(known)) for group in groups]
     return np.array(numbers, np.intp), list(known)

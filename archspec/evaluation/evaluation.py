@@ -178,7 +178,7 @@ def evaluate(
     if white is not None and choice.recipe.source != "arrays":
         raise UsageError("`white=` is for arrays; the white of other data is known")
     # Keras takes seconds to load, so the data are checked first where a run tells its classes.
-    known = next((each for each in chosen if each.class_names and each.input_shape), None)
+    known = next((each for each in chosen if each.class_names and each.graph), None)
     if known and known.class_names:
         choice = heldout.with_known_classes(choice, known, known.inputs)
         _check_top(top, len(known.class_names))

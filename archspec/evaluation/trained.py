@@ -76,11 +76,6 @@ class Trained:
     """Record of the training data."""
 
     @property
-    def input_shape(self) -> Shape | None:
-        """Shape of the network's input."""
-        return self.graph.input if self.graph else None
-
-    @property
     def inputs(self) -> Mapping[str, Shape]:
         """Shape of each input of the network by name; empty if it is not known."""
         return self.graph.input_shapes if self.graph else {}
