@@ -91,22 +91,19 @@ class LabelScores(Displayed):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> LabelScores:
-        """Return the value that `to_dict` turned into data; raise `UsageError` for other data."""
-        try:
-            labels = tuple(
-                LabelScore(
-                    str(each["name"]),
-                    int(each["images"]),
-                    int(each["predicted"]),
-                    int(each["right"]),
-                    None if (ap := each["average_precision"]) is None else float(ap),
-                )
-                for each in data["labels"]
+        """Return the value that `to_dict` turned into data; see `scores.from_dict`."""
+        labels = tuple(
+            LabelScore(
+                str(each["name"]),
+                int(each["images"]),
+                int(each["predicted"]),
+                int(each["right"]),
+                None if (ap := each["average_precision"]) is None else float(ap),
             )
-            images, exact = int(data["images"]), int(data["exact"])
-            threshold = float(data["threshold"])
-        except (AttributeError, LookupError, TypeError, ValueError):
-            raise UsageError("these are not scores that archspec wrote") from None
+            for each in data["labels"]
+        )
+        images, exact = int(data["images"]), int(data["exact"])
+        threshold = float(data["threshold"])
         if images < 1 or not labels:
             raise UsageError("these scores have no images")
         return cls(images, exact, threshold, labels)

@@ -83,22 +83,19 @@ class NumberScores(Displayed):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> NumberScores:
-        """Return the value that `to_dict` turned into data; raise `UsageError` for other data."""
-        try:
-            values = tuple(
-                ValueScore(
-                    str(each["name"]),
-                    float(each["mae"]),
-                    float(each["rmse"]),
-                    None if each["r2"] is None else float(each["r2"]),
-                    float(each["mean_mae"]),
-                    float(each["mean_rmse"]),
-                )
-                for each in data["values"]
+        """Return the value that `to_dict` turned into data; see `scores.from_dict`."""
+        values = tuple(
+            ValueScore(
+                str(each["name"]),
+                float(each["mae"]),
+                float(each["rmse"]),
+                None if each["r2"] is None else float(each["r2"]),
+                float(each["mean_mae"]),
+                float(each["mean_rmse"]),
             )
-            images = int(data["images"])
-        except (AttributeError, LookupError, TypeError, ValueError):
-            raise UsageError("these are not scores that archspec wrote") from None
+            for each in data["values"]
+        )
+        images = int(data["images"])
         if images < 1 or not values:
             raise UsageError("these scores have no images")
         return cls(images, values)

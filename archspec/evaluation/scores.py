@@ -142,23 +142,20 @@ class Scores(Displayed):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Scores:
-        """Return the value that `to_dict` turned into data; raise `UsageError` for other data."""
-        try:
-            names = tuple(str(each["name"]) for each in data["classes"])
-            places = {name: place for place, name in enumerate(names)}
-            cells = sorted(
-                Cell(truth, places[name], _count(images))
-                for truth, each in enumerate(data["classes"])
-                for name, images in each["predicted_as"].items()
-            )
-            total = sum(cell.images for cell in cells)
-            top = tuple((int(k), round(float(share) * total)) for k, share in data["top"].items())
-            calibration = tuple(
-                Bin(int(b["images"]), int(b["right"]), float(b["confidence"]))
-                for b in data["calibration"]
-            )
-        except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
-            raise UsageError("these are not scores that archspec wrote") from None
+        """Return the value that `to_dict` turned into data; see `scores.from_dict`."""
+        names = tuple(str(each["name"]) for each in data["classes"])
+        places = {name: place for place, name in enumerate(names)}
+        cells = sorted(
+            Cell(truth, places[name], _count(images))
+            for truth, each in enumerate(data["classes"])
+            for name, images in each["predicted_as"].items()
+        )
+        total = sum(cell.images for cell in cells)
+        top = tuple((int(k), round(float(share) * total)) for k, share in data["top"].items())
+        calibration = tuple(
+            Bin(int(b["images"]), int(b["right"]), float(b["confidence"]))
+            for b in data["calibration"]
+        )
         if not cells:
             raise UsageError("these scores have no images")
         return cls(names, tuple(cells), top, calibration)
@@ -207,13 +204,12 @@ TaskScores: TypeAlias = Scores | LabelScores | NumberScores
 
 def from_dict(data: Mapping[str, Any]) -> TaskScores:
     """Return the scores of any task from plain data; raise `UsageError` for other data."""
-    if not isinstance(data, Mapping):
-        raise UsageError("these are not scores that archspec wrote")
-    task = data.get("task", Scores.TASK)
-    for kind in (LabelScores, NumberScores):
-        if task == kind.TASK:
-            return kind.from_dict(data)
-    return Scores.from_dict(data)
+    kinds: tuple[type[TaskScores], ...] = (LabelScores, NumberScores)
+    try:
+        kind = next((kind for kind in kinds if data.get("task") == kind.TASK), Scores)
+        return kind.from_dict(data)
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError):
+        raise UsageError("these are not scores that archspec wrote") from None
 
 
 def write(scores: TaskScores, home: Path) -> None:
