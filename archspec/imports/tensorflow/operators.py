@@ -7,21 +7,8 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from archspec.imports.protobuf import shortest
-from archspec.imports.tensorflow.alike import (
-    batch_to_space,
-    expand_dims,
-    fill,
-    inverse_root,
-    pad,
-    plain,
-    slice_,
-    space_to_batch,
-    split,
-    split_sizes,
-    squared,
-    squared_difference,
-    transpose,
-)
+from archspec.imports.tensorflow.alike import OPERATORS as ALIKE
+from archspec.imports.tensorflow.alike import plain
 from archspec.imports.tensorflow.graphs import Operation
 from archspec.imports.tensorflow.norms import NORM
 from archspec.imports.tensorflow.writing import NOT_KNOWN, Unwritable, Writer
@@ -250,14 +237,13 @@ def _blocks(op: str) -> Rule:
 
 
 _SAME: Final = """
-    Abs Add Ceil Cos Div Elu Equal Erf Exp Floor Greater Less Log Mul Neg Pow Range Reciprocal
-    Relu Reshape Selu Shape Sigmoid Sin Size Softplus Softsign Sqrt Sub Tanh Tile
+    Add Div Erf Mul Reciprocal Reshape Selu Sigmoid Size Softplus Softsign Sub
 """
 """Operators that have the same name in ONNX."""
 
 OPERATORS: Final[Mapping[str, Rule]] = {
+    **ALIKE,
     **{op: plain(op) for op in _SAME.split()},
-    "AddN": plain("Sum"),
     "AddV2": plain("Add"),
     "All": _reduced("ReduceMin"),
     "AvgPool": _pool("AveragePool"),
@@ -265,9 +251,7 @@ OPERATORS: Final[Mapping[str, Rule]] = {
     "BatchMatMul": mat_mul,
     "BatchMatMulV2": mat_mul,
     "BatchMatMulV3": mat_mul,
-    "BatchToSpaceND": batch_to_space,
     "BiasAdd": plain("Add"),
-    "BroadcastTo": plain("Expand"),
     "ClipByValue": plain("Clip"),
     "ConcatV2": concat,
     "Conv2D": convolution,
@@ -279,59 +263,34 @@ OPERATORS: Final[Mapping[str, Rule]] = {
     "DivNoNan": plain("Div"),
     "Einsum": einsum,
     "Erfc": erfc,
-    "ExpandDims": expand_dims,
-    "Fill": fill,
-    "FloorDiv": plain("Div"),
-    "FloorMod": plain("Mod"),
     "FusedBatchNorm": batch_norm,
     "FusedBatchNormV2": batch_norm,
     "FusedBatchNormV3": batch_norm,
     NORM: batch_norm,
     "Gather": gather,
     "GatherV2": gather,
-    "GreaterEqual": plain("GreaterOrEqual"),
     "LRN": lrn,
     "LeakyRelu": leaky_relu,
-    "LessEqual": plain("LessOrEqual"),
     "Log1p": log_of_more,
-    "LogSoftmax": plain("LogSoftmax", axis=-1),
-    "LogicalAnd": plain("And"),
-    "LogicalNot": plain("Not"),
-    "LogicalOr": plain("Or"),
     "MatMul": mat_mul,
     "Max": _reduced("ReduceMax"),
     "MaxPool": _pool("MaxPool"),
     "MaxPool3D": _pool("MaxPool"),
-    "Maximum": plain("Max"),
     "Mean": _reduced("ReduceMean"),
     "Min": _reduced("ReduceMin"),
-    "Minimum": plain("Min"),
     "MirrorPad": mirror_pad,
     "Pack": pack,
-    "Pad": pad,
-    "PadV2": pad,
+    "PadV2": ALIKE["Pad"],
     "Prod": _reduced("ReduceProd"),
     "RealDiv": plain("Div"),
-    "Relu6": plain("Clip", min=0.0, max=6.0),
     "ResizeBicubic": _resize("cubic"),
     "ResizeBilinear": _resize("linear"),
     "ResizeNearestNeighbor": _resize("nearest"),
     "ResourceGather": gather,
-    "Rsqrt": inverse_root,
-    "Select": plain("Where"),
-    "SelectV2": plain("Where"),
-    "Slice": slice_,
-    "Softmax": plain("Softmax", axis=-1),
-    "SpaceToBatchND": space_to_batch,
     "SpaceToDepth": _blocks("SpaceToDepth"),
-    "Split": split,
-    "SplitV": split_sizes,
-    "Square": squared,
-    "SquaredDifference": squared_difference,
     "Squeeze": squeeze,
     "StridedSlice": strided_slice,
     "Sum": _reduced("ReduceSum"),
-    "Transpose": transpose,
     "Unpack": unpack,
 }
 """The operators, by TensorFlow's names."""

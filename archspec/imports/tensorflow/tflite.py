@@ -9,6 +9,7 @@ space-to-batch, 16-bit weights behind an operator) is read as what it means.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -29,21 +30,8 @@ from archspec.imports.onnx.source import (
     Source,
 )
 from archspec.imports.protobuf import shortest
-from archspec.imports.tensorflow.alike import (
-    batch_to_space,
-    expand_dims,
-    fill,
-    inverse_root,
-    pad,
-    plain,
-    slice_,
-    space_to_batch,
-    split,
-    split_sizes,
-    squared,
-    squared_difference,
-    transpose,
-)
+from archspec.imports.tensorflow.alike import OPERATORS as ALIKE
+from archspec.imports.tensorflow.alike import plain
 from archspec.imports.tensorflow.names import common_root, is_nameless, layer_name, with_kernel
 from archspec.imports.tensorflow.tflitefile import (
     INTEGERS,
@@ -612,20 +600,12 @@ def lstm(net: _Net, o: Call) -> None:
         net.step("Transpose", [y], o.outputs, perm=[1, 0, 2])
 
 
-_SAME: Final = """
-    Abs Ceil Cos Elu Equal Exp Floor Greater Less Log Neg Pow PRelu Range Relu Shape Sin Sqrt
-    Tanh Tile
-"""
-"""Operators that ONNX has too, by its names; TFLite's are these in capitals."""
-
 OPERATORS: Final[Mapping[str, Rule]] = {
-    **{op.upper(): plain(op) for op in _SAME.split()},
+    # TFLite's names are TensorFlow's in capitals, as EXPAND_DIMS is.
+    **{re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).upper(): ALIKE[name] for name in ALIKE},
     "ADD": _binary("Add"),
-    "ADD_N": plain("Sum"),
     "AVERAGE_POOL_2D": _pool("AveragePool"),
     "BATCH_MATMUL": batch_matmul,
-    "BATCH_TO_SPACE_ND": batch_to_space,
-    "BROADCAST_TO": plain("Expand"),
     "CAST": cast,
     "CONCATENATION": _fusing("ConcatenationOptions", concatenation),
     "CONV_2D": _fusing("Conv2DOptions", conv_2d),
@@ -635,61 +615,37 @@ OPERATORS: Final[Mapping[str, Rule]] = {
     "DEQUANTIZE": rounded,
     "DIV": _binary("Div"),
     "EMBEDDING_LOOKUP": embedding_lookup,
-    "EXPAND_DIMS": expand_dims,
     "FAKE_QUANT": rounded,
-    "FILL": fill,
-    "FLOOR_DIV": plain("Div"),
-    "FLOOR_MOD": plain("Mod"),
     "FULLY_CONNECTED": _fusing("FullyConnectedOptions", fully_connected),
     "GATHER": gather,
     "GELU": gelu,
-    "GREATER_EQUAL": plain("GreaterOrEqual"),
     "HARD_SWISH": plain("HardSwish"),
     "L2_NORMALIZATION": plain("LpNormalization", axis=-1, p=2),
     "L2_POOL_2D": _pool("LpPool"),
     "LEAKY_RELU": leaky_relu,
-    "LESS_EQUAL": plain("LessOrEqual"),
     "LOCAL_RESPONSE_NORMALIZATION": lrn,
-    "LOGICAL_AND": plain("And"),
-    "LOGICAL_NOT": plain("Not"),
-    "LOGICAL_OR": plain("Or"),
     "LOGISTIC": plain("Sigmoid"),
-    "LOG_SOFTMAX": plain("LogSoftmax", axis=-1),
-    "MAXIMUM": plain("Max"),
     "MAX_POOL_2D": _pool("MaxPool"),
     "MEAN": _reduced("ReduceMean"),
-    "MINIMUM": plain("Min"),
     "MIRROR_PAD": mirror_pad,
     "MUL": _binary("Mul"),
     "PACK": pack,
-    "PAD": pad,
-    "PADV2": pad,
+    "PADV2": ALIKE["Pad"],
+    "PRELU": plain("PRelu"),
     "QUANTIZE": rounded,
     "REDUCE_MAX": _reduced("ReduceMax"),
     "REDUCE_MIN": _reduced("ReduceMin"),
     "REDUCE_PROD": _reduced("ReduceProd"),
-    "RELU6": plain("Clip", min=0.0, max=6.0),
     "RELU_0_TO_1": plain("Clip", min=0.0, max=1.0),
     "RELU_N1_TO_1": plain("Clip", min=-1.0, max=1.0),
     "RESHAPE": reshape,
     "RESIZE_BILINEAR": _resize("linear", "ResizeBilinearOptions"),
     "RESIZE_NEAREST_NEIGHBOR": _resize("nearest", "ResizeNearestNeighborOptions"),
-    "RSQRT": inverse_root,
-    "SELECT": plain("Where"),
-    "SELECT_V2": plain("Where"),
-    "SLICE": slice_,
-    "SOFTMAX": plain("Softmax", axis=-1),
-    "SPACE_TO_BATCH_ND": space_to_batch,
     "SPACE_TO_DEPTH": _blocks("SpaceToDepth"),
-    "SPLIT": split,
-    "SPLIT_V": split_sizes,
-    "SQUARE": squared,
-    "SQUARED_DIFFERENCE": squared_difference,
     "SQUEEZE": squeeze,
     "STRIDED_SLICE": strided_slice,
     "SUB": _binary("Sub"),
     "SUM": _reduced("ReduceSum"),
-    "TRANSPOSE": transpose,
     "TRANSPOSE_CONV": _fusing("TransposeConvOptions", transpose_conv),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm,
     "UNPACK": unpack,
