@@ -54,9 +54,10 @@ def crc32c(data: Any) -> int:
         stop = (first + count) * _STRETCH
         columns = values[first * _STRETCH : stop].reshape(count, _STRETCH).T
         sums = np.zeros(count, np.uint32)
+        sums[0] = crc
         for column in np.ascontiguousarray(columns):
             sums = table[(sums ^ column) & 0xFF] ^ (sums >> 8)
-        crc = _moved(crc, count * _STRETCH) ^ _joined(sums)
+        crc = _joined(sums)
     for byte in values[whole * _STRETCH :].tolist():
         crc = int(table[(crc ^ byte) & 0xFF]) ^ (crc >> 8)
     return crc ^ 0xFFFFFFFF
@@ -78,27 +79,13 @@ def _joined(sums: Any) -> int:
     import numpy as np  # noqa: PLC0415
 
     length = _STRETCH
-    if len(sums) & (len(sums) - 1):  # zeros before the first change no sum that begins with 0
+    if len(sums) & (len(sums) - 1):  # sums of 0 before the first change nothing
         wanted = 1 << len(sums).bit_length()
         sums = np.concatenate([np.zeros(wanted - len(sums), np.uint32), sums])
     while len(sums) > 1:
         sums = _applied(_zeros(length), sums[::2]) ^ sums[1::2]
         length *= 2
     return int(sums[0])
-
-
-def _moved(crc: int, length: int) -> int:
-    """Return a sum after so many bytes of 0 behind it."""
-    import numpy as np  # noqa: PLC0415
-
-    moved = np.array([crc], np.uint32)
-    power = 1
-    while length:
-        if length & 1:
-            moved = _applied(_zeros(power), moved)
-        length >>= 1
-        power *= 2
-    return int(moved[0])
 
 
 @cache
