@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from archspec.errors import Problem, UsageError
@@ -86,8 +86,6 @@ class ModelBuilder:
         self._names = _Names()
         self.helpers: set[str] = set()
         """Names of nodes that a reader added in vain: no note says that they are left out."""
-        self._owners: dict[tuple[Op, Hashable], Node] = {}
-        """The first layer with each weights, by its op and the weights' key."""
         self._joined: dict[tuple[Op, tuple[int, ...]], Node] = {}
         """Joins by their op and the nodes that they read. PyTorch's DenseNets join all maps so far
         for each layer anew: all but the last of them are read as the join before."""
@@ -117,7 +115,6 @@ class ModelBuilder:
         type_name: str,
         declared: Sequence[int | None] | None = None,
         arrays: Iterable[Weight] | None = None,
-        weights: Hashable = None,
     ) -> Node:
         """Add a layer that archspec knows.
 
@@ -128,8 +125,6 @@ class ModelBuilder:
             type_name: The layer's type in the file.
             declared: The shape of its output in the file, channels last without the batch.
             arrays: The weights that the file has for it, for the case that it does not fit.
-            weights: What its weights are called in the file, all of them: a later layer with the
-                same op and weights shares them. None if it has none, or none can be shared.
 
         Returns:
             Its node: an unknown layer where the op does not fit the inputs.
@@ -138,21 +133,11 @@ class ModelBuilder:
             MultiplesError: It joins maps that are of one size at some sizes of the input alone.
             DamagedModelError: The network goes over a limit.
         """
-        if any(isinstance(node.shape, UnknownShape) for node in inputs):
+        is_known = not any(isinstance(node.shape, UnknownShape) for node in inputs)
+        unique, multiplies = self._name(name, type_name), may_multiply(type_name)
+        if not is_known:
             reason = "the shape of its input is not known"
-            return self.unknown(
-                type_name,
-                *inputs,
-                name=name,
-                reason=reason,
-                declared=declared,
-                arrays=arrays,
-                multiplies=may_multiply(type_name),
-            )
-        owner = self._owners.get((op, weights)) if weights else None
-        if owner is not None:
-            return self.share(owner, *inputs, name=name, type_name=type_name, declared=declared)
-        unique = self._name(name, type_name)
+            return self._unknown(unique, type_name, reason, inputs, declared, arrays, multiplies)
         joined = tuple(node.index for node in inputs)
         if isinstance(op, Concat) and (before := self._joined.get((op, joined[:-1]))):
             inputs = (before, inputs[-1])
@@ -167,12 +152,8 @@ class ModelBuilder:
                 and (units := joinable([node.shape for node in inputs]))
             ):
                 raise MultiplesError(units) from None
-            multiplies = may_multiply(type_name)
-            return self._unknown(
-                unique, type_name, problem.message, inputs, declared, arrays, multiplies
-            )
-        if weights:
-            self._owners[op, weights] = node
+            reason = problem.message
+            return self._unknown(unique, type_name, reason, inputs, declared, arrays, multiplies)
         if isinstance(op, Concat):
             self._joined[op, joined] = node
         if declared is not None:
