@@ -11,7 +11,6 @@ import importlib
 import os
 import re
 import stat
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -150,9 +149,13 @@ def read(
             f"{os.fspath(path)} is a model file: it has no variable `{unknown[0]}` to set: it "
             f"takes {listed(['input', *format_.options])}"
         )
+    from archspec.imports.inputs import Given, read_at_multiples  # noqa: PLC0415  (not for specs)
+
     module = importlib.import_module(f"archspec.imports.{format_.module}")
     try:
-        return _read(module, Path(path), input, options)
+        model: ImportedModel = read_at_multiples(
+            lambda given: module.read(Path(path), given=given, **options), Given.of(input)
+        )
     except ArchspecError:
         raise
     except Exception as error:  # whatever a file holds, its user gets a sentence
@@ -160,22 +163,13 @@ def read(
             f"{os.fspath(path)} cannot be read as {format_.name}: it is damaged, or written in a "
             f"way that archspec does not know ({type(error).__name__}: {error!s:.200})"
         ) from error
+    return model
 
 
 def refuse_unread(path: str | os.PathLike[str], format_: Format) -> None:
     """Raise `UsageError` for a file of a format that is not read, with the way to one that is."""
     if not format_.module:
         raise UsageError(f"{os.fspath(path)} is {format_.name}: {format_.instead}")
-
-
-def _read(module: Any, path: Path, shape: Any, options: Mapping[str, Any]) -> ImportedModel:
-    """Return a file's model, its open extents multiples of what its joins of maps need."""
-    from archspec.imports.inputs import Given, read_at_multiples  # noqa: PLC0415  (not for specs)
-
-    model: ImportedModel = read_at_multiples(
-        lambda given: module.read(path, given=given, **options), Given.of(shape)
-    )
-    return model
 
 
 def _format_of_folder(path: Path) -> Format | None:
