@@ -8,13 +8,15 @@ know their channels stand between two Transposes, which only relabel axes there.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from archspec.imports.onnx import writing as onnx
 from archspec.imports.onnx.extents import CannotFold
 from archspec.imports.onnx.folding import folded
-from archspec.imports.onnx.source import FULL_NAME, MALFORMED, REASON, SCOPE, Constant, Dims, Step
+from archspec.imports.onnx.source import FULL_NAME, MALFORMED, REASON, SCOPE, Dims
 
 OPSET: Final = 20
 """Version of ONNX's operators in which TensorFlow's are written."""
@@ -44,13 +46,12 @@ class Spread:
     """The arguments of the convolution of it, if that came already."""
 
 
-class Writer:
+class Writer(onnx.Writer):
     """Writes steps. Values go by names; a constant has a name among them."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__({})
         self.path = path
-        self.steps: list[Step] = []
-        self.constants: dict[str, Constant] = {}
         self.dims: dict[str, Dims] = {}
         """The declared shape of values, the batch among them."""
         self.scope = ""
@@ -73,19 +74,14 @@ class Writer:
             outputs: Names of its outputs.
             attributes: The operator's attributes.
         """
-        while inputs and not inputs[-1]:
-            inputs = inputs[:-1]
         attributes |= {SCOPE: self.scope, FULL_NAME: self.full_name}
-        step = Step(op, "", tuple(inputs), tuple(outputs), attributes)
-        if inputs and all(each in self.constants for each in inputs):
-            try:
-                made = folded(step, [self.constants[each] for each in inputs])
-            except CannotFold:
-                pass
-            else:
+        super().step(op, inputs, outputs, **attributes)
+        step = self.steps[-1]
+        if step.inputs and all(each in self.constants for each in step.inputs):
+            with suppress(CannotFold):
+                made = folded(step, [self.constants[each] for each in step.inputs])
                 self.constants.update(zip(outputs, made, strict=False))
-                return
-        self.steps.append(step)
+                self.steps.pop()
 
     def made(self, op: str, *inputs: str, **attributes: Any) -> str:
         """Add a step and return the name of its output."""
@@ -134,19 +130,6 @@ class Writer:
                 return
         del self.steps[before:]
         self.unknown(kind, list(map(self.map_of, inputs)), outputs, reason)
-
-    def ints(self, values: Sequence[int]) -> str:
-        """Return the name of a constant that is a list of whole numbers."""
-        name = f"archspec constant {len(self.constants)}"
-        self.constants[name] = Constant.of((len(values),), [int(n) for n in values])
-        return name
-
-    def number(self, value: float) -> str:
-        """Return the name of a constant with one value."""
-        name = f"archspec constant {len(self.constants)}"
-        kind = "float" if isinstance(value, float) else "int"
-        self.constants[name] = Constant.of((), [value], kind)
-        return name
 
     def integers(self, name: str) -> list[int] | None:
         """Return the values of a small constant as whole numbers; None for another value."""
