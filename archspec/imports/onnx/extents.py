@@ -5,10 +5,10 @@ Extents are whole numbers, or formulas where an input is open.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from archspec.imports.onnx.source import Constant, Step
 
@@ -116,6 +116,16 @@ def squeezed_dims(dims: Sequence[Any], axes: Sequence[int] | None) -> tuple[Any,
         return tuple(n for n in dims if not (isinstance(n, int) and n == 1))
     places = {axis % len(dims) for axis in axes}
     return tuple(n for at, n in enumerate(dims) if at not in places)
+
+
+RESHAPING: Final[Mapping[str, Callable[[Step, Sequence[Any]], tuple[Any, ...]]]] = {
+    "Reshape": lambda step, inputs: reshaped_dims(
+        inputs[0].dims, _values(inputs[1]), step.get("allowzero", 0) == 1
+    ),
+    "Squeeze": lambda step, inputs: squeezed_dims(inputs[0].dims, axes_of(step, inputs)),
+    "Unsqueeze": lambda step, inputs: unsqueezed_dims(inputs[0].dims, axes_of(step, inputs) or []),
+}
+"""The extents that operators give an array, which keeps its values, from their inputs."""
 
 
 def reduced_dims(dims: Sequence[Any], axes: Sequence[int], *, keep: bool) -> tuple[Any, ...]:

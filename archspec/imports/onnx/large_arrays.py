@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from archspec.errors import UsageError
 from archspec.imports.onnx.extents import (
+    RESHAPING,
     CannotFold,
     axes_of,
     common_dims,
@@ -18,10 +19,7 @@ from archspec.imports.onnx.extents import (
     filling_of,
     flattened_dims,
     reduced_dims,
-    reshaped_dims,
     slices_of,
-    squeezed_dims,
-    unsqueezed_dims,
 )
 from archspec.imports.onnx.small_arrays import limits_of
 from archspec.imports.onnx.source import FIXED, MALFORMED, Constant, Step
@@ -387,16 +385,8 @@ def _constant_of_shape(step: Step, inputs: Sequence[Any]) -> list[Constant]:
 LARGE: Final[Mapping[str, Large]] = {
     "Identity": _same,
     "Cast": _same,
-    "Reshape": _to_shape(
-        lambda step, inputs: reshaped_dims(
-            inputs[0].dims, inputs[1].values, step.get("allowzero", 0) == 1
-        )
-    ),
+    **{op: _to_shape(rule) for op, rule in RESHAPING.items()},
     "Flatten": _to_shape(lambda step, inputs: flattened_dims(step, inputs[0].dims)),
-    "Squeeze": _to_shape(lambda step, inputs: squeezed_dims(inputs[0].dims, axes_of(step, inputs))),
-    "Unsqueeze": _to_shape(
-        lambda step, inputs: unsqueezed_dims(inputs[0].dims, axes_of(step, inputs) or [])
-    ),
     "Transpose": _moved,
     "Expand": _repeat,
     "Slice": _cut,

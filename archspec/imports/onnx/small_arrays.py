@@ -7,22 +7,20 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from math import prod
 from typing import Any, Final, TypeAlias
 
 from archspec.imports.onnx.extents import (
+    RESHAPING,
     Array,
     CannotFold,
     axes_of,
     common_dims,
     cuts_of,
     filling_of,
-    reshaped_dims,
     slices_of,
-    squeezed_dims,
-    unsqueezed_dims,
 )
 from archspec.imports.onnx.source import MOST_VALUES, Step
 
@@ -41,6 +39,11 @@ def _strides(dims: Sequence[int]) -> list[int]:
     return [prod(dims[at + 1 :]) for at in range(len(dims))]
 
 
+def _taken(x: Array, places: Iterable[Sequence[int]], strides: Sequence[int]) -> list[Any]:
+    """Return the items at places along each axis, the last axis changing fastest."""
+    return [x.items[sum(map(operator.mul, place, strides))] for place in product(*places)]
+
+
 def _repeated(x: Array, dims: Sequence[int]) -> list[Any]:
     """Return an array's items where its extents of 1 are repeated to those of `dims`."""
     if prod(dims) > MOST_VALUES:
@@ -49,7 +52,7 @@ def _repeated(x: Array, dims: Sequence[int]) -> list[Any]:
     if any(n not in (1, to) for n, to in zip(own, dims, strict=True)):
         raise CannotFold
     steps = [0 if n == 1 else step for n, step in zip(own, _strides(own), strict=True)]
-    return [x.items[sum(map(operator.mul, place, steps))] for place in product(*map(range, dims))]
+    return _taken(x, map(range, dims), steps)
 
 
 def _together(function: Callable[..., Any]) -> Small:
@@ -77,17 +80,14 @@ def _pick(condition: Any, a: Any, b: Any) -> Any:
 def _gather(step: Step, inputs: Sequence[Any]) -> list[Array]:
     x, indices = inputs
     axis = step.get("axis", 0) % len(x.dims)
-    outer, extent, inner = prod(x.dims[:axis]), x.dims[axis], prod(x.dims[axis + 1 :])
-    if outer * len(indices.items) * inner > MOST_VALUES:
+    before, extent, after = x.dims[:axis], x.dims[axis], x.dims[axis + 1 :]
+    if prod(before) * len(indices.items) * prod(after) > MOST_VALUES:
         raise CannotFold
-    items = []
-    for block in range(outer):
-        for index in indices.items:
-            if not -extent <= index < extent:
-                raise CannotFold
-            start = (block * extent + index % extent) * inner
-            items += x.items[start : start + inner]
-    return [Array((*x.dims[:axis], *indices.dims, *x.dims[axis + 1 :]), items)]
+    if prod(before) and any(not -extent <= index < extent for index in indices.items):
+        raise CannotFold
+    own = [index % extent for index in indices.items]
+    places = [*map(range, before), own, *map(range, after)]
+    return [Array((*before, *indices.dims, *after), _taken(x, places, _strides(x.dims)))]
 
 
 def _concat(step: Step, inputs: Sequence[Any]) -> list[Array]:
@@ -102,19 +102,8 @@ def _concat(step: Step, inputs: Sequence[Any]) -> list[Array]:
     return [Array((*first.dims[:axis], total, *first.dims[axis + 1 :]), items)]
 
 
-def _reshape(step: Step, inputs: Sequence[Any]) -> list[Array]:
-    x, to = inputs
-    return [Array(reshaped_dims(x.dims, to.items, step.get("allowzero", 0) == 1), x.items)]
-
-
-def _unsqueeze(step: Step, inputs: Sequence[Any]) -> list[Array]:
-    x = inputs[0]
-    return [Array(unsqueezed_dims(x.dims, axes_of(step, inputs) or []), x.items)]
-
-
-def _squeeze(step: Step, inputs: Sequence[Any]) -> list[Array]:
-    x = inputs[0]
-    return [Array(squeezed_dims(x.dims, axes_of(step, inputs)), x.items)]
+def _to_shape(rule: Callable[[Step, Sequence[Any]], tuple[Any, ...]]) -> Small:
+    return lambda step, inputs: [Array(rule(step, inputs), inputs[0].items)]
 
 
 def _slice(step: Step, inputs: Sequence[Any]) -> list[Array]:
@@ -122,9 +111,7 @@ def _slice(step: Step, inputs: Sequence[Any]) -> list[Array]:
     ranges = [range(n) for n in x.dims]
     for cut in cuts_of(step, inputs, x.dims):
         ranges[cut.axis] = range(cut.start, cut.stop, cut.step)
-    strides = _strides(x.dims)
-    items = [x.items[sum(map(operator.mul, place, strides))] for place in product(*ranges)]
-    return [Array(tuple(map(len, ranges)), items)]
+    return [Array(tuple(map(len, ranges)), _taken(x, ranges, _strides(x.dims)))]
 
 
 def _transpose(step: Step, inputs: Sequence[Any]) -> list[Array]:
@@ -132,8 +119,7 @@ def _transpose(step: Step, inputs: Sequence[Any]) -> list[Array]:
     order = step.get("perm", []) or list(reversed(range(len(x.dims))))
     strides = _strides(x.dims)
     dims = tuple(x.dims[axis] for axis in order)
-    steps = [strides[axis] for axis in order]
-    items = [x.items[sum(map(operator.mul, at, steps))] for at in product(*map(range, dims))]
+    items = _taken(x, map(range, dims), [strides[axis] for axis in order])
     return [Array(dims, items)]
 
 
@@ -233,9 +219,7 @@ SMALL: Final[Mapping[str, Small]] = {
     "Where": _together(_pick),
     "Gather": _gather,
     "Concat": _concat,
-    "Reshape": _reshape,
-    "Unsqueeze": _unsqueeze,
-    "Squeeze": _squeeze,
+    **{op: _to_shape(rule) for op, rule in RESHAPING.items()},
     "Slice": _slice,
     "Transpose": _transpose,
     "Expand": _expand,
