@@ -11,6 +11,7 @@ from archspec.imports.keras.layer import (
     Function,
     KerasLayer,
     UnlikeError,
+    plain,
     simplest,
     window,
 )
@@ -18,6 +19,7 @@ from archspec.imports.keras.layout import Flattened, file_axes
 from archspec.ops.arrangement import Crop, Flatten, Pad, Reshape, Upsample
 from archspec.ops.axes import names_of_axes
 from archspec.ops.elementwise import Activate, Dropout, DropPath, SpatialDropout
+from archspec.ops.op import Op
 from archspec.ops.resizing import Resize
 from archspec.ops.shape import Shape
 from archspec.ops.shuffles import Permute
@@ -39,11 +41,6 @@ def flatten(layer: KerasLayer) -> Node:
     return layer.add(Flatten())
 
 
-def reshape(layer: KerasLayer) -> Node:
-    """Add Reshape."""
-    return reshaped(layer, layer.config["target_shape"])
-
-
 def reshaped(layer: KerasLayer, target: Sequence[Any], *inputs: Node) -> Node:
     """Add a reshape to extents of which -1 takes what is left."""
     extents = [None if n in (-1, None) else int(n) for n in target]
@@ -57,11 +54,6 @@ def reshaped(layer: KerasLayer, target: Sequence[Any], *inputs: Node) -> Node:
         if known and x.size % known == 0:
             extents = [x.size // known if n is None else n for n in extents]
     return layer.add(Reshape(to=tuple(extents)), *inputs)
-
-
-def permute(layer: KerasLayer) -> Node:
-    """Add Permute."""
-    return permuted(layer, layer.config["dims"])
 
 
 def permuted(layer: KerasLayer, axes: Sequence[Any]) -> Node:
@@ -81,14 +73,9 @@ def repeat_vector(layer: KerasLayer) -> Node:
     return layer.add(Upsample(factor=layer.config["n"]), x)
 
 
-def zero_padding(layer: KerasLayer) -> Node:
-    """Add ZeroPadding1D, ZeroPadding2D or ZeroPadding3D."""
-    return layer.add(Pad(amount=simplest(layer.sides(layer.config["padding"]))))
-
-
-def cropping(layer: KerasLayer) -> Node:
-    """Add Cropping1D, Cropping2D or Cropping3D."""
-    return layer.add(Crop(amount=simplest(layer.sides(layer.config["cropping"]))))
+def _at_sides(op: type[Op], name: str) -> Function:
+    """Return the function of a layer that adds places before and after maps, or cuts them off."""
+    return lambda layer: layer.add(op(amount=simplest(layer.sides(layer.config[name]))))
 
 
 def up_sampling(layer: KerasLayer) -> Node:
@@ -147,16 +134,6 @@ def dropout(layer: KerasLayer) -> Node:
     raise UnlikeError(f"its noise has the shape {noise}")
 
 
-def spatial_dropout(layer: KerasLayer) -> Node:
-    """Add SpatialDropout1D, SpatialDropout2D or SpatialDropout3D."""
-    return layer.add(SpatialDropout(rate=layer.config["rate"]))
-
-
-def stochastic_depth(layer: KerasLayer) -> Node:
-    """Add StochasticDepth of keras.applications' ConvNeXt."""
-    return layer.add(DropPath(rate=layer.config["drop_path_rate"]))
-
-
 def identity(layer: KerasLayer) -> Node:
     """Add a layer that changes nothing, or nothing outside training."""
     if layer.kind != "Identity":
@@ -188,23 +165,23 @@ _IDENTITIES: Final = """
 LAYERS: Final[Mapping[str, Function]] = {
     "Flatten": flatten,
     "Masking": masking,
-    "Reshape": reshape,
-    "Permute": permute,
+    "Reshape": lambda layer: reshaped(layer, layer.config["target_shape"]),
+    "Permute": lambda layer: permuted(layer, layer.config["dims"]),
     "RepeatVector": repeat_vector,
     **{
         f"{name}{rank}D": function
         for rank in (1, 2, 3)
         for name, function in (
-            ("ZeroPadding", zero_padding),
-            ("Cropping", cropping),
+            ("ZeroPadding", _at_sides(Pad, "padding")),
+            ("Cropping", _at_sides(Crop, "cropping")),
             ("UpSampling", up_sampling),
-            ("SpatialDropout", spatial_dropout),
+            ("SpatialDropout", plain(SpatialDropout, rate="rate")),
         )
     },
     "Resizing": resizing,
     "CenterCrop": center_crop,
     "Dropout": dropout,
-    "StochasticDepth": stochastic_depth,
+    "StochasticDepth": plain(DropPath, rate="drop_path_rate"),
     **dict.fromkeys(_IDENTITIES.split(), identity),
 }
 """The function of each class."""

@@ -16,7 +16,7 @@ from archspec.imports.keras.layout import FOLLOWING, Flattened
 from archspec.imports.multiplying import may_multiply
 from archspec.ops.axes import AXES, Axis
 from archspec.ops.convolution import LocalConv
-from archspec.ops.op import Op, Weight
+from archspec.ops.op import Op, Weight, Weighted
 from archspec.ops.padding import Mode
 from archspec.ops.shape import Shape, UnknownShape
 
@@ -343,6 +343,33 @@ def per_axis(value: Any, rank: int) -> tuple[int, ...]:
     """Return an extent for each axis, as `window` reads it."""
     given = window(value, rank)
     return (given,) * rank if isinstance(given, int) else tuple(given)
+
+
+def plain(
+    op: type[Op],
+    read: Callable[[Any], Any] = lambda value: window(value) if isinstance(value, list) else value,
+    fixed: Mapping[str, Any] = {},
+    **names: str,
+) -> Function:
+    """Return the function of a layer whose arguments are those of its op.
+
+    Args:
+        op: The op; one with weights is frozen as the layer is.
+        read: Makes the op's argument of the layer's.
+        fixed: Arguments that the op has for every layer.
+        names: The layer's name of each other argument.
+    """
+
+    def add(layer: KerasLayer) -> Node:
+        arguments = {ours: read(layer.config[theirs]) for ours, theirs in names.items()}
+        return layer.add(op(**arguments, **fixed, **trainable(layer, op)))
+
+    return add
+
+
+def trainable(layer: KerasLayer, op: type[Op]) -> dict[str, Any]:
+    """Return the argument `trainable`, for an op with weights."""
+    return layer.trainable if issubclass(op, Weighted) else {}
 
 
 def window_arguments(layer: KerasLayer) -> dict[str, Any]:

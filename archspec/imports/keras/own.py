@@ -14,7 +14,9 @@ from archspec.imports.keras.layer import (
     KerasLayer,
     Padding,
     UnlikeError,
+    plain,
     simplest,
+    trainable,
     window,
     window_arguments,
 )
@@ -31,7 +33,7 @@ from archspec.ops.convolution import (
 from archspec.ops.elementwise import DropPath, Scale, Squash
 from archspec.ops.merge import AbsoluteDifference, Divide, MatMul
 from archspec.ops.normalization import LocalResponseNorm
-from archspec.ops.op import Op, Weighted
+from archspec.ops.op import Op
 from archspec.ops.paths import Join, PathDraw
 from archspec.ops.pooling import AvgPool, BlurPool, L2Pool, MaxUnpool, Subsampling
 from archspec.ops.resizing import Resize
@@ -107,7 +109,7 @@ def _pool(op: type[Op]) -> Function:
             arguments |= _open(layer.padding.pool)
         else:
             arguments |= _amounts(layer)
-        return layer.add(op(**arguments, **_trainable(layer, op)))
+        return layer.add(op(**arguments, **trainable(layer, op)))
 
     return pool
 
@@ -148,11 +150,6 @@ def open_average(layer: KerasLayer) -> Node:
     """Add OpenAveragePooling, which computes its padding as it runs."""
     counted = {"count_padding": True} if layer.config["counted"] else {}
     return layer.add(AvgPool(**_size(layer), **_open(layer.config), **counted))
-
-
-def blur_pooling(layer: KerasLayer) -> Node:
-    """Add BlurPooling."""
-    return layer.add(BlurPool(size=layer.config["size"], stride=window(layer.config["strides"])))
 
 
 def local_conv(layer: KerasLayer) -> Node:
@@ -234,13 +231,6 @@ def axis_slice(layer: KerasLayer) -> Node:
     return layer.add(Slice(start=config["start"], stop=config["stop"], axis=axis))
 
 
-def local_response_normalization(layer: KerasLayer) -> Node:
-    """Add LocalResponseNormalization, whose alpha is that of the formula."""
-    config = layer.config
-    size, alpha, beta, k = (config[name] for name in ("size", "alpha", "beta", "k"))
-    return layer.add(LocalResponseNorm(size=size, alpha=alpha, beta=beta, k=k, divide=False))
-
-
 def crop_like(layer: KerasLayer) -> Node:
     """Add CropLike."""
     offset = layer.config["offset"]
@@ -252,25 +242,6 @@ def join(layer: KerasLayer) -> Node:
     columns = layer.config["columns"]
     own = {} if columns is None else {"columns": tuple(columns)}
     return layer.add(Join(rate=layer.config["rate"], **own))
-
-
-def _plain(op: type[Op], **names: str) -> Function:
-    """Return the function of a layer whose arguments are those of its op, by their names there."""
-
-    def plain(layer: KerasLayer) -> Node:
-        arguments = {ours: _tuples(layer.config[theirs]) for ours, theirs in names.items()}
-        return layer.add(op(**arguments, **_trainable(layer, op)))
-
-    return plain
-
-
-def _trainable(layer: KerasLayer, op: type[Op]) -> dict[str, Any]:
-    """Return the argument `trainable`, for an op with weights."""
-    return layer.trainable if issubclass(op, Weighted) else {}
-
-
-def _tuples(value: Any) -> Any:
-    return window(value) if isinstance(value, list) else value
 
 
 def parameter(layer: KerasLayer) -> Node:
@@ -287,18 +258,6 @@ def parameter(layer: KerasLayer) -> Node:
     )
 
 
-def shifted_window_mask(layer: KerasLayer) -> Node:
-    """Add ShiftedWindowMask."""
-    extent, size, shift = (tuple(layer.config[name]) for name in ("extents", "window", "shift"))
-    return layer.add(ShiftedWindowMask(extent=extent, window=size, shift=shift))
-
-
-def relative_position_bias(layer: KerasLayer) -> Node:
-    """Add RelativePositionBias."""
-    size = tuple(layer.config["window"])
-    return layer.add(RelativePositionBias(window=size, **layer.trainable))
-
-
 def resize(layer: KerasLayer) -> Node:
     """Add Resize."""
     size, method = layer.config["size"], layer.config["method"]
@@ -312,35 +271,39 @@ LAYERS: Final[Mapping[str, Function]] = {
     "OpenAveragePooling": open_average,
     "L2Pooling": _pool(L2Pool),
     "Subsampling": _pool(Subsampling),
-    "BlurPooling": blur_pooling,
-    "Rbf": _plain(Rbf, units="units"),
+    "BlurPooling": plain(BlurPool, size="size", stride="strides"),
+    "Rbf": plain(Rbf, units="units"),
     "LocalConv": local_conv,
     "StructuredConv": structured_conv,
     "CutConvTranspose": cut_conv_transpose,
     "Function": function,
     "Scale": scale,
-    "ChannelSlice": _plain(Slice, start="start", stop="stop"),
+    "ChannelSlice": plain(Slice, start="start", stop="stop"),
     "AxisSlice": axis_slice,
     "CropLike": crop_like,
-    "LocalResponseNormalization": local_response_normalization,
-    "BatchDropPath": lambda layer: layer.add(DropPath(rate=layer.config["rate"], mode="batch")),
-    "PathDraw": _plain(PathDraw, columns="columns", global_share="global_share"),
+    "LocalResponseNormalization": plain(  # whose alpha is that of the formula
+        LocalResponseNorm, fixed={"divide": False}, size="size", alpha="alpha", beta="beta", k="k"
+    ),
+    "BatchDropPath": plain(DropPath, fixed={"mode": "batch"}, rate="rate"),
+    "PathDraw": plain(PathDraw, columns="columns", global_share="global_share"),
     "Join": join,
-    "AbsoluteDifference": _plain(AbsoluteDifference),
-    "Divide": _plain(Divide),
-    "MatMul": _plain(MatMul, transpose_b="transpose_b"),
-    "RelativePositionBias": relative_position_bias,
-    "CausalMask": _plain(CausalMask),
-    "ShiftedWindowMask": shifted_window_mask,
+    "AbsoluteDifference": plain(AbsoluteDifference),
+    "Divide": plain(Divide),
+    "MatMul": plain(MatMul, transpose_b="transpose_b"),
+    "RelativePositionBias": plain(RelativePositionBias, tuple, window="window"),
+    "CausalMask": plain(CausalMask),
+    "ShiftedWindowMask": plain(
+        ShiftedWindowMask, tuple, extent="extents", window="window", shift="shift"
+    ),
     "Parameter": parameter,
-    "PositionEmbedding": _plain(PositionEmbedding, method="method"),
-    "ClassToken": _plain(ClassToken, count="count"),
-    "Roll": _plain(Roll, by="steps"),
-    "ChannelShuffle": _plain(ChannelShuffle, groups="groups"),
-    "DepthToSpace": _plain(DepthToSpace, factor="factors", order="order"),
-    "SpaceToDepth": _plain(SpaceToDepth, factor="factors", order="order"),
+    "PositionEmbedding": plain(PositionEmbedding, method="method"),
+    "ClassToken": plain(ClassToken, count="count"),
+    "Roll": plain(Roll, by="steps"),
+    "ChannelShuffle": plain(ChannelShuffle, groups="groups"),
+    "DepthToSpace": plain(DepthToSpace, factor="factors", order="order"),
+    "SpaceToDepth": plain(SpaceToDepth, factor="factors", order="order"),
     "Resize": resize,
-    "MaxUnpooling": _plain(MaxUnpool, size="size"),
-    "WordEmbedding": _plain(Embedding, words="words", filters="filters"),
+    "MaxUnpooling": plain(MaxUnpool, size="size"),
+    "WordEmbedding": plain(Embedding, words="words", filters="filters"),
 }
 """The function of each of archspec's layers, by its class."""
