@@ -48,26 +48,24 @@ class Standardization(Rescale):
 
 def batch_normalization(layer: KerasLayer) -> Node:
     """Add BatchNormalization or SyncBatchNormalization."""
-    config = layer.config
-    _along_channels(layer, config.get("axis", -1))
-    if config.get("renorm"):
+    _along_channels(layer)
+    if layer.config.get("renorm"):
         raise UnlikeError("it renormalizes its batches")
-    return layer.add(BatchNorm(momentum=config.get("momentum", 0.99), **_affine(layer)))
+    return layer.add(BatchNorm(momentum=layer.config.get("momentum", 0.99), **_affine(layer)))
 
 
 def layer_normalization(layer: KerasLayer) -> Node:
     """Add LayerNormalization."""
-    config = layer.config
-    _along_channels(layer, config.get("axis", -1))
-    if config.get("rms_scaling"):
+    _along_channels(layer)
+    if layer.config.get("rms_scaling"):
         raise UnlikeError("it divides by the deviation alone (`rms_scaling`)")
     return layer.add(LayerNorm(**_affine(layer)))
 
 
 def group_normalization(layer: KerasLayer) -> Node:
     """Add GroupNormalization: with a group for each channel, an instance normalisation."""
-    config, groups = layer.config, layer.config.get("groups", 32)
-    _along_channels(layer, config.get("axis", -1))
+    groups = layer.config.get("groups", 32)
+    _along_channels(layer)
     if groups in (-1, layer.shape.channels) and layer.shape.rank:
         return layer.add(InstanceNorm(**_affine(layer)))
     return layer.add(GroupNorm(groups=groups, **_affine(layer)))
@@ -75,7 +73,7 @@ def group_normalization(layer: KerasLayer) -> Node:
 
 def rms_normalization(layer: KerasLayer) -> Node:
     """Add RMSNormalization."""
-    _along_channels(layer, layer.config.get("axis", -1))
+    _along_channels(layer)
     return layer.add(RmsNorm(epsilon=layer.config.get("epsilon", 1e-6), **layer.trainable))
 
 
@@ -102,7 +100,7 @@ def normalization(layer: KerasLayer) -> Node:
     config = layer.config
     axis = config.get("axis", -1)
     if axis not in (None, [], ()):
-        _along_channels(layer, axis)
+        _along_channels(layer)
     mean, variance = config.get("mean"), config.get("variance")
     arrays = layer.stored or ()
     kept: tuple[tuple[int, ...], ...] = tuple(shape for shape, _ in arrays)
@@ -135,8 +133,9 @@ def constants(value: Any) -> Any:
     return one_or_each(numbers_in(value))
 
 
-def _along_channels(layer: KerasLayer, axis: Any) -> None:
+def _along_channels(layer: KerasLayer) -> None:
     """Raise `UnlikeError` where a layer normalizes along another axis than the channels."""
+    axis = layer.config.get("axis", -1)
     if layer.axis(axis) != layer.shape.rank:
         raise UnlikeError(f"it works along the axis {axis}, not along the channels")
 
