@@ -121,11 +121,6 @@ def _over(number: Any, first: bool) -> Rescale:
     return Rescale(scale=_mapped(number, lambda n: 1 / n))
 
 
-def negative(layer: KerasLayer) -> Node:
-    """Add -x."""
-    return layer.add(Rescale(scale=-1.0))
-
-
 def maximum(layer: KerasLayer) -> Node:
     """Add the larger of two tensors; of a tensor and a number, a relu of what it has more."""
     a, b = _both(layer)
@@ -339,14 +334,9 @@ def resize(layer: KerasLayer) -> Node:
     return layer.add(Resize(to=window(size), method=method))
 
 
-def depth_to_space(layer: KerasLayer) -> Node:
-    """Add depth_to_space."""
-    return layer.add(DepthToSpace(factor=argument(layer, 1, "block_size")))
-
-
-def space_to_depth(layer: KerasLayer) -> Node:
-    """Add space_to_depth."""
-    return layer.add(SpaceToDepth(factor=argument(layer, 1, "block_size")))
+def _blocks(op: Callable[..., Op]) -> Function:
+    """Return the function of an operator between places and channels."""
+    return lambda layer: layer.add(op(factor=argument(layer, 1, "block_size")))
 
 
 def split(layer: KerasLayer) -> Mapping[int, Node]:
@@ -389,6 +379,7 @@ def get_item(layer: KerasLayer) -> Node:
         raise UnlikeError("it picks from the batch, or adds an axis")
     if isinstance(keys[0], int):
         raise UnlikeError("it picks one example of the batch")
+    extents: list[int] = []
     strides: list[int] = []
     dropped: set[int] = set()
     ops: list[Op] = []
@@ -401,6 +392,7 @@ def get_item(layer: KerasLayer) -> Node:
         start, stop, step = _bounds(key, extent)
         if isinstance(key, int):
             dropped.add(place)
+        extents.append(stop - start)
         strides.append(step)
         if (start, stop) != (0, extent):
             ops.append(Slice(start=start, stop=stop, axis=layer.axis_name(place + 1)))
@@ -409,10 +401,6 @@ def get_item(layer: KerasLayer) -> Node:
             raise UnlikeError("it picks every second channel")
         ops.append(MaxPool(size=1, stride=window(strides[:-1])))
     if dropped:
-        extents = [
-            1 if i in dropped else _bounds(key, n)[1] - _bounds(key, n)[0]
-            for i, (key, n) in enumerate(zip(keys[1:], layer.shape, strict=True))
-        ]
         kept = tuple(n for i, n in enumerate(extents) if i not in dropped)
         ops.append(Reshape(to=kept))
     if not ops:
@@ -557,11 +545,6 @@ def _spatial(value: Any, rank: int) -> Any:
     return window(value, rank)
 
 
-def unchanged(layer: KerasLayer) -> Node:
-    """Add an operator that changes no value of its input."""
-    return layer.add(Activate(function="linear"))
-
-
 _ACTIVATIONS: Final = """
     relu6 elu selu celu softplus softsign silu sigmoid tanh exponential hard_sigmoid hard_swish
     log_softmax log_sigmoid mish hard_tanh hard_shrink soft_shrink squareplus tanh_shrink
@@ -618,7 +601,7 @@ LAYERS: Final[Mapping[str, Function]] = {
     "subtract": _arithmetic(Subtract(), _minus),
     "multiply": _arithmetic(Multiply(), _times),
     "divide": _arithmetic(Divide(), _over),
-    "negative": negative,
+    "negative": lambda layer: layer.add(Rescale(scale=-1.0)),
     "maximum": maximum,
     "minimum": minimum,
     "matmul": matmul,
@@ -646,8 +629,8 @@ LAYERS: Final[Mapping[str, Function]] = {
     "squeeze": squeeze,
     "pad": pad,
     "resize": resize,
-    "depth_to_space": depth_to_space,
-    "space_to_depth": space_to_depth,
+    "depth_to_space": _blocks(DepthToSpace),
+    "space_to_depth": _blocks(SpaceToDepth),
     "split": split,
     "unstack": unstack,
     "swapaxes": swapaxes,
@@ -655,6 +638,9 @@ LAYERS: Final[Mapping[str, Function]] = {
     **dict.fromkeys(("average_pool", "avg_pool", "avg_pool2d"), _pooled(AvgPool)),
     **dict.fromkeys(("max_pool", "max_pool2d"), _pooled(MaxPool)),
     "get_item": get_item,
-    **dict.fromkeys(("cast", "stop_gradient", "identity", "convert_to_tensor"), unchanged),
+    **dict.fromkeys(
+        ("cast", "stop_gradient", "identity", "convert_to_tensor"),
+        lambda layer: layer.add(Activate(function="linear")),
+    ),
 }
 """The function of each operator, by its name."""
