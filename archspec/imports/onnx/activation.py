@@ -69,10 +69,6 @@ def clip(t: Trace, step: Step) -> None:
     elementwise(t, step, Activate(function=function))
 
 
-def hard_sigmoid(t: Trace, step: Step) -> None:
-    elementwise(t, step, Activate(function=sloped(step.get("alpha", 0.2), step.get("beta", 0.5))))
-
-
 def sloped(slope: float, offset: float) -> Any:
     """Return the hard sigmoid with a slope."""
     if abs(offset - 0.5) > 1e-6 or slope <= 0:
@@ -196,7 +192,7 @@ LAYERS: Final[dict[str, Handler]] = {
         lambda step: ThresholdFunction(threshold=step.get("alpha", 1.0), value=0.0)
     ),
     "Clip": clip,
-    "HardSigmoid": hard_sigmoid,
+    "HardSigmoid": _function(lambda step: sloped(step.get("alpha", 0.2), step.get("beta", 0.5))),
     "Shrink": shrink,
     "PRelu": prelu,
     "Softmax": softmax,

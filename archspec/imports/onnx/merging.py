@@ -93,10 +93,6 @@ def power(t: Trace, step: Step) -> None:
     t.keep(step, replace(x, node=node))
 
 
-def negate(t: Trace, step: Step) -> None:
-    elementwise(t, step, Rescale(scale=-1.0))
-
-
 def concat(t: Trace, step: Step) -> None:
     constants = [t.constant(step, place) for place in range(len(step.inputs))]
     if any(constants):
@@ -201,7 +197,7 @@ LAYERS: Final[dict[str, Handler]] = {
     "Min": _merge(Min),
     "Mean": _merge(Mean),
     "Div": divide,
-    "Neg": negate,
+    "Neg": lambda t, step: elementwise(t, step, Rescale(scale=-1.0)),
     "Pow": power,
 }
 """The function for each operator."""

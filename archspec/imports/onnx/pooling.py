@@ -76,10 +76,6 @@ def _windowed(step: Step, x: Value) -> tuple[Step, tuple[int, ...]]:
     return along(step, places, rank), (*places, channel)
 
 
-def max_pool(t: Trace, step: Step) -> None:
-    pool(t, step, MaxPool)
-
-
 def average_pool(t: Trace, step: Step) -> None:
     counted = {"count_padding": True} if step.get("count_include_pad", 0) else {}
     pool(t, step, AvgPool, **counted)
@@ -137,12 +133,9 @@ def _becomes_vector(t: Trace, step: Step) -> bool:
     return bool(users) and all(user.op in vectors for user in users)
 
 
-def global_average_pool(t: Trace, step: Step) -> None:
-    _global_pool(t, step, GlobalAvgPool, range(2, t.value(step).rank), keep=True)
-
-
-def global_max_pool(t: Trace, step: Step) -> None:
-    _global_pool(t, step, GlobalMaxPool, range(2, t.value(step).rank), keep=True)
+def _whole(kind: type[Any]) -> Handler:
+    """Return the function of an operator that makes one place of all."""
+    return lambda t, step: _global_pool(t, step, kind, range(2, t.value(step).rank), keep=True)
 
 
 def _reduce(whole: type[Any] | None, window: type[Any], *, is_sum: bool = False) -> Handler:
@@ -206,11 +199,11 @@ def _window_pool(
 
 
 LAYERS: Final[dict[str, Handler]] = {
-    "MaxPool": max_pool,
+    "MaxPool": lambda t, step: pool(t, step, MaxPool),
     "AveragePool": average_pool,
     "LpPool": lp_pool,
-    "GlobalAveragePool": global_average_pool,
-    "GlobalMaxPool": global_max_pool,
+    "GlobalAveragePool": _whole(GlobalAvgPool),
+    "GlobalMaxPool": _whole(GlobalMaxPool),
     "ReduceMean": _reduce(GlobalAvgPool, AvgPool),
     "ReduceMax": _reduce(GlobalMaxPool, MaxPool),
     "ReduceL2": _reduce(None, L2Pool),

@@ -168,22 +168,12 @@ def _two_ways(t: Trace, step: Step, node: Node, units: int, batch: Any) -> Value
     return Value(split, (0, 1, BATCH, 2), batch)
 
 
-def lstm(t: Trace, step: Step) -> None:
-    _recurrent(t, step, Lstm, (0, 2, 3, 1))  # ONNX: input, output, forget, candidate
-
-
-def gru(t: Trace, step: Step) -> None:
-    after = bool(step.get("linear_before_reset", 0))
-    _recurrent(t, step, Gru, (0, 1, 2), reset_after=after)  # update, reset, candidate in both
-
-
-def rnn(t: Trace, step: Step) -> None:
-    _recurrent(t, step, Rnn, (0,))
-
-
 LAYERS: Final[dict[str, Handler]] = {
-    "LSTM": lstm,
-    "GRU": gru,
-    "RNN": rnn,
+    # In ONNX input, output, forget, candidate; update, reset, candidate in both.
+    "LSTM": lambda t, step: _recurrent(t, step, Lstm, (0, 2, 3, 1)),
+    "GRU": lambda t, step: _recurrent(
+        t, step, Gru, (0, 1, 2), reset_after=bool(step.get("linear_before_reset", 0))
+    ),
+    "RNN": lambda t, step: _recurrent(t, step, Rnn, (0,)),
 }
 """The function for each operator."""
