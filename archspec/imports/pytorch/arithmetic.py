@@ -79,10 +79,6 @@ def divide(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
     p.step("Floor", [quotient], outputs)
 
 
-def floor_divide(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
-    divide(p, {**a, "rounding_mode": "floor"}, outputs)
-
-
 def einsum(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
     p.step("Einsum", [each.name for each in a["tensors"]], outputs, equation=str(a["equation"]))
 
@@ -99,10 +95,6 @@ def clamp(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
     limits = {"min": low, "max": high}
     numbers = {key: float(value) for key, value in limits.items() if value is not None}
     p.step("Clip", [a["self"].name], outputs, **numbers)
-
-
-def hardtanh(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
-    clamp(p, {"min_val": -1.0, "max_val": 1.0, **a}, outputs)
 
 
 def gelu(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
@@ -207,7 +199,7 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "sub": _arithmetic("Sub"),
     "mul": _arithmetic("Mul"),
     "div": divide,
-    "floor_divide": floor_divide,
+    "floor_divide": lambda p, a, outputs: divide(p, {**a, "rounding_mode": "floor"}, outputs),
     "maximum": _arithmetic("Max"),
     "minimum": _arithmetic("Min"),
     "rsub": _arithmetic("Sub", "other", "self"),
@@ -242,7 +234,7 @@ OPERATORS: Final[Mapping[str, Operator]] = {
         "archspec.Threshold", threshold=("threshold", 0.0), value=("value", 0.0)
     ),
     "rrelu": randomized_relu,
-    "hardtanh": hardtanh,
+    "hardtanh": lambda p, a, outputs: clamp(p, {"min_val": -1.0, "max_val": 1.0, **a}, outputs),
     **dict.fromkeys(("clamp", "clip", "clamp_min", "clamp_max"), clamp),
     **dict.fromkeys(("zeros", "new_zeros", "zeros_like"), _filled(0.0)),
     **dict.fromkeys(("ones", "new_ones", "ones_like"), _filled(1.0)),

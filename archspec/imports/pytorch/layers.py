@@ -38,10 +38,6 @@ def convolution(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
     p.step(op, inputs, outputs[:1], **attributes)
 
 
-def conv_transpose(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
-    convolution(p, {**a, "transposed": True}, outputs)
-
-
 def linear(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
     inputs = [a["input"].name, a["weight"].name, tensor_name(a.get("bias"))]
     p.step("Gemm", inputs, outputs, transB=1)
@@ -90,10 +86,6 @@ def layer_norm(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
 
 def group_norm(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
     _norm(p, a, "GroupNormalization", outputs, num_groups=int(a["num_groups"]))
-
-
-def native_group_norm(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
-    group_norm(p, {**a, "num_groups": a["group"]}, outputs)
 
 
 def instance_norm(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
@@ -160,7 +152,10 @@ def _for_heads(p: Program, x: str, heads: Any) -> str:
 
 OPERATORS: Final[Mapping[str, Operator]] = {
     **by_rank("conv", convolution),
-    **by_rank("conv_transpose", conv_transpose),
+    **by_rank(
+        "conv_transpose",
+        lambda p, a, outputs: convolution(p, {**a, "transposed": True}, outputs),
+    ),
     "convolution": convolution,
     "linear": linear,
     "addmm": addmm,
@@ -179,7 +174,9 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "layer_norm": layer_norm,
     "native_layer_norm": layer_norm,
     "group_norm": group_norm,
-    "native_group_norm": native_group_norm,
+    "native_group_norm": lambda p, a, outputs: group_norm(
+        p, {**a, "num_groups": a["group"]}, outputs
+    ),
     "rms_norm": root,
     **dict.fromkeys(("_weight_norm", "_weight_norm_interface"), weight_norm),
     "instance_norm": instance_norm,
