@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from archspec.element import Element
 from archspec.graph.graph import Node
 from archspec.imports.darknet.net import Net
 from archspec.imports.darknet.sections import Section
@@ -91,9 +92,6 @@ def implicit(net: Net, section: Section, x: Node) -> Node:  # noqa: ARG001
     return net.add(section, Parameter, source, shape=shape, use="alone")
 
 
-def shift_channels(net: Net, section: Section, x: Node) -> Node:
-    return net.add(section, Add, x, net.source(section, section.integer("from", -2)))
-
-
-def control_channels(net: Net, section: Section, x: Node) -> Node:
-    return net.add(section, Multiply, x, net.source(section, section.integer("from", -2)))
+def with_other(net: Net, section: Section, x: Node, kind: type[Element]) -> Node:
+    """Add an op on this layer and another one."""
+    return net.add(section, kind, x, net.source(section, section.integer("from", -2)))

@@ -9,19 +9,10 @@ from archspec.graph.graph import Node
 from archspec.imports.darknet.convolution import strides_of
 from archspec.imports.darknet.net import Net
 from archspec.imports.darknet.sections import Section
-from archspec.ops.pooling import AvgPool, GlobalAvgPool, MaxPool
 from archspec.ops.shape import Shape
 
 
-def maxpool(net: Net, section: Section, x: Node) -> Node:
-    return _pooled(net, section, x, MaxPool)
-
-
-def local_avgpool(net: Net, section: Section, x: Node) -> Node:
-    return _pooled(net, section, x, AvgPool)
-
-
-def _pooled(net: Net, section: Section, x: Node, kind: type[Element]) -> Node:
+def pooled(net: Net, section: Section, x: Node, kind: type[Element]) -> Node:
     """Add a pool. Its padding is the sum of both sides, and one less than its size if not given."""
     strides = strides_of(section)
     size = section.integer("size", strides if isinstance(strides, int) else strides[0])
@@ -59,7 +50,3 @@ def _sides(extents: tuple[int, ...], size: int, steps: tuple[int, ...], padding:
     if all(side == (0, 0) for side in sides):
         return "valid"
     return "same" if sides == same else tuple(sides)
-
-
-def avgpool(net: Net, section: Section, x: Node) -> Node:
-    return net.add(section, GlobalAvgPool, x, keep_axes=True)

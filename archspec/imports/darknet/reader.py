@@ -12,16 +12,9 @@ from archspec.graph.graph import Node
 from archspec.imports.building import ModelBuilder
 from archspec.imports.darknet.arrangement import crop, reorg, upsample
 from archspec.imports.darknet.convolution import connected, convolutional, deconvolutional, local
-from archspec.imports.darknet.joining import (
-    control_channels,
-    implicit,
-    product,
-    route,
-    shift_channels,
-    shortcut,
-)
+from archspec.imports.darknet.joining import implicit, product, route, shortcut, with_other
 from archspec.imports.darknet.net import EPSILON, Net
-from archspec.imports.darknet.pooling import avgpool, local_avgpool, maxpool
+from archspec.imports.darknet.pooling import pooled
 from archspec.imports.darknet.recurrent import recurrent
 from archspec.imports.darknet.sections import Section, sections
 from archspec.imports.darknet.weights import arrays_of
@@ -29,7 +22,9 @@ from archspec.imports.inputs import NOTHING_GIVEN, Given
 from archspec.imports.model import Extents, ImportedModel
 from archspec.imports.modeltext import ModelText, TextProblem, read_text
 from archspec.ops.elementwise import Activate, Dropout, Softmax
+from archspec.ops.merge import Add, Multiply
 from archspec.ops.normalization import BatchNorm, LocalResponseNorm, UnitNorm
+from archspec.ops.pooling import AvgPool, GlobalAvgPool, MaxPool
 
 Rule: TypeAlias = "Callable[[Net, Section, Node], Node]"
 
@@ -102,10 +97,6 @@ def dropout(net: Net, section: Section, x: Node) -> Node:
     return net.add(section, Dropout, x, rate=section.real("probability", 0.5))
 
 
-def activation(net: Net, section: Section, x: Node) -> Node:
-    return net.activated(section, x, "linear")
-
-
 def batchnorm(net: Net, section: Section, x: Node) -> Node:
     net.unreadable = net.unreadable or "a [batchnorm] section, which Darknets store differently"
     return net.add(section, BatchNorm, x, epsilon=EPSILON)
@@ -124,10 +115,6 @@ def normalization(net: Net, section: Section, x: Node) -> Node:
     )
 
 
-def l2norm(net: Net, section: Section, x: Node) -> Node:
-    return net.add(section, UnitNorm, x)
-
-
 def cost(net: Net, section: Section, x: Node) -> Node:
     net.builder.note(f"The loss of [{section.kind}] is not part of the network.")
     return x
@@ -142,17 +129,13 @@ def head(net: Net, section: Section, x: Node) -> Node:
     return x
 
 
-def empty(net: Net, section: Section, x: Node) -> Node:  # noqa: ARG001
-    return x
-
-
 SECTIONS: Final[Mapping[str, Rule]] = {
-    "activation": activation,
-    "avgpool": avgpool,
+    "activation": lambda net, section, x: net.activated(section, x, "linear"),
+    "avgpool": lambda net, section, x: net.add(section, GlobalAvgPool, x, keep_axes=True),
     "batchnorm": batchnorm,
     "connected": connected,
     "contrastive": cost,
-    "control_channels": control_channels,
+    "control_channels": lambda net, section, x: with_other(net, section, x, Multiply),
     "conv_lstm": recurrent,
     "convolutional": convolutional,
     "cost": cost,
@@ -161,17 +144,17 @@ SECTIONS: Final[Mapping[str, Rule]] = {
     "deconvolutional": deconvolutional,
     "detection": head,
     "dropout": dropout,
-    "empty": empty,
+    "empty": lambda net, section, x: x,  # noqa: ARG005  (as every rule is called)
     "gaussian_yolo": head,
     "gru": recurrent,
     "implicit_add": implicit,
     "implicit_mul": implicit,
-    "l2norm": l2norm,
+    "l2norm": lambda net, section, x: net.add(section, UnitNorm, x),
     "local": local,
     "lstm": recurrent,
-    "local_avgpool": local_avgpool,
+    "local_avgpool": lambda net, section, x: pooled(net, section, x, AvgPool),
     "logistic": lambda net, section, x: net.add(section, Activate, x, function="sigmoid"),
-    "maxpool": maxpool,
+    "maxpool": lambda net, section, x: pooled(net, section, x, MaxPool),
     "normalization": normalization,
     "region": head,
     "reorg": reorg,
@@ -180,9 +163,9 @@ SECTIONS: Final[Mapping[str, Rule]] = {
     "route": route,
     "sam": product,
     "scale_channels": product,
-    "shift_channels": shift_channels,
+    "shift_channels": lambda net, section, x: with_other(net, section, x, Add),
     "shortcut": shortcut,
-    "silence": empty,
+    "silence": lambda net, section, x: x,  # noqa: ARG005
     "softmax": softmax,
     "upsample": upsample,
     "yolo": head,
