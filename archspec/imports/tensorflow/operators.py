@@ -11,7 +11,7 @@ from archspec.imports.tensorflow.alike import OPERATORS as ALIKE
 from archspec.imports.tensorflow.alike import plain
 from archspec.imports.tensorflow.graphs import Operation
 from archspec.imports.tensorflow.norms import NORM
-from archspec.imports.tensorflow.writing import NOT_KNOWN, Unwritable, Writer
+from archspec.imports.tensorflow.writing import Unwritable, Writer
 from archspec.ops.normalization import BatchNorm
 
 Rule: TypeAlias = Callable[[Writer, Operation], None]
@@ -313,7 +313,7 @@ def write(w: Writer, o: Operation) -> None:
         o.outputs,
         rule and partial(rule, w, o),
         on_spread=o.kind in _ON_SPREAD,
-        reason=REASONS.get(o.kind, NOT_KNOWN),
+        reasons=REASONS,
     )
 
 

@@ -43,7 +43,7 @@ from archspec.imports.tensorflow.graphs import (
 from archspec.imports.tensorflow.names import is_nameless, layer_name
 from archspec.imports.tensorflow.norms import with_norms
 from archspec.imports.tensorflow.operators import write
-from archspec.imports.tensorflow.writing import OPSET, Writer
+from archspec.imports.tensorflow.writing import MOST_SHORT, OPSET, Writer
 from archspec.ops.fields import LARGEST
 
 
@@ -271,9 +271,6 @@ _HALVES: Final = ("float16", "bfloat16")
 
 MOST_FACTORS: Final = 4
 """Largest number of values of a constant that is part of the arithmetic, and no stored weight."""
-
-MOST_SHORT: Final = 64
-"""Largest number of values of a constant that are made as short as they were written."""
 
 _LISTS: Final = ("float_val", "double_val", "int_val", "int64_val", "bool_val", "half_val")
 """Fields of a constant's message that may have its values."""

@@ -41,7 +41,7 @@ from archspec.imports.tensorflow.tflitefile import (
     in_bounds,
     open_tflite,
 )
-from archspec.imports.tensorflow.writing import NOT_KNOWN, OPSET, Unwritable, Writer
+from archspec.imports.tensorflow.writing import MOST_SHORT, OPSET, Unwritable, Writer
 from archspec.ops.fields import LARGEST
 
 _PADDINGS: Final = {0: "same", 1: "valid"}
@@ -51,9 +51,6 @@ _WITH_KERNEL: Final = {
     "CONV_2D", "CONV_3D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"
 }  # fmt: skip
 """Operators whose second input is a kernel, which is called like the layer."""
-
-MOST_SHORT: Final = 64
-"""Largest number of values of a constant that are made as short as they were written."""
 
 
 def read(path: str | os.PathLike[str], *, given: Given = NOTHING_GIVEN) -> ImportedModel:
@@ -256,7 +253,7 @@ class _Net(Writer):
             outputs,
             rule and partial(rule, self, Call(o, inputs, outputs)),
             on_spread=o.kind in _ON_SPREAD,
-            reason=_REASONS.get(o.kind, NOT_KNOWN),
+            reasons=_REASONS,
         )
 
     def names_of(self, o: Operator, *, first: bool) -> tuple[str, str]:

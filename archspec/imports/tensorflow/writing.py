@@ -7,7 +7,7 @@ know their channels stand between two Transposes, which only relabel axes there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,10 +23,8 @@ OPSET: Final = 20
 
 END: Final = 2**31 - 1
 """The place after the last along an axis of any extent."""
-
-
-NOT_KNOWN: Final = "archspec does not know this operator"
-"""Why an operator that has no rule is an unknown layer."""
+MOST_SHORT: Final = 64
+"""Largest number of values of a constant that are made as short as they were written."""
 
 
 class Unwritable(Exception):  # noqa: N818  (no error: the operator is shown as unknown)
@@ -90,12 +88,6 @@ class Writer(onnx.Writer):
         self.step(op, inputs, [output], **attributes)
         return output
 
-    def unknown(
-        self, kind: str, inputs: Sequence[str], outputs: Sequence[str], reason: str
-    ) -> None:
-        """Add a step that nothing reads: it becomes an unknown layer."""
-        self.step(f"archspec.{kind}", inputs, outputs, **{REASON: reason})
-
     def attempt(
         self,
         kind: str,
@@ -104,7 +96,7 @@ class Writer(onnx.Writer):
         rule: Callable[[], None] | None,
         *,
         on_spread: bool,
-        reason: str = NOT_KNOWN,
+        reasons: Mapping[str, str],
     ) -> None:
         """Write an operator; one that has no counterpart becomes an unknown layer.
 
@@ -114,9 +106,10 @@ class Writer(onnx.Writer):
             outputs: Names of its outputs.
             rule: Writes its steps; None where it has no counterpart.
             on_spread: Whether it may read a map whose places stand in the batch.
-            reason: Why it has no counterpart.
+            reasons: Why it has no counterpart, for those of which more can be said.
         """
         before = len(self.steps)
+        reason = reasons.get(kind, "archspec does not know this operator")
         if not on_spread and any(each in self.spreads for each in inputs):
             rule, reason = None, "places stand in the batch of its input"
         if rule is not None:
@@ -129,7 +122,9 @@ class Writer(onnx.Writer):
             else:
                 return
         del self.steps[before:]
-        self.unknown(kind, list(map(self.map_of, inputs)), outputs, reason)
+        # No rule reads a step of this name: it becomes an unknown layer.
+        given = list(map(self.map_of, inputs))
+        self.step(f"archspec.{kind}", given, outputs, **{REASON: reason})
 
     def integers(self, name: str) -> list[int] | None:
         """Return the values of a small constant as whole numbers; None for another value."""
@@ -171,10 +166,6 @@ class Writer(onnx.Writer):
 
     # Layouts.
 
-    def channels_first(self, x: str, rank: int) -> str:
-        """Return a value with its channels as the second axis."""
-        return self.made("Transpose", x, perm=[0, rank - 1, *range(1, rank - 1)])
-
     def with_channels(
         self, op: str, inputs: Sequence[str], output: str, rank: int, **attributes: Any
     ) -> None:
@@ -187,7 +178,7 @@ class Writer(onnx.Writer):
             rank: Number of axes, the batch among them.
             attributes: The operator's attributes.
         """
-        x = self.channels_first(inputs[0], rank)
+        x = self.made("Transpose", inputs[0], perm=[0, rank - 1, *range(1, rank - 1)])
         y = self.made(op, x, *inputs[1:], **attributes)
         declared = self.dims.get(output)
         if declared is not None and len(declared) == rank:
