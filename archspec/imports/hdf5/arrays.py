@@ -109,39 +109,30 @@ def filters(data: bytes) -> list[int]:
     return numbers
 
 
-class Stored:
+class Stored(NamedTuple):
     """The values of an array in a file."""
 
-    def __init__(
-        self,
-        source: Source,
-        name: str,
-        place: Layout,
-        shape: tuple[int, ...],
-        item: int,
-        through: Sequence[int],
-    ) -> None:
-        self._source = source
-        self._name = name
-        self._layout = place
-        self._shape = shape
-        self._item = item
-        """Bytes of a value."""
-        self._filters = through
+    source: Source
+    name: str
+    layout: Layout
+    shape: tuple[int, ...]
+    item: int
+    """Bytes of a value."""
+    filters: Sequence[int]
 
     @property
     def size(self) -> int:
         """Number of bytes that are stored; the smallest possible where it is not known."""
-        if self._layout.kind != CHUNKED:
-            return self._layout.size
+        if self.layout.kind != CHUNKED:
+            return self.layout.size
         if not self._is_indexed:
-            return -(-prod(self._shape) * self._item // MOST_EXPANSION)
+            return -(-prod(self.shape) * self.item // MOST_EXPANSION)
         return sum(chunk.size for chunk in self._chunks())
 
     @property
     def most(self) -> int:
         """Largest number of bytes that the values may have."""
-        return most_bytes(self.size) if self._layout.kind == CHUNKED else self.size
+        return most_bytes(self.size) if self.layout.kind == CHUNKED else self.size
 
     def values(self, dtype: str) -> Any:
         """Return the values as a NumPy array.
@@ -152,33 +143,33 @@ class Stored:
         import numpy as np  # noqa: PLC0415
 
         try:
-            array = np.zeros(self._shape, dtype)
+            array = np.zeros(self.shape, dtype)
         except ValueError:  # NumPy bounds the extents that are beside one of 0
-            self._source.refuse(f"{self._name} has extents that no array has")
+            self.source.refuse(f"{self.name} has extents that no array has")
         flat = array.reshape(-1).view("u1")
-        place = self._layout
+        place = self.layout
         if place.kind == COMPACT:
             flat[:] = np.frombuffer(place.data, "u1")[: flat.size]
         elif place.kind == WHOLE and flat.size:
-            flat[:] = np.frombuffer(self._source.read_directly(place.at, flat.size), "u1")
+            flat[:] = np.frombuffer(self.source.read_directly(place.at, flat.size), "u1")
         elif place.kind == CHUNKED:
             self._read_chunks(np, array)
         return array
 
     @property
     def _is_indexed(self) -> bool:
-        return self._layout.index_kind in (_TREE, _ONE, _IMPLICIT)
+        return self.layout.index_kind in (_TREE, _ONE, _IMPLICIT)
 
     @property
     def _chunk_bytes(self) -> int:
-        return prod(self._layout.chunk) * self._item
+        return prod(self.layout.chunk) * self.item
 
     def _chunks(self) -> Iterator[Chunk]:
         """Yield the chunks that are stored."""
-        place, source = self._layout, self._source
-        rank = len(self._shape)
+        place, source = self.layout, self.source
+        rank = len(self.shape)
         if len(place.chunk) != rank or not all(place.chunk):
-            source.refuse(f"{self._name} has chunks of other axes than its own")
+            source.refuse(f"{self.name} has chunks of other axes than its own")
         if place.at == UNDEFINED:
             return
         if place.index_kind == _TREE:
@@ -188,24 +179,24 @@ class Stored:
         elif place.index_kind == _ONE:
             yield Chunk((0,) * rank, place.at, place.size or self._chunk_bytes)
         else:
-            pairs = zip(self._shape, place.chunk, strict=True)
+            pairs = zip(self.shape, place.chunk, strict=True)
             steps = [range(0, extent, step) for extent, step in pairs]
             whole = self._chunk_bytes
             if prod(map(len, steps)) * whole > source.size:
-                source.refuse(f"{self._name} has more chunks than are stored")
+                source.refuse(f"{self.name} has more chunks than are stored")
             for number, offsets in enumerate(product(*steps)):
                 yield Chunk(offsets, place.at + number * whole, whole)
 
     def _read_chunks(self, np: Any, array: Any) -> None:
-        if not self._is_indexed or not set(self._filters) <= _FILTERS:
+        if not self._is_indexed or not set(self.filters) <= _FILTERS:
             raise UsageError(
-                f"{self._name} of {self._source.path} is compressed, or cut into chunks, in a way "
+                f"{self.name} of {self.source.path} is compressed, or cut into chunks, in a way "
                 "that archspec does not read; save the model again with Keras"
             )
         for chunk in self._chunks():
             flat = np.frombuffer(self._bytes_of(np, chunk), array.dtype)
-            part = flat.reshape(self._layout.chunk)
-            bounds = list(zip(chunk.offsets, self._shape, self._layout.chunk, strict=True))
+            part = flat.reshape(self.layout.chunk)
+            bounds = list(zip(chunk.offsets, self.shape, self.layout.chunk, strict=True))
             if any(offset >= extent for offset, extent, _ in bounds):
                 continue  # a chunk of an array that was made smaller
             target = tuple(slice(at, min(at + step, extent)) for at, extent, step in bounds)
@@ -213,20 +204,20 @@ class Stored:
 
     def _bytes_of(self, np: Any, chunk: Chunk) -> Any:
         """Return the bytes of a chunk as they were before its filters."""
-        source, whole = self._source, self._chunk_bytes
+        source, whole = self.source, self._chunk_bytes
         if whole > most_bytes(chunk.size):
-            source.refuse(f"a chunk of {self._name} declares {whole:,} bytes")
+            source.refuse(f"a chunk of {self.name} declares {whole:,} bytes")
         data: Any = source.read_directly(chunk.at, chunk.size)
-        for number in reversed(self._filters):
+        for number in reversed(self.filters):
             if number == _CHECKSUM:
                 data = data[:-4]
             elif number == _DEFLATE:
                 try:
                     data = zlib.decompressobj().decompress(data, whole + 4)
                 except zlib.error:
-                    source.refuse(f"{self._name} is compressed otherwise than it says")
-            elif len(data) % self._item == 0:
-                data = np.frombuffer(data, "u1").reshape(self._item, -1).T.tobytes()
+                    source.refuse(f"{self.name} is compressed otherwise than it says")
+            elif len(data) % self.item == 0:
+                data = np.frombuffer(data, "u1").reshape(self.item, -1).T.tobytes()
         if len(data) != whole:
-            source.refuse(f"a chunk of {self._name} has other bytes than it declares")
+            source.refuse(f"a chunk of {self.name} has other bytes than it declares")
         return data
