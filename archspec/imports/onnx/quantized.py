@@ -97,25 +97,21 @@ def _like(step: Step, op: str, inputs: Sequence[str | None], **attributes: objec
     return Step(op, step.name, tuple(names), step.outputs, {**step.attributes, **attributes})
 
 
-def _convolution(r: _Rewriting, step: Step) -> Step | None:
-    """Write QLinearConv: x, its scale and zero, kernel, scale, zero, those of the output, bias."""
-    scale = r.constant(step, 4)
-    kernel = r.real(step, 3, scale, 5, 0)
-    bias = r.real(step, 8, r.product(r.constant(step, 1), scale), -1, 0)
-    return _like(step, "Conv", [step.inputs[0], kernel, bias])
+def _with_kernel(op: str, bias: int) -> Rule:
+    """Return the rule of x and the kernel, each with its scale and zero, and a bias at a place."""
+
+    def write(r: _Rewriting, step: Step) -> Step | None:
+        scale, is_first = r.constant(step, 4), op == "Conv" or step.get("transB", 0)
+        kernel = r.real(step, 3, scale, 5, 0 if is_first else 1)
+        offset = r.real(step, bias, r.product(r.constant(step, 1), scale), -1, 0)
+        return _like(step, op, [step.inputs[0], kernel, offset])
+
+    return write
 
 
 def _matrix(r: _Rewriting, step: Step) -> Step | None:
     """Write QLinearMatMul: both factors, each with its scale and zero."""
     return _like(step, "MatMul", [step.inputs[0], r.real(step, 3, r.constant(step, 4), 5, -1)])
-
-
-def _gemm(r: _Rewriting, step: Step) -> Step | None:
-    """Write QGemm: x, the kernel, each with its scale and zero, and the bias."""
-    scale = r.constant(step, 4)
-    kernel = r.real(step, 3, scale, 5, 0 if step.get("transB", 0) else 1)
-    bias = r.real(step, 6, r.product(r.constant(step, 1), scale), -1, 0)
-    return _like(step, "Gemm", [step.inputs[0], kernel, bias])
 
 
 def _by_integers(op: str, axis: int) -> Rule:
@@ -157,16 +153,14 @@ def _scaled_after(r: _Rewriting, step: Step) -> tuple[list[Step], Constant | Non
     return following, None
 
 
-def _dynamic_matrix(r: _Rewriting, step: Step) -> Step | None:
-    """Write DynamicQuantizeMatMul: x, the kernel, its scale, its zero, the bias."""
-    kernel = r.real(step, 1, r.constant(step, 2), 3, -1)
-    return _like(step, "Gemm", [step.inputs[0], kernel, *step.inputs[4:5]])
+def _dense(scale: int, zero: int, bias: int) -> Rule:
+    """Return the rule of x, the kernel, and its scale, its zero and a bias at these places."""
 
+    def write(r: _Rewriting, step: Step) -> Step | None:
+        kernel = r.real(step, 1, r.constant(step, scale), zero, -1)
+        return _like(step, "Gemm", [step.inputs[0], kernel, *step.inputs[bias : bias + 1]])
 
-def _real_matrix(r: _Rewriting, step: Step) -> Step | None:
-    """Write MatMulIntegerToFloat: x, the kernel, their scales, their zeros, the bias."""
-    kernel = r.real(step, 1, r.constant(step, 3), 5, -1)
-    return _like(step, "Gemm", [step.inputs[0], kernel, *step.inputs[6:7]])
+    return write
 
 
 def _on(op: str, *places: int) -> Rule:
@@ -179,19 +173,14 @@ def _on(op: str, *places: int) -> Rule:
     return write
 
 
-def _joint(r: _Rewriting, step: Step) -> Step | None:  # noqa: ARG001
-    """Write QLinearConcat: the output's scale and zero, then each value with its own."""
-    return _like(step, "Concat", step.inputs[2::3])
-
-
 RULES: Final[Mapping[str, Rule]] = {
-    "QLinearConv": _convolution,
+    "QLinearConv": _with_kernel("Conv", 8),
     "QLinearMatMul": _matrix,
     "ConvInteger": _by_integers("Conv", 0),
     "MatMulInteger": _by_integers("MatMul", -1),
-    f"{MICROSOFT}QGemm": _gemm,
-    f"{MICROSOFT}DynamicQuantizeMatMul": _dynamic_matrix,
-    f"{MICROSOFT}MatMulIntegerToFloat": _real_matrix,
+    f"{MICROSOFT}QGemm": _with_kernel("Gemm", 6),
+    f"{MICROSOFT}DynamicQuantizeMatMul": _dense(2, 3, 4),
+    f"{MICROSOFT}MatMulIntegerToFloat": _dense(3, 5, 6),
     f"{MICROSOFT}QLinearAdd": _on("Add", 0, 3),
     f"{MICROSOFT}QLinearMul": _on("Mul", 0, 3),
     f"{MICROSOFT}QLinearSigmoid": _on("Sigmoid", 0),
@@ -200,6 +189,7 @@ RULES: Final[Mapping[str, Rule]] = {
     f"{MICROSOFT}QLinearAveragePool": _on("AveragePool", 0),
     f"{MICROSOFT}QLinearGlobalAveragePool": _on("GlobalAveragePool", 0),
     f"{MICROSOFT}QLinearReduceMean": _on("ReduceMean", 0),
-    f"{MICROSOFT}QLinearConcat": _joint,
+    # The output's scale and zero, then each value with its own.
+    f"{MICROSOFT}QLinearConcat": lambda _, step: _like(step, "Concat", step.inputs[2::3]),
 }
 """The rule for each operator of whole numbers."""
