@@ -363,8 +363,7 @@ class Writer(onnx.Writer):
         x = inputs[0]
         begin, end, strides = (self.wanted(each, "places") for each in inputs[1:4])
         count = len(begin)
-        starts, stops, axes, steps = [], [], [], []
-        dropped, added = [], []
+        cuts, dropped, added = [], [], []
         axis = place = 0
         """The axis of the input, and that of the result before any is dropped."""
         for entry in range(count):
@@ -386,13 +385,10 @@ class Writer(onnx.Writer):
                 last = END if has("end", entry) and by > 0 else last
                 place += 1
             if (first, last, by) != (0, END, 1):
-                starts.append(first)
-                stops.append(last)
-                axes.append(axis)
-                steps.append(by)
+                cuts.append((first, last, axis, by))
             axis += 1
-        if axes:
-            x = self.made("Slice", x, *map(self.ints, (starts, stops, axes, steps)))
+        if cuts:
+            x = self.made("Slice", x, *map(self.ints, zip(*cuts, strict=True)))
         if dropped:
             x = self.made("Squeeze", x, self.ints(dropped))
         if added:
