@@ -392,9 +392,7 @@ _AT_EACH_TIME: Final[Mapping[str, Function]] = {
 
 
 LAYERS: Final[Mapping[str, Function]] = {
-    "LSTM": recurrent,
-    "GRU": recurrent,
-    "SimpleRNN": recurrent,
+    **dict.fromkeys(_OPS, recurrent),
     "RNN": cells,
     **{f"ConvLSTM{rank}D": convolutional for rank in (1, 2, 3)},
     "Bidirectional": bidirectional,

@@ -160,18 +160,13 @@ def passed(t: Trace, step: Step) -> None:
     t.keep(step, t.seen(step))
 
 
+_SAME: Final = "Abs Mish Relu Selu Sigmoid Softplus Softsign Swish Tanh"
+"""Functions that archspec calls by ONNX's names, in small letters."""
+
 LAYERS: Final[dict[str, Handler]] = {
-    "Relu": _activation("relu"),
-    "Sigmoid": _activation("sigmoid"),
-    "Tanh": _activation("tanh"),
-    "Selu": _activation("selu"),
-    "Softplus": _activation("softplus"),
-    "Softsign": _activation("softsign"),
-    "Mish": _activation("mish"),
+    **{op: _activation(op.lower()) for op in _SAME.split()},
     "HardSwish": _activation("hard_swish"),
-    "Swish": _activation("swish"),
     "Exp": _activation("exponential"),
-    "Abs": _activation("abs"),
     "archspec.Swish": _activation("swish"),
     "archspec.HardSwish": _activation("hard_swish"),
     "archspec.HardSigmoid": _activation("hard_sigmoid"),

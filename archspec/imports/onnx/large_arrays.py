@@ -382,7 +382,13 @@ def _constant_of_shape(step: Step, inputs: Sequence[Any]) -> list[Constant]:
     return [Constant(dims, "float", None, load)]
 
 
+_OF_NUMPY: Final = """
+    Abs Add Ceil Cos Equal Exp Floor Greater Less Reciprocal Sin Sqrt Tanh Where
+"""
+"""Operators that NumPy has too, by its names in small letters."""
+
 LARGE: Final[Mapping[str, Large]] = {
+    **{op: _numpy(op.lower()) for op in _OF_NUMPY.split()},
     "Identity": _same,
     "Cast": _same,
     **{op: _to_shape(rule) for op, rule in RESHAPING.items()},
@@ -392,24 +398,13 @@ LARGE: Final[Mapping[str, Large]] = {
     "Slice": _cut,
     "Split": _parts,
     "Concat": _joined,
-    "Add": _numpy("add"),
     "Sub": _numpy("subtract"),
     "Mul": _times,
     "Div": _numpy("divide"),
-    "Sqrt": _numpy("sqrt"),
-    "Reciprocal": _numpy("reciprocal"),
-    "Floor": _numpy("floor"),
-    "Ceil": _numpy("ceil"),
     "Neg": _numpy("negative"),
-    "Exp": _numpy("exp"),
-    "Sin": _numpy("sin"),
-    "Cos": _numpy("cos"),
-    "Tanh": _numpy("tanh"),
-    "Abs": _numpy("abs"),
     "Pow": _numpy("power"),
     "Max": _reduced_to("maximum"),
     "Min": _reduced_to("minimum"),
-    "Where": _numpy("where"),
     "GatherND": _looked_up_at,
     "Relu": _positive,
     "Clip": _clipped,
@@ -430,9 +425,6 @@ LARGE: Final[Mapping[str, Large]] = {
     "CumSum": _summed_up,
     "Trilu": _triangle,
     "ScatterND": _scattered,
-    "Equal": _numpy("equal"),
-    "Less": _numpy("less"),
-    "Greater": _numpy("greater"),
     "Not": _numpy("logical_not"),
 }
 """The rule for arrays of any size, by operator."""

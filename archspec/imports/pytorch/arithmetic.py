@@ -186,7 +186,14 @@ def where(p: Program, a: Arguments, outputs: Sequence[str]) -> None:
     p.step("Identity", [a["other"].name], outputs)
 
 
+_SAME: Final = """
+    Abs Cos Exp Floor HardSwish Mish Neg Reciprocal Relu Selu Sigmoid Sin Softplus Softsign Sqrt
+    Tanh
+"""
+"""Operators that ONNX has too, by its names; ATen's are these in small letters."""
+
 OPERATORS: Final[Mapping[str, Operator]] = {
+    **{op.lower(): plain(op) for op in _SAME.split()},
     "mean": _reduced("ReduceMean"),
     "sum": _reduced("ReduceSum"),
     "amax": _reduced("ReduceMax"),
@@ -207,21 +214,10 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "_softmax": _softmax("Softmax"),
     "log_softmax": _softmax("LogSoftmax"),
     "_log_softmax": _softmax("LogSoftmax"),
-    "relu": plain("Relu"),
     "relu6": plain("Clip", min=0.0, max=6.0),
-    "sigmoid": plain("Sigmoid"),
-    "tanh": plain("Tanh"),
     "silu": plain("archspec.Swish"),
-    "mish": plain("Mish"),
-    "hardswish": plain("HardSwish"),
     "hardsigmoid": plain("archspec.HardSigmoid"),
-    "selu": plain("Selu"),
-    "softplus": plain("Softplus"),
-    "softsign": plain("Softsign"),
     "log_sigmoid": plain("archspec.LogSigmoid"),
-    "exp": plain("Exp"),
-    "abs": plain("Abs"),
-    "neg": plain("Neg"),
     "glu": plain("archspec.Glu"),
     "leaky_relu": with_numbers("LeakyRelu", alpha=("negative_slope", 0.01)),
     "elu": with_numbers("Elu", alpha=("alpha", 1.0)),
@@ -249,15 +245,10 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     **dict.fromkeys(("bitwise_not", "logical_not"), plain("Not")),
     "pow": _arithmetic("Pow", "self", "exponent"),
     "square": square,
-    "sqrt": plain("Sqrt"),
-    "reciprocal": plain("Reciprocal"),
     "rsqrt": rsqrt,
     "arange": arange,
     "cumsum": cumsum,
     "triu": _triangle(1),
     "tril": _triangle(0),
-    "floor": plain("Floor"),
-    "sin": plain("Sin"),
-    "cos": plain("Cos"),
 }
 """The function of each operator, without its overload and the `_` of those in place."""
