@@ -141,38 +141,28 @@ Walk: TypeAlias = Generator[Call, None, dict[str, Hashable]]
 """A generator of calls that returns the model's outputs by their names."""
 
 
-def walk(model: LayerConfig, arrays: Arrays, given: Sequence[Hashable]) -> Walk:
+def walk(
+    model: LayerConfig,
+    arrays: Arrays,
+    given: Sequence[Hashable],
+    scope: tuple[str, ...] = (),
+    calls: tuple[int, ...] = (),
+    counted: Iterator[int] | None = None,
+) -> Walk:
     """Yield the calls of a model's layers; return its outputs, by their names or numbers.
 
     Args:
         model: The configuration of a functional or sequential model.
         arrays: Its weights.
         given: Its input tensors, in their order.
+        scope: Its path, of one that is called itself.
+        calls: The numbers of the calls on the path.
+        counted: Counts the calls that are followed.
 
     Raises:
         UnfamiliarError: The configuration is not as Keras writes it.
     """
-    return (yield from _walk(model, arrays, given, (), (), count(1)))
-
-
-def _walk(
-    model: LayerConfig,
-    arrays: Arrays,
-    given: Sequence[Hashable],
-    scope: tuple[str, ...],
-    calls: tuple[int, ...],
-    counted: Iterator[int],
-) -> Walk:
-    """Yield the calls of a model that is called itself.
-
-    Args:
-        model: Its configuration.
-        arrays: Its weights.
-        given: Its input tensors.
-        scope: Its path.
-        calls: The numbers of the calls on the path.
-        counted: Counts the calls that are followed.
-    """
+    counted = counted or count(1)
     layers = layers_of(model)
     if layers is None:
         raise UnfamiliarError(class_of(model))
@@ -194,9 +184,7 @@ def _walk(
         if class_of(layer) == "InputLayer":
             made[name, number] = [inputs_by_name.get(name, given[0])].__getitem__
         elif (inner := model_in(layer)) is not None:
-            calls_inside = _walk(
-                inner, arrays.inside(layers, index), inputs, path, numbers, counted
-            )
+            calls_inside = walk(inner, arrays.inside(layers, index), inputs, path, numbers, counted)
             outputs = yield from (calls_inside if inner is layer else _at_each_time(calls_inside))
             made[name, number] = [*outputs.values()].__getitem__
         else:
