@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 from archspec.errors import UsageError
 from archspec.imports.onnx.quantized import MICROSOFT
 from archspec.imports.onnx.source import FILLED, MALFORMED, REASON, Constant, Step
-from archspec.imports.onnx.writing import Writer
+from archspec.imports.onnx.writing import Unwritten, Writer
 
 BLOCKED: Final = f"{MICROSOFT}nchwc."
 """The domain of operators whose channels are in blocks."""
@@ -24,10 +24,6 @@ BLOCKED_NOTE: Final = (
     "onnxruntime wrote the file for one kind of processor: numbers of filters may be rounded up to "
     "a multiple of 8 or 16, with kernels of zeros, and the values of kernels cannot be read."
 )
-
-
-class Unwritten(Exception):  # noqa: N818  (no error: the layer is shown as unknown)
-    """Raised where an operator cannot be written out; the text is a clause that says why."""
 
 
 class _Writing(Writer):

@@ -8,6 +8,10 @@ from typing import Any
 from archspec.imports.onnx.source import Constant, Step
 
 
+class Unwritten(ValueError):  # noqa: N818  (no error: the layer is shown as unknown)
+    """Raised where ONNX or archspec has no operator for another's; the text says why."""
+
+
 class Writer:
     """Writes steps. Values go by names, constants among them."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from archspec.imports.onnx.writing import Unwritten
 from archspec.imports.pytorch.arrangement import repeated
 from archspec.imports.pytorch.writing import (
     Arguments,
     Operator,
     Program,
-    Unwritten,
     by_rank,
     each_axis,
     first_tensor,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from archspec.imports.onnx.writing import Unwritten
 from archspec.imports.pytorch.writing import (
     Arguments,
     Operator,
     Program,
-    Unwritten,
     by_rank,
     each_axis,
 )

@@ -22,6 +22,7 @@ from archspec.imports.onnx.source import (
     Source,
     scope_name,
 )
+from archspec.imports.onnx.writing import Unwritten
 from archspec.imports.pytorch import arithmetic, arrangement, layers, pooling, recurrent
 from archspec.imports.pytorch.archive import Archive, opened, read_archive, read_array
 from archspec.imports.pytorch.writing import (
@@ -29,7 +30,6 @@ from archspec.imports.pytorch.writing import (
     Operator,
     Program,
     Tensor,
-    Unwritten,
     tensor_name,
     tensor_names,
 )

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from archspec.imports.onnx.source import Constant
+from archspec.imports.onnx.writing import Unwritten
 from archspec.imports.pytorch.writing import (
     Arguments,
     Operator,
     Program,
-    Unwritten,
     tensor_name,
     tensor_names,
 )

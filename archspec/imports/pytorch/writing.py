@@ -6,14 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from archspec.imports.onnx.source import SCOPE, Dims
-from archspec.imports.onnx.writing import Writer
+from archspec.imports.onnx.writing import Unwritten, Writer
 
 REAL_TYPES: Final = (6, 7, 8, 13)
 """Numbers of the types of real numbers in torch's archives."""
-
-
-class Unwritten(ValueError):  # noqa: N818  (no error: the layer is shown as unknown)
-    """Raised where ONNX or archspec has no operator for one of ATen; the text says why."""
 
 
 class Tensor:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeAlias
 
 from archspec.imports.onnx.source import Constant
-from archspec.imports.tensorflow.writing import END, Unwritable, Writer
+from archspec.imports.onnx.writing import Unwritten
+from archspec.imports.tensorflow.writing import END, Writer
 
 
 class Operands(Protocol):
@@ -92,7 +93,7 @@ def _fill(w: Writer, o: Operands) -> None:
     dims, value = o.inputs
     constant = w.constants.get(value)
     if constant is None or not constant.values:
-        raise Unwritable("its value is computed as the network runs")
+        raise Unwritten("its value is computed as the network runs")
     one = Constant.of((1,), constant.values[:1], constant.kind)
     w.step("ConstantOfShape", [dims], o.outputs[:1], value=one)
 

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeAlias
 
+from archspec.imports.onnx.writing import Unwritten
 from archspec.imports.protobuf import shortest
 from archspec.imports.tensorflow.alike import OPERATORS as ALIKE
 from archspec.imports.tensorflow.alike import plain
 from archspec.imports.tensorflow.graphs import Operation
 from archspec.imports.tensorflow.norms import NORM
-from archspec.imports.tensorflow.writing import Unwritable, Writer
+from archspec.imports.tensorflow.writing import Writer
 from archspec.ops.normalization import BatchNorm
 
 Rule: TypeAlias = Callable[[Writer, Operation], None]
@@ -27,14 +28,14 @@ def _is_first(o: Operation) -> bool:
 
 def _check_layout(o: Operation) -> None:
     if _is_first(o):
-        raise Unwritable("its channels are before its places")
+        raise Unwritten("its channels are before its places")
 
 
 def _spatial(o: Operation, name: str, rank: int) -> list[int]:
     """Return an attribute along the places, of one number for each axis."""
     numbers = o.integers(name) or [1] * (rank + 2)
     if len(numbers) != rank + 2:
-        raise Unwritable(f"its {name} are not those of its input")
+        raise Unwritten(f"its {name} are not those of its input")
     return numbers[1:-1]
 
 
@@ -117,7 +118,7 @@ def batch_norm(w: Writer, o: Operation) -> None:
     _check_layout(o)
     x, gamma, beta, mean, variance = o.inputs[:5]
     if o.flag("is_training") and mean not in w.constants:
-        raise Unwritable("it normalises by the statistics of the batch")
+        raise Unwritten("it normalises by the statistics of the batch")
     inputs = [
         "" if _is_number(w, gamma, 1) else gamma, "" if _is_number(w, beta, 0) else beta,
         mean, variance,
@@ -209,13 +210,13 @@ def strided_slice(w: Writer, o: Operation) -> None:
 def gather(w: Writer, o: Operation) -> None:
     axis = w.wanted(o.inputs[2], "axis")[0] if len(o.inputs) > 2 else 0
     if o.integer("batch_dims"):
-        raise Unwritable("it looks up in each example apart")
+        raise Unwritten("it looks up in each example apart")
     w.step("Gather", o.inputs[:2], o.outputs[:1], axis=axis)
 
 
 def mirror_pad(w: Writer, o: Operation) -> None:
     if o.word("mode") != "REFLECT":
-        raise Unwritable("it repeats the border")
+        raise Unwritten("it repeats the border")
     w.pad(o.inputs[0], o.outputs[0], o.inputs[1], "reflect")
 
 

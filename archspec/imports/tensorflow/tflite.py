@@ -29,6 +29,7 @@ from archspec.imports.onnx.source import (
     Dims,
     Source,
 )
+from archspec.imports.onnx.writing import Unwritten
 from archspec.imports.protobuf import shortest
 from archspec.imports.tensorflow.alike import OPERATORS as ALIKE
 from archspec.imports.tensorflow.alike import plain
@@ -41,7 +42,7 @@ from archspec.imports.tensorflow.tflitefile import (
     in_bounds,
     open_tflite,
 )
-from archspec.imports.tensorflow.writing import MOST_SHORT, OPSET, Unwritable, Writer
+from archspec.imports.tensorflow.writing import MOST_SHORT, OPSET, Writer
 from archspec.ops.fields import LARGEST
 
 _PADDINGS: Final = {0: "same", 1: "valid"}
@@ -55,10 +56,6 @@ _WITH_KERNEL: Final = {
 
 def read(path: str | os.PathLike[str], *, given: Given = NOTHING_GIVEN) -> ImportedModel:
     """Return the network of a TFLite file.
-
-    Args:
-        path: The file.
-        given: What is known of its inputs beside that.
 
     Raises:
         UsageError: It cannot be read, is damaged, or the packages that read it are missing.
@@ -278,7 +275,7 @@ class _Net(Writer):
     def activate(self, o: Operator, x: str, function: int) -> None:
         """Write the function that is fused into an operator, on what the operator gives."""
         if function not in _ACTIVATIONS:
-            raise Unwritable("its fused function has no name here")
+            raise Unwritten("its fused function has no name here")
         op, attributes = _ACTIVATIONS[function]
         own, full = self.names_of(o, first=False)
         if full == self.full_name:
@@ -356,7 +353,7 @@ def _padding_of(options: Any) -> str:
     """Return the padding of a window."""
     number = options.Padding()
     if number not in _PADDINGS:
-        raise Unwritable(f"its padding is number {number}, and TFLite has 0 and 1 alone")
+        raise Unwritten(f"its padding is number {number}, and TFLite has 0 and 1 alone")
     return _PADDINGS[number]
 
 
@@ -516,7 +513,7 @@ def strided_slice(net: _Net, o: Call) -> None:
 def gather(net: _Net, o: Call) -> None:
     options = o.read("GatherOptions")
     if options.BatchDims():
-        raise Unwritable("it looks up in each example apart")
+        raise Unwritten("it looks up in each example apart")
     net.step("Gather", o.inputs, o.outputs, axis=options.Axis())
 
 
@@ -526,7 +523,7 @@ def embedding_lookup(net: _Net, o: Call) -> None:
 
 def mirror_pad(net: _Net, o: Call) -> None:
     if o.read("MirrorPadOptions").Mode() != 0:
-        raise Unwritable("it repeats the border")
+        raise Unwritten("it repeats the border")
     net.pad(o.inputs[0], o.outputs[0], o.inputs[1], "reflect")
 
 
@@ -569,11 +566,11 @@ def lstm(net: _Net, o: Call) -> None:
     options = o.read("UnidirectionalSequenceLSTMOptions")
     names = [*o.inputs, *[""] * (24 - len(o.inputs))]
     if any(names[place] for place in (*range(9, 12), 16, 17, *range(20, 24))):
-        raise Unwritable("it has peepholes, a projection or norms")
+        raise Unwritten("it has peepholes, a projection or norms")
     if any(not names[place] for place in (*range(1, 9), *range(12, 16))):
-        raise Unwritable("its gates are coupled")
+        raise Unwritten("its gates are coupled")
     if options.FusedActivationFunction() != 4:
-        raise Unwritable("its function is not tanh")
+        raise Unwritten("its function is not tanh")
     if clip := options.CellClip():
         net.told.setdefault(f"An LSTM keeps its cells within {clip:g}, archspec's does not.")
     order = (0, 3, 1, 2)  # ONNX: input, output, forget, candidate

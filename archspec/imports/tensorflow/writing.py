@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from archspec.imports.onnx import writing as onnx
 from archspec.imports.onnx.extents import CannotFold
 from archspec.imports.onnx.folding import folded
 from archspec.imports.onnx.source import FULL_NAME, MALFORMED, REASON, SCOPE, Dims
+from archspec.imports.onnx.writing import Unwritten
+from archspec.imports.onnx.writing import Writer as OnnxWriter
 
 OPSET: Final = 20
 """Version of ONNX's operators in which TensorFlow's are written."""
@@ -25,10 +26,6 @@ END: Final = 2**31 - 1
 """The place after the last along an axis of any extent."""
 MOST_SHORT: Final = 64
 """Largest number of values of a constant that are made as short as they were written."""
-
-
-class Unwritable(Exception):  # noqa: N818  (no error: the operator is shown as unknown)
-    """Raised for an operator without a counterpart in ONNX; the text is a clause that says why."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class Spread:
     """The arguments of the convolution of it, if that came already."""
 
 
-class Writer(onnx.Writer):
+class Writer(OnnxWriter):
     """Writes steps. Values go by names; a constant has a name among them."""
 
     def __init__(self, path: Path) -> None:
@@ -115,7 +112,7 @@ class Writer(onnx.Writer):
         if rule is not None:
             try:
                 rule()
-            except Unwritable as why:
+            except Unwritten as why:
                 reason = str(why)
             except MALFORMED:
                 reason = "its inputs and arguments are not those of this operator"
@@ -137,14 +134,14 @@ class Writer(onnx.Writer):
         """Return the values of an input that must be a small constant."""
         values = self.integers(name)
         if values is None:
-            raise Unwritable(f"its {what} is computed as the network runs")
+            raise Unwritten(f"its {what} is computed as the network runs")
         return values
 
     def kernel(self, name: str, rank: int) -> tuple[int, ...]:
         """Return the extents of a kernel of so many axes."""
         constant = self.constants.get(name)
         if constant is None or len(constant.dims) != rank or min(constant.dims) < 1:
-            raise Unwritable("its kernel is not known")
+            raise Unwritten("its kernel is not known")
         return constant.dims
 
     def map_of(self, x: str) -> str:
@@ -161,7 +158,7 @@ class Writer(onnx.Writer):
         """Return the number of axes of a value, the batch among them."""
         constant, dims = self.constants.get(name), self.dims.get(name)
         if constant is None and dims is None:
-            raise Unwritable("the shape of its input is not known")
+            raise Unwritten("the shape of its input is not known")
         return len(constant.dims if constant else dims or ())
 
     # Layouts.
@@ -305,13 +302,13 @@ class Writer(onnx.Writer):
         """Add the dilated convolution of a map whose places stand in the batch."""
         spread, cut = self.spreads.get(x), self.wanted(crops, "crop")
         if spread is None or spread.convolution is None:
-            raise Unwritable("no convolution stands before it")
+            raise Unwritten("no convolution stands before it")
         arguments = dict(spread.convolution)
         if spread.axis:
             cut[2 * spread.axis - 2 : 2 * spread.axis - 2] = [0, 0]
         padding = undilated(spread.pads, cut, arguments["places"], spread.block)
         if padding is None or arguments["padding"] != "valid":
-            raise Unwritable("its padding is of no known kind")
+            raise Unwritten("its padding is of no known kind")
         arguments |= {"padding": padding, "dilations": spread.block}
         self.scope, self.full_name = arguments.pop("scope"), arguments.pop("full_name")
         thin = f"{output} thin" if spread.axis else output
@@ -327,7 +324,7 @@ class Writer(onnx.Writer):
             return
         axis += len(spread.block) + 3 if axis < 0 else 0
         if spread.axis or not 1 <= axis <= len(spread.block) + 1:
-            raise Unwritable("places stand in the batch of its input")
+            raise Unwritten("places stand in the batch of its input")
         wide = self.made("Unsqueeze", spread.x, self.ints([axis]))
         if spread.x in self.dims:
             dims = self.dims[spread.x]
@@ -345,7 +342,7 @@ class Writer(onnx.Writer):
         elif spread.axis and [axis % (len(spread.block) + 2) for axis in axes] == [spread.axis]:
             self.spreads[output] = spread
         else:
-            raise Unwritable("places stand in the batch of its input")
+            raise Unwritten("places stand in the batch of its input")
 
     def strided_slice(self, inputs: Sequence[str], output: str, masks: dict[str, int]) -> None:
         """Add a slice as Python's `x[1:, ..., None, 0]`.
@@ -433,7 +430,7 @@ class Writer(onnx.Writer):
         before, declared = self.dims.get(x, ())[1:-1], self.dims.get(output, ())[1:-1]
         to = self.integers(size) or [n for n in declared if isinstance(n, int)]
         if len(to) != 2:
-            raise Unwritable("its size is computed as the network runs")
+            raise Unwritten("its size is computed as the network runs")
         repeats = [isinstance(n, int) and m % n == 0 for n, m in zip(before, to, strict=False)]
         if not centred and not (mode == "nearest" and all(repeats)):
             self.told.setdefault(
