@@ -202,33 +202,30 @@ class Finder:
 
     def product(self, step: Step) -> Factors:
         """Return the factors of a chain of products that ends in a step."""
-        product = Factors([], 1.0, [])
-        pending: list[tuple[str, bool]] = [(step.outputs[0], True)]
-        constant = 1.0
+        values: list[str] = []
+        steps: list[Step] = []
+        constant, pending = 1.0, [step.outputs[0]]
         while pending:
-            name, is_end = pending.pop()
+            name = pending.pop()
             inner = self.maker(name, "Mul", "Div", "Neg")
             number = self.number(name)
             if number is not None:
                 constant *= number
             elif (
                 inner is not None
-                and (is_end or self.is_private(name))
-                and len(product.steps) < MOST_FACTORS
+                and (inner is step or self.is_private(name))
+                and len(steps) < MOST_FACTORS
                 and (inner.op != "Div" or self.number(inner.inputs[1]))
             ):
-                product.steps.append(inner)
-                if inner.op == "Neg":
-                    constant = -constant
-                    pending.append((inner.inputs[0], False))
-                elif inner.op == "Div":
-                    constant /= self.number(inner.inputs[1]) or 1.0
-                    pending.append((inner.inputs[0], False))
-                else:
-                    pending += [(each, False) for each in inner.inputs]
+                steps.append(inner)
+                if inner.op == "Mul":
+                    pending += inner.inputs
+                    continue
+                constant /= -1.0 if inner.op == "Neg" else self.number(inner.inputs[1]) or 1.0
+                pending.append(inner.inputs[0])
             else:
-                product.values.append(name)
-        return product._replace(constant=constant)
+                values.append(name)
+        return Factors(values, constant, steps)
 
     def is_private(self, name: str) -> bool:
         """Whether one step alone reads a value."""
