@@ -49,6 +49,15 @@ def installed() -> list[str]:
     return [backend for backend in BACKENDS if not missing(backend)]
 
 
+def drawn(weight: Any, random: np.random.Generator) -> np.ndarray:
+    """Return values with which activations keep their size."""
+    shape = tuple(weight.shape)
+    if weight.name in ("gamma", "moving_variance"):
+        return random.uniform(0.5, 1.5, shape)
+    spread = np.sqrt(2 / np.prod(shape[:-1])) if len(shape) > 1 else 0.1
+    return random.normal(0, spread, shape)
+
+
 COMPUTE = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).parents[1])!r})

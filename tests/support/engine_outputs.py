@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from support.backends import write
+from support.backends import drawn, write
 from support.specs import spec_of
 
 from archspec.compile.expand import expand
@@ -45,7 +45,7 @@ def outputs_of(text: str, *, train: bool) -> Arrays:
     assert not verification.mismatches, str(verification)
     random = np.random.default_rng(0)
     for weight in model.weights:
-        weight.assign(_drawn(weight, random))
+        weight.assign(drawn(weight, random))
     shapes = graph.input_shapes
     x = {name: random.normal(size=(2, *shape)).astype("float32") for name, shape in shapes.items()}
     given = x if len(x) > 1 else next(iter(x.values()))
@@ -73,15 +73,6 @@ def outputs_of(text: str, *, train: bool) -> Arrays:
 def _samples(y: Any) -> np.ndarray:
     flat = np.asarray(y).astype("float32").reshape(-1)
     return flat[:: max(1, len(flat) // SAMPLES)]
-
-
-def _drawn(weight: Any, random: np.random.Generator) -> np.ndarray:
-    """Return values with which activations keep their size."""
-    shape = tuple(weight.shape)
-    if weight.name in ("gamma", "moving_variance"):
-        return random.uniform(0.5, 1.5, shape)
-    spread = np.sqrt(2 / np.prod(shape[:-1])) if len(shape) > 1 else 0.1
-    return random.normal(0, spread, shape)
 
 
 def main(networks: str, outputs: str) -> None:

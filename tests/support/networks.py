@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from support.backends import drawn
 
 from archspec.explain.attribution import MapRequest
 from archspec.explain.circuit import Circuit
@@ -58,18 +59,8 @@ def seeded(model: Any, seed: int = 0) -> Any:
 
     Kernels are He's, biases and means small, scales and variances near 1.
     """
-    draw = np.random.default_rng(seed)
-    weights = []
-    for variable in model.weights:
-        shape = tuple(variable.shape)
-        if variable.name in ("gamma", "moving_variance"):
-            value = draw.uniform(0.5, 1.5, shape)
-        elif len(shape) > 1:
-            value = draw.normal(0, np.sqrt(2 / np.prod(shape[:-1])), shape)
-        else:
-            value = draw.normal(0, 0.1, shape)
-        weights.append(value.astype(np.float32))
-    model.set_weights(weights)
+    random = np.random.default_rng(seed)
+    model.set_weights([drawn(weight, random).astype(np.float32) for weight in model.weights])
     return model
 
 
