@@ -24,11 +24,19 @@ Rule: TypeAlias = Callable[[Writer, Operands], None]
 """Writes an operator."""
 
 
-def plain(op: str, **attributes: Any) -> Rule:
-    """Return the rule of an operator that ONNX has as well."""
+def plain(
+    op: str, read: Callable[[Any], Mapping[str, Any]] = lambda _: {}, **attributes: Any
+) -> Rule:
+    """Return the rule of an operator that ONNX has as well.
+
+    Args:
+        op: ONNX's name.
+        read: Makes ONNX's attributes of the operator's.
+        attributes: Attributes that are the same for every operator.
+    """
 
     def write(w: Writer, o: Operands) -> None:
-        w.step(op, o.inputs, o.outputs[:1], **attributes)
+        w.step(op, o.inputs, o.outputs[:1], **attributes, **read(o))
 
     return write
 

@@ -109,10 +109,6 @@ def mat_mul(w: Writer, o: Operation) -> None:
     w.product(a, b, o.outputs[0], turn_a=turn_a, turn_b=turn_b)
 
 
-def einsum(w: Writer, o: Operation) -> None:
-    w.step("Einsum", o.inputs, o.outputs[:1], equation=o.word("equation"))
-
-
 def batch_norm(w: Writer, o: Operation) -> None:
     """Write a batch norm; factors that are 1 and offsets that are 0 are none of its weights."""
     _check_layout(o)
@@ -152,18 +148,10 @@ def _pool(op: str) -> Rule:
 
 
 def _reduced(op: str) -> Rule:
-    def write(w: Writer, o: Operation) -> None:
-        keep = int(o.flag("keep_dims"))
-        w.step(op, o.inputs, o.outputs[:1], keepdims=keep)
-
-    return write
+    return plain(op, lambda o: {"keepdims": int(o.flag("keep_dims"))})
 
 
 # Functions and arithmetic.
-
-
-def leaky_relu(w: Writer, o: Operation) -> None:
-    w.step("LeakyRelu", o.inputs, o.outputs[:1], alpha=shortest(o.real("alpha", 0.2)))
 
 
 def lrn(w: Writer, o: Operation) -> None:
@@ -184,21 +172,9 @@ def log_of_more(w: Writer, o: Operation) -> None:
 # Axes and places.
 
 
-def squeeze(w: Writer, o: Operation) -> None:
-    w.squeeze(o.inputs[0], o.outputs[0], o.integers("squeeze_dims"))
-
-
 def concat(w: Writer, o: Operation) -> None:
     *parts, axis = o.inputs
     w.step("Concat", parts, o.outputs[:1], axis=w.wanted(axis, "axis")[0])
-
-
-def pack(w: Writer, o: Operation) -> None:
-    w.pack(o.inputs, o.outputs[0], o.integer("axis"))
-
-
-def unpack(w: Writer, o: Operation) -> None:
-    w.unpack(o.inputs[0], o.outputs, o.integer("axis"))
 
 
 def strided_slice(w: Writer, o: Operation) -> None:
@@ -245,13 +221,12 @@ _SAME: Final = """
 OPERATORS: Final[Mapping[str, Rule]] = {
     **ALIKE,
     **{op: plain(op) for op in _SAME.split()},
+    **{op: _reduced(f"Reduce{op}") for op in ("Max", "Mean", "Min", "Prod", "Sum")},
     "AddV2": plain("Add"),
     "All": _reduced("ReduceMin"),
     "AvgPool": _pool("AveragePool"),
     "AvgPool3D": _pool("AveragePool"),
-    "BatchMatMul": mat_mul,
-    "BatchMatMulV2": mat_mul,
-    "BatchMatMulV3": mat_mul,
+    **dict.fromkeys(("MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"), mat_mul),
     "BiasAdd": plain("Add"),
     "ClipByValue": plain("Clip"),
     "ConcatV2": concat,
@@ -262,37 +237,28 @@ OPERATORS: Final[Mapping[str, Rule]] = {
     "DepthToSpace": _blocks("DepthToSpace"),
     "DepthwiseConv2dNative": depthwise,
     "DivNoNan": plain("Div"),
-    "Einsum": einsum,
+    "Einsum": plain("Einsum", lambda o: {"equation": o.word("equation")}),
     "Erfc": erfc,
-    "FusedBatchNorm": batch_norm,
-    "FusedBatchNormV2": batch_norm,
-    "FusedBatchNormV3": batch_norm,
-    NORM: batch_norm,
+    **dict.fromkeys((NORM, "FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"), batch_norm),
     "Gather": gather,
     "GatherV2": gather,
     "LRN": lrn,
-    "LeakyRelu": leaky_relu,
+    "LeakyRelu": plain("LeakyRelu", lambda o: {"alpha": shortest(o.real("alpha", 0.2))}),
     "Log1p": log_of_more,
-    "MatMul": mat_mul,
-    "Max": _reduced("ReduceMax"),
     "MaxPool": _pool("MaxPool"),
     "MaxPool3D": _pool("MaxPool"),
-    "Mean": _reduced("ReduceMean"),
-    "Min": _reduced("ReduceMin"),
     "MirrorPad": mirror_pad,
-    "Pack": pack,
+    "Pack": lambda w, o: w.pack(o.inputs, o.outputs[0], o.integer("axis")),
     "PadV2": ALIKE["Pad"],
-    "Prod": _reduced("ReduceProd"),
     "RealDiv": plain("Div"),
     "ResizeBicubic": _resize("cubic"),
     "ResizeBilinear": _resize("linear"),
     "ResizeNearestNeighbor": _resize("nearest"),
     "ResourceGather": gather,
     "SpaceToDepth": _blocks("SpaceToDepth"),
-    "Squeeze": squeeze,
+    "Squeeze": lambda w, o: w.squeeze(o.inputs[0], o.outputs[0], o.integers("squeeze_dims")),
     "StridedSlice": strided_slice,
-    "Sum": _reduced("ReduceSum"),
-    "Unpack": unpack,
+    "Unpack": lambda w, o: w.unpack(o.inputs[0], o.outputs, o.integer("axis")),
 }
 """The operators, by TensorFlow's names."""
 

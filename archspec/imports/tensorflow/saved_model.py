@@ -50,10 +50,6 @@ from archspec.ops.fields import LARGEST
 def read(path: str | os.PathLike[str], *, given: Given = NOTHING_GIVEN) -> ImportedModel:
     """Return the network of a SavedModel: the folder, or the `saved_model.pb` in it.
 
-    Args:
-        path: The folder or the file.
-        given: What is known of its inputs beside that.
-
     Raises:
         UsageError: It cannot be read, is damaged, or no signature leads to a network.
     """

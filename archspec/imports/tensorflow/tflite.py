@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -62,25 +61,20 @@ def read(path: str | os.PathLike[str], *, given: Given = NOTHING_GIVEN) -> Impor
     """
     file = open_tflite(path)
     with in_bounds(path):
-        return _read(file, given)
-
-
-def _read(file: TfliteFile, given: Given) -> ImportedModel:
-    """Return the network of an open file."""
-    net = _Net(file)
-    source = net.source()
-    writer = f", {file.description.rstrip('.')}" if file.description else ""
-    return build(
-        Path(file.path),
-        source,
-        name=file.name if file.name not in {"", "main"} else Path(file.path).stem,
-        format_name=f"TFLite{writer}",
-        opset=OPSET,
-        writer="TFLite",
-        given=given,
-        channels_last=True,
-        told=net.notes(),
-    )
+        net = _Net(file)
+        source = net.source()
+        writer = f", {file.description.rstrip('.')}" if file.description else ""
+        return build(
+            Path(file.path),
+            source,
+            name=file.name if file.name not in {"", "main"} else Path(file.path).stem,
+            format_name=f"TFLite{writer}",
+            opset=OPSET,
+            writer="TFLite",
+            given=given,
+            channels_last=True,
+            told=net.notes(),
+        )
 
 
 class _Net(Writer):
@@ -125,14 +119,10 @@ class _Net(Writer):
                 outputs.append(f"{file.tensors[index].name.removesuffix(':0')} ")
                 self.step("Identity", [self.value(index)], outputs[-1:])
 
-        @contextmanager
-        def opened() -> Any:
-            with in_bounds(file.path):
-                yield
-
         return Source(
-            "", self.steps, self.constants, inputs, outputs, self.dims, frozenset(whole), opened
-        )
+            "", self.steps, self.constants, inputs, outputs, self.dims, frozenset(whole),
+            opened=lambda: in_bounds(file.path),
+        )  # fmt: skip
 
     def notes(self) -> list[str]:
         """Return sentences about what the converter changed."""
@@ -440,20 +430,12 @@ def _pool(op: str) -> Rule:
 
 
 def _reduced(op: str) -> Rule:
-    def write(net: _Net, o: Call) -> None:
-        keep = int(bool(o.read("ReducerOptions").KeepDims()))
-        net.step(op, o.inputs, o.outputs[:1], keepdims=keep)
-
-    return write
+    return plain(op, lambda o: {"keepdims": int(bool(o.read("ReducerOptions").KeepDims()))})
 
 
-def leaky_relu(net: _Net, o: Call) -> None:
-    net.step("LeakyRelu", o.inputs, o.outputs, alpha=shortest(o.read("LeakyReluOptions").Alpha()))
-
-
-def gelu(net: _Net, o: Call) -> None:
-    is_tanh = o.read("GeluOptions").Approximate()
-    net.step("Gelu", o.inputs, o.outputs, approximate="tanh" if is_tanh else "none")
+def gelu(o: Call) -> dict[str, str]:
+    """Return the attribute of a GELU."""
+    return {"approximate": "tanh" if o.read("GeluOptions").Approximate() else "none"}
 
 
 def lrn(net: _Net, o: Call) -> None:
@@ -467,10 +449,6 @@ def _binary(op: str) -> Rule:
     without = plain(op)
     fusing = _fusing(f"{op}Options", lambda net, o, _: without(net, o))
     return lambda net, o: (without if o.operator.options is None else fusing)(net, o)
-
-
-def concatenation(net: _Net, o: Call, options: Any) -> None:
-    net.step("Concat", o.inputs, o.outputs[:1], axis=options.Axis())
 
 
 def reshape(net: _Net, o: Call) -> None:
@@ -490,14 +468,6 @@ def squeeze(net: _Net, o: Call) -> None:
     net.squeeze(o.inputs[0], o.outputs[0], axes)
 
 
-def pack(net: _Net, o: Call) -> None:
-    net.pack(o.inputs, o.outputs[0], o.read("PackOptions").Axis())
-
-
-def unpack(net: _Net, o: Call) -> None:
-    net.unpack(o.inputs[0], o.outputs, o.read("UnpackOptions").Axis())
-
-
 def strided_slice(net: _Net, o: Call) -> None:
     options = o.read("StridedSliceOptions")
     masks = {
@@ -515,10 +485,6 @@ def gather(net: _Net, o: Call) -> None:
     if options.BatchDims():
         raise Unwritten("it looks up in each example apart")
     net.step("Gather", o.inputs, o.outputs, axis=options.Axis())
-
-
-def embedding_lookup(net: _Net, o: Call) -> None:
-    net.step("Gather", o.inputs[::-1], o.outputs, axis=0)
 
 
 def mirror_pad(net: _Net, o: Call) -> None:
@@ -601,29 +567,34 @@ OPERATORS: Final[Mapping[str, Rule]] = {
     "AVERAGE_POOL_2D": _pool("AveragePool"),
     "BATCH_MATMUL": batch_matmul,
     "CAST": cast,
-    "CONCATENATION": _fusing("ConcatenationOptions", concatenation),
+    "CONCATENATION": _fusing(
+        "ConcatenationOptions",
+        lambda net, o, options: net.step("Concat", o.inputs, o.outputs[:1], axis=options.Axis()),
+    ),
     "CONV_2D": _fusing("Conv2DOptions", conv_2d),
     "CONV_3D": _fusing("Conv3DOptions", conv_3d),
     "DEPTHWISE_CONV_2D": _fusing("DepthwiseConv2DOptions", depthwise_conv_2d),
     "DEPTH_TO_SPACE": _blocks("DepthToSpace"),
     "DEQUANTIZE": rounded,
     "DIV": _binary("Div"),
-    "EMBEDDING_LOOKUP": embedding_lookup,
+    "EMBEDDING_LOOKUP": lambda net, o: net.step("Gather", o.inputs[::-1], o.outputs, axis=0),
     "FAKE_QUANT": rounded,
     "FULLY_CONNECTED": _fusing("FullyConnectedOptions", fully_connected),
     "GATHER": gather,
-    "GELU": gelu,
+    "GELU": plain("Gelu", gelu),
     "HARD_SWISH": plain("HardSwish"),
     "L2_NORMALIZATION": plain("LpNormalization", axis=-1, p=2),
     "L2_POOL_2D": _pool("LpPool"),
-    "LEAKY_RELU": leaky_relu,
+    "LEAKY_RELU": plain(
+        "LeakyRelu", lambda o: {"alpha": shortest(o.read("LeakyReluOptions").Alpha())}
+    ),
     "LOCAL_RESPONSE_NORMALIZATION": lrn,
     "LOGISTIC": plain("Sigmoid"),
     "MAX_POOL_2D": _pool("MaxPool"),
     "MEAN": _reduced("ReduceMean"),
     "MIRROR_PAD": mirror_pad,
     "MUL": _binary("Mul"),
-    "PACK": pack,
+    "PACK": lambda net, o: net.pack(o.inputs, o.outputs[0], o.read("PackOptions").Axis()),
     "PADV2": ALIKE["Pad"],
     "PRELU": plain("PRelu"),
     "QUANTIZE": rounded,
@@ -642,6 +613,6 @@ OPERATORS: Final[Mapping[str, Rule]] = {
     "SUM": _reduced("ReduceSum"),
     "TRANSPOSE_CONV": _fusing("TransposeConvOptions", transpose_conv),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm,
-    "UNPACK": unpack,
+    "UNPACK": lambda net, o: net.unpack(o.inputs[0], o.outputs, o.read("UnpackOptions").Axis()),
 }
 """The operators, by TFLite's names."""
