@@ -873,7 +873,7 @@ def test_a_model_called_in_itself_again_and_again_is_refused(tmp_path):
     path = tmp_path / "model.json"
     path.write_text("{}", encoding="utf-8")
     with pytest.raises(UnfamiliarError, match="more than 100,000 calls"):
-        list(walk(layer, NoArrays(), ["x"]))
+        walk(layer, NoArrays(), ["x"])
 
 
 def test_yaml_makes_no_object_of_python(tmp_path):

@@ -5,7 +5,7 @@ Models inside the model are taken apart: their layers have paths, such as `backb
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, NamedTuple, Protocol, TypeAlias
@@ -137,10 +137,6 @@ def _input_shape(layer: LayerConfig, model: LayerConfig) -> Extents | None:
     return None if shape is None else shape_without_batch(shape)
 
 
-Walk: TypeAlias = Generator[Call, None, dict[str, Hashable]]
-"""A generator of calls that returns the model's outputs by their names."""
-
-
 def walk(
     model: LayerConfig,
     arrays: Arrays,
@@ -148,8 +144,8 @@ def walk(
     scope: tuple[str, ...] = (),
     calls: tuple[int, ...] = (),
     counted: Iterator[int] | None = None,
-) -> Walk:
-    """Yield the calls of a model's layers; return its outputs, by their names or numbers.
+) -> tuple[list[Call], dict[str, Hashable]]:
+    """Return the calls of a model's layers, and its outputs by their names or numbers.
 
     Args:
         model: The configuration of a functional or sequential model.
@@ -171,6 +167,7 @@ def walk(
     inputs_by_name: Mapping[str, Hashable] = {}
     if is_joined(model):
         inputs_by_name = dict(zip(input_names(model), given, strict=True))
+    found: list[Call] = []
     made: dict[tuple[str, int], Callable[[int], Hashable]] = {}
     """The output of a number of each call; a configuration does not say how many there are."""
     for index, number, arguments in joins.calls():
@@ -184,27 +181,22 @@ def walk(
         if class_of(layer) == "InputLayer":
             made[name, number] = [inputs_by_name.get(name, given[0])].__getitem__
         elif (inner := model_in(layer)) is not None:
-            calls_inside = walk(inner, arrays.inside(layers, index), inputs, path, numbers, counted)
-            outputs = yield from (calls_inside if inner is layer else _at_each_time(calls_inside))
+            inside = arrays.inside(layers, index)
+            calls_inside, outputs = walk(inner, inside, inputs, path, numbers, counted)
+            found += calls_inside if inner is layer else map(_at_each_time, calls_inside)
             made[name, number] = [*outputs.values()].__getitem__
         else:
             call = Call(path, numbers, layer, stored[index], inputs, arguments, tensors)
             made[name, number] = call.output
-            yield call
-    return {name: _made(made, end) for name, end in joins.outputs(model).items()}
+            found.append(call)
+    return found, {name: _made(made, end) for name, end in joins.outputs(model).items()}
 
 
-def _at_each_time(calls: Walk) -> Walk:
-    """Yield the calls of a model that is applied at each time, each layer applied so."""
-    while True:
-        try:
-            call = next(calls)
-        except StopIteration as end:
-            outputs: dict[str, Hashable] = end.value
-            return outputs
-        config = {"name": name_of(call.layer), "layer": call.layer}
-        layer = {"class_name": TIME_DISTRIBUTED, "config": config}
-        yield replace(call, layer=layer, in_timed=True)
+def _at_each_time(call: Call) -> Call:
+    """Return the call of a layer in a model that is applied at each time."""
+    config = {"name": name_of(call.layer), "layer": call.layer}
+    layer = {"class_name": TIME_DISTRIBUTED, "config": config}
+    return replace(call, layer=layer, in_timed=True)
 
 
 def _made(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -207,8 +207,7 @@ class _Reader:
         self.has_weights = not isinstance(arrays, NoArrays)
         self.shapes: Mapping[str, Extents | None] = shapes or input_shapes(config)
         self.keys: list[Hashable] = [("input", name) for name in self.shapes]
-        self.outputs: Mapping[str, Hashable] = {}
-        walked = [*self._walked(config, arrays)]
+        walked, self.outputs = walk(config, arrays, self.keys)
         plain = without_masks(walked, self.outputs.values())
         self.calls = with_owners(plain)
         self.keras = _major(version, self.calls)
@@ -307,9 +306,6 @@ class _Reader:
         calls = zip(key.path, key.numbers, strict=True)
         layer = "-".join(name if not number else f"{name}-{number + 1}" for name, number in calls)
         return f"{layer}-output{key.output}" if key.output else layer
-
-    def _walked(self, config: LayerConfig, arrays: Arrays) -> Iterator[Call]:
-        self.outputs = yield from walk(config, arrays, self.keys)
 
     def _declared(self) -> dict[Hashable, Extents]:
         """Return the shape that the file has for each tensor, where it has one."""
