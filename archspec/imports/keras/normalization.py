@@ -151,9 +151,7 @@ def _affine(layer: KerasLayer) -> dict[str, Any]:
 
 
 LAYERS: Final[Mapping[str, Function]] = {
-    "BatchNormalization": batch_normalization,
-    "BatchNormalizationV1": batch_normalization,
-    "BatchNormalizationV2": batch_normalization,
+    **{f"BatchNormalization{version}": batch_normalization for version in ("", "V1", "V2")},
     "SyncBatchNormalization": batch_normalization,
     "LayerNormalization": layer_normalization,
     "GroupNormalization": group_normalization,

@@ -231,19 +231,6 @@ def axis_slice(layer: KerasLayer) -> Node:
     return layer.add(Slice(start=config["start"], stop=config["stop"], axis=axis))
 
 
-def crop_like(layer: KerasLayer) -> Node:
-    """Add CropLike."""
-    offset = layer.config["offset"]
-    return layer.add(Crop() if offset is None else Crop(offset=window(offset)))
-
-
-def join(layer: KerasLayer) -> Node:
-    """Add Join."""
-    columns = layer.config["columns"]
-    own = {} if columns is None else {"columns": tuple(columns)}
-    return layer.add(Join(rate=layer.config["rate"], **own))
-
-
 def parameter(layer: KerasLayer) -> Node:
     """Add Parameter."""
     config = layer.config
@@ -256,13 +243,6 @@ def parameter(layer: KerasLayer) -> Node:
             **layer.trainable,
         )
     )
-
-
-def resize(layer: KerasLayer) -> Node:
-    """Add Resize."""
-    size, method = layer.config["size"], layer.config["method"]
-    to = {} if size is None else {"to": window(size)}
-    return layer.add(Resize(method=method, **to))
 
 
 LAYERS: Final[Mapping[str, Function]] = {
@@ -280,13 +260,18 @@ LAYERS: Final[Mapping[str, Function]] = {
     "Scale": scale,
     "ChannelSlice": plain(Slice, start="start", stop="stop"),
     "AxisSlice": axis_slice,
-    "CropLike": crop_like,
+    "CropLike": plain(Crop, offset="offset"),
     "LocalResponseNormalization": plain(  # whose alpha is that of the formula
         LocalResponseNorm, fixed={"divide": False}, size="size", alpha="alpha", beta="beta", k="k"
     ),
     "BatchDropPath": plain(DropPath, fixed={"mode": "batch"}, rate="rate"),
     "PathDraw": plain(PathDraw, columns="columns", global_share="global_share"),
-    "Join": join,
+    "Join": plain(
+        Join,
+        lambda each: tuple(each) if isinstance(each, list) else each,
+        rate="rate",
+        columns="columns",
+    ),
     "AbsoluteDifference": plain(AbsoluteDifference),
     "Divide": plain(Divide),
     "MatMul": plain(MatMul, transpose_b="transpose_b"),
@@ -302,7 +287,7 @@ LAYERS: Final[Mapping[str, Function]] = {
     "ChannelShuffle": plain(ChannelShuffle, groups="groups"),
     "DepthToSpace": plain(DepthToSpace, factor="factors", order="order"),
     "SpaceToDepth": plain(SpaceToDepth, factor="factors", order="order"),
-    "Resize": resize,
+    "Resize": plain(Resize, to="size", method="method"),
     "MaxUnpooling": plain(MaxUnpool, size="size"),
     "WordEmbedding": plain(Embedding, words="words", filters="filters"),
 }

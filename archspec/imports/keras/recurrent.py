@@ -23,9 +23,7 @@ from archspec.imports.keras.config import Config, class_of
 from archspec.imports.keras.layer import Function, KerasLayer, UnlikeError, per_axis
 from archspec.imports.keras.variables import snake, variable_names
 from archspec.ops.arrangement import Reshape, Slice
-from archspec.ops.convolution import (
-    Convolution,
-)
+from archspec.ops.convolution import Convolution
 from archspec.ops.merge import Add, Mean, Multiply
 from archspec.ops.pooling import AvgPool, MaxPool
 from archspec.ops.recurrence import Gru, Lstm, Rnn
@@ -37,7 +35,6 @@ _OPS: Final[Mapping[str, Any]] = {"LSTM": Lstm, "GRU": Gru, "SimpleRNN": Rnn}
 def recurrent(layer: KerasLayer) -> Node | Mapping[int, Node]:
     """Add LSTM, GRU or SimpleRNN."""
     _declare(layer, layer.config["units"])
-    _check(layer)
     y = layer.add(_OPS[layer.kind](**_arguments(layer, layer.kind, layer.config)))
     if not layer.config.get("return_state"):
         return y
@@ -54,7 +51,6 @@ def cells(layer: KerasLayer) -> Node:
         names = ", ".join(f"{kind}Cell" for kind, _ in kinds)
         raise UnlikeError(f"its cells are {names}")
     _declare(layer, kinds[-1][1]["units"])
-    _check(layer)
     if layer.config.get("return_state"):
         raise UnlikeError("it returns the states of its cells")
     counts = [3 if config.get("use_bias", True) else 2 for _, config in kinds]
@@ -111,14 +107,15 @@ def convolutional(layer: KerasLayer) -> Node:
 
 
 def _declare(layer: KerasLayer, units: int) -> None:
-    """Take the shape that a recurrence gives for that of the output, where the file has none."""
+    """Take the shape that a recurrence gives for that of the output, where the file has none.
+
+    Raises:
+        UnlikeError: It reads its sequence backwards.
+    """
     if layer.declared is None and layer.shape.rank == 1:
         length = layer.shape[0] if isinstance(layer.shape[0], int) else None
         sequences = layer.config.get("return_sequences")
         layer.declared = (length, units) if sequences else (units,)
-
-
-def _check(layer: KerasLayer) -> None:
     if layer.config.get("go_backwards"):
         raise UnlikeError("it reads its sequence backwards alone")
 
