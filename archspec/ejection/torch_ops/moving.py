@@ -9,10 +9,6 @@ from archspec.ops import shuffles
 from archspec.ops.fields import per_axis, per_side
 
 
-def reshape_rule(place: Place) -> Construction:
-    return call("reshape", *(-1 if n is None else n for n in place.op.to))
-
-
 def pad_rule(place: Place) -> Construction:
     op = place.op
     mode = "" if op.mode == "zeros" else op.mode
@@ -57,10 +53,6 @@ def resize_rule(place: Place) -> Construction:
 def slice_rule(place: Place) -> Construction:
     at, start, stop = place.op.cut(place.x)
     return call("slice", place.axis(at) % (len(place.x) + 1), start, stop, len(place.x))
-
-
-def permute_rule(place: Place) -> Construction:
-    return call("permute", *(at + 1 for at in place.op.order(place.x)))
 
 
 def roll_rule(place: Place) -> Construction:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from archspec.ejection.recording import Construction, call
+from archspec.ops.axes import place_of_axis
 from archspec.ops.shape import Shape
 
 FIRST: Final = "first"
@@ -54,3 +55,13 @@ def to_first(rank: int) -> str:
 def plain_call(name: str) -> Callable[[Place], Construction]:
     """Return a rule for an op whose call needs no arguments."""
     return lambda place: call(name)  # noqa: ARG005
+
+
+def along_axis(name: str) -> Callable[[Place], Construction]:
+    """Return a rule for an op along the axis that its argument `axis` names."""
+
+    def rule(place: Place) -> Construction:
+        op, x = place.op, place.x
+        return call(name, dim=place.axis(place_of_axis(op.kind, op.axis, x)))
+
+    return rule

@@ -4,27 +4,6 @@ from __future__ import annotations
 
 from archspec.ejection.recording import Construction, call
 from archspec.ejection.torch_ops.place import CannotWriteError, Place
-from archspec.ops.axes import place_of_axis
-
-
-def concat_rule(place: Place) -> Construction:
-    return call("cat", dim=place.axis(place_of_axis(place.op.kind, place.op.axis, place.x)))
-
-
-def matmul_rule(place: Place) -> Construction:
-    return call("matmul_transposed" if place.op.transpose_b else "matmul")
-
-
-def join_rule(place: Place) -> Construction:
-    return call("Join", place.op.rate, place.op.columns)
-
-
-def path_draw_rule(place: Place) -> Construction:
-    return call("PathDraw", place.op.columns, place.op.global_share)
-
-
-def class_token_rule(place: Place) -> Construction:
-    return call("ClassToken", place.op.count, place.x.channels)
 
 
 def parameter_rule(place: Place) -> Construction:
@@ -44,10 +23,6 @@ def relative_bias_rule(place: Place) -> Construction:
 
 def window_mask_rule(place: Place) -> Construction:
     return call("ShiftedWindowMask", *zip(*place.op.axes(), strict=True))
-
-
-def causal_rule(place: Place) -> Construction:
-    return call("CausalMask", place.x[-1])
 
 
 def recurrent_rule(place: Place) -> Construction:

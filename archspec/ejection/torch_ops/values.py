@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from archspec.ejection.recording import Construction, call
 from archspec.ejection.torch_ops.place import FIRST, CannotWriteError, Place
-from archspec.ops.axes import place_of_axis
 from archspec.ops.functions import function
 
 PLAIN: Final = {
@@ -70,20 +69,6 @@ def _bounded(f: Any) -> Construction:
     return call("nn.ReLU6") if f.max == 6 else call("nn.Hardtanh", 0.0, f.max)
 
 
-def glu_rule(place: Place) -> Construction:
-    return call("nn.GLU", dim=place.axis(place.x.rank))
-
-
-def softmax_rule(place: Place) -> Construction:
-    op, x = place.op, place.x
-    return call("nn.Softmax", dim=place.axis(place_of_axis(op.kind, op.axis, x)))
-
-
-def unit_norm_rule(place: Place) -> Construction:
-    axis = place.axis(place_of_axis(place.op.kind, place.op.axis, place.x))
-    return call("F.normalize", dim=axis)
-
-
 def prelu_rule(place: Place) -> Construction:
     op = place.op
     if op.shared == "none":
@@ -95,14 +80,6 @@ def prelu_rule(place: Place) -> Construction:
 def drop_path_rule(place: Place) -> Construction:
     is_batch = place.op.mode == "batch"
     return call("BatchDropPath" if is_batch else "DropPath", place.op.rate)
-
-
-def spatial_dropout_rule(place: Place) -> Construction:
-    return call(f"nn.Dropout{place.x.rank}d", place.op.rate)
-
-
-def dropout_rule(place: Place) -> Construction:
-    return call("nn.Dropout", place.op.rate)
 
 
 def rescale_rule(place: Place) -> Construction:
@@ -149,10 +126,6 @@ def group_norm_rule(place: Place) -> Construction:
     op = place.op
     groups = getattr(op, "groups", place.x.channels)
     return _without(op, call("nn.GroupNorm", groups, place.x.channels, eps=op.epsilon))
-
-
-def rms_norm_rule(place: Place) -> Construction:
-    return call("nn.RMSNorm", place.x.channels, eps=place.op.epsilon)
 
 
 def lrn_rule(place: Place) -> Construction:
