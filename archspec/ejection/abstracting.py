@@ -26,7 +26,6 @@ from archspec.ejection.program import (
     Collected,
     Constant,
     Expression,
-    Extent,
     Final,
     For,
     Formula,
@@ -37,12 +36,12 @@ from archspec.ejection.program import (
     Merged,
     Operand,
     Program,
-    SameShape,
     Statement,
     Symbol,
     Value,
     expressions,
     parts,
+    read_by,
     statements,
 )
 from archspec.ejection.recording import Construction, layer_name
@@ -635,14 +634,7 @@ def _operands(body: list[Statement], returns: list[Operand]) -> set[Any]:
     read: set[Any] = set()
     waiting: list[Any] = [*returns]
     for statement in statements(body):
-        if isinstance(statement, (Apply, Call)):
-            waiting += statement.inputs
-        if isinstance(statement, For):
-            waiting += [each.initial for each in statement.carried]
-        for expression in expressions(statement):
-            for part in parts(expression):
-                waiting += [part.value] if isinstance(part, Extent) else []
-                waiting += [part.left, part.right] if isinstance(part, SameShape) else []
+        waiting += read_by(statement)
     while waiting:
         value = waiting.pop()
         if value in read:

@@ -33,7 +33,6 @@ from archspec.ejection.program import (
     Statement,
     Symbol,
     expressions,
-    parts,
     statements,
 )
 from archspec.ejection.python import PythonWriter, annotation, import_lines, literal
@@ -390,8 +389,7 @@ class KerasWriter(PythonWriter):
         return any(
             part is loop.index
             for statement in statements(loop.body)
-            for expression in expressions(statement)
-            for part in parts(expression)
+            for part in expressions(statement)
         )
 
 

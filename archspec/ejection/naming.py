@@ -23,7 +23,6 @@ from archspec.ejection.program import (
     Call,
     Carried,
     Collected,
-    Extent,
     Final,
     For,
     If,
@@ -31,12 +30,10 @@ from archspec.ejection.program import (
     Merged,
     Operand,
     Program,
-    SameShape,
     Statement,
     Symbol,
     Value,
-    expressions,
-    parts,
+    read_by,
     statements,
 )
 from archspec.text import free_name
@@ -200,13 +197,7 @@ class _Naming:
         for statement in body:
             at += 1
             self.position[id(statement)] = at
-            if isinstance(statement, (Apply, Call)):
-                self.uses += [(each, at, around) for each in statement.inputs]
-            if isinstance(statement, Append):
-                self.uses.append((statement.list.of, at, around))
-            for expression in expressions(statement):
-                for part in parts(expression):
-                    self.uses += [(each, at, around) for each in _tensors(part)]
+            self.uses += [(each, at, around) for each in read_by(statement)]
             if isinstance(statement, (Apply, Call)):
                 for target in statement.targets:
                     self._made(target, at, statement, around)
@@ -217,7 +208,6 @@ class _Naming:
             if isinstance(statement, For):
                 inner = [*around, statement]
                 for carried in statement.carried:
-                    self.uses.append((carried.initial, at, around))
                     self._made(carried, at, statement, inner)
                     if carried.update is not None:
                         self.updates.setdefault(id(carried.update), []).append((carried, statement))
@@ -379,11 +369,3 @@ def _makes(statement: Statement, value: Value | None) -> bool:
     if isinstance(statement, (If, For)):
         return any(_makes(each, value) for each in statement.body)
     return isinstance(statement, (Apply, Call)) and value in statement.targets
-
-
-def _tensors(part: Any) -> Sequence[Any]:
-    if isinstance(part, Extent):
-        return (part.value,)
-    if isinstance(part, SameShape):
-        return (part.left, part.right)
-    return ()

@@ -332,31 +332,23 @@ def parts(expression: Any) -> Iterator[Any]:
     """Yield an expression, and all expressions in it."""
     yield expression
     inner: Sequence[Any] = ()
-    if isinstance(expression, (Arithmetic, Comparison, Both)):
-        inner = (expression.left, expression.right)
-    elif isinstance(expression, Not):
-        inner = (expression.condition,)
-    elif isinstance(expression, Choice):
-        inner = (expression.condition, expression.then, expression.other)
-    elif isinstance(expression, Text):
-        inner = expression.parts
-    elif isinstance(expression, Formula):
-        inner = expression.symbols
-    elif isinstance(expression, Row):
-        inner = expression.items
-    elif isinstance(expression, (Table, Made)):
-        inner = [
-            value
-            for _, value in (
-                expression.items if isinstance(expression, Table) else expression.arguments
-            )
-        ]
+    match expression:
+        case Arithmetic() | Comparison() | Both():
+            inner = (expression.left, expression.right)
+        case Not():
+            inner = (expression.condition,)
+        case Choice():
+            inner = (expression.condition, expression.then, expression.other)
+        case Text(values) | Row(values) | Formula(_, values):
+            inner = values
+        case Table(pairs) | Made(_, pairs):
+            inner = [value for _, value in pairs]
     for each in inner:
         yield from parts(each)
 
 
 def expressions(statement: Statement) -> Iterator[Any]:
-    """Yield the expressions of a statement, without those of the statements in it."""
+    """Yield the expressions of a statement, and all in them, not those of the statements in it."""
     roots: list[Any] = []
     operands: Sequence[Any] = ()
     if isinstance(statement, Apply):
@@ -371,3 +363,18 @@ def expressions(statement: Statement) -> Iterator[Any]:
     roots += [each.index for each in operands if isinstance(each, Item)]
     for root in roots:
         yield from parts(root)
+
+
+def read_by(statement: Statement) -> Iterator[Any]:
+    """Yield the tensors that a statement reads, also those for whose shapes it asks."""
+    if isinstance(statement, (Apply, Call)):
+        yield from statement.inputs
+    if isinstance(statement, Append):
+        yield statement.list.of
+    for part in expressions(statement):
+        if isinstance(part, Extent):
+            yield part.value
+        elif isinstance(part, SameShape):
+            yield from (part.left, part.right)
+    if isinstance(statement, For):
+        yield from (each.initial for each in statement.carried)
