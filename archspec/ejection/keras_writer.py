@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from archspec.ejection.about import about
@@ -273,7 +272,8 @@ class KerasWriter(PythonWriter):
         if isinstance(statement, For):
             return self.loop(statement, depth)
         if isinstance(statement, Call):
-            return lines(self.call(statement), depth)
+            targets = ", ".join(each.name for each in statement.targets)
+            return lines(Joined([f"{targets} = ", self.call(statement)]), depth)
         if statement.reuse:
             return self.reused(statement, depth)
         return lines(self.applied(statement), depth)
@@ -283,8 +283,7 @@ class KerasWriter(PythonWriter):
         variable = self.shared[apply.reuse]
         result = []
         if apply.first:
-            made = self.layer(apply.layer)
-            result = lines(replace(made, before=f"{variable} = {made.before}"), depth)
+            result = lines(Joined([f"{variable} = ", self.layer(apply.layer)]), depth)
         call = Brackets(f"{apply.target.name} = {variable}(", self._read(apply), comma=False)
         return [*result, *lines(call, depth)]
 
@@ -314,9 +313,7 @@ class KerasWriter(PythonWriter):
             expression = call.arguments[symbol]
             if not is_value(expression, self.common[symbol]):
                 others.append(Joined([f"{symbol.name}=", self.code(expression)]))
-        targets = ", ".join(each.name for each in call.targets)
-        before = f"{targets} = {call.function.name}("
-        return Brackets(before, [*arguments, *others, *named])
+        return Brackets(f"{call.function.name}(", [*arguments, *others, *named])
 
     def applied(self, apply: Apply) -> Code:
         """Return a layer applied to its inputs."""

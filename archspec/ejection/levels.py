@@ -13,7 +13,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import combinations
+from itertools import combinations, product
 from operator import eq, gt, le, not_
 from typing import Any, Final
 
@@ -301,25 +301,19 @@ class Level(ABC):
 
     def test(self, flags: Sequence[Any]) -> Expression | None:
         """Return a condition that is true in the uses where a flag is; None if there is none."""
-        atoms = []
+        known: list[list[tuple[Expression, Sequence[Any]]]] = []
         for atom, values in self.atoms():
-            if _fits(flags, values):
-                return atom
-            if _fits(flags, _part(values, not_)):
-                return negated(atom)
-            atoms.append((atom, values))
-        for (left, ours), (right, theirs) in combinations(atoms[:24], 2):
-            for mine, left_flip in ((ours, False), (_part(ours, not_), True)):
-                for other, right_flip in ((theirs, False), (_part(theirs, not_), True)):
-                    both = [
-                        HOLE if HOLE in (a, b) else a and b
-                        for a, b in zip(mine, other, strict=True)
-                    ]
-                    if HOLE not in both and _fits(flags, both):
-                        return Both(
-                            negated(left) if left_flip else left,
-                            negated(right) if right_flip else right,
-                        )
+            either = [(atom, values), (negated(atom), _part(values, not_))]
+            for test, others in either:
+                if _fits(flags, others):
+                    return test
+            known.append(either)
+        for first, second in combinations(known[:24], 2):
+            for (left, ours), (right, theirs) in product(first, second):
+                pairs = zip(ours, theirs, strict=True)
+                both = [HOLE if HOLE in pair else all(pair) for pair in pairs]
+                if HOLE not in both and _fits(flags, both):
+                    return Both(left, right)
         return None
 
     def atoms(self) -> Iterator[tuple[Expression, Sequence[Any]]]:
@@ -461,16 +455,12 @@ class FunctionLevel(Level):
                 if all(type(extent) is int for extent in extents):
                     yield Extent(value, -place), extents
 
-    def parameter(self, name: str, values: Sequence[Any]) -> Symbol:
-        """Return the parameter of this name, made if there is none."""
+    def made_up(self, values: Sequence[Any], hint: str) -> Symbol:
         taken = {"name", *(symbol.name for symbol in (*self.parameters, *self.fields))}
-        name = free_name(re.sub(r"\W", "_", name), taken.__contains__, mark="")
+        name = free_name(re.sub(r"\W", "_", hint or "value"), taken.__contains__, mark="")
         symbol = Symbol(name, tuple(values))
         self.parameters.append(symbol)
         return symbol
-
-    def made_up(self, values: Sequence[Any], hint: str) -> Symbol:
-        return self.parameter(hint or "value", values)
 
     def prefixes(self) -> Iterator[tuple[Expression, Sequence[Any]]]:
         yield self.name, self.name.values

@@ -173,13 +173,10 @@ def annotation(values: Sequence[Any]) -> str:
     kinds.discard(type(None))
     if kinds == {int, float}:
         kinds = {float}
-    names = sorted(
-        {int: "int", float: "float", bool: "bool", str: "str", tuple: "tuple"}.get(kind, "object")
-        for kind in kinds
-    )
+    plain = (int, float, bool, str)
+    names = sorted(kind.__name__ if kind in (*plain, tuple) else "object" for kind in kinds)
     if "tuple" in names:
         items = {type(item) for value in values if isinstance(value, tuple) for item in value}
-        item = {int: "int", float: "float", str: "str", bool: "bool"}.get(next(iter(items), int))
-        whole = f"tuple[{item}, ...]" if len(items) == 1 and item else "tuple"
-        names[names.index("tuple")] = whole
+        if len(items) == 1 and (item := items.pop()) in plain:
+            names[names.index("tuple")] = f"tuple[{item.__name__}, ...]"
     return " | ".join([*names, *(["None"] if optional else [])]) or "None"

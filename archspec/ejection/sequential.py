@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from archspec.ejection.keras_writer import KerasWriter
 from archspec.ejection.layout import INDENT, Brackets, Code, lines
@@ -50,10 +49,9 @@ class SequentialWriter(KerasWriter):
         return "model"
 
     def statement(self, statement: Statement, depth: int) -> list[str]:
+        if isinstance(statement, Call):
+            return lines(self.call(statement), depth)
         return [] if isinstance(statement, Alias) else super().statement(statement, depth)
-
-    def call(self, call: Call) -> Brackets:
-        return replace(super().call(call), before=f"{call.function.name}(")
 
     def applied(self, apply: Apply) -> Code:
         return Brackets("model.add(", [self.layer(apply.layer)], comma=False)

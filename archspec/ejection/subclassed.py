@@ -355,8 +355,8 @@ class SubclassedWriter(KerasWriter):
                 if listed:
                     result += lines(Brackets(f"{listed}.append(", [made], comma=False), depth)
                 else:
-                    before = f"self.{self.attributes[_key(statement)]} = {made.before}"
-                    result += lines(replace(made, before=before), depth)
+                    before = f"self.{self.attributes[_key(statement)]} = "
+                    result += lines(Joined([before, made]), depth)
         return result
 
     def _made(self, statement: Apply | Call) -> Brackets:
@@ -370,7 +370,7 @@ class SubclassedWriter(KerasWriter):
         whole = self.call(replace(statement, inputs=(), arguments=arguments))
         if not any(s.role == "name" for s in statement.function.parameters):
             whole.items.append(Joined(["name=", self.code(name)]))
-        return replace(whole, before=f"{statement.function.name}(")
+        return whole
 
     # What is computed.
 

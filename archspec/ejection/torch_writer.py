@@ -369,7 +369,7 @@ class TorchWriter(KerasWriter):
             return []
         made = self.made(statement)
         if lists is None:
-            return lines(_before(f"self.{self._attribute(statement)} = ", made), depth)
+            return lines(Joined([f"self.{self._attribute(statement)} = ", made]), depth)
         append = Brackets(f"{lists[id(statement)]}.append(", [made], comma=False)
         return lines(append, depth)
 
@@ -444,8 +444,7 @@ class TorchWriter(KerasWriter):
         """Return the call that makes a statement's module."""
         if isinstance(statement, Apply):
             return self.code(replace(statement.layer, name=kind(statement)))
-        call = self.call(replace(statement, inputs=()))
-        return replace(call, before=f"{statement.function.name}(")
+        return self.call(replace(statement, inputs=()))
 
     def code(self, expression: Expression) -> Code:
         if not isinstance(expression, Made):
@@ -745,12 +744,6 @@ def _for_each(names: list[str], index: str, table: Code, depth: int) -> Code:
     if len(INDENT) * depth + len(f"{before}{target} in {opened}") <= WIDTH:
         return Joined([f"{before}{target} in ", table])
     return Brackets(f"{before}(", [*names], ")", [" in ", table], one_a_line=True)
-
-
-def _before(text: str, code: Code) -> Code:
-    if isinstance(code, Brackets):
-        return replace(code, before=text + code.before)
-    return Joined([text, code])
 
 
 def _plural(word: str) -> str:
