@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
 from math import prod
 from os import PathLike
 from typing import Any, Final
@@ -78,7 +79,7 @@ def state(writer: TorchWriter, arrays: Mapping[str, Sequence[Any]]) -> dict[str,
     """
     result: dict[str, Any] = {}
     torch = writer.torch
-    for prefix, node in _Places(writer).body(writer.program.body, "", 0):
+    for prefix, node in _places(writer, writer.program.body, "", 0):
         x = (*node.layer.inputs, node.shape)[0]
         wanted = node.op.weights(*node.layer.inputs)
         if not wanted or node.layer.owner:
@@ -101,73 +102,46 @@ def state(writer: TorchWriter, arrays: Mapping[str, Sequence[Any]]) -> dict[str,
     return result
 
 
-class _Places:
-    """Each node of a program, with the name of its module in the state dict."""
+def _places(
+    writer: TorchWriter, body: Sequence[Statement], prefix: str, use: int
+) -> Iterator[tuple[str, Node]]:
+    """Yield each node with the name of its module in the state dict.
 
-    def __init__(self, writer: TorchWriter) -> None:
-        self.writer = writer
+    Args:
+        writer: The writer of all modules.
+        body: The statements of a module.
+        prefix: What the names in it begin with.
+        use: The number of the module's use.
+    """
+    attributes = writer.classes[id(body)].attributes
 
-    def body(self, body: Sequence[Statement], prefix: str, use: int) -> Iterator[tuple[str, Node]]:
-        """Yield what is in the module at a prefix, which is one use of a class."""
-        attributes = self.writer.classes[id(body)].attributes
-        yield from self._statements(body, prefix, use, attributes)
-
-    def _statements(
-        self,
-        body: Sequence[Statement],
-        prefix: str,
-        use: int,
-        attributes: Mapping[int, str],
-        end: str = "",
+    def walk(
+        body: Sequence[Statement], use: int, end: str = "", chain: Iterator[str] | None = None
     ) -> Iterator[tuple[str, Node]]:
         for each in body:
             if isinstance(each, If):
-                yield from self._statements(each.body, prefix, use, attributes, end)
+                yield from walk(each.body, use, end, chain)
             elif isinstance(each, For):
-                rounds = [c for c, parent in enumerate(each.parents) if parent == use]
-                if is_chain(each, is_link):
-                    name = f"{prefix}{attributes[id(each)]}{end}."
-                    counter = iter(range(1 << 30))
-                    for c in rounds:
-                        yield from self._chain(each.body, name, c, counter)
-                    continue
+                names = chain
+                if names is None and is_chain(each, is_link):
+                    names = map(f"{prefix}{attributes[id(each)]}{end}.{{}}".format, count())
+                rounds = (c for c, parent in enumerate(each.parents) if parent == use)
                 for number, c in enumerate(rounds):
-                    at = f"{end}.{number}"
-                    yield from self._statements(each.body, prefix, c, attributes, at)
-            elif isinstance(each, (Apply, Call)) and id(each) in attributes:
+                    yield from walk(each.body, c, f"{end}.{number}", names)
+            elif isinstance(each, (Apply, Call)) and (chain or id(each) in attributes):
+                if (each.nodes if isinstance(each, Apply) else each.uses)[use] is None:
+                    continue
                 if isinstance(each, Apply) and each.reuse and not each.first:
                     continue
-                yield from self._one(each, f"{prefix}{attributes[id(each)]}{end}", use)
+                name = next(chain) if chain else f"{prefix}{attributes[id(each)]}{end}"
+                if isinstance(each, Call):
+                    inner = each.uses[use] or 0
+                    yield from _places(writer, each.function.body, f"{name}.", inner)
+                # A step's last module has its weights; a convolution may be followed by a crop.
+                elif (node := each.nodes[use]) and is_module(each) and "Pad" not in kind(each):
+                    yield name, node
 
-    def _chain(
-        self, body: Sequence[Statement], prefix: str, use: int, counter: Iterator[int]
-    ) -> Iterator[tuple[str, Node]]:
-        for each in body:
-            if isinstance(each, If):
-                yield from self._chain(each.body, prefix, use, counter)
-            elif isinstance(each, For):
-                for c in [c for c, parent in enumerate(each.parents) if parent == use]:
-                    yield from self._chain(each.body, prefix, c, counter)
-            elif isinstance(each, (Apply, Call)) and _is_done(each, use):
-                yield from self._one(each, f"{prefix}{next(counter)}", use)
-
-    def _one(self, each: Apply | Call, name: str, use: int) -> Iterator[tuple[str, Node]]:
-        if not _is_done(each, use):
-            return
-        if isinstance(each, Apply):
-            node = each.nodes[use]
-            # A step's last module has its weights; a convolution may be followed by a crop.
-            if node is not None and is_module(each) and "Pad" not in kind(each):
-                yield name, node
-        else:
-            number = each.uses[use]
-            if number is not None:
-                yield from self.body(each.function.body, f"{name}.", number)
-
-
-def _is_done(each: Apply | Call, use: int) -> bool:
-    """Return whether a statement is carried out in a use of what is around it."""
-    return (each.nodes if isinstance(each, Apply) else each.uses)[use] is not None
+    yield from walk(body, use)
 
 
 # Arrays.
