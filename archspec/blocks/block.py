@@ -1,7 +1,7 @@
 """The base class of blocks: fields, and one method that adds ops to the builder."""
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from archspec.element import Element
 from archspec.graph.builder import Builder
@@ -14,6 +14,11 @@ class Block(Element):
 
     row: ClassVar[bool] = False
     """Whether a table shows it as one row, as it does a convolution with its activation."""
+
+    def passed_to(self, cls: type[Element]) -> dict[str, Any]:
+        """Return the arguments that a kind of step has too, which the block hands on to it."""
+        own = type(self).model_fields
+        return {name: getattr(self, name) for name in cls.model_fields if name in own}
 
     def alone(self) -> Op | None:
         """Return the op that the block is where it adds one alone; None where it adds more.

@@ -71,19 +71,8 @@ class Conv(Block, kind="conv", main="filters"):
         return activated(b, normalized(b, self._convolve(b, x), self.norm), self.activation)
 
     def _convolve(self, b: Builder, x: Node) -> Node:
-        convolution = Convolution(
-            filters=self.filters,
-            kernel=self.kernel,
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            groups=self.groups,
-            connections=self.connections,
-            standardize=self.standardize,
-            bias=self.norm is None if self.bias is None else self.bias,
-            initial=self.initial,
-            trainable=self.trainable,
-        )
+        bias = self.norm is None if self.bias is None else self.bias
+        convolution = Convolution(**self.passed_to(Convolution) | {"bias": bias})
         y = b(convolution, x, name="convolution")
         return b(Dropout(rate=self.dropout), y, name="dropout") if self.dropout else y
 

@@ -54,16 +54,8 @@ class DepthwiseConv(Block, kind="depthwise_conv", main="kernel"):
         return activated(b, normalized(b, x, self.norm), self.activation)
 
     def _convolution(self) -> DepthwiseConvolution:
-        return DepthwiseConvolution(
-            kernel=self.kernel,
-            multiplier=self.multiplier,
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            bias=self.norm is None if self.bias is None else self.bias,
-            initial=self.initial,
-            trainable=self.trainable,
-        )
+        bias = self.norm is None if self.bias is None else self.bias
+        return DepthwiseConvolution(**self.passed_to(DepthwiseConvolution) | {"bias": bias})
 
     @property
     def label(self) -> str:

@@ -44,9 +44,7 @@ class Fc(Block, kind="fc", main="units"):
 
     def expand(self, b: Builder, x: Node) -> Node:
         bias = self.norm is None if self.bias is None else self.bias
-        connected = FullyConnected(
-            units=self.units, bias=bias, each_place=self.each_place, trainable=self.trainable
-        )
+        connected = FullyConnected(**self.passed_to(FullyConnected) | {"bias": bias})
         x = b(connected, x, name="fully_connected")
         return activated(b, normalized(b, x, self.norm), self.activation)
 

@@ -35,22 +35,8 @@ class SeparableConv(Block, kind="separable_conv", main="filters"):
     """Activation at the end."""
 
     def expand(self, b: Builder, x: Node) -> Node:
-        depthwise = DepthwiseConv(
-            kernel=self.kernel,
-            stride=self.stride,
-            padding=self.padding,
-            multiplier=self.multiplier,
-            bias=False,
-            norm=None,
-            activation=None,
-        )
-        pointwise = Conv(
-            filters=self.filters,
-            kernel=1,
-            stride=1,
-            padding="valid",
-            bias=self.bias,
-            norm=self.norm,
-            activation=self.activation,
-        )
+        bare = {"bias": False, "norm": None, "activation": None}
+        depthwise = DepthwiseConv(**self.passed_to(DepthwiseConv) | bare)
+        window = {"kernel": 1, "stride": 1, "padding": "valid"}
+        pointwise = Conv(**self.passed_to(Conv) | window)
         return b(pointwise, b(depthwise, x, name="depthwise"), name="pointwise")

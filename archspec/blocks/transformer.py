@@ -67,17 +67,8 @@ class Transformer(Block, kind="transformer", main="heads"):
     """Whether scores have a learned offset by the way from one place to the other."""
 
     def expand(self, b: Builder, x: Node) -> Node:
-        attention = Attention(
-            heads=self.heads,
-            head_size=self.head_size,
-            qkv_bias=self.qkv_bias,
-            bias=True,
-            dropout=self.attention_dropout,
-            causal=self.causal,
-            window=self.window,
-            shift=self.shift,
-            relative_position_bias=self.relative_position_bias,
-        )
+        own = {"bias": True, "dropout": self.attention_dropout}
+        attention = Attention(**self.passed_to(Attention) | own)
         y = b(attention, self._norm(b, x, 1, "pre-norm"), name="attention")
         if self.dropout:
             y = b(Dropout(rate=self.dropout), y, name="attention_dropout")

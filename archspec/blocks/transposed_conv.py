@@ -58,17 +58,8 @@ class TransposedConv(Block, kind="transposed_conv", main="filters"):
         return activated(b, normalized(b, x, self.norm), self.activation)
 
     def _convolution(self) -> TransposedConvolution:
-        return TransposedConvolution(
-            filters=self.filters,
-            kernel=self.kernel,
-            stride=self.stride,
-            padding=self.padding,
-            output_padding=self.output_padding,
-            dilation=self.dilation,
-            groups=self.groups,
-            bias=self.norm is None if self.bias is None else self.bias,
-            trainable=self.trainable,
-        )
+        bias = self.norm is None if self.bias is None else self.bias
+        return TransposedConvolution(**self.passed_to(TransposedConvolution) | {"bias": bias})
 
     @property
     def label(self) -> str:
