@@ -11,7 +11,7 @@ from archspec.display import Displayed
 from archspec.element import Element
 from archspec.errors import KeyPath, Problem
 from archspec.ops.fields import LARGEST
-from archspec.ops.op import Op, Reach, Saved, Weight, Work, needs_size
+from archspec.ops.op import Op, Reach, Rearrangement, Saved, Weight, needs_size
 from archspec.ops.shape import UNKNOWN_SHAPE, Shape, plain
 
 SEPARATOR = "/"
@@ -24,7 +24,7 @@ MAIN_OUTPUT = "output"
 """Name of the output of a spec's `layers`, beside which its heads stand."""
 
 
-class Input(Op):
+class Input(Rearrangement):
     """An image or a vector that comes in. It is not a kind: `input:` or `inputs:` declares it."""
 
     extent: tuple[Any, ...]
@@ -32,18 +32,6 @@ class Input(Op):
 
     def output_shape(self) -> Shape:
         return Shape(self.extent) if self.extent else UNKNOWN_SHAPE
-
-    def weights(self) -> tuple[Weight, ...]:
-        return ()
-
-    def work(self, y: Shape) -> Work:  # noqa: ARG002
-        return Work(0, 0)
-
-    def saved_for_backward(self) -> Saved:
-        return Saved()
-
-    def reach(self, x: Shape) -> Reach | None:
-        return Reach((1,) * x.rank, (1,) * x.rank)
 
     @property
     def word(self) -> str:

@@ -7,7 +7,7 @@ from archspec.declare.metadata import Expect, Instead
 from archspec.errors import Problem
 from archspec.ops.axes import Axis, place_of_axis
 from archspec.ops.fields import Count, Index, Margins, Sides, Window, per_axis, per_side
-from archspec.ops.op import Reach, Rearrangement, Weight, Work, needs_size, needs_spatial
+from archspec.ops.op import Reach, Rearrangement, Work, needs_size, needs_spatial
 from archspec.ops.padding import check_mode
 from archspec.ops.shape import Shape
 from archspec.ops.windows import by_rank, zero_padding
@@ -138,12 +138,6 @@ class Crop(Rearrangement, kind="crop", main="amount"):
     def offsets(self, rank: int) -> tuple[int, ...] | None:
         """Return the offset along each axis; None for the middle."""
         return None if self.offset is None else per_axis(self.offset, rank, "offset")
-
-    def work(self, *shapes: Shape) -> Work:  # noqa: ARG002
-        return Work(0, 0)
-
-    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:  # noqa: ARG002
-        return ()
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:
         if self.amount is None:

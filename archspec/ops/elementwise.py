@@ -8,11 +8,11 @@ from archspec.ops.fields import Number, PerChannel, Rate
 from archspec.ops.functions import ElementwiseFunction, function
 from archspec.ops.op import (
     Elementwise,
-    Op,
     Reach,
     Saved,
     Weight,
     Weighted,
+    Weightless,
     Work,
     needs_spatial,
     pointwise,
@@ -79,7 +79,7 @@ class PRelu(Elementwise, Weighted, kind="prelu", main="shared"):
         )
 
 
-class Glu(Op, kind="glu"):
+class Glu(Weightless, kind="glu"):
     """The first half of the channels times the sigmoid of the second.
 
     (Dauphin et al. 2016, arXiv:1612.08083, section 2)
@@ -93,9 +93,6 @@ class Glu(Op, kind="glu"):
                 "shape", f"`glu` halves the channels, of which its input has {x.channels}"
             )
         return Shape((*x.spatial, x.channels // 2))
-
-    def weights(self, x: Shape) -> tuple[Weight, ...]:  # noqa: ARG002
-        return ()
 
     def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
         return Work(0, 2 * y.size)

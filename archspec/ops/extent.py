@@ -11,9 +11,10 @@ division: floor(floor(h / 2) / 2) is floor(h / 4).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from math import gcd, lcm, prod
+from operator import attrgetter
 from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 
 from archspec.errors import Problem
@@ -131,12 +132,7 @@ class Extent:
             return NotImplemented
         if isinstance(other, int):
             return _made({monomial: factor * other for monomial, factor in self.terms.items()})
-        terms: dict[Monomial, int] = {}
-        for ours, by in self.terms.items():
-            for theirs, times in other.terms.items():
-                monomial = tuple(sorted(ours + theirs, key=lambda atom: atom.order))
-                terms[monomial] = terms.get(monomial, 0) + by * times
-        return _made(terms)
+        return _made(_products(self.terms, other.terms, key=attrgetter("order")))
 
     __rmul__ = __mul__
 
@@ -420,14 +416,15 @@ def _growth(monomial: Monomial) -> dict[tuple[str, ...], Fraction]:
 
 
 def _products(
-    first: Mapping[tuple[str, ...], Fraction], second: Mapping[tuple[str, ...], Fraction]
-) -> dict[tuple[str, ...], Fraction]:
-    rates: dict[tuple[str, ...], Fraction] = {}
-    for ours, rate in first.items():
-        for theirs, by in second.items():
-            axes = tuple(sorted(ours + theirs))
-            rates[axes] = rates.get(axes, Fraction(0)) + rate * by
-    return rates
+    first: Mapping[Any, Any], second: Mapping[Any, Any], key: Callable[[Any], Any] | None = None
+) -> dict[Any, Any]:
+    """Return the products of all terms of two sums, which are factors by monomial or by axes."""
+    terms: dict[Any, Any] = {}
+    for ours, by in first.items():
+        for theirs, times in second.items():
+            joined = tuple(sorted(ours + theirs, key=key))
+            terms[joined] = terms.get(joined, 0) + by * times
+    return terms
 
 
 def _sign_of(difference: Any, extent: Extent, what: str, zero: int = 0) -> int:

@@ -4,11 +4,11 @@ from typing import Any
 
 from archspec.errors import Problem
 from archspec.ops.axes import Axis, place_of_axis
-from archspec.ops.op import Op, Reach, Saved, Weight, Work, pointwise
+from archspec.ops.op import Reach, Saved, Weightless, Work, pointwise
 from archspec.ops.shape import Shape
 
 
-class Merge(Op):
+class Merge(Weightless):
     """Base of ops of two or more inputs, named by the step or gathered by `branches`."""
 
     family = "merge"
@@ -23,9 +23,6 @@ class Merge(Op):
                     help=_mend(first, other),
                 )
         return first
-
-    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:  # noqa: ARG002
-        return ()
 
     def work(self, *shapes: Shape) -> Work:
         *inputs, y = shapes

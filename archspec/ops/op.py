@@ -174,13 +174,17 @@ class Elementwise(Op):
         return pointwise(x)
 
 
-class Rearrangement(Op):
-    """Base of ops that move or drop values, compute none and learn nothing."""
+class Weightless(Op):
+    """Base of ops that learn nothing."""
 
-    def weights(self, x: Shape) -> tuple[Weight, ...]:  # noqa: ARG002
+    def weights(self, *args: Any, **kwargs: Any) -> tuple[Weight, ...]:  # noqa: ARG002
         return ()
 
-    def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
+
+class Rearrangement(Weightless):
+    """Base of ops that compute nothing and learn nothing: values are moved, dropped or given."""
+
+    def work(self, *args: Any, **kwargs: Any) -> Work:  # noqa: ARG002
         return Work(0, 0)
 
     def saved_for_backward(self) -> Saved:

@@ -6,11 +6,11 @@ from archspec.declare.metadata import Bounds, Expect
 from archspec.errors import Problem
 from archspec.ops.fields import Count, Index, Rate
 from archspec.ops.merge import Mean, Merge
-from archspec.ops.op import Op, Reach, Saved, Weight, Work, pointwise
+from archspec.ops.op import Rearrangement, Work
 from archspec.ops.shape import Shape
 
 
-class PathDraw(Op, kind="path_draw", main="columns"):
+class PathDraw(Rearrangement, kind="path_draw", main="columns"):
     """Draw the column that a training step keeps in the network. (Larsson et al. 2016, section 3.1)
 
     It gives one value for each column: a 1 for the one that is kept and 0 for the others, or all
@@ -25,18 +25,6 @@ class PathDraw(Op, kind="path_draw", main="columns"):
 
     def output_shape(self, x: Shape) -> Shape:  # noqa: ARG002
         return Shape((self.columns,))
-
-    def weights(self, x: Shape) -> tuple[Weight, ...]:  # noqa: ARG002
-        return ()
-
-    def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
-        return Work(0, 0)
-
-    def saved_for_backward(self) -> Saved:
-        return Saved()
-
-    def reach(self, x: Shape) -> Reach | None:
-        return pointwise(x)
 
     def emit(self, layers: Any, name: str, x: Shape) -> Any:  # noqa: ARG002
         return layers.PathDraw(self.columns, self.global_share, name=name)

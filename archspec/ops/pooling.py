@@ -5,7 +5,7 @@ from typing import Any
 
 from archspec.errors import Problem
 from archspec.ops.fields import Small, Window, by_x, per_axis, per_side
-from archspec.ops.op import Op, Reach, Saved, Weight, Weighted, Work, needs_spatial
+from archspec.ops.op import Reach, Saved, Weight, Weighted, Weightless, Work, needs_spatial
 from archspec.ops.padding import ZeroPadding, check_mode
 from archspec.ops.shape import Shape
 from archspec.ops.windows import Windowed, by_rank, padded
@@ -205,7 +205,7 @@ class Subsampling(_Pool, Weighted, kind="subsampling", main="size"):
         return self.own_pooling(layers.Subsampling, layers, name, x)
 
 
-class MaxUnpool(Op, kind="max_unpool", main="size"):
+class MaxUnpool(Weightless, kind="max_unpool", main="size"):
     """Each value put back where a `max_pool` found it, among zeros.
 
     `{max_unpool: 2, from: [x, before]}`, where `before` is what the `max_pool` of this size read:
@@ -243,9 +243,6 @@ class MaxUnpool(Op, kind="max_unpool", main="size"):
             )
         return before
 
-    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:  # noqa: ARG002
-        return ()
-
     def work(self, *shapes: Shape) -> Work:
         return Work(0, shapes[-1].size)  # a comparison for each place
 
@@ -271,7 +268,7 @@ def _written(extents: int | tuple[int, ...]) -> str:
     return str(extents if isinstance(extents, int) else [*extents])
 
 
-class BlurPool(Op, kind="blur_pool", main="stride"):
+class BlurPool(Weightless, kind="blur_pool", main="stride"):
     """A fixed binomial filter, of which every stride-th place is kept.
 
     (Zhang 2019, arXiv:1904.11486)
@@ -295,9 +292,6 @@ class BlurPool(Op, kind="blur_pool", main="stride"):
     def _sides(self, x: Shape) -> tuple[tuple[int, int], ...]:
         return (((self.size - 1) // 2, self.size // 2),) * x.rank
 
-    def weights(self, x: Shape) -> tuple[Weight, ...]:  # noqa: ARG002
-        return ()
-
     def work(self, x: Shape, y: Shape) -> Work:
         return Work(0, y.size * self.size**x.rank)
 
@@ -319,7 +313,7 @@ class BlurPool(Op, kind="blur_pool", main="stride"):
         return (pad, blur) if self.size > 1 else blur
 
 
-class _GlobalPool(Op):
+class _GlobalPool(Weightless):
     """Base of global pools: the whole plane of a channel becomes one value."""
 
     family = "pooling"
@@ -330,9 +324,6 @@ class _GlobalPool(Op):
     def output_shape(self, x: Shape) -> Shape:
         needs_spatial(self.kind, x)
         return Shape((1,) * x.rank + (x.channels,)) if self.keep_axes else Shape((x.channels,))
-
-    def weights(self, x: Shape) -> tuple[Weight, ...]:  # noqa: ARG002
-        return ()
 
     def work(self, x: Shape, y: Shape) -> Work:  # noqa: ARG002
         return Work(0, x.size)

@@ -5,14 +5,14 @@ from typing import Any, Literal
 
 from archspec.errors import Problem
 from archspec.ops.fields import Window, per_axis
-from archspec.ops.op import Op, Reach, Saved, Weight, Work, needs_spatial
+from archspec.ops.op import Reach, Rearrangement, Work, needs_spatial
 from archspec.ops.shape import Shape
 
 _TAPS = {"nearest": 1, "bilinear": 2, "bicubic": 4}
 """Values along an axis from which one new value is computed."""
 
 
-class Resize(Op, kind="resize", main="to"):
+class Resize(Rearrangement, kind="resize", main="to"):
     """The spatial axes with other extents, or with those of a second input.
 
     `{resize: {method: bilinear}, from: [x, skip]}` gives `x` the height and width of `skip`. Pixels
@@ -44,18 +44,12 @@ class Resize(Op, kind="resize", main="to"):
             raise Problem("shape", f"`resize` cannot give {x} the spatial extents of {like}")
         return Shape((*like.spatial, x.channels))
 
-    def weights(self, *inputs: Shape) -> tuple[Weight, ...]:  # noqa: ARG002
-        return ()
-
     def work(self, *shapes: Shape) -> Work:
         x, *_, y = shapes
         changed = sum(n != m for n, m in zip(x.spatial, y.spatial, strict=True))
         taps = _TAPS[self.method] ** changed
         # A product with each tap and their sum: 7 a value for two axes, as in `upsample`.
         return Work(0, 0 if taps == 1 else (2 * taps - 1) * y.size)
-
-    def saved_for_backward(self) -> Saved:
-        return Saved()
 
     def reach(self, x: Shape, like: Shape | None = None) -> Reach | None:
         y = self.output_shape(x, like)
