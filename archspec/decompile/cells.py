@@ -281,7 +281,7 @@ class Cells:
         entry = ports[order[0]]
         rounds = [Round(self._steps(pattern, place, ports, entry), entry) for place in places]
         alike = Alike(rounds, are_apart=True)
-        body = alike.steps([each.steps for each in rounds])
+        body = alike.steps()
         if body is None:
             return None
         values = alike.named(body)

@@ -349,7 +349,7 @@ class Factoring:
         places = sorted(place for group in groups for place in group)
         rounds = [*map(self._round, places)]
         alike = Alike(rounds, are_apart=True, key=_loose_key if len(groups) > 1 else None)
-        body = alike.steps([steps for steps, _ in rounds])
+        body = alike.steps()
         if body is None or 2 * _options(body) > _options(body, of_all=True):
             return None
         values = alike.named(body)

@@ -209,7 +209,7 @@ class _Rolling:
         if any(map(_asks_group, span)):
             return None
         alike = Alike(rounds)
-        body = alike.steps([each.steps for each in rounds])
+        body = alike.steps()
         if body is None or (exact and alike.lists):
             return None
         last = span[-1]
@@ -285,6 +285,10 @@ def _size(values: Any) -> int:
     return sum(3 * _size(each) if isinstance(each, list) else 1 for each in values)
 
 
+class _UnlikeError(Exception):
+    """Raised where rounds differ in what no variable can be."""
+
+
 class Alike:
     """Rounds of a loop, of which one remains; what differs becomes lists."""
 
@@ -305,33 +309,35 @@ class Alike:
         """
         self._are_apart = are_apart
         self._key = key
+        self._rounds = rounds
         self._every = tuple(range(len(rounds)))
         self.lists: dict[str, list[Any]] = {}
         self._known: dict[str, str] = {}
         self._bases: dict[str, str] = {}
         """The name of each variable, without a number that tells it from others."""
         self._inner = {name for steps, _ in rounds for each in walk(steps) for name in each.loop}
-        self._entries = tuple(each.entry for each in rounds)
         self._places: list[dict[int, int]] = [{} for _ in rounds]
         """The place of every step so far in its round by its output, for each round."""
         self._outputs: list[int] = []
         """The output of the step that remains at each place."""
 
-    def steps(
-        self, columns: Sequence[Sequence[Step]], numbers: tuple[int, ...] = ()
-    ) -> list[Step] | None:
-        """Return the steps of one round, in which differences are variables.
+    def steps(self) -> list[Step] | None:
+        """Return the steps of one round, in which differences are variables; None if none can be.
 
-        Args:
-            columns: The steps of each round.
-            numbers: The numbers of these rounds; all rounds by default.
+        `lists` has the values of the variables then.
         """
-        numbers = numbers or self._every
+        try:
+            return self._steps([each.steps for each in self._rounds], self._every)
+        except _UnlikeError:
+            return None
+
+    def _steps(self, columns: Sequence[Sequence[Step]], numbers: tuple[int, ...]) -> list[Step]:
+        """Return the steps of one for the rounds of these numbers."""
         rows: Sequence[Sequence[Step | None]]
         if self._key is not None:
             rows = aligned(columns, self._key)
         elif len({len(column) for column in columns}) > 1:
-            return None
+            raise _UnlikeError
         else:
             rows = [*zip(*columns, strict=True)]
         starts = {
@@ -343,70 +349,53 @@ class Alike:
         for row in rows:
             having = [pair for pair in zip(numbers, row, strict=True) if pair[1] is not None]
             places = tuple(number for number, _ in having)
-            step = self.step([step for _, step in having if step], places, starts)
-            if step is None:
-                return None
+            step = self._step([step for _, step in having if step], places, starts)
             if len(places) < len(numbers):
                 step.when = places
             made.append(step)
         return made
 
-    def step(
+    def _step(
         self,
         alike: Sequence[Step],
-        numbers: tuple[int, ...] = (),
-        starts: Mapping[int, Shape | None] | None = None,
-    ) -> Step | None:
+        numbers: tuple[int, ...],
+        starts: Mapping[int, Shape | None],
+    ) -> Step:
         """Return one step for those at the same place of each round.
 
         Args:
             alike: The steps.
-            numbers: The numbers of their rounds; all rounds by default.
+            numbers: The numbers of their rounds.
             starts: The shape that the group around the step takes, in each round where it is known.
         """
-        numbers = numbers or self._every
         shapes = _Shapes(
             [None if step.repeat is not None else step.shape for step in alike],
-            [(starts or {}).get(number) for number in numbers],
+            [starts.get(number) for number in numbers],
         )
         first = alike[0]
-        if not all(
-            self._is_same([step.sources[i] for step in alike], numbers)
-            for i in range(len(first.sources))
-        ):
-            return None
-        if not self._is_same([step.owner for step in alike], numbers):
-            return None
-        arguments = {}
-        for name in first.arguments:
-            value = self.value(name, [step.arguments[name] for step in alike], numbers, shapes)
-            if value is None and any(step.arguments[name] is not None for step in alike):
-                return None
-            arguments[name] = value
+        read = [[step.sources[i] for step in alike] for i in range(len(first.sources))]
+        owners = [step.owner for step in alike]
+        if not all(self._is_same(each, numbers) for each in (*read, owners)):
+            raise _UnlikeError
+        arguments = {
+            name: self._value(name, [step.arguments[name] for step in alike], numbers, shapes)
+            for name in first.arguments
+        }
         sources = tuple(self._as_written(source, numbers[0]) for source in first.sources)
         shape = first.shape if len({step.shape for step in alike}) == 1 else None
         made = replace(first, arguments=arguments, sources=sources, shape=shape)
         if self._are_apart:
             made.layer = common_name([step.layer for step in alike])
         if any(step.repeat is not None for step in alike):
-            made.repeat = self.value("repeat", [step.repeat or 1 for step in alike], numbers)
-            if made.repeat is None:
-                return None
-        for name in first.loop:
-            if any(step.loop[name] != first.loop[name] for step in alike):
-                return None
+            made.repeat = self._value("repeat", [step.repeat or 1 for step in alike], numbers)
+        if any(step.loop[name] != first.loop[name] for name in first.loop for step in alike):
+            raise _UnlikeError
         if first.body:
-            body = self.steps([step.body for step in alike], numbers)
-            if body is None:
-                return None
-            made.body = body
-        if first.branches:
-            made.branches = []
-            for i in range(len(first.branches)):
-                way = self.steps([step.branches[i] for step in alike], numbers)
-                if way is None:
-                    return None
-                made.branches.append(way)
+            made.body = self._steps([step.body for step in alike], numbers)
+        made.branches = [
+            self._steps([step.branches[i] for step in alike], numbers)
+            for i in range(len(first.branches))
+        ]
         for number, step in zip(numbers, alike, strict=True):
             self._places[number][step.output] = len(self._outputs)
         self._outputs.append(made.output)
@@ -416,8 +405,8 @@ class Alike:
         """Return what a step of a round reads, in terms of the round that remains."""
         if number == 0:
             return source
-        if source == self._entries[number]:
-            return self._entries[0]
+        if source == self._rounds[number].entry:
+            return self._rounds[0].entry
         place = self._places[number].get(source)
         return source if place is None else self._outputs[place]
 
@@ -425,19 +414,20 @@ class Alike:
         """Return whether rounds read the same: by place in the round, or outside of it."""
         if len({*sources}) == 1:
             return True
-        if all(self._entries[n] == each for n, each in zip(numbers, sources, strict=True)):
+        pairs = zip(numbers, sources, strict=True)
+        if all(self._rounds[n].entry == each for n, each in pairs):
             return True
         places = {self._places[n].get(each) for n, each in zip(numbers, sources, strict=True)}
         return len(places) == 1 and None not in places
 
-    def value(
+    def _value(
         self,
         name: str,
         values: Sequence[Any],
         numbers: tuple[int, ...],
         shapes: _Shapes | None = None,
     ) -> Any:
-        """Return the value in these rounds, or a variable; None where none can be written.
+        """Return the value in these rounds, or a variable.
 
         Args:
             name: The argument that it is.
@@ -448,18 +438,20 @@ class Alike:
         if self._are_apart:
             values = _spread(values)
             if any(isinstance(value, Expression) for value in values):
-                return None if type_of(values) is None else self._listed(name, values, numbers)
+                if type_of(values) is None:
+                    raise _UnlikeError
+                return self._listed(name, values, numbers)
         if all(value == values[0] and type(value) is type(values[0]) for value in values):
             return values[0]
         if any(isinstance(value, First) for value in values):
             both = [v if isinstance(v, First) else First(v, v) for v in values]
-            first = self.value(name, [each.first for each in both], numbers)
-            others = self.value(name, [each.others for each in both], numbers)
+            first = self._value(name, [each.first for each in both], numbers)
+            others = self._value(name, [each.others for each in both], numbers)
             if first is None or others is None:
-                return None
+                raise _UnlikeError
             return first if first == others else First(first, others)
         if any(isinstance(value, dict) or computes(value) for value in values):
-            return None
+            raise _UnlikeError
         if all(isinstance(value, list) and len(value) == len(values[0]) for value in values):
             columns = [*zip(*values, strict=True)]
             one: list[Any] = [*values[0]]
@@ -473,7 +465,7 @@ class Alike:
             if not differ:
                 return one
             if len(differ) == 1 and all(type(v) is int for v in columns[differ[0]]):
-                one[differ[0]] = self.value(name, columns[differ[0]], numbers)
+                one[differ[0]] = self._value(name, columns[differ[0]], numbers)
                 return one
         if self._are_apart and shapes is not None and not self._is_listed(values, numbers):
             follows = shapes.give(name, values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from archspec.blocks.activated import OPS
@@ -168,16 +169,9 @@ def _norm_first(view: View, last: Place) -> Iterator[Proposal]:
     yield from proposed(Conv, x.index, **given)
 
 
-def depthwise_conv(view: View, last: Place) -> Iterator[Proposal]:
-    yield from _with_layer(view, last, DepthwiseConv, DepthwiseConvolution)
-
-
-def transposed_conv(view: View, last: Place) -> Iterator[Proposal]:
-    yield from _with_layer(view, last, TransposedConv, TransposedConvolution)
-
-
-def fc(view: View, last: Place) -> Iterator[Proposal]:
-    yield from _with_layer(view, last, Fc, FullyConnected)
+depthwise_conv = partial(_with_layer, cls=DepthwiseConv, op=DepthwiseConvolution)
+transposed_conv = partial(_with_layer, cls=TransposedConv, op=TransposedConvolution)
+fc = partial(_with_layer, cls=Fc, op=FullyConnected)
 
 
 def separable_conv(view: View, last: Place) -> Iterator[Proposal]:
