@@ -27,7 +27,14 @@ def is_functional(model: Any) -> bool:
 
 
 def calls_in_order(model: Any) -> Iterator[Call]:
-    """Yield all calls of a functional model, each after those that make its inputs."""
+    """Yield all calls of a model, each after those that make its inputs."""
+    if not is_functional(model):
+        # Keras may assemble a sequential model twice; its layers show the first time.
+        last = model.inputs[0]
+        for layer in model.layers:
+            yield Call(layer, [last], [layer.output])
+            last = layer.output
+        return
     by_depth = model._nodes_by_depth  # noqa: SLF001
     for depth in sorted(by_depth, reverse=True):
         for node in by_depth[depth]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from archspec.errors import UsageError
 from archspec.imports.keras.calls import Arrays, ShapedArray
 from archspec.imports.keras.config import LayerConfig, UnfamiliarError, name_of
 from archspec.keras_model.assembly import SCALING, LayerArray, LayerCall, assembly, unknown
-from archspec.keras_model.calls import Call, calls_in_order, is_functional
+from archspec.keras_model.calls import calls_in_order, is_functional
 from archspec.keras_model.description import described
 from archspec.keras_model.matching import LayerGraph
 
@@ -40,7 +40,7 @@ def layer_graph(model: Any) -> LayerGraph:
             for name, tensor in zip(names, model.inputs, strict=True)
         },
     )
-    for layer, got, made in _calls(model):
+    for layer, got, made in calls_in_order(model):
         weights = [LayerArray(w.name, tuple(w.shape), w) for w in getattr(layer, "weights", ())]
         config = {"data_format": getattr(layer, "data_format", None)}
         kind = type(layer).__name__
@@ -58,26 +58,9 @@ def layer_graph(model: Any) -> LayerGraph:
             )
         )
     output = model.output if is_functional(model) else model.layers[-1].output
-    named = output if isinstance(output, dict) else dict(enumerate(_tensors(output)))
-    return joined.finish({str(name): id(tensor) for name, tensor in named.items()})
-
-
-def _calls(model: Any) -> Iterator[Call]:
-    """Yield each call with its input and output tensors; calls come after what they need."""
-    if is_functional(model):
-        yield from calls_in_order(model)
-        return
-    # Keras may assemble a sequential model twice; its layers show the first time.
-    last = model.inputs[0]
-    for layer in model.layers:
-        yield Call(layer, [last], [layer.output])
-        last = layer.output
-
-
-def _tensors(one_or_many: Any) -> list[Any]:
-    if isinstance(one_or_many, dict):
-        return list(one_or_many.values())
-    return list(one_or_many) if isinstance(one_or_many, (list, tuple)) else [one_or_many]
+    if not isinstance(output, dict):
+        output = dict(enumerate(output if isinstance(output, (list, tuple)) else [output]))
+    return joined.finish({str(name): id(tensor) for name, tensor in output.items()})
 
 
 class _InMemory:
