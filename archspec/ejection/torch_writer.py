@@ -73,8 +73,8 @@ FUNCTIONS: Final = frozenset(
         "add", "subtract", "multiply", "divide", "mean_of", "maximum", "minimum", "difference",
         "cat", "matmul",
         "matmul_transposed", "slice", "permute", "reshape", "mean", "amax", "resize",
-        "resize_like", "pad_channels", "crop_like", "roll", "rescale", "scaled_tanh",
-        "squareplus", "hard_sigmoid", "torch.exp", "torch.abs", "F.normalize",
+        "resize_like", "crop_like", "roll", "rescale", "scaled_tanh",
+        "squareplus", "hard_sigmoid", "torch.exp", "torch.abs", "F.normalize", "F.pad",
     }
 )  # fmt: skip
 """Constructions that are not modules, but are written where they are computed."""
@@ -609,16 +609,17 @@ class TorchWriter(KerasWriter):
         named: list[Code] = [
             Joined([f"{key}=", each]) for key, each in value.items() if isinstance(key, str)
         ]
+        items: Code = x if is_list else Brackets("[", [*read], "]")
         before = f"{target} = "
         signs = {"add": " + ", "subtract": " - ", "multiply": " * ", "divide": " / "}
-        if name in signs:
-            if is_list:
-                if name in ("subtract", "divide"):  # of two, in order
-                    return f"{before}{x}[0]{signs[name]}{x}[1]"
-                if name == "multiply":
-                    return Brackets(f"{before}torch.stack({x}).prod(", ["dim=0"])
-                return f"{before}sum({x})"
+        if name in signs and not is_list:
             return f"{before}{signs[name].join(read)}"
+        if name in ("subtract", "divide"):  # of two, in order
+            return f"{before}{x}[0]{signs[name]}{x}[1]"
+        if name == "multiply":
+            return Brackets(f"{before}torch.stack({x}).prod(", ["dim=0"])
+        if name == "add":
+            return f"{before}sum({x})"
         if name == "mean_of":
             total = f"sum({x})" if is_list else f"({' + '.join(read)})"
             return f"{before}{total} / {len(apply.inputs)}"
@@ -627,27 +628,19 @@ class TorchWriter(KerasWriter):
             return before + FORMULAS[name].format(*values, x=x, y=read[-1])
         if name in ("maximum", "minimum"):
             if is_list or len(read) > 2:
-                stack: Code = x if is_list else Brackets("[", [*read], "]")
-                return Brackets(f"{before}torch.stack(", [stack], f").a{name[:3]}(dim=0)")
+                return Brackets(f"{before}torch.stack(", [items], f").a{name[:3]}(dim=0)")
             return Brackets(f"{before}torch.{name}(", [*read])
         if name == "cat":
-            items: Code = x if is_list else Brackets("[", [*read], "]")
             return Brackets(f"{before}torch.cat(", [items, *named])
         if name == "slice":
             return self._sliced(before + x, arguments)
-        if name == "reshape":
-            return Brackets(f"{before}{x}.reshape(", [f"len({x.partition('.')[0]})", *positional])
-        if name in ("permute", "mean", "amax", "roll"):
-            first: list[Code] = ["0"] if name == "permute" else []
-            return Brackets(f"{before}{x}.{name}(", [*first, *positional, *named])
-        if name == "resize":
-            mode = Joined(["mode=", positional[1]])
-            return Brackets(f"{before}F.interpolate(", [x, positional[0], mode])
-        if name == "resize_like":
-            mode = Joined(["mode=", positional[0]])
-            return Brackets(f"{before}F.interpolate(", [x, f"{read[1]}.shape[2:]", mode])
-        if name == "pad_channels":
-            return Brackets(f"{before}F.pad(", [x, *positional])
+        if name in ("reshape", "permute", "mean", "amax", "roll"):
+            batch = {"reshape": [f"len({x.partition('.')[0]})"], "permute": ["0"]}.get(name, [])
+            return Brackets(f"{before}{x}.{name}(", [*batch, *positional, *named])
+        if name in ("resize", "resize_like"):
+            size = positional[0] if name == "resize" else f"{read[1]}.shape[2:]"
+            mode = Joined(["mode=", positional[-1]])
+            return Brackets(f"{before}F.interpolate(", [x, size, mode])
         if name == "rescale":
             return before + self._rescaled(x, arguments)
         if name == "crop_like":

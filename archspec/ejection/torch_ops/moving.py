@@ -18,7 +18,7 @@ def pad_rule(place: Place) -> Construction:
 def pad_channels_rule(place: Place) -> Construction:
     amount = place.op.to - place.x.channels
     rank = place.x.rank if place.layout == FIRST else 0
-    return call("pad_channels", (*(0, 0) * rank, 0, amount))
+    return call("F.pad", (*(0, 0) * rank, 0, amount))
 
 
 def crop_rule(place: Place) -> Construction:
