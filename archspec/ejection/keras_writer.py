@@ -112,13 +112,11 @@ class KerasWriter(PythonWriter):
                     given.setdefault(symbol, []).append(value)
         for symbol, values in given.items():
             known = [value for value in values if value is not _VARIES]
-            if symbol.role == "name" or len(values) < 2 or not known:
+            if symbol.role == "name" or symbol.name in self.given_names or len(known) < 2:
                 continue
             best = max(known, key=lambda value: sum(equal(value, each) for each in known))
             count = sum(equal(best, each) for each in known)
             is_usual = isinstance(best, (bool, str, type(None))) or best == 1
-            if symbol.name in self.given_names:
-                continue
             if count >= 2 and (2 * count >= len(values) or is_usual):
                 self.common[symbol] = best
 

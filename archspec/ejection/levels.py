@@ -398,14 +398,10 @@ def negated(test: Expression) -> Expression:
     """Return the opposite of a condition."""
     if isinstance(test, Not):
         return test.condition
-    if isinstance(test, Comparison) and test.operator == "==":
-        return Comparison("!=", test.left, test.right)
-    if isinstance(test, Comparison) and test.operator == "!=":
-        return Comparison("==", test.left, test.right)
-    if isinstance(test, Comparison) and test.operator == ">" and test.is_least:
-        return Comparison("==", test.left, test.right)
-    if isinstance(test, Comparison) and test.operator == ">":
-        return Comparison("<=", test.left, test.right)
+    if isinstance(test, Comparison):
+        opposites = {"==": "!=", "!=": "==", ">": "==" if test.is_least else "<="}
+        if test.operator in opposites:
+            return Comparison(opposites[test.operator], test.left, test.right)
     return Not(test)
 
 

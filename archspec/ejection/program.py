@@ -56,11 +56,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Both:
-    """Two conditions that are both true, or, with `either`, at least one of them."""
+    """Two conditions that are both true."""
 
     left: Expression
     right: Expression
-    either: bool = False
 
 
 @dataclass(frozen=True)

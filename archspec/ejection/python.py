@@ -31,7 +31,7 @@ from archspec.ejection.program import (
     Text,
 )
 
-_CHOICE, _OR, _AND, _NOT, _COMPARISON, _SUM, _PRODUCT, _ATOM = range(8)
+_CHOICE, _AND, _NOT, _COMPARISON, _SUM, _PRODUCT, _ATOM = range(7)
 
 
 def import_lines(imports: Iterable[str]) -> list[str]:
@@ -106,15 +106,14 @@ class PythonWriter:
                 operator = {"==": "is", "!=": "is not"}[operator]
             return f"{left} {operator} {self.text(expression.right, _SUM)}", _COMPARISON
         if isinstance(expression, Both):
-            word, level = ("or", _OR) if expression.either else ("and", _AND)
-            sides = self.text(expression.left, level), self.text(expression.right, level + 1)
-            return f" {word} ".join(sides), level
+            left, right = self.text(expression.left, _AND), self.text(expression.right, _AND + 1)
+            return f"{left} and {right}", _AND
         if isinstance(expression, Not):
             if isinstance(expression.condition, SameShape):
                 return self.same_shape(expression.condition, "!="), _COMPARISON
             return f"not {self.text(expression.condition, _NOT)}", _NOT
         if isinstance(expression, Choice):
-            test, then = self.text(expression.condition, _OR), self.text(expression.then, _OR)
+            test, then = self.text(expression.condition, _AND), self.text(expression.then, _AND)
             return f"{then} if {test} else {self.text(expression.other)}", _CHOICE
         if isinstance(expression, Text):
             return self._format(expression), _ATOM

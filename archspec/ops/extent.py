@@ -114,7 +114,7 @@ class Extent:
     def __add__(self, other: Any) -> Any:
         if not isinstance(other, int | Extent):
             return NotImplemented
-        return _sum((self, other))
+        return total((self, other))
 
     __radd__ = __add__
 
@@ -193,7 +193,7 @@ class Extent:
         return self._samples
 
     def __bool__(self) -> bool:
-        return self._sign("is 0") != 0
+        return _sign_of(self, self, "is 0") != 0
 
     def __lt__(self, other: Any) -> bool:
         return not self >= other
@@ -206,9 +206,6 @@ class Extent:
 
     def __le__(self, other: Any) -> bool:
         return not self > other
-
-    def _sign(self, what: str) -> int:
-        return _sign_of(self, self, what)
 
     # Values.
 
@@ -292,11 +289,6 @@ _SAMPLED: Final = (1, 6, 10**6 + 3, 10**LONGEST + 39)
 """Sizes by which unequal formulas are told apart, the last of them beyond any divisor."""
 
 
-def total(values: Iterable[Any]) -> Any:
-    """Return the sum of whole numbers, of which some may depend on the size."""
-    return _sum(values)
-
-
 def agreement(first: Any, second: Any) -> tuple[int, int] | None:
     """Return where two extents of one axis agree: at multiples of a number, plus a rest.
 
@@ -325,7 +317,8 @@ def agreement(first: Any, second: Any) -> tuple[int, int] | None:
 # Making formulas.
 
 
-def _sum(values: Iterable[Any]) -> Any:
+def total(values: Iterable[Any]) -> Any:
+    """Return the sum of whole numbers, of which some may depend on the size."""
     constant = 0
     terms: dict[Monomial, int] = {}
     for value in values:
@@ -379,7 +372,7 @@ def _floor(dividend: Extent, divisor: int) -> Any:
     rest = {monomial: factor // common for monomial, factor in rest.items()}
     constant, divisor = constant // common, divisor // common
     if divisor == 1:
-        return _sum((_made(whole), _made(rest), constant))
+        return total((_made(whole), _made(rest), constant))
     ((monomial, factor), *more) = rest.items()
     if not more and factor == 1 and len(monomial) == 1 and isinstance(monomial[0], Floor):
         inner = monomial[0]
@@ -387,7 +380,7 @@ def _floor(dividend: Extent, divisor: int) -> Any:
     else:
         numerator = Extent({**rest, (): constant}) if constant else Extent(rest)
         quotient = Extent({(_atom(numerator, divisor),): 1})
-    return _sum((_made(whole), quotient))
+    return total((_made(whole), quotient))
 
 
 # Reading formulas.
