@@ -363,10 +363,7 @@ class Alike:
     ) -> Step:
         """Return one step for those at the same place of each round.
 
-        Args:
-            alike: The steps.
-            numbers: The numbers of their rounds.
-            starts: The shape that the group around the step takes, in each round where it is known.
+        `starts` has the shape that the group around it takes, in each round where it is known.
         """
         shapes = _Shapes(
             [None if step.repeat is not None else step.shape for step in alike],
@@ -427,14 +424,7 @@ class Alike:
         numbers: tuple[int, ...],
         shapes: _Shapes | None = None,
     ) -> Any:
-        """Return the value in these rounds, or a variable.
-
-        Args:
-            name: The argument that it is.
-            values: The value in each round.
-            numbers: The numbers of the rounds.
-            shapes: Shapes from which it may follow.
-        """
+        """Return the value of an argument in these rounds, or a variable, or what gives it."""
         if self._are_apart:
             values = _spread(values)
             if any(isinstance(value, Expression) for value in values):

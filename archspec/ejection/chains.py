@@ -38,12 +38,7 @@ def without_loops(write: Callable[[AbstractSet[str]], _Result]) -> _Result:
 
 
 def is_chain(loop: For, is_link: Callable[[Apply], bool] = lambda _: True) -> bool:
-    """Return whether all that a loop does is to apply layers one after the other.
-
-    Args:
-        loop: The loop.
-        is_link: Whether a layer can be an item of a list. Default: each can.
-    """
+    """Return whether a loop only applies layers, which a list can hold, one after the other."""
     return (
         len(loop.carried) == 1
         and not loop.collected

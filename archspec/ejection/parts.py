@@ -48,9 +48,7 @@ def parts_of(file: str) -> Parts:
 def own_parts(parts: Parts, names: Iterable[str]) -> tuple[list[str], set[str]]:
     """Return the lines of definitions and of all that they need, and the imports that these need.
 
-    Args:
-        parts: The definitions that there are.
-        names: The names that are used; those without a definition are left out.
+    Names without a definition are left out.
     """
     wanted: set[str] = set()
     waiting = [*({*names} & {*parts})]

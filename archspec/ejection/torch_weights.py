@@ -105,14 +105,7 @@ def state(writer: TorchWriter, arrays: Mapping[str, Sequence[Any]]) -> dict[str,
 def _places(
     writer: TorchWriter, body: Sequence[Statement], prefix: str, use: int
 ) -> Iterator[tuple[str, Node]]:
-    """Yield each node with the name of its module in the state dict.
-
-    Args:
-        writer: The writer of all modules.
-        body: The statements of a module.
-        prefix: What the names in it begin with.
-        use: The number of the module's use.
-    """
+    """Yield each node of one use of a module with the name of its own in the state dict."""
     attributes = writer.classes[id(body)].attributes
 
     def walk(

@@ -342,10 +342,7 @@ class TorchWriter(KerasWriter):
     ) -> list[str]:
         """Return the lines of `__init__` for statements.
 
-        Args:
-            body: The statements.
-            depth: The depth of indentation.
-            lists: In a loop, the list to which each statement appends, by its identity.
+        In a loop, `lists` has the list to which each statement appends, by its identity.
         """
         result: list[str] = []
         for statement in body:
@@ -502,10 +499,7 @@ class TorchWriter(KerasWriter):
     ) -> list[str]:
         """Return the lines of `forward` for statements.
 
-        Args:
-            body: The statements.
-            depth: The depth of indentation.
-            modules: In a loop, the variable of each statement's module, by its identity.
+        In a loop, `modules` has the variable of each statement's module, by its identity.
         """
         result: list[str] = []
         for statement in body:

@@ -191,17 +191,10 @@ def _list(values: tuple[float, ...], most: int = 4) -> str:
 
 @contextlib.contextmanager
 def open_source(keras: Any, source: Any, model: Any, ours: LayerGraph) -> Iterator[WeightSource]:
-    """Yield the network that `source` means, while its file is open.
-
-    Args:
-        keras: The keras module.
-        source: A source as `copy` takes it.
-        model: The model that gets the weights.
-        ours: The layer graph of that model.
+    """Yield the network that a source of `copy` means for a model, while its file is open.
 
     Raises:
         UsageError: There is no such source, or the file cannot be read.
-
     """
     if isinstance(source, keras.Model):
         yield WeightSource(layer_graph(source), "")

@@ -41,11 +41,7 @@ from archspec.ops.shape import Shape
 
 
 class Torch:
-    """A network's nodes as constructions of PyTorch.
-
-    Args:
-        graph: The network.
-    """
+    """A network's nodes as constructions of PyTorch."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
