@@ -409,7 +409,7 @@ class _Abstraction:
                 (key, level.resolve(values, argument_name(sample.construction, key), prefer=prefer))
             )
         out = tuple(HOLE if leaf is None else leaf.out for leaf in leaves)
-        target = self._target(level, out, _hint(sample))
+        target = _added(level, Value(out, _hint(sample)))
         layer = Made(sample.construction.name, tuple(arguments))
         nodes = tuple(None if leaf is None else leaf.node for leaf in leaves)
         first = sample.owner in ("", sample.path)
@@ -431,15 +431,10 @@ class _Abstraction:
             arguments[symbol] = level.resolve(values_of(symbol.values), symbol.name)
         hint = _hint(next(block for block in blocks if block is not None))
         targets = tuple(
-            self._target(level, tuple(values_of(_ids(each))), hint) for each in function.returns
+            _added(level, Value(tuple(values_of(_ids(each))), hint)) for each in function.returns
         )
         numbers = tuple(None if use is None else use[1] for use in uses)
         return Call(targets, function, inputs, arguments, numbers)
-
-    def _target(self, level: Level, ids: tuple[Any, ...], hint: str) -> Value:
-        value = Value(ids, hint)
-        level.values.append(value)
-        return value
 
     # Loops.
 
@@ -546,17 +541,12 @@ class _Abstraction:
             start = _ids_at(level, initial)
             final = tuple(start[k] if c is None else update.ids[c] for k, c in enumerate(last))
             if _same(ids, final):
-                return self._final(level, final, carried)
+                return _added(level, Final(final, carried.hint, source=carried))
         for value in reversed(loop.values):
             final = tuple(HOLE if c is None else value.ids[c] for c in last)
             if _same(ids, final) and not isinstance(value, Carried):
-                return self._final(level, final, value)
+                return _added(level, Final(final, value.hint, source=value))
         return None
-
-    def _final(self, level: Level, ids: tuple[Any, ...], source: Value) -> Value:
-        value = Final(ids, source.hint, source=source)
-        level.values.append(value)
-        return value
 
     def _merged(self, level: Level, ids: Sequence[Any]) -> Value | None:
         """Return a tensor that a statement gives where it is carried out, else another."""
@@ -621,6 +611,12 @@ class _Abstraction:
         level.carried.append(value)
         level.values.insert(0, value)
         return value
+
+
+def _added(level: Level, value: Value) -> Value:
+    """Return a tensor that there is at a level from now on."""
+    level.values.append(value)
+    return value
 
 
 def _expressions(body: list[Statement]) -> Iterator[Expression]:

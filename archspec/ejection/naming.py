@@ -364,8 +364,9 @@ def _makes(statement: Statement, value: Value | None) -> bool:
     if isinstance(value, Merged):
         return _makes(statement, value.then)
     if isinstance(value, Final):
-        inside = isinstance(statement, For) and value.source in statement.carried
-        return inside or (isinstance(statement, For) and _makes(statement, value.source))
+        return isinstance(statement, For) and (
+            value.source in statement.carried or _makes(statement, value.source)
+        )
     if isinstance(statement, (If, For)):
         return any(_makes(each, value) for each in statement.body)
     return isinstance(statement, (Apply, Call)) and value in statement.targets

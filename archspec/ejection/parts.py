@@ -23,25 +23,24 @@ TRAINING = "training_parts.py"
 def parts_of(file: str) -> Parts:
     """Return the classes and functions of a file, which is read as text."""
     text = (Path(__file__).parent / file).read_text(encoding="utf-8")
-    sources: dict[str, tuple[str, ast.stmt]] = {}
+    body = ast.parse(text).body
+    defined = {each.name for each in body if isinstance(each, (ast.ClassDef, ast.FunctionDef))}
     imports: dict[str, str] = {}
-    for item in ast.parse(text).body:
-        source = ast.get_source_segment(text, item) or ""
-        if isinstance(item, (ast.ClassDef, ast.FunctionDef)):
+    parts: dict[str, dict[str, Any]] = {}
+    for item in body:
+        if isinstance(item, (ast.Import, ast.ImportFrom)):
+            for each in [*item.names]:
+                item.names = [each]  # a line for each name
+                imports[each.asname or each.name] = ast.unparse(item)
+        elif isinstance(item, (ast.ClassDef, ast.FunctionDef)):
             decorators = [ast.get_source_segment(text, each) for each in item.decorator_list]
-            written = "\n".join([*(f"@{each}" for each in decorators), source])
-            sources[item.name] = written, item
-        elif isinstance(item, (ast.Import, ast.ImportFrom)):
-            for each in item.names:
-                module = getattr(item, "module", "")
-                line = f"from {module} import {each.name}" if module else f"import {each.name}"
-                line += f" as {each.asname}" if each.asname else ""
-                imports[each.asname or each.name] = line
-    parts = {}
-    for name, (source, item) in sources.items():
-        used = {each.id for each in ast.walk(item) if isinstance(each, ast.Name)}
-        needed = [line for given, line in imports.items() if given in used]
-        parts[name] = {"source": source, "needs": used & {*sources}, "imports": needed}
+            source = ast.get_source_segment(text, item) or ""
+            used = {each.id for each in ast.walk(item) if isinstance(each, ast.Name)}
+            parts[item.name] = {
+                "source": "\n".join([*(f"@{each}" for each in decorators), source]),
+                "needs": used & defined,
+                "imports": [line for given, line in imports.items() if given in used],
+            }
     return parts
 
 

@@ -256,8 +256,7 @@ def _is_inside(short: Keys, long: Keys) -> bool:
 
 def _place(item: Item, around: Round) -> str:
     """Return an item's path as the rounds have it in common."""
-    path = first_path(item) if isinstance(item, Loop) else item.path
-    relative = path[len(around.path) :]
+    relative = first_path(item)[len(around.path) :]
     if isinstance(item, Leaf) and isinstance(item.out, tuple):
         relative += f" {item.out[1]}"
     return relative if around.is_group else _numbered(relative)[0]

@@ -359,15 +359,8 @@ class DataLines:
                 (TEST, "test", data.test),
             )
         ]
-        names = ["train", *(["validation"] if VALIDATION not in own else [])]
-        names += ["test"] if TEST not in own else []
-        target = (
-            "parts"
-            if not own
-            else ", ".join(
-                name if name in names else "_" for name in ("train", "validation", "test")
-            )
-        )
+        parts = ((TRAIN, "train"), (VALIDATION, "validation"), (TEST, "test"))
+        target = ", ".join("_" if part in own else name for part, name in parts) if own else "parts"
         result = unindented(Brackets(f"{target} = split(", [strata, *shares, f"seed={data.seed}"]))
         first = "parts[0]" if not own else "train"
         if self.kind == "regression" and data.targets == "standardize":
@@ -383,7 +376,7 @@ class DataLines:
             return [*result, "return [(images[part], labels[part]) for part in parts]"]
         pairs: list[Code] = [
             f"({own[part]})" if part in own else f"(images[{name}], labels[{name}])"
-            for part, name in ((TRAIN, "train"), (VALIDATION, "validation"), (TEST, "test"))
+            for part, name in parts
         ]
         return [*result, *unindented(Brackets("return [", pairs, "]"))]
 

@@ -160,12 +160,9 @@ def read_idx(data: DataRecipe, preview: Preview | None) -> Reading:
             own[pair.part] = names[pair.part]
     known = preview.class_names if preview else ()
     if [*known] != [str(n) for n in range(len(known))]:
-        every = ", ".join(names[pair.part].split(", ")[1] for pair in pairs)
-        result.append(f"classes = np.unique(np.concatenate([{every}]))")
-        result += [
-            f"{label} = np.searchsorted(classes, {label})"
-            for label in (names[pair.part].split(", ")[1] for pair in pairs)
-        ]
+        each = [names[pair.part].split(", ")[1] for pair in pairs]
+        result.append(f"classes = np.unique(np.concatenate([{', '.join(each)}]))")
+        result += [f"{label} = np.searchsorted(classes, {label})" for label in each]
     about = "Return the images and labels of a folder of IDX files."
     notes = ["The folder was not there: `load_data` reads MNIST's files."]
     return Reading(about, result, own, {"read_idx"}, notes=notes if preview is None else [])
