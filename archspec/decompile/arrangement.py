@@ -131,28 +131,23 @@ class Arrangement:
                     absorbed.update(way)
         steps: list[Step] = []
         previous = entry
-        reads: tuple[int, ...]
         starts = {number: self._dominators[number] for number in forks}
         for number in self._depth_first([n for n in numbers if n not in absorbed], starts):
             unit = self.units[number]
+            reads = (starts[number],) if number in forks else unit.inputs
             if unit.owner >= 0:
                 step = Step("share", unit.output, unit.nodes, owner=unit.owner)
-                reads = unit.inputs
             elif unit.inside:
                 body = [step_of(self.view, each) for each in unit.inside]
                 step = Step("layers", unit.output, body=body)
                 step.layer = step.body[0].layer
-                reads = unit.inputs
-            elif number in forks:
-                start = starts[number]
-                branches = [self.sequence(sorted(way), start, depth + 1) for way in forks[number]]
-                step = step_of(self.view, unit)
-                step.kind, step.branches = "branches", branches
-                step.arguments = {"merge": unit.element.kind}
-                reads = (start,)
             else:
                 step = step_of(self.view, unit)
-                reads = unit.inputs
+            if number in forks:
+                step.kind, step.arguments = "branches", {"merge": unit.element.kind}
+                step.branches = [
+                    self.sequence(sorted(way), starts[number], depth + 1) for way in forks[number]
+                ]
             if self._has_shapes and len(reads) == 1:
                 step.shape = self.view.places[self._ports.get(reads[0], reads[0])].shape
             step.sources = tuple(PREVIOUS if each == previous else each for each in reads)

@@ -113,13 +113,12 @@ def _by_name(graph: LayerGraph, items: Sequence[_Item]) -> dict[int, _Item] | No
     here, there = wanted.keys() - named.keys(), named.keys() - wanted.keys()
     if len(named) != len(items) or len(items) != len(wanted) or len(there) > 1:
         return None
-    pairs = {index: named.get(name) for name, index in wanted.items()}
-    for name in here:
-        pairs[wanted[name]] = named[next(iter(there))]
-    complete = {index: item for index, item in pairs.items() if item is not None}
-    if any(len(graph.nodes[index].weights) != len(item.arrays) for index, item in complete.items()):
+    for name, other in zip(here, there, strict=True):
+        named[name] = named[other]
+    pairs = {index: named[name] for name, index in wanted.items()}
+    if any(len(graph.nodes[index].weights) != len(item.arrays) for index, item in pairs.items()):
         return None
-    return complete
+    return pairs
 
 
 def _by_order(graph: LayerGraph, items: Sequence[_Item]) -> dict[int, _Item]:

@@ -1,6 +1,6 @@
 """The types of arguments, each with the words that describe a right value."""
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from archspec.declare.metadata import Bounds, Converted, Expect, Instead, MinLength, Rule
 from archspec.element import whole
@@ -108,8 +108,5 @@ def per_axis(value: int | tuple[int, ...], rank: int, what: str) -> tuple[int, .
 
 def per_side(value: Sides, rank: int, what: str) -> tuple[tuple[int, int], ...]:
     """Return (before, after) for each of `rank` spatial axes."""
-    if isinstance(value, tuple) and value and isinstance(value[0], tuple):
-        per_axis(tuple(range(len(value))), rank, what)  # the same complaint about the length
-        return tuple((pair[0], pair[1]) for pair in value if isinstance(pair, tuple))
-    flat = value if isinstance(value, int) else tuple(v for v in value if isinstance(v, int))
-    return tuple((margin, margin) for margin in per_axis(flat, rank, what))
+    sides: tuple[Any, ...] = per_axis(value, rank, what)  # type: ignore[arg-type]  # or pairs
+    return tuple(side if isinstance(side, tuple) else (side, side) for side in sides)
