@@ -35,15 +35,13 @@ PLAIN: Final = {
 def activation_rule(place: Place) -> Construction:
     f: Any = function(place.op.function)
     word = f.kind
-    if word in ("softmax", "log_softmax"):
-        name = "nn.Softmax" if word == "softmax" else "nn.LogSoftmax"
-        return call(name, dim=place.axis(place.x.rank))
-    if word in ("exponential", "abs"):
-        return call({"exponential": "torch.exp", "abs": "torch.abs"}[word])
-    plain = word in PLAIN and (not hasattr(f, "model_dump") or f == type(f)())
-    if plain:
+    if word in PLAIN and (not hasattr(f, "model_dump") or f == type(f)()):
         return call("activation", word)
     made = {
+        "softmax": lambda: call("nn.Softmax", dim=place.axis(place.x.rank)),
+        "log_softmax": lambda: call("nn.LogSoftmax", dim=place.axis(place.x.rank)),
+        "exponential": lambda: call("torch.exp"),
+        "abs": lambda: call("torch.abs"),
         "relu": lambda: _bounded(f),
         "leaky_relu": lambda: call("nn.LeakyReLU", f.slope),
         "elu": lambda: call("nn.ELU", f.alpha),

@@ -55,22 +55,18 @@ def window_of(extents: Sequence[int]) -> Any:
     return extents[0] if len({*extents}) == 1 else tuple(extents)
 
 
-def _pads(sides: Sequence[tuple[int, int]]) -> Any:
+def _pads(sides: Sequence[tuple[int, int]]) -> tuple[int, ...]:
     """Return amounts as PyTorch's paddings take them: the last axis first."""
-    amounts = tuple(amount for side in reversed(sides) for amount in side)
-    return window_of(amounts)
+    return tuple(amount for side in reversed(sides) for amount in side)
 
 
 def padding_of(
     sides: Sequence[tuple[int, int]], mode: str = "", value: float = 0.0
 ) -> Construction:
-    rank = len(sides)
-    if mode:
-        name = {"reflect": "Reflection", "replicate": "Replication", "circular": "Circular"}[mode]
-        return call(f"nn.{name}Pad{rank}d", _pads(sides))
-    if value:
-        return call(f"nn.ConstantPad{rank}d", _pads(sides), value)
-    return call(f"nn.ZeroPad{rank}d", _pads(sides))
+    names = {"reflect": "Reflection", "replicate": "Replication", "circular": "Circular"}
+    name = names[mode] if mode else "Constant" if value else "Zero"
+    pads = window_of(_pads(sides))
+    return call(f"nn.{name}Pad{len(sides)}d", pads, *([value] if value else []))
 
 
 def _sides(place: Place) -> list[tuple[int, int]]:
@@ -209,11 +205,8 @@ def avg_pool_rule(place: Place) -> list[Construction]:
     found = _torch_window(place)
     if found is None or (op.counts_zeros and (op.ceil or not found[2])):
         counted = op.counted_padding(x) if op.counts_zeros else ((0, 0),) * x.rank
-        sides = [
-            tuple(amount for side in reversed(each) for amount in side)
-            for each in (_sides(place), counted)
-        ]
-        return [call("PaddedAvgPool", op.window(x.rank), op.steps(x.rank), *sides)]
+        pads = _pads(_sides(place)), _pads(counted)
+        return [call("PaddedAvgPool", op.window(x.rank), op.steps(x.rank), *pads)]
     padding, ceil, _ = found
     counts = op.counts_zeros or padding == 0
     named = {"padding": padding, "ceil_mode": ceil, "count_include_pad": counts}
