@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from archspec.cost.report import GROUPS
 from archspec.figure import MEASURES
-from archspec.graph.graph import SEPARATOR, Node
+from archspec.graph.graph import SEPARATOR
 from archspec.render import report as table
 from archspec.render.amounts import PrintedExtents
 from archspec.render.figure.drawing import RAMP, Circle, Mark, Path, Rect, Text
@@ -106,7 +106,7 @@ class Faces:
     def tone(self, box: Box) -> str:
         """Return the tone of a box: by its kind, or by the figure that colours boxes."""
         if self._figure.color == "kind":
-            return _family(box, self._figure.report.graph.nodes)
+            return _family(box)
         return f"ramp{round(self._share(self._figure.color, box) * (RAMP - 1))}"
 
     def has_bar(self, box: Box) -> bool:
@@ -267,15 +267,13 @@ def legend(
     return marks, (y - top + LINE + EDGE) if entries else 0.0
 
 
-def _family(box: Box, nodes: tuple[Node, ...]) -> str:
+def _family(box: Box) -> str:
     """Return the tone of a box: what its layer does, or `block`."""
     if box.is_block:
         return "block"
-    inside = nodes[box.start : box.stop]
-    if inside[0].is_input:
+    if box.nodes[0].is_input:
         return "input"
-    main = next((node for node in inside if node.layer.kernels), inside[0])
-    family = main.op.family
+    family = box.main.op.family
     return family if family in FAMILIES else "other"
 
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from archspec.graph.graph import SEPARATOR, Graph, Node, Scope
+from archspec.graph.graph import Node, Scope
 from archspec.render.figure.layer_labels import TIMES, Labels, whole_label
+from archspec.render.figure.outline import Box
 
 LISTED_ALONE: Final = 4
 """Equal layers in series that have a line each; more have one line with their number."""
 
 THEN: Final = " \u2192 "
 """Sign between the layers of a branch."""
-
-GROUP: Final = "layers"
-"""Kind of a scope that is a group of the spec."""
 
 BRANCHES: Final = "branches"
 """Kind of a scope with branches, which is a block unless it is in one."""
@@ -29,48 +27,6 @@ BRANCH: Final = "branch"
 
 SHORTCUT: Final = ("projection", "subsample")
 """Names of layers on the shortcuts of blocks, which papers leave to their text."""
-
-
-@dataclass(eq=False)
-class Item:
-    """A layer, or a scope with the items in it."""
-
-    item: Node | Scope
-    start: int
-    stop: int
-    items: list[Item] = field(default_factory=list)
-
-    @property
-    def path(self) -> str:
-        return self.item.name
-
-    @property
-    def is_group(self) -> bool:
-        """Whether the item is a group of the spec."""
-        return isinstance(self.item, Scope) and self.item.kind == GROUP and not self.item.row
-
-    @property
-    def is_block(self) -> bool:
-        """Whether the item is a block, rather than a layer such as `conv` or a group."""
-        return isinstance(self.item, Scope) and self.item.kind != GROUP and not self.item.row
-
-
-def items_of(graph: Graph) -> list[Item]:
-    """Return the layers and scopes of a graph, nested, without its input."""
-    scopes = deque(scope for scope in graph.scopes if scope.start < scope.stop)
-
-    def inside(start: int, stop: int) -> list[Item]:
-        items = []
-        while start < stop:
-            if scopes and scopes[0].start == start:
-                scope = scopes.popleft()
-                items.append(Item(scope, start, scope.stop, inside(start, scope.stop)))
-            else:
-                items.append(Item(graph.nodes[start], start, start + 1))
-            start = items[-1].stop
-        return items
-
-    return inside(1, len(graph.nodes))
 
 
 class Part(NamedTuple):
@@ -149,19 +105,16 @@ class _Chain(NamedTuple):
         return (THEN.lstrip() if self.branches else "") + THEN.join(texts)
 
 
-def list_layers(
-    graph: Graph, items: Iterable[Item], labels: Labels, *, brackets: bool = False
-) -> Listing:
+def list_layers(items: Iterable[Box], labels: Labels, *, brackets: bool = False) -> Listing:
     """Return the layers of a stage as a table lists them.
 
     Args:
-        graph: The network.
         items: The layers and blocks of the stage.
         labels: The way in which layers are written.
         brackets: Whether blocks that stand once are in brackets too.
 
     """
-    lister = _Lister(graph, labels)
+    lister = _Lister(labels)
     drafts = lister.drafts(items)
     for draft in drafts:
         draft.bracket = draft.bracket or (draft.block and brackets)
@@ -177,37 +130,31 @@ def list_layers(
 class _Lister:
     """A stage on the way to parts."""
 
-    def __init__(self, graph: Graph, labels: Labels) -> None:
-        self._nodes = graph.nodes
+    def __init__(self, labels: Labels) -> None:
         self._labels = labels
         self.shortcuts = 0
         self.strided: set[str] = set()
         self.left_out: set[str] = set()
         self.last: Node | None = None
 
-    def drafts(self, items: Iterable[Item], *, in_block: bool = False) -> list[_Draft]:
+    def drafts(self, items: Iterable[Box], *, in_block: bool = False) -> list[_Draft]:
         """Return the parts of a stage or a block, equal ones that follow each other as one."""
         return self._folded(list(self._each(items, in_block=in_block)))
 
-    def _each(self, items: Iterable[Item], *, in_block: bool) -> Iterator[_Draft]:
-        for item in items:
-            if item.path.rpartition(SEPARATOR)[2] in SHORTCUT and in_block:
-                inside = self._nodes[item.start : item.stop]
-                self.shortcuts += sum(node.layer.kernels for node in inside)
-            elif isinstance(item.item, Node):
-                yield from self._layer(item.item)
-            elif whole := whole_label(item.item, self._nodes[item.start : item.stop]):
-                nodes = self._nodes[item.start : item.stop]
+    def _each(self, items: Iterable[Box], *, in_block: bool) -> Iterator[_Draft]:
+        for box in items:
+            scope, nodes = box.item, box.nodes
+            if box.name in SHORTCUT and in_block:
+                self.shortcuts += sum(node.layer.kernels for node in nodes)
+            elif not isinstance(scope, Scope):
+                yield from self._layer(nodes[0])
+            elif whole := whole_label(scope, nodes):
                 self.last = nodes[-1]
                 yield _Draft((whole,), (whole,), sum(node.layer.kernels for node in nodes))
-            elif (
-                item.item.row
-                or item.item.kind == BRANCH
-                or (in_block and item.item.kind == BRANCHES)
-            ):
-                yield from self._each(item.items, in_block=in_block)
+            elif scope.row or scope.kind == BRANCH or (in_block and scope.kind == BRANCHES):
+                yield from self._each(box.boxes, in_block=in_block)
             else:
-                yield from self._block(item)
+                yield from self._block(box)
 
     def _layer(self, node: Node) -> Iterator[_Draft]:
         label = self._labels(node)
@@ -220,15 +167,15 @@ class _Lister:
         bare = lines if node.op.family == "pooling" else (label.text,)
         yield _Draft(lines, bare, node.layer.kernels, node.index)
 
-    def _block(self, block: Item) -> list[_Draft]:
+    def _block(self, block: Box) -> list[_Draft]:
         if block.is_group:
             opened: Sequence[_Draft] = self._opened(block)
             inside = self._folded(opened)
         else:
             opened = ()
-            inside = self.drafts(block.items, in_block=block.is_block)
+            inside = self.drafts(block.boxes, in_block=True)
         if inside:
-            self.last = self._nodes[block.stop - 1]
+            self.last = block.nodes[-1]
         if len(inside) <= 1:
             return [replace(draft, node=None, inside=opened) for draft in inside]
         chains = [_Chain([draft]) for draft in inside]
@@ -239,14 +186,14 @@ class _Lister:
         kernels = sum(draft.kernels * draft.times for draft in inside)
         return [_Draft(lines, bare, kernels, inside=opened)]
 
-    def _opened(self, group: Item) -> list[_Draft]:
+    def _opened(self, group: Box) -> list[_Draft]:
         """Return the layers and blocks of a group, among them those of groups that stand once."""
-        drafts = self._folded(list(self._each(group.items, in_block=False)), layers=False)
+        drafts = self._folded(list(self._each(group.boxes, in_block=False)), layers=False)
         return [inner for draft in drafts for inner in draft.inside or [draft]]
 
-    def _chains(self, drafts: Mapping[int, _Draft], block: Item) -> list[_Chain]:
+    def _chains(self, drafts: Mapping[int, _Draft], block: Box) -> list[_Chain]:
         """Return a block's layers line by line: one a line if in series, else a branch a line."""
-        sources = {node: self._source(node, drafts, block.start) for node in drafts}
+        sources = {node: _source(node, drafts, block) for node in drafts}
         readers = Counter(sources.values())
         chains: list[_Chain] = []
         ends: dict[int | None, _Chain] = {}
@@ -261,15 +208,6 @@ class _Lister:
         if len(chains) == 1:
             return [_Chain([draft]) for draft in drafts.values()]
         return chains
-
-    def _source(self, index: int, listed: Collection[int], start: int) -> int | None:
-        """Return the listed layer that a layer of a block reads, through layers that are not."""
-        inputs = self._nodes[index].inputs
-        while len(inputs) == 1 and inputs[0] >= start:
-            if inputs[0] in listed:
-                return inputs[0]
-            inputs = self._nodes[inputs[0]].inputs
-        return None
 
     def _folded(self, drafts: Sequence[_Draft], *, layers: bool = True) -> list[_Draft]:
         """Return equal parts that follow each other as one: blocks, and layers unless told.
@@ -298,3 +236,14 @@ class _Lister:
         times = sum(draft.times for draft in same)
         bracket = first.bracket or first.block
         return _Draft(lines, first.bare, first.kernels, None, times, bracket)
+
+
+def _source(index: int, listed: Collection[int], block: Box) -> int | None:
+    """Return the listed layer that a layer of a block reads, through layers that are not."""
+    nodes = block.report.graph.nodes
+    inputs = nodes[index].inputs
+    while len(inputs) == 1 and inputs[0] >= block.start:
+        if inputs[0] in listed:
+            return inputs[0]
+        inputs = nodes[inputs[0]].inputs
+    return None

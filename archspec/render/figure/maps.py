@@ -256,7 +256,7 @@ class _Marks:
         shape, following = self._shapes.solids[route.source], self._shapes.solids[route.target]
         target = self._shapes.maps[route.target]
         # On a sequence each position is connected by itself.
-        connected = not target.box.is_block and target.main.op.family == "fully_connected"
+        connected = not target.box.is_block and target.box.main.op.family == "fully_connected"
         connected = connected and target.box.row.shape.rank == 0
         if corners:
             yield from taper(moved(corners, *start), self._end(route.target, end))
@@ -308,7 +308,8 @@ class _Marks:
         moves = any(box.row.shape != source.shape for box in target.before)
         if target.box.is_block or shape is None or moves or not source.shape.rank:
             return ()
-        op, reach = target.main.op, target.main.layer.reach
+        main = target.box.main
+        op, reach = main.op, main.layer.reach
         if op.family == "pooling" and reach is None:
             return shape.window(1.0, 1.0)
         if not isinstance(op, Windowed) or reach is None:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
 from typing import Final
 
 from archspec.cost.report import GROUPS, Report, Row
 from archspec.errors import UsageError, call
-from archspec.graph.graph import SEPARATOR, Graph, Node, Scope
+from archspec.graph.graph import SEPARATOR, Node, Scope
 from archspec.ops.merge import Merge
 
 MOST_BOXES: Final = 5_000
 """Largest number of boxes in a figure."""
+
+GROUP: Final = "layers"
+"""Kind of a scope that is a group of the spec."""
 
 LEAST_ALIKE: Final = 3
 """Least number of blocks that are folded into one if they are alike rather than equal."""
@@ -27,13 +31,13 @@ class Box:
     Repeats are one box, which stands for all of them.
     """
 
+    report: Report = field(repr=False)
+    """The network."""
     item: Node | Scope | None
     """The layer or block that it shows; None for the whole network."""
     start: int
     stop: int
     """The nodes of the graph that it stands for are start to stop, without its repeats."""
-    row: Row
-    """Its costs, all its repeats together."""
     boxes: list[Box] = field(default_factory=list)
     """The boxes inside, in the order of the graph; none of a layer and of a folded block."""
     times: int = 1
@@ -43,10 +47,16 @@ class Box:
     last: Row | None = None
     """Costs of its counterpart in the last repeat of a block around it, if that is larger."""
 
+    @cached_property
+    def row(self) -> Row:
+        """Its costs, all its repeats together."""
+        whole = Scope(self.report.graph.name, GROUP, "", self.start, self.stop)
+        return self.report.row(self.item or whole)
+
     @property
     def path(self) -> str:
         """The path of its first repeat; empty for the whole network."""
-        return self.row.path if self.item else ""
+        return self.item.name if self.item else ""
 
     @property
     def name(self) -> str:
@@ -59,9 +69,24 @@ class Box:
         return self.start + self.times * (self.stop - self.start)
 
     @property
+    def nodes(self) -> tuple[Node, ...]:
+        """The nodes of its first repeat."""
+        return self.report.graph.nodes[self.start : self.stop]
+
+    @property
+    def main(self) -> Node:
+        """The first of them that owns a kernel, or else the first."""
+        return next((node for node in self.nodes if node.layer.kernels), self.nodes[0])
+
+    @property
     def is_block(self) -> bool:
-        """Whether the box is a block, rather than a layer such as `conv`."""
+        """Whether the box is a block, or a group, rather than a layer such as `conv`."""
         return isinstance(self.item, Scope) and not self.item.row
+
+    @property
+    def is_group(self) -> bool:
+        """Whether the box is a group of the spec."""
+        return isinstance(self.item, Scope) and self.item.kind == GROUP and not self.item.row
 
     @property
     def is_merge(self) -> bool:
@@ -97,9 +122,9 @@ def outline(
         for box in root.walk():
             if box.row.shared_with:
                 box.boxes = []
-    _dissolve(report.graph, root)
+    _dissolve(root)
     if not repeats:
-        fold_repeats(report, root, alike=True)
+        fold_repeats(root, alike=True)
     check_count(root, folding(depth))
     return root
 
@@ -110,9 +135,8 @@ def opened(report: Report, depth: int | None = None, *, ops: bool = False) -> Bo
     `depth` levels of blocks are opened, all unless given.
     """
     graph = report.graph
-    whole = Scope(graph.name, "layers", "", 0, len(graph.nodes))
     scopes = (scope for scope in graph.scopes if scope.start < scope.stop)
-    root = Box(None, 0, len(graph.nodes), report.row(whole))
+    root = Box(report, None, 0, len(graph.nodes))
     root.boxes = _Opening(report, deque(scopes), ops=ops).boxes(0, len(graph.nodes), depth)
     return root
 
@@ -150,30 +174,28 @@ class _Opening:
         while start < stop:
             while self._scopes and self._scopes[0].start < start:
                 self._scopes.popleft()  # inside a folded one
-            item: Node | Scope
             if self._scopes and self._scopes[0].start == start:
-                item = self._scopes.popleft()
-                box = Box(item, start, item.stop, self._report.row(item))
-                if depth != 0 and (self._ops or not item.row):
+                scope = self._scopes.popleft()
+                box = Box(self._report, scope, start, scope.stop)
+                if depth != 0 and (self._ops or not scope.row):
                     inside = None if depth is None else depth - 1
-                    box.boxes = self.boxes(start, item.stop, inside)
+                    box.boxes = self.boxes(start, scope.stop, inside)
             else:
-                item = self._report.graph.nodes[start]
-                box = Box(item, start, start + 1, self._report.row(item))
+                box = Box(self._report, self._report.graph.nodes[start], start, start + 1)
             boxes.append(box)
             start = box.stop
         return boxes
 
 
-def _dissolve(graph: Graph, box: Box) -> None:
+def _dissolve(box: Box) -> None:
     """Replace blocks whose frames would add nothing by the boxes in them.
 
     That is a block alone in another; and parts of a published block that are not units, as boxes in
     them begin with different outputs: the rows of a fractal, which join its columns.
     """
     for inner in box.boxes:
-        _dissolve(graph, inner)
-    spread = {inner.row.kind for inner in box.boxes if _is_spread(graph, inner)}
+        _dissolve(inner)
+    spread = {inner.row.kind for inner in box.boxes if _is_spread(inner)}
     if spread:
         box.boxes = [
             each
@@ -184,26 +206,21 @@ def _dissolve(graph: Graph, box: Box) -> None:
         box.boxes = box.boxes[0].boxes
 
 
-def _is_spread(graph: Graph, box: Box) -> bool:
+def _is_spread(box: Box) -> bool:
     """Whether boxes in a part of a published block begin with different outputs."""
     if not box.boxes or box.row.kind in GROUPS:
         return False
-    inside = (node.inputs for node in graph.nodes[box.start : box.stop])
+    inside = (node.inputs for node in box.nodes)
     begins = {inputs for inputs in inside if all(each < box.start for each in inputs)}
     return len(begins) > 1
 
 
 def fold_repeats(
-    report: Report,
-    box: Box,
-    signature: Callable[[Box], Hashable] = lambda _: None,
-    *,
-    alike: bool = False,
+    box: Box, signature: Callable[[Box], Hashable] = lambda _: None, *, alike: bool = False
 ) -> None:
     """Let the first of several equal blocks that follow each other stand for all of them.
 
     Args:
-        report: The network.
         box: The box in which blocks are folded, at any depth.
         signature: Further property in which the blocks must be equal.
         alike: Whether three or more blocks are folded also if they differ in their numbers of
@@ -211,38 +228,38 @@ def fold_repeats(
             as the paths of ResNeXt.
     """
     kept: list[Box] = []
-    for run in _runs(report.graph, box.boxes, signature, alike=alike):
+    for run in _runs(box.boxes, signature, alike=alike):
         first = run[0]
         first.times = len(run)
-        first.parallel = len(run) > 1 and _is_beside(report.graph, run)
+        first.parallel = len(run) > 1 and _is_beside(run)
         kept.append(first)
     box.boxes = kept
     for inner in kept:
         if inner.times > 1 and isinstance(inner.item, Scope):
-            together = report.row(inner.item._replace(stop=inner.end))
+            together = box.report.row(inner.item._replace(stop=inner.end))
             inner.row = together._replace(label=inner.row.label)
-        fold_repeats(report, inner, signature, alike=alike)
+        fold_repeats(inner, signature, alike=alike)
         if inner.times > 1 and alike and not inner.parallel:
-            _add_last(report, inner)
+            _add_last(inner)
 
 
 def _runs(
-    graph: Graph, boxes: list[Box], signature: Callable[[Box], Hashable], *, alike: bool
+    boxes: list[Box], signature: Callable[[Box], Hashable], *, alike: bool
 ) -> Iterator[list[Box]]:
     """Yield boxes in runs of those that are folded together."""
     keys: list[tuple[Hashable, Hashable]] = []
     branches = [box for box in boxes if box.row.kind == "branch"]
-    read = _read_outside(graph, branches) if alike and len(branches) >= LEAST_ALIKE else {}
+    read = _read_outside(branches) if alike and len(branches) >= LEAST_ALIKE else {}
     for box in boxes:
-        structure = _structure(graph, box) if box.is_block else None
+        structure = _structure(box) if box.is_block else None
         equal: Hashable = id(box) if structure is None else (structure, signature(box))
         loose = equal
         if alike and box.is_block:
             branch = box.row.kind == "branch"
             if branch:
-                loose = (_branch_structure(graph, box), read.get(id(box)), signature(box))
+                loose = (_branch_structure(box), read.get(id(box)), signature(box))
             elif structure is not None:
-                loose = (_growing_structure(graph, box), signature(box))
+                loose = (_growing_structure(box), signature(box))
         keys.append((loose, equal))
     numbered = list(zip(keys, boxes, strict=True))
     for _, same in groupby(numbered, key=lambda each: each[0][0]):
@@ -254,16 +271,16 @@ def _runs(
                 yield [box for _, box in group]
 
 
-def _add_last(report: Report, box: Box) -> None:
+def _add_last(box: Box) -> None:
     """Add to the boxes in a folded one what their counterparts in its last repeat cost."""
     by = (box.times - 1) * (box.stop - box.start)
     for inner in box.walk():
         if inner is box or inner.item is None:
             continue
         if isinstance(inner.item, Scope):
-            last = report.row(inner.item._replace(start=inner.start + by, stop=inner.end + by))
+            last = box.report.row(inner.item._replace(start=inner.start + by, stop=inner.end + by))
         else:
-            last = report.row(report.graph.nodes[inner.start + by])
+            last = box.report.row(box.report.graph.nodes[inner.start + by])
         last = last._replace(path=inner.row.path, label=inner.row.label)
         inner.last = None if _amounts(last) == _amounts(inner.row) else last
 
@@ -272,21 +289,22 @@ def _amounts(row: Row) -> tuple[object, ...]:
     return row.shape, row.params, row.macs, row.other_ops, row.activations
 
 
-def _branch_structure(graph: Graph, box: Box) -> Hashable:
+def _branch_structure(box: Box) -> Hashable:
     """Return what a branch computes of which outputs."""
-    inside = graph.nodes[box.start : box.stop]
-    inputs = (
-        tuple((i >= box.start, i - box.start if i >= box.start else i) for i in node.inputs)
-        for node in inside
+    return tuple(
+        (
+            node.layer,
+            *((i >= box.start, i - box.start if i >= box.start else i) for i in node.inputs),
+        )
+        for node in box.nodes
     )
-    return tuple((node.layer, each) for node, each in zip(inside, inputs, strict=True))
 
 
-def _read_outside(graph: Graph, boxes: list[Box]) -> dict[int, Hashable]:
+def _read_outside(boxes: list[Box]) -> dict[int, Hashable]:
     """Return, by its id, which outputs of each box are read by which nodes after all of them."""
     owner = {node: box for box in boxes for node in range(box.start, box.stop)}
     read: dict[int, list[tuple[int, int]]] = {id(box): [] for box in boxes}
-    for node in graph.nodes[boxes[0].stop :]:
+    for node in boxes[0].report.graph.nodes[boxes[0].stop :]:
         for index in node.inputs:
             box = owner.get(index)
             if box is not None and node.index >= box.stop:
@@ -294,29 +312,24 @@ def _read_outside(graph: Graph, boxes: list[Box]) -> dict[int, Hashable]:
     return {key: tuple(each) for key, each in read.items()}
 
 
-def _is_beside(graph: Graph, run: list[Box]) -> bool:
+def _is_beside(run: list[Box]) -> bool:
     """Whether blocks read the same outputs, rather than each that of the one before."""
     last = run[0].stop - 1
-    return all(last not in node.inputs for node in graph.nodes[run[1].start : run[1].stop])
+    return all(last not in node.inputs for node in run[1].nodes)
 
 
-def _growing_structure(graph: Graph, box: Box) -> Hashable:
+def _growing_structure(box: Box) -> Hashable:
     """Return what a box computes, whatever the number of its channels."""
-    stem = box.name.rstrip("0123456789")
-    return (
-        stem,
-        box.row.kind,
-        *(
-            (node.op, node.shape[:-1], tuple(i - box.start for i in node.inputs))
-            for node in graph.nodes[box.start : box.stop]
-        ),
+    inside = (
+        (node.op, node.shape[:-1], tuple(i - box.start for i in node.inputs)) for node in box.nodes
     )
+    return box.name.rstrip("0123456789"), box.row.kind, *inside
 
 
-def _structure(graph: Graph, box: Box) -> tuple[object, ...] | None:
+def _structure(box: Box) -> tuple[object, ...] | None:
     """Return what a box computes of the output before it; None where it has any other input."""
-    inside = graph.nodes[box.start : box.stop]
-    inputs = [tuple(i - box.start for i in node.inputs) for node in inside]
+    inputs = [tuple(i - box.start for i in node.inputs) for node in box.nodes]
     if any(i < -1 for each in inputs for i in each):
         return None
-    return (box.row.kind, *((node.layer, each) for node, each in zip(inside, inputs, strict=True)))
+    layers = (node.layer for node in box.nodes)
+    return (box.row.kind, *zip(layers, inputs, strict=True))

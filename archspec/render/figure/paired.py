@@ -53,7 +53,7 @@ class Side:
         """
         self._sections = list(accumulate(number - 1 in ends for number in range(len(self._steps))))
         self._fold(self.root, other)
-        fold_repeats(self._report, self.root, self._signature, alike=True)
+        fold_repeats(self.root, self._signature, alike=True)
 
     def branching(self) -> Iterator[int]:
         """Yield the numbers of equal rows of which a row that is not among the next ones reads."""
@@ -132,8 +132,7 @@ class Side:
 
     def _sources(self, box: Box) -> set[int]:
         """Return the nodes outside of a box from which it reads."""
-        nodes = self._report.graph.nodes[box.start : box.stop]
-        return {index for node in nodes for index in node.inputs if index < box.start}
+        return {index for node in box.nodes for index in node.inputs if index < box.start}
 
     def _folded(self, run: Sequence[Box], other: Side) -> list[Box]:
         """Return one box for a run of unchanged ones; the boxes where it would hide a shortcut."""
@@ -141,7 +140,7 @@ class Side:
             return []
         start, stop = run[0].start, run[-1].stop
         scope = Scope(run[0].path, FOLD, "", start, stop, row=True)
-        fold = Box(scope, start, stop, self._report.row(scope))
+        fold = Box(self._report, scope, start, stop)
         leaves_early = any(use >= stop for use in self._last_use[start : stop - 1])
         if leaves_early or len(self.numbers(fold)) == 1:
             for box in run:

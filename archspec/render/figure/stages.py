@@ -20,13 +20,8 @@ from archspec.ops.extent import bracketed
 from archspec.ops.shape import Shape
 from archspec.render.amounts import thousands
 from archspec.render.figure.layer_labels import TIMES, block_label, series_label
-from archspec.render.figure.listing import (
-    Item,
-    Listing,
-    Part,
-    items_of,
-    list_layers,
-)
+from archspec.render.figure.listing import Listing, Part, list_layers
+from archspec.render.figure.outline import Box, opened
 
 MOST_COLUMNS: Final = 100
 """Largest number of networks in a table."""
@@ -235,7 +230,7 @@ class _Stage:
     path: str
     name: str
     sort: Sort
-    items: list[Item]
+    items: list[Box]
     grouped: bool = False
     """Whether the stage is of a group of the spec, whose blocks stand in brackets."""
 
@@ -256,11 +251,12 @@ class _Column:
         spec = report.spec
         self._named = set(_names_of_single_steps(spec.document.layers)) if spec else set()
         self.stages: list[_Stage] = []
-        for item in items_of(report.graph):
-            if item.is_group:
-                self._add_group(item)
+        _, *boxes = opened(report, ops=True).boxes  # without the input
+        for box in boxes:
+            if box.is_group:
+                self._add_group(box)
             else:
-                self._add(self.stages, item, self._sort(item))
+                self._add(self.stages, box, self._sort(box))
 
     def is_like(self, other: _Column) -> bool:
         """Whether both networks go into one table."""
@@ -280,50 +276,49 @@ class _Column:
         """Whether the network has no blocks, but layers and groups of them alone."""
         return all(scope.row or scope.kind == "layers" for scope in self.report.graph.scopes)
 
-    def _add_group(self, group: Item) -> None:
+    def _add_group(self, group: Box) -> None:
         """Add the stages of a group: its pools, and all that is between two of them."""
         stages: list[_Stage] = []
         if self.stages and self.stages[-1].sort == ATTACHED:
             stages.append(self.stages.pop())  # nothing but layers such as a pad
-        for item in group.items:
-            sort = self._sort(item)
-            self._add(stages, item, sort if sort == ATTACHED or sort[0] == "pool" else BODY)
+        for box in group.boxes:
+            sort = self._sort(box)
+            self._add(stages, box, sort if sort == ATTACHED or sort[0] == "pool" else BODY)
         body = next((stage for stage in stages if stage.sort == BODY), None)
         for stage in stages:
             stage.grouped = group.path not in self.report.graph.outputs  # a head is not a repeat
             stage.name = "" if stage.sort == BODY else _last(stage.path)
         if body:
             body.path = group.path
-        stages[0].name = _last(group.path)
+        stages[0].name = group.name
         self.stages += stages
 
-    def _sort(self, item: Item) -> Sort:
-        """Return the sort of an item: those of one sort that follow each other are one stage."""
-        last = self._nodes[item.stop - 1]
-        if item.is_block or item.is_group:
-            kind = item.item.kind if isinstance(item.item, Scope) else ""
-            alone = item.path in self._named
-            return ("block", item.path) if alone else ("blocks", kind, last.shape.spatial)
-        for node in self._nodes[item.start : item.stop]:
+    def _sort(self, box: Box) -> Sort:
+        """Return the sort of a box: those of one sort that follow each other are one stage."""
+        size = box.nodes[-1].shape.spatial
+        if isinstance(box.item, Scope) and box.is_block:
+            alone = box.path in self._named
+            return ("block", box.path) if alone else ("blocks", box.item.kind, size)
+        for node in box.nodes:
             if node.op.family == "pooling" and node.shape.spatial:
-                return ("pool", item.path)
+                return ("pool", box.path)
             if node.layer.kernels or node.op.family == "pooling" or node.op.kind == "upsample":
-                return ("layers", last.shape.spatial)
+                return ("layers", size)
         return ATTACHED
 
-    def _add(self, stages: list[_Stage], item: Item, sort: Sort) -> None:
-        """Add an item to the last stage, or as a stage of its own."""
+    def _add(self, stages: list[_Stage], box: Box, sort: Sort) -> None:
+        """Add a box to the last stage, or as a stage of its own."""
         last = stages[-1] if stages else None
         if last is None or (last.sort != sort and ATTACHED not in (last.sort, sort)):
-            stages.append(_Stage(item.path, _last(item.path), sort, [item]))
+            stages.append(_Stage(box.path, box.name, sort, [box]))
             return
         if sort != ATTACHED and not self._kernels(last.items):
-            last.path, last.name, last.sort = item.path, _last(item.path), sort
+            last.path, last.name, last.sort = box.path, box.name, sort
         elif sort != ATTACHED:
-            last.name = f"{_last(last.path)}{TO}{_last(item.path)}"
-        last.items.append(item)
+            last.name = f"{_last(last.path)}{TO}{box.name}"
+        last.items.append(box)
 
-    def _kernels(self, items: Sequence[Item]) -> int:
+    def _kernels(self, items: Sequence[Box]) -> int:
         """Return the number of layers that have a kernel."""
         nodes = self._nodes[items[0].start : items[-1].stop]
         return sum(node.layer.kernels for node in nodes)
@@ -331,8 +326,7 @@ class _Column:
     def cell(self, stage: _Stage, *, series: bool) -> tuple[Cell, Listing]:
         """Return a stage as a cell, layers written as those of a network in series or not."""
         labels = series_label if series else block_label
-        graph = self.report.graph
-        listing = list_layers(graph, stage.items, labels, brackets=stage.grouped)
+        listing = list_layers(stage.items, labels, brackets=stage.grouped)
         start, stop = stage.items[0].start, stage.items[-1].stop
         row = self.report.row(Scope(stage.path, "stage", stage.name, start, stop))
         nodes = self._nodes[start:stop]

@@ -14,7 +14,6 @@ from typing import Final, Literal
 
 from archspec.cost.report import GROUPS, Report
 from archspec.errors import UsageError
-from archspec.graph.graph import Node
 from archspec.ops.convolution import Convolution
 from archspec.ops.shape import Shape
 from archspec.render.figure.outline import Box, check_count, fold_repeats, folding, opened
@@ -34,8 +33,6 @@ class Station:
     """A map, with the layers that make it."""
 
     box: Box
-    main: Node
-    """The layer that it comes from; of a layer made of several, the one that owns a kernel."""
     sources: list[int]
     """Numbers of the maps that it is made from."""
     shape: Shape
@@ -51,14 +48,16 @@ class Station:
     @property
     def groups(self) -> int:
         """Number of groups that its convolution computes apart, if they are drawn apart; else 1."""
-        op = self.main.op
+        op = self.box.main.op
         groups = op.groups if isinstance(op, Convolution) and not self.box.is_block else 1
         return groups if groups <= MOST_TOWERS else 1
 
     @property
     def pools(self) -> bool:
         """Whether the source is pooled, each channel by itself, and the spatial axes are kept."""
-        return not self.box.is_block and self.main.op.family == "pooling" and self.shape.rank > 0
+        return (
+            not self.box.is_block and self.box.main.op.family == "pooling" and self.shape.rank > 0
+        )
 
 
 @dataclass(frozen=True)
@@ -90,10 +89,10 @@ def stations(
     if depth is None:
         _close_blocks(root)
     if not repeats:
-        fold_repeats(report, root)
+        fold_repeats(root)
     check_count(root, advice := folding(depth, style="maps"))
     leaves = [box for box in root.walk() if not box.boxes]
-    maps = _Choosing(report, root, leaves).maps()
+    maps = _Choosing(root, leaves).maps()
     if len(maps) > MOST_MAPS:
         raise UsageError(f"{len(maps):,} maps are too many for a figure{advice}")
     _split_towers(maps)
@@ -110,8 +109,7 @@ def _close_blocks(root: Box) -> None:
 class _Choosing:
     """The choice of the leaves of an outline that are maps."""
 
-    def __init__(self, report: Report, root: Box, leaves: list[Box]) -> None:
-        self._nodes = report.graph.nodes
+    def __init__(self, root: Box, leaves: list[Box]) -> None:
         self._root = root
         self._leaves = leaves
         self._number = {id(box): number for number, box in enumerate(leaves)}
@@ -144,7 +142,7 @@ class _Choosing:
             origins = sorted({map_of[source] for source in sources})
             shape = box.row.shape
             circle = box.is_merge and any(maps[each].shape == shape for each in origins)
-            maps.append(Station(box, self._main(box), origins, shape, before, circle=circle))
+            maps.append(Station(box, origins, shape, before, circle=circle))
         return maps
 
     def _state(self, number: int, states: Sequence[str]) -> Literal["map", "before", "after"]:
@@ -152,7 +150,7 @@ class _Choosing:
         box, sources, readers = self._leaves[number], self._sources[number], self._readers[number]
         if len(sources) != 1 or box.is_merge or box.is_block:
             return "map"
-        op = self._main(box).op
+        op = box.main.op
         (source,) = sources
         keeps = op.family not in LAYERS and box.row.shape == self._leaves[source].row.shape
         moves = op.view and len(readers) == 1 and not self._leaves[readers[0]].is_merge
@@ -162,14 +160,10 @@ class _Choosing:
             return "after"
         return "before" if len(readers) == 1 else "map"
 
-    def _main(self, box: Box) -> Node:
-        inside = self._nodes[box.start : box.stop]
-        return next((node for node in inside if node.layer.kernels), inside[0])
-
     def _read(self, box: Box) -> list[int]:
         """Return the numbers of the leaves that a leaf reads."""
         inside = range(box.start, box.stop)
-        read = {node for each in self._nodes[box.start : box.stop] for node in each.inputs}
+        read = {node for each in box.nodes for node in each.inputs}
         leaves = {self._number[id(self._leaf(node))] for node in read if node not in inside}
         return sorted(leaves)
 

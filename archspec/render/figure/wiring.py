@@ -18,8 +18,7 @@ class Wiring:
         """The boxes that each box reads, in order."""
         self.readers: list[list[int]] = [[] for _ in self.boxes]
         for number, box in enumerate(self.boxes):
-            nodes = graph.nodes[box.start : box.stop]
-            sources = {owner[each] for node in nodes for each in node.inputs} - {number}
+            sources = {owner[each] for node in box.nodes for each in node.inputs} - {number}
             self.sources.append(tuple(sorted(sources)))
             for source in self.sources[-1]:
                 self.readers[source].append(number)
