@@ -19,7 +19,7 @@ from archspec.render.figure.drawing import (
 from archspec.render.figure.faces import EDGE, LABEL, LINE, SMALL, TITLE, heading
 from archspec.render.figure.layer_labels import TIMES
 from archspec.render.figure.listing import Part
-from archspec.render.figure.metrics import text_width
+from archspec.render.figure.metrics import text_width, wrapped
 from archspec.render.figure.stages import (
     NETWORKS,
     Cell,
@@ -174,7 +174,7 @@ class _Grid:
         widths = _widths([self._head, *self._stages, *self._ends], len(table.head))
         self._lefts = [0.0, *accumulate(widths)]
         room = max(self._lefts[-1], NARROWEST)
-        self._notes = [line for note in table.notes for line in _wrapped(note, room)]
+        self._notes = [line for note in table.notes for line in wrapped(note, SMALL, room)]
         texts = [table.title, *self._notes]
         self.width = max(self._lefts[-1], *(text_width(text, SMALL) for text in texts))
 
@@ -299,14 +299,3 @@ def _sentence(table: StageTable, stage: Stage) -> str:
             if cell
         ]
     return "; ".join(texts)
-
-
-def _wrapped(text: str, width: float) -> Iterator[str]:
-    line = ""
-    for word in text.split():
-        longer = f"{line} {word}".lstrip()
-        if line and text_width(longer, SMALL) > width:
-            yield line
-            longer = word
-        line = longer
-    yield line
