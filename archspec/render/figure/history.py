@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Final, NamedTuple
 
 from archspec.render.curves import LOG_LOSS, MOST_CROSSES, MOST_HEADS
@@ -289,15 +290,9 @@ def _crosses(series: Sequence[Sequence[Point]], top: float, last: int) -> Iterat
 
 def _stretches(points: Sequence[Point]) -> Iterator[list[Point]]:
     """Yield the points between gaps, which values that are not finite make."""
-    stretch: list[Point] = []
-    for point in points:
-        if math.isfinite(point[1]):
-            stretch.append(point)
-        elif stretch:
-            yield stretch
-            stretch = []
-    if stretch:
-        yield stretch
+    for finite, stretch in groupby(points, lambda point: math.isfinite(point[1])):
+        if finite:
+            yield list(stretch)
 
 
 def _labels(ends: list[tuple[float, str, str]], top: float, bottom: float) -> Iterator[Mark]:
