@@ -69,7 +69,7 @@ def arranged(difference: Difference) -> tuple[list[Side], Sequence[Layout]]:
         layout(report.graph, side.root, _Boxes(difference, side, first=number == 0).size)
         for number, (report, side) in enumerate(zip(reports, sides, strict=True))
     ]
-    return sides, levelled(list(counterparts(sides, layouts)), layouts)
+    return sides, levelled(counterparts(sides, layouts), layouts)
 
 
 def drawing(figure: DifferenceFigure) -> Drawing:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import accumulate, pairwise
-from typing import Final, NamedTuple
+from typing import Final
 
 from archspec.cost.difference import Difference, RowPair
 from archspec.cost.report import Report
@@ -167,14 +167,9 @@ def _runs(quiet: Sequence[bool]) -> list[int]:
     return runs
 
 
-class Ends(NamedTuple):
-    """Boxes of both networks that show the same row."""
-
-    first: Placed
-    second: Placed
-
-
-def counterparts(sides: Sequence[Side], layouts: Sequence[Layout]) -> Iterator[Ends]:
+def counterparts(
+    sides: Sequence[Side], layouts: Sequence[Layout]
+) -> Iterator[tuple[Placed, Placed]]:
     """Yield the innermost boxes of both networks that show the same row of the difference."""
     before, after = (
         {side.numbers(each.box)[0]: each for each in layout.boxes if not each.box.boxes}
@@ -182,16 +177,18 @@ def counterparts(sides: Sequence[Side], layouts: Sequence[Layout]) -> Iterator[E
     )
     for number, each in before.items():
         if number in after:
-            yield Ends(each, after[number])
+            yield each, after[number]
 
 
-def levelled(ends: Sequence[Ends], layouts: Sequence[Layout]) -> tuple[Layout, Layout]:
+def levelled(
+    ends: Iterable[tuple[Placed, Placed]], layouts: Sequence[Layout]
+) -> tuple[Layout, Layout]:
     """Return two layouts with room put in between, so that counterparts stand at one height.
 
     Counterparts in another order than in the other network stay where they are.
     """
     first, second = map(_Stretch, layouts)
-    for a, b in sorted(ends, key=lambda each: (each.first.y, each.second.y)):
+    for a, b in sorted(ends, key=lambda each: (each[0].y, each[1].y)):
         if a.y <= first.reached or b.y <= second.reached:
             continue
         difference = second.at(b.y) - first.at(a.y)
