@@ -71,7 +71,7 @@ def drawing(figure: Figure) -> Drawing:
     width = max(placed.width, NARROWEST, *heads) + 2 * EDGE
     left, top = (width - placed.width) / 2, EDGE + LABEL + 2.5 * LINE
     marks = faces.heading(report.name, subtitle)
-    marks += _Marks(shapes, placed, extents, left, top).all()
+    marks += _Marks(shapes, placed, left, top).all()
     marks += _brackets(repeated, levels, placed, extents, left, top)
     bottom = top + placed.height + LINE
     for line in _caption(maps, shapes, width - 2 * EDGE):
@@ -166,16 +166,8 @@ class _Shapes:
 class _Marks:
     """The marks of maps and lines."""
 
-    def __init__(
-        self,
-        shapes: _Shapes,
-        placed: Bands,
-        extents: Sequence[Extents],
-        left: float,
-        top: float,
-    ) -> None:
+    def __init__(self, shapes: _Shapes, placed: Bands, left: float, top: float) -> None:
         self._shapes = shapes
-        self._extents = extents
         self._left = left
         self._top = top
         self._places = [
