@@ -46,7 +46,7 @@ def csv(figure: Figure) -> str:
     """Return a line for each stage and each total, tables one after the other."""
     lines: list[Sequence[str]] = []
     for table in stage_tables(figure.reports):
-        totals = ((total.name, "", *map(str, total.values)) for total in table.totals)
+        totals = ((name, "", *map(str, values)) for name, values in table.totals.items())
         lines += [
             ("stage", "output", *table.names),
             *(_cells(table, stage, "; ")[: 2 + len(table.names)] for stage in table.stages),

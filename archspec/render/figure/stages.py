@@ -8,7 +8,7 @@ others; what a paper leaves to its caption, such as the stride of a stage's firs
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -101,14 +101,6 @@ class Stage(NamedTuple):
         return all(cell is not None and cell.parts == first.parts for cell in others)
 
 
-class Total(NamedTuple):
-    """A row at the table's end: a figure of every network."""
-
-    name: str
-    title: str
-    values: tuple[int, ...]
-
-
 class StageTable(NamedTuple):
     """Stages by networks."""
 
@@ -119,7 +111,8 @@ class StageTable(NamedTuple):
     input_texts: tuple[str, ...]
     """All inputs of each network, as text."""
     stages: tuple[Stage, ...]
-    totals: tuple[Total, ...]
+    totals: Mapping[str, tuple[int, ...]]
+    """Figures of every network, by name, for the last rows."""
     notes: tuple[str, ...]
     """Sentences on what is not listed."""
 
@@ -144,8 +137,9 @@ class StageTable(NamedTuple):
     def ends(self) -> tuple[tuple[str, ...], ...]:
         """The texts of the last rows, in all columns."""
         if not self.is_single:
-            return tuple((total.title, "", *map(thousands, total.values)) for total in self.totals)
-        values = {total.name: thousands(total.values[0]) for total in self.totals}
+            rows = self.totals.items()
+            return tuple((TOTALS[name], "", *map(thousands, values)) for name, values in rows)
+        values = {name: thousands(value) for name, (value,) in self.totals.items()}
         layers = f"{values['weight_layers']} {TOTALS['weight_layers']}"
         return (("total", "", layers, *(values[name] for name in COSTS)),)
 
@@ -169,7 +163,7 @@ class StageTable(NamedTuple):
                 }
                 for stage in self.stages
             ],
-            "totals": {total.name: list(total.values) for total in self.totals},
+            "totals": {name: list(values) for name, values in self.totals.items()},
             "notes": list(self.notes),
         }
 
@@ -384,10 +378,7 @@ def _table(columns: Sequence[_Column]) -> StageTable:
         tuple(column.input for column in columns),
         tuple(column.input_text for column in columns),
         tuple(_sized(stages, columns)),
-        tuple(
-            Total(name, title, tuple(getattr(each.report.totals, name) for each in columns))
-            for name, title in TOTALS.items()
-        ),
+        {name: tuple(getattr(each.report.totals, name) for each in columns) for name in TOTALS},
         tuple(_notes(listings)),
     )
 
