@@ -204,16 +204,8 @@ class _Sketcher:
             self.position = match.end()
             if content.strip() and content[0] not in "#%" and content not in ("---", "..."):
                 self.line(start, match.start(), match.end(2))
-        for each in reversed(self.stack):
-            self.close(each)
+        _settle(self.top)
         return self.top
-
-    def close(self, opened: _Open) -> None:
-        """Give a finished collection the end of its last entry."""
-        node = opened.node
-        if node.entries:
-            self.finish(node)
-            node.stop = max(node.stop, node.entries[-1].stop)
 
     def line(self, start: int, begin: int, end: int) -> None:
         """Take a line: its dashes and keys from left to right, then its value."""
@@ -222,7 +214,7 @@ class _Sketcher:
             if len(self.stack) == 1:  # further left than the first line: take it as aligned
                 column = self.stack[0].column
                 break
-            self.close(self.stack.pop())
+            self.stack.pop()
         while True:
             if self.text.startswith("-", start) and self.text[start + 1 : start + 2] in (
                 *" \t\r\n",
@@ -255,7 +247,7 @@ class _Sketcher:
         if self.stack and self.stack[-1].column == column:
             top = self.stack[-1].node
             if isinstance(top, Sequence):
-                self.append(top, Entry(None, None, start, start + 1))
+                top.entries.append(Entry(None, None, start, start + 1))
                 return True
         return self.begin(Sequence(start, start + 1), column, Entry(None, None, start, start + 1))
 
@@ -268,24 +260,14 @@ class _Sketcher:
         while len(self.stack) > 1 and self.stack[-1].column == column:
             if isinstance(self.stack[-1].node, Mapping):
                 break
-            self.close(self.stack.pop())  # a list at the column of the key that it belongs to
+            self.stack.pop()  # a list at the column of the key that it belongs to
         top = self.stack[-1] if self.stack else None
         if top and isinstance(top.node, Mapping):
             filled = bool(top.node.entries) and top.node.entries[-1].value is not None
             if top.column == column or filled:  # or it is indented too far
-                self.append(top.node, entry)
+                top.node.entries.append(entry)
                 return True
         return self.begin(Mapping(key.start, match.end()), column, entry)
-
-    def append(self, node: Collection, entry: Entry) -> None:
-        """Add an entry to a collection; the one before it is complete."""
-        self.finish(node)
-        node.entries.append(entry)
-
-    def finish(self, node: Collection) -> None:
-        """Give a collection's last entry the end of its value."""
-        if node.entries and (value := node.entries[-1].value) is not None:
-            node.entries[-1].stop = max(node.entries[-1].stop, value.stop)
 
     def begin(self, node: Collection, column: int, entry: Entry) -> bool:
         """Open a collection where a value is due; return whether one is."""
@@ -306,7 +288,6 @@ class _Sketcher:
         if not entries or entries[-1].value is not None:
             return False
         entries[-1].value = node
-        entries[-1].stop = max(entries[-1].stop, node.stop)
         return True
 
     def value(self, start: int, end: int, column: int) -> None:
@@ -330,19 +311,18 @@ class _Sketcher:
             self.position = max(self.position, self.next_line(stop))
         if opened and column == opened.column and isinstance(opened.node, Mapping):
             # A key that is still being written.
-            self.append(opened.node, Entry(node, None, node.start, node.stop))
+            opened.node.entries.append(Entry(node, None, node.start, node.stop))
         elif opened and column == opened.column:
             outer = self.stack[-2].node if len(self.stack) > 1 else None
             if isinstance(outer, Mapping) and self.stack[-2].column == column:
-                self.close(self.stack.pop())
-                self.append(outer, Entry(node, None, node.start, node.stop))
+                self.stack.pop()
+                outer.entries.append(Entry(node, None, node.start, node.stop))
             else:  # an item whose dash is still to be written
-                self.append(opened.node, Entry(None, node, node.start, node.stop))
+                opened.node.entries.append(Entry(None, node, node.start, node.stop))
         elif not self.fill(node) and opened and opened.node.entries:
             last = opened.node.entries[-1]
             if last.value and not isinstance(last.value, (Mapping, Sequence)):  # it continues
                 last.value.stop = node.stop
-                last.stop = node.stop
 
     def next_line(self, stop: int) -> int:
         match = _LINE.match(self.text, stop)
@@ -450,6 +430,16 @@ class _Sketcher:
                 return position, True
             position = after
         return position, False
+
+
+def _settle(node: Node | None) -> None:
+    """Let entries end where their values end, and collections where their last entries end."""
+    entries = children(node)
+    for entry in entries:
+        _settle(entry.value)
+        entry.stop = max(entry.stop, entry.value.stop if entry.value else 0)
+    if node and entries:
+        node.stop = max(node.stop, entries[-1].stop)
 
 
 def _unquoted(written: str) -> str:
