@@ -33,7 +33,7 @@ class LabelScore(ClassScore):
 class LabelScores(Displayed):
     """Scores of sets of labels."""
 
-    RENDERER = "label_scores"
+    RENDERER = "output_scores"
     TASK: ClassVar[TaskKind] = "multi_label"
 
     images: int

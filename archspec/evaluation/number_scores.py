@@ -44,7 +44,7 @@ class ValueScore:
 class NumberScores(Displayed):
     """Scores of a regression, value by value."""
 
-    RENDERER = "number_scores"
+    RENDERER = "output_scores"
     TASK: ClassVar[TaskKind] = "regression"
 
     images: int
