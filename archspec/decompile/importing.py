@@ -33,7 +33,7 @@ PROVED = "Compiled, this spec has the layers of the file, with their arguments, 
 class ImportedSpec(Displayed):
     """The spec of a model file. Print it for its text, or save it."""
 
-    RENDERER = "imported_spec"
+    RENDERER = "spec"
 
     text: str
     """The spec, as YAML."""
