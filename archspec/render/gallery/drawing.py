@@ -223,21 +223,18 @@ def pixels_of(picture: Picture, values: NDArray[Any]) -> NDArray[Any]:
         values.ndim == 2 and picture.look == "pixels" and values.shape[-1] == 1
     ):
         values = values.reshape(1, -1)
-    has_channels = values.ndim == 3 and values.shape[-1] in (1, 3)
-    flat = values[..., 0] if has_channels and values.shape[-1] == 1 else values
+    flat = values[..., 0] if values.ndim == 3 and values.shape[-1] == 1 else values
+    is_coloured = flat.ndim == 3
     if picture.look == "pixels":
         grey = np.clip((flat - low) / ((high - low) or 1.0), 0, 1)
-        rgb = grey if grey.ndim == 3 and grey.shape[-1] == 3 else np.stack([grey] * 3, axis=-1)
-        return _bytes(rgb)
+        return _bytes(grey if is_coloured else np.stack([grey] * 3, axis=-1))
     if picture.look == "mask":
-        under = _under(picture, flat.shape)
-        rgb = under * np.where(flat[..., None] > 0, 1.0, 0.25)
-        return _bytes(rgb)
+        return _bytes(_under(picture, flat.shape) * np.where(flat[..., None] > 0, 1.0, 0.25))
     if picture.look == "classes":
         return _bytes(_class_colours(picture, flat))
     strength = np.nan_to_num(flat / (high or 1.0))
     strength = np.clip(strength, -1, 1) if picture.look == "signed" else np.clip(strength, 0, 1)
-    if picture.look == "signed" and strength.ndim == 3 and strength.shape[-1] == 3:
+    if picture.look == "signed" and is_coloured:
         return _bytes((strength + 1) / 2)
     colours = _palette(picture.look, strength)
     if picture.over is not None:
@@ -355,22 +352,19 @@ def _fitting(name: str, width: int) -> str:
 
 def _font(text: str) -> Any:
     """Return the font of all pictures, or one with the letters that it lacks."""
-    return _font_of(_font_file(text) if not text.isascii() else "")
+    return _font_of(*figures.fonts_for(text)[:1])
 
 
 @cache
-def _font_of(file: str) -> Any:
+def _font_of(name: str = "") -> Any:
     from PIL import ImageFont  # noqa: PLC0415
 
-    data = Path(figures.load().get_data_path())
-    return ImageFont.truetype(file or data / "fonts" / "ttf" / "DejaVuSans.ttf", LETTERS)
+    file = Path(figures.load().get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    if name:
+        from matplotlib import font_manager  # noqa: PLC0415
 
-
-def _font_file(text: str) -> str:
-    from matplotlib import font_manager  # noqa: PLC0415
-
-    names = figures.fonts_for(text)
-    return str(font_manager.findfont(names[0])) if names else ""
+        file = Path(font_manager.findfont(name))
+    return ImageFont.truetype(file, LETTERS)
 
 
 def fits_below(picture: Picture) -> bool:
