@@ -37,9 +37,7 @@ class Word(NamedTuple):
     """Schemas of the values of a key."""
 
 
-@cache
-def _schema() -> Schema:
-    return schema()
+_schema = cache(schema)
 
 
 def warm_up() -> None:
@@ -88,13 +86,13 @@ def forms_at(path: KeyPath) -> tuple[Schema, ...]:
     """Return the schemas of what may stand at a path, all references followed."""
     forms = tuple(_forms(_schema()))
     for part in path:
-        forms = tuple(each for form in forms for inner in _inner(form, part) for each in inner)
+        forms = tuple(each for form in forms for each in _inner(form, part))
         if not forms:
             break
     return forms
 
 
-def _inner(form: Schema, part: str | int) -> Iterator[tuple[Schema, ...]]:
+def _inner(form: Schema, part: str | int) -> Iterator[Schema]:
     """Yield the schemas of a part of a value."""
     if isinstance(part, int):
         items = form.get("prefixItems", ())
@@ -104,7 +102,7 @@ def _inner(form: Schema, part: str | int) -> Iterator[tuple[Schema, ...]]:
         if inner is None:
             inner = form.get("additionalProperties")
     if isinstance(inner, Mapping):
-        yield tuple(_forms(inner))
+        yield from _forms(inner)
 
 
 def _forms(form: Schema, about: Schema | None = None, depth: int = 0) -> Iterator[Schema]:
