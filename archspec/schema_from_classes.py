@@ -93,7 +93,7 @@ def generated() -> Schema:
         "own_step": _step(kinds, own=True),
         "inner_step": _inner_step(kinds),
         "argument": _argument(),
-        **_prefixed("train.", _train()),
+        **{f"train.{name}": value for name, value in _train().items()},
     }
     for kind, cls in kinds.items():
         definitions[f"arguments.{kind}"] = values.arguments(cls)
@@ -145,10 +145,6 @@ class _Described(GenerateJsonSchema):
 def _described(model: type[BaseModel | Declaration], prefix: str = "") -> Schema:
     template = f"#/$defs/{prefix}{{model}}"
     return model.model_json_schema(schema_generator=_Described, ref_template=template)
-
-
-def _prefixed(prefix: str, definitions: Mapping[str, Schema]) -> Schema:
-    return {prefix + name: value for name, value in definitions.items()}
 
 
 # Kinds and their arguments.
@@ -504,13 +500,12 @@ def _argument_of(family: KerasFamily, name: str, default: tuple[()] | tuple[Any]
 
 def _named(arguments: Mapping[str, Schema]) -> Schema:
     """Return a name, or one name with its arguments or nothing."""
-    nothing = {"type": "null"}
     return {
         "anyOf": [
             _one_of(arguments),
             {
                 "type": "object",
-                "properties": {name: {"anyOf": [one, nothing]} for name, one in arguments.items()},
+                "properties": {name: {"anyOf": [one, _NULL]} for name, one in arguments.items()},
                 "additionalProperties": False,
                 "minProperties": 1,
                 "maxProperties": 1,
