@@ -70,7 +70,8 @@ class _Line(NamedTuple):
         return LINE
 
     def marks(self, x: float, y: float, anchor: Anchor) -> Iterator[Mark]:
-        yield Text(x, y + BASE, self.text, SMALL, self.tone, self.bold, anchor)
+        if self.text:
+            yield Text(x, y + BASE, self.text, SMALL, self.tone, self.bold, anchor)
 
 
 class _Bracket(NamedTuple):
@@ -145,6 +146,11 @@ class _Row(NamedTuple):
     def height(self) -> float:
         return max(box.height for box in self.boxes) + 2 * GAP
 
+    def marks(self, lefts: Sequence[float], top: float) -> Iterator[Mark]:
+        """Yield its marks, columns beginning at `lefts`."""
+        for box in self.boxes:
+            yield from box.marks(lefts, top, self.height)
+
 
 def drawing(figure: Figure) -> Drawing:
     """Return the table of a figure's networks; several below each other if stages differ."""
@@ -190,7 +196,7 @@ class _Grid:
         y += LINE + GAP
         yield self._ground(x, y, self._head.height)
         yield self._rule(x, y, RULE)
-        yield from _placed(self._head, lefts, y)
+        yield from self._head.marks(lefts, y)
         y += self._head.height
         for row in self._stages:
             stage = row.stage
@@ -198,14 +204,14 @@ class _Grid:
             continued = stage is not None and not stage.name
             start = lefts[1] if continued else x
             yield self._rule(start, y, RULE if first else HAIR)
-            marks = list(_placed(row, lefts, y))
+            marks = list(row.marks(lefts, y))
             yield Group(stage.path, _sentence(self._table, stage), marks) if stage else marks[0]
             y += row.height
         ends = sum(row.height for row in self._ends)
         yield self._ground(x, y, ends)
         yield self._rule(x, y, RULE)
         for row in self._ends:
-            yield from _placed(row, lefts, y)
+            yield from row.marks(lefts, y)
             y += row.height
         yield self._rule(x, y, RULE)
         y += GAP
@@ -276,15 +282,6 @@ def _widths(rows: Sequence[_Row], count: int) -> list[float]:
         for column in columns if short > 0 else ():
             widths[column] += short / len(columns)
     return widths
-
-
-def _placed(row: _Row, lefts: Sequence[float], top: float) -> Iterator[Mark]:
-    for box in row.boxes:
-        yield from (
-            mark
-            for mark in box.marks(lefts, top, row.height)
-            if not isinstance(mark, Text) or mark.text
-        )
 
 
 def _sentence(table: StageTable, stage: Stage) -> str:
