@@ -23,7 +23,7 @@ NEAR = 0.02
 def laid_out(figure: Figure, tallest: float = TALLEST) -> tuple[Box, Layout]:
     """Return a figure's outline and its layout."""
     root = outline(figure.report, figure.depth, ops=figure.ops, repeats=figure.repeats)
-    return root, layout(figure.report.graph, root, Boxes(figure, root).size, tallest=tallest)
+    return root, layout(root, Boxes(figure, root).size, tallest=tallest)
 
 
 def segments(line: Line | Stroke) -> list[Segment]:

@@ -66,8 +66,8 @@ def arranged(difference: Difference) -> tuple[list[Side], Sequence[Layout]]:
         side.fold(other, ends)
         check_count(side.root, folding(difference.depth, "diff"))
     layouts: Sequence[Layout] = [
-        layout(report.graph, side.root, _Boxes(difference, side, first=number == 0).size)
-        for number, (report, side) in enumerate(zip(reports, sides, strict=True))
+        layout(side.root, _Boxes(difference, side, first=number == 0).size)
+        for number, side in enumerate(sides)
     ]
     return sides, levelled(counterparts(sides, layouts), layouts)
 

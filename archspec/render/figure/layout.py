@@ -21,7 +21,6 @@ from math import ceil
 from operator import or_
 from typing import Final, NamedTuple, TypeAlias
 
-from archspec.graph.graph import Graph
 from archspec.render.figure.columns import columns
 from archspec.render.figure.drawing import Point
 from archspec.render.figure.ordering import components, ranks, series
@@ -114,16 +113,15 @@ Measure: TypeAlias = Callable[[Box], Size]
 """The size of a box without what is inside; for a block, that of its title."""
 
 
-def layout(graph: Graph, whole: Box, measure: Measure, *, tallest: float = float("inf")) -> Layout:
+def layout(whole: Box, measure: Measure, *, tallest: float = float("inf")) -> Layout:
     """Return the places of all boxes of an outline, and the lines between them.
 
     Args:
-        graph: The wiring.
-        whole: Its outline.
+        whole: The outline.
         measure: The size that a box needs for its text.
         tallest: Height from which on a chain of boxes is broken into columns.
     """
-    wiring = Wiring(graph, whole)
+    wiring = Wiring(whole)
     leaves: list[_Leaf] = []
     frame = _framed(_Plan(wiring, measure, tallest, leaves), whole)
     boxes: list[Placed] = []

@@ -71,7 +71,7 @@ class _Network:
         report = figure.report
         root = outline(report, figure.depth, ops=figure.ops, repeats=figure.repeats)
         self.shapes = Boxes(figure, root)
-        self._placed = layout(report.graph, root, self.shapes.size, tallest=tallest)
+        self._placed = layout(root, self.shapes.size, tallest=tallest)
         self._subtitle = faces.subtitle(figure)
         self._top = EDGE + LABEL + 1.5 * LINE
         self.width = max(

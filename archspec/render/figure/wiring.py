@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from archspec.graph.graph import Graph
 from archspec.render.figure.outline import Box
 
 
 class Wiring:
     """The boxes with nothing inside, by number, and which of them read which."""
 
-    def __init__(self, graph: Graph, whole: Box) -> None:
+    def __init__(self, whole: Box) -> None:
+        graph = whole.report.graph
         self.boxes = [box for box in whole.walk() if not box.boxes]
         owner = _owners(whole, self.boxes, len(graph.nodes))
         self.sources: list[tuple[int, ...]] = []
