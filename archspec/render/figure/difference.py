@@ -59,16 +59,12 @@ def arranged(difference: Difference) -> tuple[list[Side], Sequence[Layout]]:
         UsageError: There are too many boxes.
 
     """
-    reports = difference.before, difference.after
-    sides = [Side(difference, report, first=number == 0) for number, report in enumerate(reports)]
+    sides = [Side(difference, first=first) for first in (True, False)]
     ends = {number for side in sides for number in side.branching()}
     for side, other in zip(sides, reversed(sides), strict=True):
         side.fold(other, ends)
         check_count(side.root, folding(difference.depth, "diff"))
-    layouts: Sequence[Layout] = [
-        layout(side.root, _Boxes(difference, side, first=number == 0).size)
-        for number, side in enumerate(sides)
-    ]
+    layouts = [layout(side.root, _Boxes(difference, side).size) for side in sides]
     return sides, levelled(counterparts(sides, layouts), layouts)
 
 
@@ -76,7 +72,7 @@ def drawing(figure: DifferenceFigure) -> Drawing:
     """Return both networks beside each other, counterparts at one height."""
     difference = figure.difference
     sides, layouts = arranged(difference)
-    shapes = [_Boxes(difference, side, first=number == 0) for number, side in enumerate(sides)]
+    shapes = [_Boxes(difference, side) for side in sides]
     names = [fitting(each.name, LABEL, WIDEST, bold=True) for each in difference.totals]
     columns = [
         max(placed.width, text_width(name, LABEL, bold=True) + 2 * EDGE)
@@ -167,10 +163,9 @@ def _description(difference: Difference) -> str:
 class _Boxes:
     """The boxes of one of the two networks as marks."""
 
-    def __init__(self, difference: Difference, side: Side, *, first: bool) -> None:
+    def __init__(self, difference: Difference, side: Side) -> None:
         self._difference = difference
         self._side = side
-        self._first = first
 
     def size(self, box: Box) -> Size:
         """Return the size of a box; of one with boxes inside, that of its title."""
@@ -274,7 +269,7 @@ class _Boxes:
         """Return what a change is about, and its value in this network."""
         if change.what == "inputs":
             return "inputs differ"  # their paths are too long for a box
-        value = change.before if self._first else change.after
+        value = change.before if self._side.first else change.after
         if change.what == "layer":
             same = change.layer.rpartition(SEPARATOR)[2] == value
             kind = "" if value is None or same else f" ({value})"

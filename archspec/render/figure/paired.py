@@ -9,7 +9,6 @@ from itertools import accumulate, pairwise
 from typing import Final
 
 from archspec.cost.difference import Difference, RowPair
-from archspec.cost.report import Report
 from archspec.graph.graph import Scope
 from archspec.render.difference import is_quiet
 from archspec.render.figure.drawing import Point
@@ -23,8 +22,10 @@ FOLD: Final = "equal"
 class Side:
     """One of two networks: its boxes, and the rows of the difference that each shows."""
 
-    def __init__(self, difference: Difference, report: Report, *, first: bool) -> None:
-        self._report = report
+    def __init__(self, difference: Difference, *, first: bool) -> None:
+        self.first = first
+        """Whether the network is the first of the two."""
+        self._report = report = difference.before if first else difference.after
         self._steps = difference.steps
         rows = [step.before if first else step.after for step in self._steps]
         placed = [(row.start, number) for number, row in enumerate(rows) if row]
