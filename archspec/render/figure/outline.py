@@ -247,28 +247,23 @@ def _runs(
     boxes: list[Box], signature: Callable[[Box], Hashable], *, alike: bool
 ) -> Iterator[list[Box]]:
     """Yield boxes in runs of those that are folded together."""
-    keys: list[tuple[Hashable, Hashable]] = []
+    equal: dict[Box, Hashable] = {}
+    loose: dict[Box, Hashable] = {}
     branches = [box for box in boxes if box.row.kind == "branch"]
     read = _read_outside(branches) if alike and len(branches) >= LEAST_ALIKE else {}
     for box in boxes:
         structure = _structure(box) if box.is_block else None
-        equal: Hashable = id(box) if structure is None else (structure, signature(box))
-        loose = equal
-        if alike and box.is_block:
-            branch = box.row.kind == "branch"
-            if branch:
-                loose = (_branch_structure(box), read.get(id(box)), signature(box))
-            elif structure is not None:
-                loose = (_growing_structure(box), signature(box))
-        keys.append((loose, equal))
-    numbered = list(zip(keys, boxes, strict=True))
-    for _, same in groupby(numbered, key=lambda each: each[0][0]):
+        equal[box] = loose[box] = box if structure is None else (structure, signature(box))
+        if alike and box.is_block and box.row.kind == "branch":
+            loose[box] = (_branch_structure(box), read.get(box), signature(box))
+        elif alike and structure is not None:
+            loose[box] = (_growing_structure(box), signature(box))
+    for _, same in groupby(boxes, loose.__getitem__):
         run = list(same)
         if len(run) >= LEAST_ALIKE:
-            yield [box for _, box in run]
+            yield run
         else:
-            for _, group in groupby(run, key=lambda each: each[0][1]):
-                yield [box for _, box in group]
+            yield from (list(group) for _, group in groupby(run, equal.__getitem__))
 
 
 def _add_last(box: Box) -> None:
@@ -300,16 +295,16 @@ def _branch_structure(box: Box) -> Hashable:
     )
 
 
-def _read_outside(boxes: list[Box]) -> dict[int, Hashable]:
-    """Return, by its id, which outputs of each box are read by which nodes after all of them."""
+def _read_outside(boxes: list[Box]) -> dict[Box, Hashable]:
+    """Return which outputs of each box are read by which nodes after all of them."""
     owner = {node: box for box in boxes for node in range(box.start, box.stop)}
-    read: dict[int, list[tuple[int, int]]] = {id(box): [] for box in boxes}
+    read: dict[Box, list[tuple[int, int]]] = {box: [] for box in boxes}
     for node in boxes[0].report.graph.nodes[boxes[0].stop :]:
         for index in node.inputs:
             box = owner.get(index)
             if box is not None and node.index >= box.stop:
-                read[id(box)].append((index - box.start, node.index))
-    return {key: tuple(each) for key, each in read.items()}
+                read[box].append((index - box.start, node.index))
+    return {box: tuple(each) for box, each in read.items()}
 
 
 def _is_beside(run: list[Box]) -> bool:
