@@ -17,6 +17,7 @@ from archspec.errors import UsageError
 from archspec.ops.convolution import Convolution
 from archspec.ops.shape import Shape
 from archspec.render.figure.outline import Box, check_count, fold_repeats, folding, opened
+from archspec.render.figure.wiring import Wiring
 
 MOST_MAPS: Final = 1_000
 """Largest number of maps in a figure."""
@@ -91,8 +92,7 @@ def stations(
     if not repeats:
         fold_repeats(root)
     check_count(root, advice := folding(depth, style="maps"))
-    leaves = [box for box in root.walk() if not box.boxes]
-    maps = _Choosing(root, leaves).maps()
+    maps = _Choosing(Wiring(root)).maps()
     if len(maps) > MOST_MAPS:
         raise UsageError(f"{len(maps):,} maps are too many for a figure{advice}")
     _split_towers(maps)
@@ -109,15 +109,10 @@ def _close_blocks(root: Box) -> None:
 class _Choosing:
     """The choice of the leaves of an outline that are maps."""
 
-    def __init__(self, root: Box, leaves: list[Box]) -> None:
-        self._root = root
-        self._leaves = leaves
-        self._number = {id(box): number for number, box in enumerate(leaves)}
-        self._sources = [self._read(box) for box in leaves]
-        self._readers: list[list[int]] = [[] for _ in leaves]
-        for number, sources in enumerate(self._sources):
-            for source in sources:
-                self._readers[source].append(number)
+    def __init__(self, wiring: Wiring) -> None:
+        self._leaves = wiring.boxes
+        self._sources = wiring.sources
+        self._readers = wiring.readers
 
     def maps(self) -> list[Station]:
         """Return the maps, each with the layers that are only named."""
@@ -159,22 +154,6 @@ class _Choosing:
         if keeps and states[source] != "before" and len(self._readers[source]) == 1:
             return "after"
         return "before" if len(readers) == 1 else "map"
-
-    def _read(self, box: Box) -> list[int]:
-        """Return the numbers of the leaves that a leaf reads."""
-        inside = range(box.start, box.stop)
-        read = {node for each in box.nodes for node in each.inputs}
-        leaves = {self._number[id(self._leaf(node))] for node in read if node not in inside}
-        return sorted(leaves)
-
-    def _leaf(self, node: int) -> Box:
-        """Return the leaf that shows a node; that of the first repeat stands for all."""
-        box = self._root
-        while box.boxes:
-            node = box.start + (node - box.start) % (box.stop - box.start)
-            starts = [inner.start for inner in box.boxes]
-            box = box.boxes[bisect_right(starts, node) - 1]
-        return box
 
 
 def _split_towers(maps: list[Station]) -> None:
