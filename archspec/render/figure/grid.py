@@ -12,6 +12,7 @@ from heapq import heapify, heappop, heappush
 from typing import Final, NamedTuple
 
 from archspec.errors import UsageError, call
+from archspec.render.figure.ordering import shortcuts
 
 MOST_LANES: Final = 500
 """Largest number of lines with a row of their own."""
@@ -139,20 +140,16 @@ class Grid:
 
     def _runs(self) -> Iterator[Run]:
         """Yield a line for each source of each map, and give those that need one a row."""
-        ancestors = self._ancestors()
         waiting = []
-        for target, read in enumerate(self._sources):
-            for source in read:
-                span = self.column[target] - self.column[source]
-                others = [each for each in read if each != source]
-                shortcut = any(ancestors[each] >> source & 1 for each in others)
-                if self._leader[target] == source:
-                    bends = self.row[source] != self.row[target]
-                    yield Run(source, target, self.row[target], shortcut and bends)
-                elif span == 1 or (self._is_last(source) and self._reader(source) == target):
-                    yield Run(source, target, self.row[source], shortcut)
-                else:
-                    waiting.append((span, source, target, shortcut))
+        for source, target, shortcut in shortcuts(self._sources):
+            span = self.column[target] - self.column[source]
+            if self._leader[target] == source:
+                bends = self.row[source] != self.row[target]
+                yield Run(source, target, self.row[target], shortcut and bends)
+            elif span == 1 or (self._is_last(source) and self._reader(source) == target):
+                yield Run(source, target, self.row[source], shortcut)
+            else:
+                waiting.append((span, source, target, shortcut))
         if len(waiting) > MOST_LANES:
             hint = call("draw", ..., style="maps", depth=1)
             raise UsageError(
@@ -162,13 +159,3 @@ class Grid:
             bits = self._bits(self.column[source] + 1, self.column[target] - 1)
             start = min(self.row[source], self.row[target]) - 1
             yield Run(source, target, self._free(bits, start, -1), shortcut)
-
-    def _ancestors(self) -> list[int]:
-        """Return for each map those that it depends on, as bits."""
-        ancestors: list[int] = []
-        for read in self._sources:
-            bits = 0
-            for source in read:
-                bits |= ancestors[source] | 1 << source
-            ancestors.append(bits)
-        return ancestors

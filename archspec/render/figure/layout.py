@@ -23,7 +23,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from archspec.render.figure.columns import columns
 from archspec.render.figure.drawing import Point
-from archspec.render.figure.ordering import components, ranks, series
+from archspec.render.figure.ordering import components, ranks, series, shortcuts
 from archspec.render.figure.outline import Box
 from archspec.render.figure.routing import Key, Wire, buses, route
 from archspec.render.figure.wiring import Wiring
@@ -149,7 +149,7 @@ def _framed(plan: _Plan, box: Box) -> _Frame:
 
 def _lines(wiring: Wiring, leaves: Sequence[_Leaf]) -> Iterator[Line]:
     """Yield all lines, each joined of its parts in the frames that it passes."""
-    for source, target, shortcut in wiring.shortcuts():
+    for source, target, shortcut in shortcuts(wiring.sources):
         points = _way(leaves[source], leaves[target])
         yield Line(wiring.boxes[source], wiring.boxes[target], points, shortcut)
     for source in sorted(wiring.outputs):

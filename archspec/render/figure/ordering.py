@@ -5,7 +5,7 @@ Boxes are numbers here, and each reads others with lower numbers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 
 def series(inputs: Sequence[Sequence[int]]) -> list[list[int]]:
@@ -37,6 +37,20 @@ def series(inputs: Sequence[Sequence[int]]) -> list[list[int]]:
             rest.append(number)
         furthest = max(furthest, first_reader[number])
     return [*groups, rest] if rest else groups
+
+
+def shortcuts(inputs: Sequence[Sequence[int]]) -> Iterator[tuple[int, int, bool]]:
+    """Yield each line's source and target, and whether a longer way joins them as well."""
+    before: list[int] = []
+    for target, sources in enumerate(inputs):
+        indirect = 0
+        for source in sources:
+            indirect |= before[source]
+        reach = indirect
+        for source in sources:
+            yield source, target, bool(indirect >> source & 1)
+            reach |= 1 << source
+        before.append(reach)
 
 
 def components(group: Sequence[int], inputs: Sequence[Sequence[int]]) -> list[list[int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from archspec.render.figure.outline import Box
 
@@ -29,19 +29,6 @@ class Wiring:
     def last(self, box: Box) -> int:
         """Return the number of the box with the output of a block."""
         return self.main if box.item is None else self._owner[box.stop - 1]
-
-    def shortcuts(self) -> Iterator[tuple[int, int, bool]]:
-        """Yield each line's source and target, and whether a longer way joins them as well."""
-        before: list[int] = []
-        for target, sources in enumerate(self.sources):
-            indirect = 0
-            for source in sources:
-                indirect |= before[source]
-            reach = indirect
-            for source in sources:
-                yield source, target, bool(indirect >> source & 1)
-                reach |= 1 << source
-            before.append(reach)
 
 
 def _owners(whole: Box, boxes: Sequence[Box], count: int) -> list[int]:
