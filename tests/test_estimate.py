@@ -14,8 +14,9 @@ from torch_saved import BATCH, DTYPES, spec
 
 import archspec
 from archspec.cost.estimate import ESTIMATED, cpu, jax_gpu, jax_tpu, tensorflow_gpu
-from archspec.cost.estimate.jax_gpu import values
 from archspec.cost.estimate.torch_saved import RULES, saved_tensors
+from archspec.cost.report import Report
+from archspec.cost.setting import Setting
 from archspec.errors import UsageError
 from cli import options
 
@@ -97,6 +98,14 @@ def test_a_network_without_a_rule_is_refused_and_named():
 
 # JAX
 
+
+def kept_by_xla(layers: str, dtype: str = "float32") -> int:
+    """The bytes of an example that are kept for the backward pass."""
+    fixed, example = jax_gpu.terms(Report(graph_of(layers), setting=Setting(dtype=dtype)))["kept"]
+    assert fixed == 0
+    return example
+
+
 RELU = "conv: {filters: 4, kernel: 1, activation: relu}"
 
 
@@ -125,13 +134,13 @@ RELU = "conv: {filters: 4, kernel: 1, activation: relu}"
     ],
 )
 def test_xla_keeps_what_is_in_memory_and_computes_the_rest_again(layers, tensors):
-    assert values(graph_of(layers)).kept == tensors * IMAGE
+    assert kept_by_xla(layers) == 4 * tensors * IMAGE
 
 
 def test_a_concatenation_is_computed_again_from_its_parts():
     concat = f"{{branches: [[{RELU}], [{RELU}]], merge: concat}}, batch_norm"
     # Both convolutions' outputs, and neither their ReLUs nor the 8 channels together.
-    assert values(graph_of(concat)).kept == 2 * IMAGE
+    assert kept_by_xla(concat) == 4 * 2 * IMAGE
 
 
 @pytest.mark.parametrize(
@@ -144,11 +153,9 @@ def test_a_concatenation_is_computed_again_from_its_parts():
 )
 def test_a_tanh_is_kept_in_float32_unless_a_product_reads_it(reader, in_full):
     # As XLA compiled these three for an H100 in mixed_bfloat16, at 64x64.
-    found = values(graph_of(f"conv: {{filters: 4, kernel: 1, activation: tanh}}, {reader}"))
-    assert found.kept_in_full == in_full * IMAGE
-    assert found.kept == (1 - in_full) * IMAGE
-    mixed = archspec.report("lenet5", dtype="mixed_bfloat16").setting
-    assert found.bytes(mixed)["kept"] == (0, (4 if in_full else 2) * IMAGE)
+    layers = f"conv: {{filters: 4, kernel: 1, activation: tanh}}, {reader}"
+    assert kept_by_xla(layers) == 4 * IMAGE
+    assert kept_by_xla(layers, "mixed_bfloat16") == (4 if in_full else 2) * IMAGE
 
 
 def test_an_estimate_is_a_fixed_part_and_one_for_each_example():

@@ -25,9 +25,9 @@ families that the fit did not see.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from archspec.cost.estimate import calibrated
 from archspec.graph.graph import Graph, Node
@@ -35,7 +35,6 @@ from archspec.ops.functions import kind_of
 
 if TYPE_CHECKING:
     from archspec.cost.report import Report
-    from archspec.cost.setting import Setting
 
 PRODUCTS: Final = frozenset(
     {
@@ -67,64 +66,30 @@ NORMALISERS: Final = 2
 """Tensors that `lrn` keeps beside input and output: the sum over channels, and its power."""
 
 
-class Values(NamedTuple):
-    """Parts of the estimate of a step's temporary memory, in values or bytes."""
-
-    kept: int
-    """Values of an example that are kept for the backward pass, in the policy's precision."""
-    kept_in_full: int
-    """Values of an example that are kept in float32 at least."""
-    masks: int
-    """Bytes of an example's masks of dropout."""
-    largest: int
-    """Values of the largest output of a step, for an example."""
-    largest_relu: int
-    """Values of the largest output of a ReLU right after a convolution, for an example."""
-    inputs: int
-    """Values of an example's inputs."""
-    gradients: int
-    """Number of trained weights."""
-    params: int
-    """Number of weights."""
-
-    def bytes(self, setting: Setting) -> calibrated.Terms:
-        """Return the fixed bytes and those of an example, by the name of the factor."""
-        value, weight = setting.value_bytes, setting.weight_bytes
-        casts = self.params * value if value != weight else 0
-        kept = self.kept * value + self.kept_in_full * max(value, FULL_BYTES) + self.masks
-        return {
-            "kept": (0, kept),
-            "largest": (0, self.largest * value),
-            "largest_relu": (0, self.largest_relu * value),
-            "inputs": (0, self.inputs * weight),
-            "gradients": (self.gradients * weight, 0),
-            "cast_weights": (casts, 0),
-        }
-
-
 def terms(report: Report) -> calibrated.Terms:
     """Return the bytes of the terms that the factors weigh."""
-    return values(report.graph).bytes(report.setting)
-
-
-def values(graph: Graph) -> Values:
-    """Return the parts of the estimate of a network of known size."""
-    nodes = graph.nodes
+    graph, nodes = report.graph, report.graph.nodes
+    value, weight = report.setting.value_bytes, report.setting.weight_bytes
     memory = Memory(graph)
-    sizes = [node.shape.size for node in nodes]
     in_full = memory.kept_in_full()
-    return Values(
-        kept=memory.inside + sum(sizes[index] for index in memory.kept - in_full),
-        kept_in_full=sum(sizes[index] for index in in_full),
-        masks=sum(node.shape.size for node in nodes if node.layer.saved.mask),
-        largest=max(size for size, node in zip(sizes, nodes, strict=True) if not node.is_input),
-        largest_relu=max(
-            (node.shape.size for node in nodes if _is_conv_relu(graph, node)), default=0
-        ),
-        inputs=sum(shape.size for shape in graph.input_shapes.values()),
-        gradients=sum(node.layer.trainable for node in nodes),
-        params=sum(node.layer.params for node in nodes),
-    )
+
+    def size(indices: Iterable[int]) -> int:
+        return sum(nodes[index].shape.size for index in indices)
+
+    kept = value * (memory.inside + size(memory.kept - in_full))
+    kept += max(value, FULL_BYTES) * size(in_full)
+    kept += sum(node.shape.size for node in nodes if node.layer.saved.mask)
+    largest = max(node.shape.size for node in nodes if not node.is_input)
+    relus = (node.shape.size for node in nodes if _is_conv_relu(graph, node))
+    casts = value * sum(node.layer.params for node in nodes) if value != weight else 0
+    return {
+        "kept": (0, kept),
+        "largest": (0, value * largest),
+        "largest_relu": (0, value * max(relus, default=0)),
+        "inputs": (0, calibrated.input_bytes(report)),
+        "gradients": (weight * sum(node.layer.trainable for node in nodes), 0),
+        "cast_weights": (casts, 0),
+    }
 
 
 def _is_conv_relu(graph: Graph, node: Node) -> bool:
