@@ -2,8 +2,10 @@
 
 import json
 import sys
+from functools import partial
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from pages import ROOT
@@ -99,11 +101,15 @@ def test_a_network_without_a_rule_is_refused_and_named():
 # JAX
 
 
-def kept_by_xla(layers: str, dtype: str = "float32") -> int:
-    """The bytes of an example that are kept for the backward pass."""
-    fixed, example = jax_gpu.terms(Report(graph_of(layers), setting=Setting(dtype=dtype)))["kept"]
+def kept(engine: ModuleType, layers: str, dtype: str = "float32") -> int:
+    """Return the bytes of an example that are kept for the backward pass."""
+    report = Report(graph_of(layers), setting=Setting(dtype=dtype))
+    fixed, example = engine.terms(report)["kept"]
     assert fixed == 0
     return example
+
+
+on_gpu, on_cpu = partial(kept, jax_gpu), partial(kept, cpu)
 
 
 RELU = "conv: {filters: 4, kernel: 1, activation: relu}"
@@ -134,13 +140,13 @@ RELU = "conv: {filters: 4, kernel: 1, activation: relu}"
     ],
 )
 def test_xla_keeps_what_is_in_memory_and_computes_the_rest_again(layers, tensors):
-    assert kept_by_xla(layers) == 4 * tensors * IMAGE
+    assert on_gpu(layers) == 4 * tensors * IMAGE
 
 
 def test_a_concatenation_is_computed_again_from_its_parts():
     concat = f"{{branches: [[{RELU}], [{RELU}]], merge: concat}}, batch_norm"
     # Both convolutions' outputs, and neither their ReLUs nor the 8 channels together.
-    assert kept_by_xla(concat) == 4 * 2 * IMAGE
+    assert on_gpu(concat) == 4 * 2 * IMAGE
 
 
 @pytest.mark.parametrize(
@@ -154,8 +160,8 @@ def test_a_concatenation_is_computed_again_from_its_parts():
 def test_a_tanh_is_kept_in_float32_unless_a_product_reads_it(reader, in_full):
     # As XLA compiled these three for an H100 in mixed_bfloat16, at 64x64.
     layers = f"conv: {{filters: 4, kernel: 1, activation: tanh}}, {reader}"
-    assert kept_by_xla(layers) == 4 * IMAGE
-    assert kept_by_xla(layers, "mixed_bfloat16") == (4 if in_full else 2) * IMAGE
+    assert on_gpu(layers) == 4 * IMAGE
+    assert on_gpu(layers, "mixed_bfloat16") == (4 if in_full else 2) * IMAGE
 
 
 def test_an_estimate_is_a_fixed_part_and_one_for_each_example():
@@ -199,14 +205,6 @@ def test_xla_plans_a_step_of_tensorflow_nearly_as_one_of_jax(calibrate):
 # CPU
 
 CONV = "convolution: {filters: 4, kernel: 1}"
-
-
-def on_cpu(layers: str, dtype: str = "float32") -> int:
-    """Return the bytes of an example at the fullest moment."""
-    spec = spec_of(f"name: net\ninput: [8, 8, 4]\nlayers: [{layers}]\n")
-    once, each = cpu.terms(archspec.report(spec, dtype=dtype))["kept"]
-    assert once == 0
-    return each
 
 
 @pytest.mark.parametrize(

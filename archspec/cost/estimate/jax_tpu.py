@@ -29,6 +29,7 @@ networks of families that the fit did not see.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -211,14 +212,7 @@ class TiledFootprint:
         return self.tensors.known(batch) + ceil(weighed)
 
     def largest_batch(self, memory: int) -> int:
-        least, most = 0, LARGEST
-        while least < most:
-            middle = (least + most + 1) // 2
-            if self.at(middle) <= memory:
-                least = middle
-            else:
-                most = middle - 1
-        return least
+        return bisect_right(range(1, LARGEST + 1), memory, key=self.at)
 
 
 class TpuRule(CalibratedRule):
