@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
+import math
 import os
 import pickle
 import re
@@ -21,6 +22,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from archspec import system
 from archspec.errors import UsageError
 from archspec.keras_model.build import layer_name
 from archspec.keras_model.engine import shortened
@@ -151,7 +153,7 @@ def _awaited(process: subprocess.Popen[bytes], folder: Path, job: Job) -> Path |
 
     Raises `UsageError` if the process takes nearly all memory of this machine.
     """
-    most = MOST_MEMORY * _machine_memory()
+    most = MOST_MEMORY * (system.ram_bytes() or math.inf)
     while (program := dump.finished(folder)) is None:
         if process.poll() is not None:
             return dump.finished(folder)
@@ -162,13 +164,6 @@ def _awaited(process: subprocess.Popen[bytes], folder: Path, job: Job) -> Path |
             )
         time.sleep(LOOK_SECONDS)
     return program
-
-
-def _machine_memory() -> float:
-    """Return the bytes of this machine's memory; infinity where it does not tell."""
-    with contextlib.suppress(ValueError, OSError, AttributeError):
-        return float(os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PHYS_PAGES")
-    return float("inf")
 
 
 def _resident(process: int) -> int:
