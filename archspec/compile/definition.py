@@ -300,10 +300,8 @@ def _with_default(default: Any, given: Mapping[str, Any]) -> Argument:
     """Return the declaration of an argument whose type is that of its default."""
     if is_expression(default):
         return Argument.model_validate(given)
-    for name, types in (("bool", bool), ("int", int), ("float", float), ("list", list)):
-        if isinstance(default, types):
-            return Argument.model_validate({**given, "type": name})
-    if isinstance(default, str):
-        return Argument.model_validate({**given, "type": "str"})
+    for kind in (bool, int, float, list, str):  # a bool is an int, too
+        if isinstance(default, kind):
+            return Argument.model_validate({**given, "type": kind.__name__})
     help_ = "as `filters: int`, or `filters: 64`"
     raise Problem("type", "an argument needs a type or a default value", help=help_)
