@@ -654,7 +654,7 @@ def test_a_callback_watches_the_validation_loss_where_there_is_one(keras):
 )
 def test_what_no_epoch_measures_cannot_be_watched(train, path, message):
     with pytest.raises(RecipeError) as caught:
-        compilation.check_measures(Recipe.resolve(train), {"loss", "val_loss", "val_accuracy"})
+        callback_files.check_measures(Recipe.resolve(train), {"loss", "val_loss", "val_accuracy"})
     ((where, problem),) = caught.value.problems
     assert ".".join(map(str, where)).endswith(path)
     assert problem.message == f"there is no `{message}` to monitor"

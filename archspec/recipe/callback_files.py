@@ -128,8 +128,11 @@ def measures_in(template: str, place: KeyPath) -> set[str]:
     raise RecipeError([(place, Problem("value", message, help=hint))]) from None
 
 
-def unknown_measures(recipe: Recipe, measures: Collection[str]) -> list[tuple[KeyPath, Problem]]:
-    """Return problems of names that are monitored, or in a file's name, but not measures."""
+def check_measures(recipe: Recipe, measures: Collection[str]) -> None:
+    """Raise `RecipeError` for names that are monitored, or in a file's name, but not measures.
+
+    `measures` are the names in Keras's logs at the end of an epoch, such as val_loss.
+    """
     asked: list[tuple[KeyPath, str]] = []
     for index, callback in enumerate(recipe.callbacks):
         path = ("callbacks", index, callback.name)
@@ -149,4 +152,5 @@ def unknown_measures(recipe: Recipe, measures: Collection[str]) -> list[tuple[Ke
             hint = suggestion(name, measures, what="measures")
             unknown = Problem("value", f"there is no `{name}` to monitor", help=hint)
             problems.append((where, unknown))
-    return problems
+    if problems:
+        raise RecipeError(problems)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -126,16 +126,6 @@ def callbacks(keras: Any, recipe: Recipe, folder: Path) -> list[Any]:
 
 def _monitor(recipe: Recipe) -> str:
     return "val_loss" if recipe.data.validation else "loss"
-
-
-def check_measures(recipe: Recipe, measures: Collection[str]) -> None:
-    """Raise `RecipeError` for monitored measures that no epoch of this recipe has.
-
-    `measures` are the names in Keras's logs at the end of an epoch, such as val_loss.
-    """
-    problems = callback_files.unknown_measures(recipe, measures)
-    if problems:
-        raise RecipeError(problems)
 
 
 @dataclass(frozen=True, slots=True)

@@ -490,4 +490,4 @@ def _try_out(session: Session) -> None:
     names = {name for name, value in measured.items() if not len(getattr(value, "shape", ()))}
     if session.validation.steps:
         names |= {f"val_{name}" for name in names}
-    compilation.check_measures(recipe, {*names, "learning_rate"})
+    callback_files.check_measures(recipe, {*names, "learning_rate"})
