@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -32,7 +33,6 @@ class Both:
     """What a script and archspec give to Keras's `fit`."""
 
     session: Any
-    callbacks: list[Any]
     model: Any
     given: dict[str, Any]
     """The arguments of the script's call of `fit`."""
@@ -46,25 +46,35 @@ class _FitError(Exception):
     """Raised in place of training."""
 
 
-def both(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Both:
-    """Run a spec's script up to its call of `fit`, and prepare archspec's session."""
-    monkeypatch.chdir(folder)
-    spec = spec_of(text)
-    session = prepare(plan_training(spec, {}))
-    callbacks = session.compile(session.stages()[0], folder)
-    caught: dict[str, Any] = {}
+@pytest.fixture
+def both(tmp_path, monkeypatch) -> Callable[..., Both]:
+    """A function that runs a spec's script up to its call of `fit`, and prepares archspec's.
 
-    def fit(model: Any, x: Any, **given: Any) -> None:
-        caught.update(model=model, given={"x": x, **given})
-        raise _FitError
+    It asserts that one batch is the same, by default the second.
+    """
+    monkeypatch.chdir(tmp_path)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(keras.Model, "fit", fit)
-        before = keras.config.dtype_policy()
-        with pytest.raises(_FitError):
-            scope_of(ejected(spec, train=True).source)["train_model"]()
-        keras.config.set_dtype_policy(before)
-    return Both(session, callbacks, caught["model"], caught["given"])
+    def both(text: str, step: int = 1) -> Both:
+        spec = spec_of(text)
+        session = prepare(plan_training(spec, {}))
+        session.compile(session.stages()[0], tmp_path)
+        caught: dict[str, Any] = {}
+
+        def fit(model: Any, x: Any, **given: Any) -> None:
+            caught.update(model=model, given={"x": x, **given})
+            raise _FitError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(keras.Model, "fit", fit)
+            before = keras.config.dtype_policy()
+            with pytest.raises(_FitError):
+                scope_of(ejected(spec, train=True).source)["train_model"]()
+            keras.config.set_dtype_policy(before)
+        run = Both(session, caught["model"], caught["given"])
+        assert_same(run.train[step], session.train.batch_at(1, step))
+        return run
+
+    return both
 
 
 def small(train: str, end: str = CLASSES, shape: str = "[8, 8, 1]") -> str:
@@ -112,9 +122,8 @@ AUGMENTATIONS = [
 
 
 @pytest.mark.parametrize("augment", AUGMENTATIONS)
-def test_a_script_changes_images_as_archspec_does(augment, tmp_path, monkeypatch):
-    run = both(small(f"{{augment: {augment}, batch: 50}}"), tmp_path, monkeypatch)
-    assert_same(run.train[0], run.session.train.batch_at(1, 0))
+def test_a_script_changes_images_as_archspec_does(augment, both):
+    run = both(small(f"{{augment: {augment}, batch: 50}}"), step=0)
     last = len(run.train) - 1
     assert_same(run.train[last], run.session.train.batch_at(1, last))
     run.train.begin(epoch=2)
@@ -131,11 +140,8 @@ def test_a_script_changes_images_as_archspec_does(augment, tmp_path, monkeypatch
     ],
 )
 @pytest.mark.parametrize("shape", ["[8, 8, 3]", "[12, 5, 3]"])
-def test_a_script_splits_resizes_and_normalises_as_archspec_does(
-    data, shape, tmp_path, monkeypatch
-):
-    run = both(small(f"{{data: {data}}}", shape=shape), tmp_path, monkeypatch)
-    assert_same(run.train[2], run.session.train.batch_at(1, 2))
+def test_a_script_splits_resizes_and_normalises_as_archspec_does(data, shape, both):
+    run = both(small(f"{{data: {data}}}", shape=shape), step=2)
     validation, theirs = run.given["validation_data"], run.session.validation
     assert_same(validation[1], theirs.batch_at(1, 1))
     assert len(validation) == theirs.steps
@@ -154,17 +160,16 @@ def pictures(folder: Path, sizes: tuple[tuple[int, int], ...] = ((9, 12), (20, 8
 
 
 @pytest.mark.parametrize("how", ["stretch", "crop", "pad"])
-def test_a_script_reads_a_folder_as_archspec_does(how, tmp_path, monkeypatch):
+def test_a_script_reads_a_folder_as_archspec_does(how, tmp_path, both):
     pictures(tmp_path / "pets", ((9, 12), (20, 13)))
     recipe = (
         f"{{data: {{source: folder, path: pets, resize: {how}}}, batch: 5, "
         "augment: [horizontal_flip], class_weights: {dog: 3}}"
     )
-    run = both(small(recipe, "{fc: 2}, softmax", "[8, 8, 3]"), tmp_path, monkeypatch)
-    assert_same(run.train[1], run.session.train.batch_at(1, 1))
+    both(small(recipe, "{fc: 2}, softmax", "[8, 8, 3]"))
 
 
-def test_a_script_finds_pictures_in_inner_folders_and_none_in_hidden_ones(tmp_path, monkeypatch):
+def test_a_script_finds_pictures_in_inner_folders_and_none_in_hidden_ones(tmp_path, both):
     root = tmp_path / "pets"
     pictures(root)
     pictures(root / "cat" / "10")
@@ -172,16 +177,15 @@ def test_a_script_finds_pictures_in_inner_folders_and_none_in_hidden_ones(tmp_pa
     pictures(root / "dog" / ".trash")
     pictures(root / ".trash")
     text = small("{data: pets, batch: 9}", "{fc: 2}, softmax", "[8, 8, 3]")
-    run = both(text, tmp_path, monkeypatch)
+    run = both(text)
     assert len(run.train) == run.session.train.steps
-    assert_same(run.train[1], run.session.train.batch_at(1, 1))
 
 
-def test_a_script_keeps_the_parts_of_a_folder(tmp_path, monkeypatch):
+def test_a_script_keeps_the_parts_of_a_folder(tmp_path, both):
     for part in ("train", "val", "test"):
         pictures(tmp_path / "pets" / part)
     recipe = "{data: pets, batch: 24}"
-    run = both(small(recipe, "{fc: 2}, softmax", "[8, 8, 1]"), tmp_path, monkeypatch)
+    run = both(small(recipe, "{fc: 2}, softmax", "[8, 8, 1]"), step=0)
     validation = run.given["validation_data"]
     assert_same(validation[0], run.session.validation.batch_at(1, 0))
     assert len(run.train.images) == len(validation.images) == 24
@@ -198,13 +202,12 @@ LABELS = {
 
 
 @pytest.mark.parametrize("name", LABELS)
-def test_a_script_reads_arrays_as_archspec_does(name, tmp_path, monkeypatch):
+def test_a_script_reads_arrays_as_archspec_does(name, tmp_path, both):
     labels, end, more = LABELS[name]
     images = np.random.default_rng(0).integers(0, 256, (40, 10, 6), np.uint8)
     np.savez(tmp_path / "a.npz", images=images, y=labels)
     recipe = f"{{data: {{source: arrays, path: a.npz{more}}}, batch: 9}}"
-    run = both(small(recipe, f"{{{end}}}" if end.startswith("fc") else end), tmp_path, monkeypatch)
-    assert_same(run.train[1], run.session.train.batch_at(1, 1))
+    run = both(small(recipe, f"{{{end}}}" if end.startswith("fc") else end))
     assert type(run.model.loss) is type(run.session.model.loss)
     assert_same_loss(run)
 
@@ -218,7 +221,7 @@ CELLS = {
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_a_script_reads_the_features_of_a_table_as_archspec_does(name, tmp_path, monkeypatch):
+def test_a_script_reads_the_features_of_a_table_as_archspec_does(name, tmp_path, both):
     words, end, more = CELLS[name]
     random = np.random.default_rng(0)
     rows = [
@@ -229,29 +232,23 @@ def test_a_script_reads_the_features_of_a_table_as_archspec_does(name, tmp_path,
     end = f"{{{end}}}" if end.startswith("fc") else end
     run = both(
         f"name: small\ninput: [3]\nlayers: [fc: 4, {end}]\n"
-        f"train: {{data: {{source: table, path: a.csv, {more}}}, batch: 9}}",
-        tmp_path,
-        monkeypatch,
+        f"train: {{data: {{source: table, path: a.csv, {more}}}, batch: 9}}"
     )
-    assert_same(run.train[1], run.session.train.batch_at(1, 1))
     assert_same(run.given["validation_data"][0], run.session.validation.batch_at(1, 0))
 
 
-def test_a_script_reads_a_table_of_sets_of_labels_as_archspec_does(tmp_path, monkeypatch):
+def test_a_script_reads_a_table_of_sets_of_labels_as_archspec_does(tmp_path, both):
     random = np.random.default_rng(0)
     rows = [",".join(map(str, [n, *random.integers(0, 2, 2)])) for n in range(60)]
     (tmp_path / "a.csv").write_text("\n".join(["age,sweet,sour", *rows]))
-    run = both(
+    both(
         "name: small\ninput: [1]\nlayers: [fc: {units: 2, activation: sigmoid}]\n"
-        "train: {data: {source: table, path: a.csv, labels: [sweet, sour]}, batch: 9}",
-        tmp_path,
-        monkeypatch,
+        "train: {data: {source: table, path: a.csv, labels: [sweet, sour]}, batch: 9}"
     )
-    assert_same(run.train[1], run.session.train.batch_at(1, 1))
 
 
 @pytest.mark.parametrize("is_split", [False, True])
-def test_a_script_reads_the_images_of_a_table_as_archspec_does(is_split, tmp_path, monkeypatch):
+def test_a_script_reads_the_images_of_a_table_as_archspec_does(is_split, tmp_path, both):
     pictures(tmp_path / "data" / "images")
     words = ["train", "Training", "val", "test"] if is_split else ["a", "b"]
     rows = [
@@ -261,8 +258,7 @@ def test_a_script_reads_the_images_of_a_table_as_archspec_does(is_split, tmp_pat
     ]
     (tmp_path / "data" / "a.csv").write_text("\n".join(["id,class,split", *rows[2:]]))
     recipe = "{data: data/a.csv, batch: 5}"
-    run = both(small(recipe, "{fc: 2}, softmax", "[8, 8, 3]"), tmp_path, monkeypatch)
-    assert_same(run.train[1], run.session.train.batch_at(1, 1))
+    run = both(small(recipe, "{fc: 2}, softmax", "[8, 8, 3]"))
     assert_same(run.given["validation_data"][0], run.session.validation.batch_at(1, 0))
 
 
@@ -273,19 +269,18 @@ def write_idx(path: Path, values: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_a_script_reads_idx_files_as_archspec_does(first, tmp_path, monkeypatch):
+def test_a_script_reads_idx_files_as_archspec_does(first, tmp_path, both):
     random = np.random.default_rng(0)
     for prefix, count, end in (("train", 60, ""), ("t10k", 20, ".gz")):
         images = random.integers(0, 256, (count, 8, 8))
         write_idx(tmp_path / f"{prefix}-images-idx3-ubyte{end}", images)
         write_idx(tmp_path / f"{prefix}-labels-idx1-ubyte{end}", np.arange(count) % 5 + first)
     recipe = f"{{data: {{source: idx, path: '{tmp_path}'}}, batch: 9}}"
-    run = both(small(recipe, "{fc: 5}, softmax", "[8, 8, 1]"), tmp_path, monkeypatch)
-    assert_same(run.train[1], run.session.train.batch_at(1, 1))
+    run = both(small(recipe, "{fc: 5}, softmax", "[8, 8, 1]"))
     assert len(run.train.images) == len(run.session.data.train)
 
 
-def test_a_script_reads_encoded_images_of_tensorflow_datasets(tmp_path, monkeypatch):
+def test_a_script_reads_encoded_images_of_tensorflow_datasets(tmp_path, monkeypatch, both):
     splits = {}
     for split in ("train", "test"):
         files = sorted(pictures(tmp_path / split).rglob("*.png"))
@@ -301,8 +296,7 @@ def test_a_script_reads_encoded_images_of_tensorflow_datasets(tmp_path, monkeypa
     library.data_source = lambda *_, **__: splits  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", library)
     recipe = "{data: {source: tfds, name: pets}, batch: 5, augment: [horizontal_flip]}"
-    run = both(small(recipe, "{fc: 2}, softmax", "[8, 8, 3]"), tmp_path, monkeypatch)
-    assert_same(run.train[1], run.session.train.batch_at(1, 1))
+    run = both(small(recipe, "{fc: 2}, softmax", "[8, 8, 3]"))
     assert len(run.train.images) == len(run.session.data.train)
 
 
@@ -315,21 +309,18 @@ def test_a_script_says_why_a_table_is_not_read(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["uint8", "float32", "float64"])
-def test_a_script_makes_colours_grey_as_archspec_does(kind, tmp_path, monkeypatch):
+def test_a_script_makes_colours_grey_as_archspec_does(kind, tmp_path, both):
     images = np.random.default_rng(0).uniform(0, 1, (40, 8, 8, 3))
     images = (255 * images if kind == "uint8" else images).astype(kind)
     np.savez(tmp_path / "a.npz", x=images, y=np.arange(40) % 10)
-    run = both(small("{data: {source: arrays, path: a.npz}, batch: 9}"), tmp_path, monkeypatch)
-    assert_same(run.train[1], run.session.train.batch_at(1, 1))
+    both(small("{data: {source: arrays, path: a.npz}, batch: 9}"))
 
 
 @pytest.mark.parametrize("cache", ["auto", "false"])
-def test_a_script_measures_the_images_that_archspec_measures(cache, tmp_path, monkeypatch):
+def test_a_script_measures_the_images_that_archspec_measures(cache, tmp_path, both):
     images = np.random.default_rng(0).gamma(1, 30, (3_000, 4, 4)).clip(0, 255).astype("uint8")
     np.savez(tmp_path / "a.npz", x=images, y=np.arange(3_000) % 10)
-    run = both(
-        small(f"{{data: {{source: arrays, path: a.npz, cache: {cache}}}}}"), tmp_path, monkeypatch
-    )
+    run = both(small(f"{{data: {{source: arrays, path: a.npz, cache: {cache}}}}}"))
     assert len(run.train.images) == 2_100
     how = run.session.data.preprocessing
     assert how.measured == (2_100 if cache == "auto" else 2_000)
@@ -337,13 +328,12 @@ def test_a_script_measures_the_images_that_archspec_measures(cache, tmp_path, mo
     np.testing.assert_allclose(run.train.deviation, how.deviation, rtol=1e-6)
 
 
-def test_each_head_of_a_network_gets_the_labels(tmp_path, monkeypatch):
+def test_each_head_of_a_network_gets_the_labels(both):
     text = (
         small("{class_weights: balanced}")
         + "\nheads:\n  aux: {from: flatten1, layers: [fc: 10, softmax], loss_weight: 0.3}"
     )
-    run = both(text, tmp_path, monkeypatch)
-    assert_same(run.train[1], run.session.train.batch_at(1, 1))
+    run = both(text)
     assert_same_loss(run)
 
 
@@ -355,14 +345,13 @@ def test_a_script_says_which_data_are_missing(tmp_path, monkeypatch):
             scope_of(source)["load_data"]()
 
 
-def test_a_script_changes_colours_as_archspec_does(tmp_path, monkeypatch):
+def test_a_script_changes_colours_as_archspec_does(tmp_path, both):
     jitter = "{brightness: 0.4, contrast: 0.5, saturation: 0.6, hue: 0.2}"
     augment = f"[{{color_jitter: {jitter}}}, horizontal_flip, {{cutmix: {{alpha: 0.4}}}}]"
     images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), np.uint8)
     np.savez(tmp_path / "a.npz", x=images, y=np.arange(40) % 10)
     text = small(f"{{data: a.npz, augment: {augment}, batch: 9}}", shape="[8, 8, 3]")
-    run = both(text, tmp_path, monkeypatch)
-    assert_same(run.train[1], run.session.train.batch_at(1, 1))
+    both(text)
 
 
 RATES = [
@@ -379,9 +368,9 @@ RATES = [
 
 
 @pytest.mark.parametrize("recipe", RATES)
-def test_the_learning_rate_of_each_step_is_archspecs(recipe, tmp_path, monkeypatch):
+def test_the_learning_rate_of_each_step_is_archspecs(recipe, both):
     recipe = recipe.replace("{", "{batch: 300, ", 1)
-    run = both(small(recipe), tmp_path, monkeypatch)
+    run = both(small(recipe))
     ours, theirs = (
         getattr(each.optimizer, "inner_optimizer", each.optimizer)
         for each in (run.model, run.session.model)
