@@ -1,11 +1,13 @@
 """Caffe's weights: arrays of a `.caffemodel` in Keras's layout."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
+from support.broken_files import changed
 from support.checkpoints import field, varint
 
 import archspec
@@ -144,12 +146,6 @@ def test_a_damaged_file_gives_weights_or_a_sentence(tmp_path, blobs):
     content = caffemodel(blobs)
     model = network(tmp_path, content)
     for _ in range(100):
-        damaged = bytearray(content[: random.choice([len(content), random.randrange(1, 3000)])])
-        for _ in range(random.choice([1, 4])):
-            damaged[random.randrange(len(damaged))] = random.choice([0, 1, 127, 128, 255])
-        (tmp_path / "net.caffemodel").write_bytes(damaged)
-        try:
-            found = model.weights()
-        except ArchspecError:
-            continue  # a sentence
-        assert len(found) == 7
+        (tmp_path / "net.caffemodel").write_bytes(changed(content, random))
+        with suppress(ArchspecError):  # anything else fails the test
+            assert len(model.weights()) == 7

@@ -4,11 +4,13 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
+from support.broken_files import changed
 from support.checkpoints import masked, write_checkpoint
 
 import archspec
@@ -113,16 +115,10 @@ def test_a_model_without_a_signature_says_what_to_do(tmp_path):
 def test_a_damaged_file_gives_a_table_or_a_sentence(tmp_path):
     random = Random(0)  # noqa: S311  (it keeps no secret)
     content = (FILES / "module" / "saved_model.pb").read_bytes()
-    for _ in range(40):
-        damaged = bytearray(content)
-        for _ in range(random.choice([1, 4, 20])):
-            damaged[random.randrange(len(damaged))] = random.choice([0, 1, 127, 255])
-        (tmp_path / "saved_model.pb").write_bytes(damaged)
-        try:
-            model = read_format(tmp_path, SAVED_MODEL)
-        except ArchspecError:
-            continue  # a sentence
-        assert model.graph.nodes
+    for _ in range(80):
+        (tmp_path / "saved_model.pb").write_bytes(changed(content, random))
+        with suppress(ArchspecError):  # anything else fails the test
+            assert read_format(tmp_path, SAVED_MODEL).graph.nodes
 
 
 def test_a_layer_that_is_used_twice_has_its_weights_once():
@@ -301,11 +297,8 @@ def test_a_damaged_checkpoint_gives_weights_or_a_sentence(folder):
             damaged[random.randrange(block)] = random.choice([0, 1, 127, 128, 255])
         damaged[block + 9 : block + 13] = masked(bytes(damaged[: block + 9]))
         index.write_bytes(damaged)
-        try:
-            found = model.weights()
-        except ArchspecError:
-            continue  # a sentence
-        assert len(found) == 9
+        with suppress(ArchspecError):  # anything else fails the test
+            assert len(model.weights()) == 9
 
 
 _EXPORT = """

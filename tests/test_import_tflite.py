@@ -1,10 +1,12 @@
 """TFLite's networks: what the converter folds, drops and adds is read as what it means."""
 
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
+from support.broken_files import changed
 
 import archspec
 from archspec.errors import ArchspecError, UsageError
@@ -180,17 +182,11 @@ def test_a_damaged_file_gives_a_table_or_a_sentence(tmp_path):
     random = Random(0)  # noqa: S311  (it keeps no secret)
     for name in ("norms", "residual", "dilation_open"):
         content = (FILES / f"{name}.tflite").read_bytes()
-        for _ in range(30):
-            damaged = bytearray(content)
-            for _ in range(random.choice([1, 1, 4, 20])):
-                damaged[random.randrange(8, len(damaged))] = random.choice([0, 1, 127, 255])
-            path.write_bytes(damaged[: random.choice([len(damaged), len(damaged) // 2])])
+        for _ in range(45):
+            path.write_bytes(content[:8] + changed(content[8:], random))
             assert find_format(path) is TFLITE
-            try:
-                model = read_format(path, TFLITE)
-            except ArchspecError:
-                continue  # a sentence
-            assert model.graph.nodes
+            with suppress(ArchspecError):  # anything else fails the test
+                assert read_format(path, TFLITE).graph.nodes
 
 
 @pytest.mark.parametrize(
