@@ -268,31 +268,29 @@ SAME = {
     "dense": (
         "- dense: {layers: 2, growth: 3}",
         """
-- repeat: 2
+- name: unit
+  repeat: 2
   layers:
-    - branches:
-        - []
-        - - batch_norm
-          - activation: relu
-          - convolution: {filters: 12, kernel: 1, bias: false}
-          - batch_norm
-          - activation: relu
-          - convolution: {filters: 3, kernel: 3, padding: 1, bias: false}
-      merge: concat
+    - batch_norm
+    - activation: relu
+    - convolution: {filters: 12, kernel: 1, bias: false}
+    - batch_norm
+    - activation: relu
+    - {name: new, convolution: {filters: 3, kernel: 3, padding: 1, bias: false}}
+    - concat: [input, new]
 """,
     ),
     "plain dense": (
         "- dense: {layers: 3, growth: 2, bottleneck: null, dropout: 0.2}",
         """
-- repeat: 3
+- name: unit
+  repeat: 3
   layers:
-    - branches:
-        - []
-        - - batch_norm
-          - activation: relu
-          - convolution: {filters: 2, kernel: 3, padding: 1, bias: false}
-          - dropout: 0.2
-      merge: concat
+    - batch_norm
+    - activation: relu
+    - convolution: {filters: 2, kernel: 3, padding: 1, bias: false}
+    - {name: new, dropout: 0.2}
+    - concat: [input, new]
 """,
     ),
     "transition": (
@@ -307,11 +305,9 @@ SAME = {
     "basic residual": (
         "- residual: 16",
         """
-- branches:
-    - - conv: {filters: 16, kernel: 3, padding: 1, norm: batch, activation: relu}
-      - conv: {filters: 16, kernel: 3, padding: 1, norm: batch}
-    - []
-  merge: add
+- conv: {filters: 16, kernel: 3, padding: 1, norm: batch, activation: relu}
+- conv: {filters: 16, kernel: 3, padding: 1, norm: batch}
+- add: input
 - activation: relu
 """,
     ),
@@ -358,12 +354,10 @@ SAME = {
     "bottleneck": (
         "- residual: {filters: 4, style: bottleneck}",
         """
-- branches:
-    - - conv: {filters: 4, kernel: 1, norm: batch, activation: relu}
-      - conv: {filters: 4, kernel: 3, padding: 1, norm: batch, activation: relu}
-      - conv: {filters: 16, kernel: 1, norm: batch}
-    - []
-  merge: add
+- conv: {filters: 4, kernel: 1, norm: batch, activation: relu}
+- conv: {filters: 4, kernel: 3, padding: 1, norm: batch, activation: relu}
+- conv: {filters: 16, kernel: 1, norm: batch}
+- add: input
 - activation: relu
 """,
     ),
@@ -382,27 +376,23 @@ SAME = {
     "bottleneck of many paths": (
         "- residual: {filters: 8, style: bottleneck, expansion: 2, cardinality: 4, width: 3}",
         """
-- branches:
-    - - conv: {filters: 12, kernel: 1, norm: batch, activation: relu}
-      - conv: {filters: 12, kernel: 3, padding: 1, groups: 4, norm: batch, activation: relu}
-      - conv: {filters: 16, kernel: 1, norm: batch}
-    - []
-  merge: add
+- conv: {filters: 12, kernel: 1, norm: batch, activation: relu}
+- conv: {filters: 12, kernel: 3, padding: 1, groups: 4, norm: batch, activation: relu}
+- conv: {filters: 16, kernel: 1, norm: batch}
+- add: input
 - activation: relu
 """,
     ),
     "pre-activation": (
         "- residual: {filters: 16, order: norm-act-conv}",
         """
-- branches:
-    - - batch_norm
-      - activation: relu
-      - convolution: {filters: 16, kernel: 3, padding: 1, bias: false}
-      - batch_norm
-      - activation: relu
-      - convolution: {filters: 16, kernel: 3, padding: 1, bias: false}
-    - []
-  merge: add
+- batch_norm
+- activation: relu
+- convolution: {filters: 16, kernel: 3, padding: 1, bias: false}
+- batch_norm
+- activation: relu
+- convolution: {filters: 16, kernel: 3, padding: 1, bias: false}
+- add: input
 """,
     ),
     "pre-activation, shared with the projection": (
@@ -422,28 +412,24 @@ SAME = {
     "pre-activation where the stem has activated": (
         "- residual: {filters: 16, order: norm-act-conv, preactivate: false}",
         """
-- branches:
-    - - convolution: {filters: 16, kernel: 3, padding: 1, bias: false}
-      - batch_norm
-      - activation: relu
-      - convolution: {filters: 16, kernel: 3, padding: 1, bias: false}
-    - []
-  merge: add
+- convolution: {filters: 16, kernel: 3, padding: 1, bias: false}
+- batch_norm
+- activation: relu
+- convolution: {filters: 16, kernel: 3, padding: 1, bias: false}
+- add: input
 """,
     ),
     "wide, with dropout between its convolutions": (
         "- residual: {filters: 16, order: norm-act-conv, dropout: 0.3}",
         """
-- branches:
-    - - batch_norm
-      - activation: relu
-      - convolution: {filters: 16, kernel: 3, padding: 1, bias: false}
-      - batch_norm
-      - activation: relu
-      - dropout: 0.3
-      - convolution: {filters: 16, kernel: 3, padding: 1, bias: false}
-    - []
-  merge: add
+- batch_norm
+- activation: relu
+- convolution: {filters: 16, kernel: 3, padding: 1, bias: false}
+- batch_norm
+- activation: relu
+- dropout: 0.3
+- convolution: {filters: 16, kernel: 3, padding: 1, bias: false}
+- add: input
 """,
     ),
     "pre-activation as in keras.applications": (
