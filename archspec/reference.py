@@ -29,7 +29,7 @@ from archspec.ops.functions import FUNCTIONS as ACTIVATIONS
 from archspec.ops.merge import Merge
 from archspec.ops.op import Op, Weighted
 from archspec.ops.padding import MODES
-from archspec.recipe.families import CALLBACKS, KERAS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES
+from archspec.recipe.families import FAMILIES, KERAS
 from archspec.recipe.sections import (
     CosineSchedule,
     PlateauSchedule,
@@ -333,11 +333,10 @@ def _recipe() -> Iterator[str]:
         yield from (f"##### `{name}`", "", _paragraph(augmentation), "")
         yield from _table("argument", entries(augmentation))
     yield from ("#### What `train` names of Keras", "", NAMED, "")
-    families = (OPTIMIZERS, LOSSES, METRICS, SCHEDULES, CALLBACKS)
-    for family in families:
+    for family in FAMILIES:
         yield from (f"{family.plural.capitalize()}: {_list(family.names)}", "")
     yield from ("| not in a recipe | because |", "|---|---|")
-    for family in families:
+    for family in FAMILIES:
         yield from (f"| `{name}` | {_cell(why)} |" for name, why in family.refused.items())
     yield ""
 

@@ -26,13 +26,6 @@ from archspec.spec.bundled import bundled
 
 pytestmark = pytest.mark.keras
 
-FAMILIES = (
-    families.OPTIMIZERS,
-    families.LOSSES,
-    families.METRICS,
-    families.SCHEDULES,
-    families.CALLBACKS,
-)
 STEPS = 4
 """Steps in an epoch of the trainings below."""
 
@@ -112,7 +105,7 @@ def problems(keras, train: dict) -> dict[str, tuple[str, str | None]]:
 # Names
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.word)
+@pytest.mark.parametrize("family", families.FAMILIES, ids=lambda family: family.word)
 def test_what_is_known_without_keras_is_what_it_has(keras, family):
     version = tuple(int(part) for part in keras.__version__.split(".")[:2])
     if version != families.KERAS:

@@ -15,7 +15,7 @@ from archspec.ejection.ejecting import eject
 from archspec.ejection.keras_layers import DEFAULTS
 from archspec.ejection.keras_training import class_name
 from archspec.ejection.subclassed import TAKEN
-from archspec.recipe.families import CALLBACKS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES
+from archspec.recipe.families import FAMILIES
 from archspec.recipe.objects import classes_of
 
 pytestmark = pytest.mark.keras
@@ -141,7 +141,7 @@ def test_a_training_script_learns(tmp_path, monkeypatch, capsys):
     assert ast.literal_eval(capsys.readouterr().out.splitlines()[-1])["accuracy"] > 0.8
 
 
-@pytest.mark.parametrize("family", [OPTIMIZERS, LOSSES, METRICS, SCHEDULES, CALLBACKS])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_every_name_of_a_recipe_is_a_class_of_keras(family):
     classes = classes_of(keras, family)
     for name in family.names:

@@ -174,3 +174,5 @@ CALLBACKS: Final = KerasFamily(
     given=("filename", "filepath"),
 )
 """A callback may write files, in the run's folder, but it calls no code and opens no connection."""
+
+FAMILIES: Final = (OPTIMIZERS, LOSSES, METRICS, SCHEDULES, CALLBACKS)

@@ -18,15 +18,7 @@ from typing import Any
 from archspec.errors import KeyPath, Problem, RecipeError, suggestion
 from archspec.keras_model.engine import first_line
 from archspec.recipe import arguments
-from archspec.recipe.families import (
-    CALLBACKS,
-    LOSSES,
-    METRICS,
-    OPTIMIZERS,
-    SCHEDULES,
-    KerasFamily,
-    Parameters,
-)
+from archspec.recipe.families import FAMILIES, OPTIMIZERS, KerasFamily, Parameters
 from archspec.recipe.sections import Named
 
 
@@ -109,7 +101,7 @@ def page(keras: Any) -> str:
             if name not in family.refused
         )
         + "\n}"
-        for family in (OPTIMIZERS, LOSSES, METRICS, SCHEDULES, CALLBACKS)
+        for family in FAMILIES
     )
     return "{\n" + ",\n".join(families) + "\n}\n"
 
