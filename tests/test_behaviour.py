@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.layer_outputs import ending_in, graph_of, random
 from support.specs import spec_of
 
 from archspec.compile.expand import expand
@@ -34,18 +35,13 @@ def _seeded(keras):
     keras.utils.set_random_seed(1)
 
 
-def random(*shape: int) -> np.ndarray:
-    return np.random.default_rng(0).normal(size=shape).astype("float32")
-
-
 def network(steps: str, shape: str, head: str = "") -> Graph:
     return expand(spec_of(f"name: net\ninput: {shape}\n{head}\nlayers:\n{steps}"))
 
 
 def alone(op: Op, *shape: int) -> Any:
     """The Keras model of one op."""
-    builder = Builder(shape)
-    return build(builder.finish("alone", {"output": builder(op, builder.input)}, {}))
+    return build(graph_of(op, shape))
 
 
 def output(model: Any, x: np.ndarray, *, training: bool = False) -> np.ndarray:
@@ -157,7 +153,7 @@ def joined(rate: float, *joins: tuple[int, ...], global_share: float | None = No
         else:
             ends.append(builder(Join(rate=rate, columns=numbers), *inputs, draw))
     y = builder(Concat(), *ends) if len(ends) > 1 else ends[0]
-    return build(builder.finish("joins", {"output": y}, {}))
+    return build(ending_in(builder, y))
 
 
 def drawn(model: Any, steps: int) -> Counter[tuple[float, ...]]:

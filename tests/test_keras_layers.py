@@ -12,12 +12,13 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from support.commands import BACKEND, run
+from support.layer_outputs import emitted, ending_in, graph_of, outputs, random
 from support.specs import graph_of as graph_of_steps
 
 from archspec.blocks.attention import Attention
 from archspec.blocks.patchify import Patchify
 from archspec.graph.builder import Builder
-from archspec.graph.graph import Graph, Node
+from archspec.graph.graph import Graph
 from archspec.keras_model.build import build
 from archspec.ops.arrangement import Crop, Flatten, Pad, PadChannels, Reshape, Slice, Upsample
 from archspec.ops.convolution import (
@@ -50,40 +51,6 @@ from archspec.ops.tokens import ClassToken, Embedding, Parameter, PositionEmbedd
 pytestmark = pytest.mark.keras
 
 SHAPES = [(9, 2), (7, 6, 3), (5, 6, 4, 2)]
-
-
-def random(*shape: int) -> np.ndarray:
-    return np.random.default_rng(0).normal(size=shape).astype("float32")
-
-
-def graph_of(op: Op, shape: tuple[int, ...]) -> Graph:
-    """`op` alone."""
-    builder = Builder(shape)
-    return ending_in(builder, builder(op, builder.input))
-
-
-def ending_in(builder: Builder, y: Node) -> Graph:
-    return builder.finish("test", {"output": y}, {"output": 1.0})
-
-
-def outputs(
-    graph: Graph, x: np.ndarray, *weights: np.ndarray, training: bool = False
-) -> np.ndarray:
-    """Return the outputs of the Keras layers of a network for the batch `x`."""
-    import keras
-
-    model = build(graph)
-    if weights:
-        model.set_weights(weights)
-    y = keras.ops.convert_to_numpy(model(x, training=training))
-    for n, ruled in zip(y.shape[1:], model.output.shape[1:], strict=True):
-        assert ruled in (n, None)  # Keras's own rule for the shape holds
-    return y
-
-
-def emitted(op: Op, x: np.ndarray, *weights: np.ndarray, training: bool = False) -> np.ndarray:
-    """Return the outputs of the Keras layers of `op` for the batch `x`."""
-    return outputs(graph_of(op, x.shape[1:]), x, *weights, training=training)
 
 
 def assert_gives(op: Op, x: np.ndarray, right: np.ndarray, *weights: np.ndarray) -> None:

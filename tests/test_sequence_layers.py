@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
+from support.layer_outputs import emitted, ending_in, outputs, random
 
 from archspec.blocks.attention import Attention
-from archspec.element import Element
 from archspec.graph.builder import Builder
-from archspec.graph.graph import Graph
 from archspec.keras_model.build import build
 from archspec.keras_model.verify import verify
 from archspec.ops.arrangement import Slice
@@ -22,31 +21,6 @@ from archspec.ops.tokens import ClassToken, Parameter, PositionEmbedding
 pytestmark = pytest.mark.keras
 
 
-def random(*shape: int) -> np.ndarray:
-    return np.random.default_rng(0).normal(size=shape).astype("float32")
-
-
-def network(element: Element, x: np.ndarray, inputs: int = 1) -> Graph:
-    """`element` alone; as often on the input as it has inputs."""
-    builder = Builder(x.shape[1:])
-    y = builder(element, *[builder.input] * inputs)
-    return builder.finish("test", {"output": y}, {"output": 1.0})
-
-
-def emitted(element: Element, x: np.ndarray, *weights: np.ndarray, inputs: int = 1) -> np.ndarray:
-    """Return the outputs of an element's Keras layers, which are those of the table."""
-    import keras
-
-    graph = network(element, x, inputs)
-    model = build(graph)
-    assert not verify(graph, model).mismatches
-    if weights:
-        model.set_weights(weights)
-    y = keras.ops.convert_to_numpy(model(x))
-    assert y.shape[1:] == graph.output
-    return y
-
-
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("recurrence", [Lstm, Gru, Rnn])
@@ -57,9 +31,7 @@ def test_recurrence_inside_and_at_the_end_runs_in_mixed_precision(recurrence, bi
     x = random(2, 4, 3)
     element = recurrence(units=2, bias=bias, bidirectional=bidirectional)
     builder = Builder(x.shape[1:])
-    graph = builder.finish(
-        "test", {"output": builder(element, builder(element, builder.input))}, {}
-    )
+    graph = ending_in(builder, builder(element, builder(element, builder.input)))
     exact = build(graph)
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -140,9 +112,8 @@ def test_space_to_depth_is_undone_by_depth_to_space(extents, order):
     builder = Builder(x.shape[1:])
     deep = builder(SpaceToDepth(factor=2, order=order), builder.input)
     assert deep.shape == (*(n // 2 for n in extents), 3 * 2 ** len(extents))
-    y = builder(DepthToSpace(factor=2, order=order), deep)
-    graph = builder.finish("back", {"output": y}, {})
-    np.testing.assert_array_equal(np.asarray(build(graph).predict(x, verbose=0)), x)
+    graph = ending_in(builder, builder(DepthToSpace(factor=2, order=order), deep))
+    np.testing.assert_array_equal(outputs(graph, x), x)
 
 
 def test_resize_keeps_the_borders_of_the_image_in_place():
@@ -155,8 +126,7 @@ def test_resize_keeps_the_borders_of_the_image_in_place():
 def test_resize_takes_the_extents_of_a_second_input():
     builder = Builder((6, 8, 3))
     small = builder(Slice(axis="width", stop=5), builder.input)
-    y = builder(Resize(method="bilinear"), small, builder.input)
-    graph = builder.finish("like", {"output": y}, {})
+    graph = ending_in(builder, builder(Resize(method="bilinear"), small, builder.input))
     assert graph.output == (6, 8, 3)
     assert not verify(graph).mismatches
 
@@ -248,19 +218,15 @@ def test_keys_and_values_may_come_from_a_second_input():
     x = random(2, 5, 8)
     builder = Builder(x.shape[1:])
     memory = builder(Slice(axis="length", stop=3), builder.input)
-    y = builder(Attention(heads=2), builder.input, memory, name="cross")
-    graph = builder.finish("cross", {"output": y}, {})
-    model = build(graph)
-    assert not verify(graph, model).mismatches
+    graph = ending_in(builder, builder(Attention(heads=2), builder.input, memory, name="cross"))
     q_kernel, q_bias, kernel, bias, out, offset = weights = (
         random(8, 8), random(8), random(8, 16), random(16), random(8, 8), random(8)
     )  # fmt: skip
-    model.set_weights(weights)
     q = heads(x @ q_kernel + q_bias, 2)
     k, v = (heads(part, 2) for part in np.split(x[:, :3] @ kernel + bias, 2, axis=-1))
     y = softmax(q @ k.swapaxes(-1, -2) / 2) @ v
     expected = y.swapaxes(1, 2).reshape(2, 5, 8) @ out + offset
-    np.testing.assert_allclose(model.predict(x, verbose=0), expected, atol=2e-4)
+    np.testing.assert_allclose(outputs(graph, x, *weights), expected, atol=2e-4)
 
 
 def test_an_lstm_is_the_papers():
