@@ -248,7 +248,7 @@ def test_at_inference_drop_path_is_not_there():
     np.testing.assert_allclose(output(model, x), output(plain, x), atol=1e-6)
 
 
-# Batch normalisation, shortcuts, groups.
+# Batch normalisation, shortcuts.
 
 
 def test_batch_norm_normalizes_by_the_batch_and_remembers_its_biased_variance():
@@ -274,26 +274,6 @@ def test_an_option_a_shortcut_keeps_channels_and_appends_zeros(subsample):
     places = x[:, ::2, ::2] if subsample == "stride" else x.reshape(2, 2, 2, 3, 2, 3).mean((2, 4))
     np.testing.assert_allclose(y[..., :3], places, rtol=1e-6)
     assert not y[..., 3:].any()
-
-
-def test_groups_are_convolutions_of_parts_of_the_channels():
-    grouped = build(network("- convolution: {filters: 6, kernel: 3, groups: 2}", "[5, 5, 4]"))
-    apart = build(
-        network(
-            """
-- branches:
-    - [slice: {stop: 2}, convolution: {filters: 3, kernel: 3}]
-    - [slice: {start: 2}, convolution: {filters: 3, kernel: 3}]
-  merge: concat
-""",
-            "[5, 5, 4]",
-        )
-    )
-    kernel, bias = random(3, 3, 2, 6), random(6)
-    grouped.set_weights([kernel, bias])
-    apart.set_weights([kernel[..., :3], bias[:3], kernel[..., 3:], bias[3:]])
-    x = random(2, 5, 5, 4)
-    np.testing.assert_allclose(output(grouped, x), output(apart, x), atol=1e-5)
 
 
 # Heads, and what all of them become when they are saved.
