@@ -1,11 +1,10 @@
-"""README.md: its table, its spec, its mistake and its Python are real."""
+"""README.md: its spec, its mistake and its Python are real."""
 
 import re
 
 import pytest
-from pages import ROOT, commands, counted, run
-from support.commands import BACKEND
-from support.commands import run as run_python
+from pages import ROOT, counted
+from support.commands import BACKEND, run
 
 import archspec
 from archspec.render.errors import render
@@ -15,11 +14,6 @@ SPEC = re.search(r"```yaml\n# mine.yaml\n(.*?)```", PAGE, re.DOTALL)[1]
 OPEN = re.search(r"```yaml\n# unet.yaml\n(.*?)```\n(.*?)\n\n", PAGE, re.DOTALL)
 MISTAKE = re.search(r"\$ archspec build mine.yaml\n(.*?)```", PAGE, re.DOTALL)[1]
 PYTHON = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1]
-
-
-@pytest.mark.parametrize(("command", "shown"), commands(PAGE))
-def test_a_command_prints_what_the_page_shows(command, shown):
-    assert run(command) == shown
 
 
 def test_the_page_says_how_many_networks_there_are():
@@ -59,6 +53,6 @@ def test_the_mistake_is_shown_as_it_is(tmp_path, monkeypatch):
 def test_the_python_runs(tmp_path):
     (tmp_path / "mine.yaml").write_text(SPEC)
     code = PYTHON.replace("epochs=5", "epochs=1, data='digits'").replace("mine.yaml", "lenet5")
-    done = run_python(code=code, cwd=tmp_path, engine=BACKEND)
+    done = run(code=code, cwd=tmp_path, engine=BACKEND)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "runs" / "lenet5-1" / "summary.md").is_file()
