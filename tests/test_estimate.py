@@ -36,7 +36,7 @@ IMAGE = 8 * 8 * 4
 def test_autograd_saves_what_the_rule_says_to_the_byte(name, dtype):
     report = archspec.report(spec(name), dtype=dtype)
     memory = saved_tensors(report.graph, report.setting, on_cpu=True)
-    assert memory.bytes_at(BATCH, memory.saved) == SAVED["saved"][name][dtype]
+    assert memory.footprint(memory.saved).at(BATCH) == SAVED["saved"][name][dtype]
 
 
 def test_every_rule_was_held_against_torch():
@@ -70,14 +70,14 @@ def test_a_max_pool_keeps_eight_bytes_for_the_place_of_each_maximum():
     memory = saved_tensors(with_pool, setting)
     kernel = 4 * 4
     values = IMAGE + kernel + IMAGE  # what the convolution reads, its kernel, what the pool reads
-    assert memory.bytes_at(1, memory.saved) == 4 * values + 8 * IMAGE // 4
+    assert memory.footprint(memory.saved).at(1) == 4 * values + 8 * IMAGE // 4
 
 
 def test_a_dropout_of_a_gpu_keeps_a_byte_where_that_of_a_cpu_keeps_a_float():
     graph = graph_of("convolution: {filters: 4, kernel: 1}, dropout: 0.5")
     setting = archspec.report("lenet5", batch=1).setting
     kept = [
-        memory.bytes_at(1, memory.saved)
+        memory.footprint(memory.saved).at(1)
         for memory in (saved_tensors(graph, setting), saved_tensors(graph, setting, on_cpu=True))
     ]
     assert kept[1] - kept[0] == 3 * IMAGE
@@ -86,7 +86,7 @@ def test_a_dropout_of_a_gpu_keeps_a_byte_where_that_of_a_cpu_keeps_a_float():
 def test_torch_holds_its_outputs_and_the_gradients_of_the_step_before():
     report = archspec.report("lenet5", batch=8, engine="torch-gpu")
     memory = saved_tensors(report.graph, report.setting)
-    held = memory.bytes_at(8, memory.saved | memory.outputs)
+    held = memory.footprint(memory.saved | memory.outputs).at(8)
     parts = report.memory
     assert report.estimate.bytes == parts.weights + parts.gradients + parts.optimizer + held
     assert report.estimate.band is None  # nobody measured it

@@ -27,12 +27,9 @@ class TorchRule:
     def footprint(self, report: Report) -> LinearFootprint:
         """Return the bytes that a step holds when its forward pass has ended."""
         memory = saved_tensors(report.graph, report.setting)
-        held = [memory.buffers[index] for index in memory.saved | memory.outputs]
-        kept = report.memory
-        return LinearFootprint(
-            kept.weights + kept.gradients + kept.optimizer + sum(each.fixed for each in held),
-            sum(each.example for each in held),
-        )
+        held, kept = memory.footprint(memory.saved | memory.outputs), report.memory
+        fixed = kept.weights + kept.gradients + kept.optimizer + held.fixed
+        return LinearFootprint(fixed, held.example)
 
 
 RULE: Final = TorchRule()

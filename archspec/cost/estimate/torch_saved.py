@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from archspec.cost.estimate.footprint import LinearFootprint
 from archspec.cost.setting import Setting
 from archspec.errors import UsageError
 from archspec.graph.graph import Graph, Layer, Node
@@ -85,10 +86,10 @@ class SavedTensors:
             return x
         return Tensor(self.values(shape.size), x.order, 0, x.learns, self.value_bytes)
 
-    def bytes_at(self, batch: int, buffers: set[int]) -> int:
-        """Return the bytes of some buffers, for a batch."""
+    def footprint(self, buffers: set[int]) -> LinearFootprint:
+        """Return the bytes of some buffers, for any batch."""
         kept = [self.buffers[index] for index in buffers]
-        return sum(batch * each.example + each.fixed for each in kept)
+        return LinearFootprint(sum(each.fixed for each in kept), sum(each.example for each in kept))
 
     def new(self, example: int, fixed: int = 0) -> int:
         """Return the index of new memory of so many bytes."""
@@ -169,10 +170,6 @@ def _rule(node: Node) -> Rule:
             "what PyTorch saves for it was not traced"
         )
     return rule
-
-
-def _input(memory: SavedTensors, layer: Layer, inputs: Sequence[Tensor]) -> Tensor:  # noqa: ARG001
-    return memory.fresh(layer.output)
 
 
 def _new(memory: SavedTensors, layer: Layer, inputs: Sequence[Tensor]) -> Tensor:
@@ -269,15 +266,13 @@ def _windowed(
     """Return the tensor that PyTorch's function reads, after copies in these layouts."""
     op: Any = layer.op
     shape = layer.inputs[0]
-    if op.keras_padding(shape):
-        for order in orders:
-            x = memory.laid(x, shape, order)
-        return _padded(memory, x, shape, op)
-    shape = _padded_shape(op, shape)  # by a layer of its own
-    x = memory.fresh(shape, x)
+    by_layer = not op.keras_padding(shape)  # of its own, before this one
+    if by_layer:
+        shape = _padded_shape(op, shape)
+        x = memory.fresh(shape, x)
     for order in orders:
         x = memory.laid(x, shape, order)
-    return x
+    return x if by_layer else _padded(memory, x, shape, op)
 
 
 def _convolution(memory: SavedTensors, layer: Layer, inputs: Sequence[Tensor]) -> Tensor:
@@ -448,7 +443,7 @@ def _rescale(memory: SavedTensors, layer: Layer, inputs: Sequence[Tensor]) -> Te
 
 
 RULES: Final[Mapping[str, Rule]] = {
-    "input": _input,
+    "input": _new,
     "convolution": _convolution,
     "depthwise_convolution": _convolution,
     "transposed_convolution": _convolution,
