@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.models import assert_mistake, kinds, shapes, total
 
 import archspec
 from archspec.errors import SpecError, UsageError
@@ -26,14 +27,6 @@ def read(tmp_path):
         return darknet.read(path, **arguments)
 
     return read
-
-
-def shapes(model: ImportedModel) -> dict[str, str]:
-    return {node.name: str(node.shape) for node in model.graph.nodes}
-
-
-def total(graph, what: str) -> int:
-    return sum(getattr(node.layer, what) for node in graph.nodes)
 
 
 @pytest.mark.parametrize("name", ["yolov3", "yolov3_tiny"])
@@ -123,7 +116,7 @@ def test_a_shortcut_has_an_activation_of_its_own(read):
 def test_a_shortcut_of_fewer_channels_gets_zeros(read):
     text = "[convolutional]\nfilters=3\n[convolutional]\nfilters=8\n[shortcut]\nfrom=-2\n"
     model = read(text)
-    assert [node.op.kind for node in model.graph.nodes[-2:]] == ["pad_channels", "add"]
+    assert kinds(model)[-2:] == ["pad_channels", "add"]
 
 
 def test_a_shortcut_of_larger_maps_takes_every_second_place(read):
@@ -217,12 +210,7 @@ def test_what_follows_a_recurrent_layer_has_a_shape(read):
     ],
 )
 def test_a_mistake_is_shown_at_its_line(read, text, message, line):
-    with pytest.raises(SpecError) as caught:
-        read(text)
-    (diagnostic,) = caught.value.diagnostics
-    assert message in diagnostic.message
-    assert diagnostic.span is not None
-    assert diagnostic.span.line == line
+    assert_mistake(read, text, message, line)
 
 
 def test_a_section_archspec_does_not_know_is_named(read):

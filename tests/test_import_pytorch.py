@@ -4,6 +4,7 @@ import json
 import zipfile
 
 import numpy as np
+from support.models import kinds
 from support.specs import graph_of
 
 import archspec
@@ -65,10 +66,6 @@ def program(path, shapes, calls, output, parameters=()):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("net/models/model.json", json.dumps(content))
     return archspec.load(path)
-
-
-def kinds(model):
-    return [node.op.kind for node in model.graph.nodes[1:]]
 
 
 def test_what_is_read_after_a_change_in_place_is_the_changed_tensor(tmp_path):

@@ -7,6 +7,7 @@ from random import Random
 import numpy as np
 import pytest
 from support.broken_files import changed
+from support.models import kinds, ops
 
 import archspec
 from archspec.errors import ArchspecError, UsageError
@@ -25,10 +26,6 @@ def read(name: str) -> ImportedModel:
     assert isinstance(model, ImportedModel)
     assert model.unknown == ()
     return model
-
-
-def ops(model: ImportedModel) -> dict[str, object]:
-    return {node.name: node.op for node in model.graph.nodes}
 
 
 def test_norms_and_activations_are_fused_and_biases_of_zeros_added():
@@ -161,7 +158,7 @@ def test_the_keras_model_with_its_weights_computes_what_tflite_does(name, tolera
 @pytest.mark.keras
 def test_an_lstm_is_one_and_computes_what_tflite_does():
     model = read("lstm")
-    assert [node.op.kind for node in model.graph.nodes[1:]] == ["lstm", "fully_connected"]
+    assert kinds(model) == ["lstm", "fully_connected"]
     built = archspec.build(model)
     for node, arrays in model.weights().items():
         built.get_layer(node.replace("/", "-")).set_weights(arrays)

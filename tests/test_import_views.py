@@ -4,6 +4,7 @@ from math import prod
 
 import numpy as np
 import pytest
+from support.models import kinds
 from support.specs import graph_of
 
 import archspec
@@ -71,10 +72,6 @@ def moved(model, x):
     y = values[-1].transpose([*wide, *rest])
     extents = iter(y.shape)
     return y.reshape([1 if axis in (BATCH, ABSENT) else next(extents) for axis in to])
-
-
-def kinds(model):
-    return [node.op.kind for node in model.graph.nodes[1:]]
 
 
 WINDOWS = [[1, 2, 4, 3, 4, 5], (0, 1, 3, 2, 4, 5), [6, 16, 5]]
@@ -387,7 +384,7 @@ def test_a_constant_without_an_output_is_no_step(tmp_path):
         onnx.helper.make_node("Relu", ["x"], ["y"]),
     ]
     model = network(tmp_path / "net.onnx", [1, 12, 4, 4], nodes, {})
-    assert [node.op.kind for node in model.graph.nodes[1:]] == ["activation"]
+    assert kinds(model) == ["activation"]
 
 
 def test_an_axis_that_is_put_in_twice_makes_an_unknown_layer(tmp_path):
