@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from support.commands import Forked, run, start
-from support.left_behind import left
+from support.left_behind import assert_same, left, measures
 
 import archspec
 from archspec import system
@@ -27,7 +27,6 @@ from archspec.data.recipe import DataRecipe
 from archspec.errors import RecipeError, UsageError
 from archspec.ops.shape import Shape
 from archspec.recipe.train import Recipe
-from archspec.runs.outcome import Run
 from archspec.training.distribution import Devices, choose
 from archspec.training.feeding import Feed
 from archspec.training.hosts import Hosts
@@ -200,22 +199,9 @@ def hosts(tmp_path_factory) -> Path:
     return place
 
 
-def measures(home: Path) -> list[dict[str, float]]:
-    """Return the measures of each epoch, and last those of the test images."""
-    run = Run.read(home)
-    timed = {"seconds", "images_per_second"}
-    return [*({k: v for k, v in row.items() if k not in timed} for row in run.history), run.test]
-
-
 def assert_like(home: Path, other: Path) -> None:
     for row, another in zip(measures(home), measures(other), strict=True):
         assert row == pytest.approx(another, rel=2e-5, abs=1e-6)
-
-
-def assert_same(home: Path, other: Path) -> None:
-    assert measures(home) == measures(other)
-    one, two = (archspec.load_model(run / "final.keras").get_weights() for run in (home, other))
-    assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
 
 
 @pytest.mark.keras

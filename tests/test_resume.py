@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.commands import BACKEND, start
-from support.left_behind import Copies, Interrupts, left
+from support.left_behind import Copies, Interrupts, assert_same, left
 
 import archspec
 from archspec.errors import SpecError, UsageError
@@ -172,23 +172,6 @@ def spec(place, tmp_path, monkeypatch) -> Path:
 @pytest.fixture(scope="module")
 def whole(place) -> Path:
     return place / "whole"
-
-
-def outcome(home: Path) -> tuple[list[np.ndarray], list[dict[str, float]], dict[str, float]]:
-    """All that must be the same: weights, history but for its times, and the score."""
-    run = Run.read(home)
-    weights = [np.array(w) for w in archspec.load_model(home / "final.keras").get_weights()]
-    timed = {"seconds", "images_per_second"}
-    rows = [{k: v for k, v in row.items() if k not in timed} for row in run.history]
-    return weights, rows, dict(run.test)
-
-
-def assert_same(home: Path, other: Path) -> None:
-    weights, rows, test = outcome(home)
-    others, other_rows, other_test = outcome(other)
-    assert rows == other_rows
-    assert test == other_test
-    assert all(np.array_equal(a, b) for a, b in zip(weights, others, strict=True))
 
 
 @pytest.mark.parametrize(

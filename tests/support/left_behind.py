@@ -10,12 +10,30 @@ import shutil
 import signal
 from pathlib import Path
 
+import numpy as np
+
+import archspec
 from archspec.training.callbacks import Logs, RunFacts, Watcher
 
 
 def left(home: Path, epoch: int, step: int) -> Path:
     """Return the copy of a run's folder after a step of an epoch."""
     return home.with_name(f"{home.name}-{epoch}-{step}")
+
+
+def measures(home: Path) -> list[dict[str, float]]:
+    """Return the measures of each epoch of a run, and last those of the test images."""
+    run = archspec.Run.read(home)
+    timed = {"seconds", "images_per_second"}
+    rows = [{k: v for k, v in row.items() if k not in timed} for row in run.history]
+    return [*rows, dict(run.test)]
+
+
+def assert_same(home: Path, other: Path) -> None:
+    """Assert that two runs came to the same: weights, history but for its times, and the score."""
+    assert measures(home) == measures(other)
+    one, two = (archspec.load_model(run / "final.keras").get_weights() for run in (home, other))
+    assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
 
 
 class Interrupts(Watcher):
