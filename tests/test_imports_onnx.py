@@ -11,6 +11,7 @@ from random import Random
 import numpy as np
 import pytest
 from support.broken_files import changed
+from support.models import built
 
 import archspec
 from archspec.errors import UsageError
@@ -568,14 +569,8 @@ def test_buffers_that_a_state_dict_lacks_are_read_from_the_archives_constants():
 )
 def test_with_the_files_weights_the_model_gives_the_files_outputs(name):
     onnxruntime = pytest.importorskip("onnxruntime")
-    from archspec.keras_model.build import layer_name
-
     imported = archspec.load(FILES / name)
-    model = archspec.build(imported)
-    weights = imported.weights()
-    for node in imported.graph.nodes:
-        if node.name in weights:
-            model.get_layer(layer_name(node)).set_weights(weights[node.name])
+    model = built(imported)
     session = onnxruntime.InferenceSession(str(FILES / name), providers=["CPUExecutionProvider"])
     (given,) = session.get_inputs()
     shape = [n if isinstance(n, int) else 1 for n in given.shape]

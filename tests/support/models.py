@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+import archspec
 from archspec.errors import SpecError
 from archspec.graph.graph import Graph
 from archspec.imports.model import ImportedModel
@@ -25,6 +26,14 @@ def shapes(model: ImportedModel) -> dict[str, str]:
 
 def total(graph: Graph, what: str) -> int:
     return sum(getattr(node.layer, what) for node in graph.nodes)
+
+
+def built(model: ImportedModel) -> Any:
+    """The Keras model of a file, with the file's weights."""
+    made = archspec.build(model)
+    for node, arrays in model.weights().items():
+        made.get_layer(node.replace("/", "-")).set_weights(arrays)
+    return made
 
 
 def assert_mistake(read: Callable[[str], object], text: str, message: str, line: int) -> None:
