@@ -43,6 +43,12 @@ def table(root: Path, *rows, header=("filename", "label"), name="labels.csv", **
     return path
 
 
+def with_column(root: Path, name: str, values) -> Path:
+    """Write the table of the pets with a third column."""
+    rows = [(*pair, value) for pair, value in zip(PETS.items(), values, strict=True)]
+    return table(root, *rows, header=("filename", "label", name))
+
+
 def of(path: Path | str, **options) -> DataRecipe:
     return DataRecipe(source="table", path=str(path), **options)
 
@@ -58,6 +64,15 @@ def fails(path: Path | str, words: str, **options) -> None:
     with pytest.raises(UsageError) as caught:
         SOURCES["table"].load(of(path, **options), GREY)
     assert words in str(caught.value)
+
+
+def assert_pixels_of_folder(path: Path, pets: Path, shape: Shape, **options) -> None:
+    """Assert that a table of the pets gives the pixels that the folder of the files gives."""
+    options |= {"validation": 0, "test": 0}
+    here = dataset.load(of(path, **options), shape)
+    there = dataset.load(DataRecipe(source="folder", path=str(pets), **options), shape)
+    np.testing.assert_array_equal(*[each.train.pixels.read(np.arange(4)) for each in (here, there)])
+    assert here.train.labels.tolist() == there.train.labels.tolist()
 
 
 def labels(loaded) -> list[str]:
@@ -100,14 +115,7 @@ def test_a_table_is_read_as_people_write_it(pets, header, form):
 
 
 def test_the_rows_give_the_pixels_that_a_folder_of_the_same_files_gives(pets):
-    path = table(pets, *PETS.items())
-    every = {"validation": 0, "test": 0}
-    here = dataset.load(of(path, **every), GREY)
-    there = dataset.load(DataRecipe(source="folder", path=str(pets), **every), GREY)
-    everything = np.arange(4)
-    pixels = [data.train.pixels.read(everything) for data in (here, there)]
-    np.testing.assert_array_equal(*pixels)
-    assert here.train.labels.tolist() == there.train.labels.tolist()
+    assert_pixels_of_folder(table(pets, *PETS.items()), pets, GREY)
 
 
 def test_other_columns_are_ignored_and_the_likelier_of_two_is_taken(pets):
@@ -168,50 +176,38 @@ def test_a_column_of_parts_is_found(pets, column):
     assert loaded.notes[0].endswith(f", parts from `{column}`")
 
 
-def test_numbers_of_folds_are_ignored_with_a_note(pets):
-    rows = [(*pair, number % 2) for number, pair in enumerate(PETS.items())]
-    loaded = load(table(pets, *rows, header=("filename", "label", "fold")))
+def test_numbers_of_folds_are_ignored_with_a_note_and_refused_in_a_column_that_is_named(pets):
+    path = with_column(pets, "fold", [0, 1, 0, 1])
+    loaded = load(path)
     assert loaded.parts is None
     assert loaded.notes[0].endswith("labels from `label`; `fold` names no parts and is not used")
+    fails(path, "labels.csv:2: the column `fold` says `0`, but must say", split="fold")
 
 
 def test_what_is_held_out_is_part_of_the_fingerprint(pets):
     digests = set()
     for parts in (["train", "test"] * 2, ["test", "train"] * 2, ["train"] * 4):
-        rows = [(*pair, part) for pair, part in zip(PETS.items(), parts, strict=True)]
-        digests.add(load(table(pets, *rows, header=("filename", "label", "split"))).digest)
+        digests.add(load(with_column(pets, "split", parts)).digest)
     assert len(digests) == 3
 
 
 def test_a_table_of_one_part_is_not_split(pets):
-    rows = [(*pair, "test") for pair in PETS.items()]
-    assert load(table(pets, *rows, header=("filename", "label", "split"))).parts is None
+    assert load(with_column(pets, "split", ["test"] * 4)).parts is None
 
 
 def test_a_column_of_groups_is_kept_together(pets):
-    rows = [(*pair, who) for pair, who in zip(PETS.items(), "ABAB", strict=True)]
-    path = table(pets, *rows, header=("filename", "label", "owner"))
+    path = with_column(pets, "owner", "ABAB")
     loaded = load(path, group="owner")
     assert loaded.groups == ["A", "B", "A", "B"]
     assert loaded.notes[0].endswith(", groups from `owner`")
     assert load(path, group=r"(\w+)/").groups is None
     assert load(path).digest != loaded.digest
-    rows[2] = (*rows[2][:2], "")
-    path = table(pets, *rows, header=("filename", "label", "owner"))
+    path = with_column(pets, "owner", ["A", "B", "", "B"])
     fails(path, "labels.csv:4: the column `owner`, which `group` names, is empty", group="owner")
 
 
-def test_numbers_of_folds_are_refused_in_a_column_that_is_named(pets):
-    rows = [(*pair, i % 2) for i, pair in enumerate(PETS.items())]
-    path = table(pets, *rows, header=("filename", "label", "fold"))
-    assert load(path).parts is None
-    fails(path, "labels.csv:2: the column `fold` says `0`, but must say", split="fold")
-
-
 def test_a_row_of_no_known_part_is_named(pets):
-    parts = ("train", "train", "tset", "test")
-    rows = [(*pair, part) for pair, part in zip(PETS.items(), parts, strict=True)]
-    path = table(pets, *rows, header=("filename", "label", "split"))
+    path = with_column(pets, "split", ["train", "train", "tset", "test"])
     fails(path, "labels.csv:4: the column `split` says `tset`")
 
 
@@ -430,13 +426,7 @@ def test_a_published_set_has_its_parts_and_the_names_of_its_classes(published):
 
 def test_images_in_a_table_are_the_pixels_of_their_files(pets):
     path = parquet(pets / "pets.parquet", {"img": encoded(pets), "class": [*PETS.values()]})
-    every = {"validation": 0, "test": 0, "resize": "crop"}
-    shape = Shape((3, 2, 3))
-    here = dataset.load(of(path, **every), shape)
-    there = dataset.load(DataRecipe(source="folder", path=str(pets), **every), shape)
-    everything = np.arange(4)
-    pixels = [data.train.pixels.read(everything) for data in (here, there)]
-    np.testing.assert_array_equal(*pixels)
+    assert_pixels_of_folder(path, pets, Shape((3, 2, 3)), resize="crop")
 
 
 def test_pixels_in_a_table_are_not_read(pets):
