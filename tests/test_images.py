@@ -420,22 +420,22 @@ def bomb() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
 
 
-def large_tiff(values: np.ndarray, **options) -> bytes:
-    """A TIFF that claims to be 10,000 times as high and as wide."""
-    content = tiff(values, **options)
-    for tag in (256, 257):
+def claiming(content: bytes, number: int, *tags: int) -> bytes:
+    """A TIFF of which some tags say another number."""
+    for tag in tags:
         place = content.index(struct.pack("<HHI", tag, 4, 1)) + 8
-        content = content[:place] + struct.pack("<I", 40_000) + content[place + 4 :]
+        content = content[:place] + struct.pack("<I", number) + content[place + 4 :]
     return content
+
+
+def large_tiff(values: np.ndarray) -> bytes:
+    """A TIFF that claims to be 40,000 pixels high and wide."""
+    return claiming(tiff(values), 40_000, 256, 257)
 
 
 def short_tiff(values: np.ndarray, **options) -> bytes:
     """A TIFF whose strips hold half of the rows that it announces."""
-    content = tiff(values, **options)
-    for tag in (257, 278):
-        place = content.index(struct.pack("<HHI", tag, 4, 1)) + 8
-        content = content[:place] + struct.pack("<I", 2 * len(values)) + content[place + 4 :]
-    return content
+    return claiming(tiff(values, **options), 2 * len(values), 257, 278)
 
 
 NOISE = np.random.default_rng(0).integers(0, 65536, (16, 16, 3), np.uint16)
