@@ -15,6 +15,7 @@ from archspec.graph.graph import Graph
 from archspec.spec.document import choose, validate
 from archspec.spec.loading import load, networks
 from archspec.spec.source import parse
+from archspec.spec.writing import to_yaml
 
 
 def shapes(text: str, variant: str | None = None, **variables: Any) -> list[str]:
@@ -397,7 +398,9 @@ heads:
   aux: {from: side, layers: [global_avg_pool]}
 """
     )
-    with_heads, without = expand(spec), expand(replace(spec, inference=True))
+    inference = replace(spec, inference=True)
+    with_heads, without = expand(spec), expand(inference)
+    assert expand(spec_of(to_yaml(inference.to_dict()))).nodes == without.nodes
     assert {"side", "aux"} <= set(with_heads.paths)
     assert [node.name for node in without.nodes] == ["input", "a/convolution", "b/convolution"]
     assert [(scope.name, scope.start, scope.stop) for scope in without.scopes] == [
