@@ -7,6 +7,7 @@ import re
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -195,16 +196,17 @@ def test_what_was_kept_is_read_back_and_what_is_damaged_is_not():
 
 
 @pytest.fixture
-def _anything_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiling, "check", lambda _: None)
-
-
-def compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str) -> None:
-    """Let a shell script stand for Python in the process that compiles."""
+def compile_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Let a shell script stand for Python in the process that compiles, for any device."""
     path = tmp_path / "compiler"
-    path.write_text(f"#!/bin/sh\ncat > /dev/null\n{script}\n", encoding="utf-8")
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setattr(compiling, "check", lambda _: None)
     monkeypatch.setattr(sys, "executable", str(path))
+
+    def compile_by(script: str) -> None:
+        path.write_text(f"#!/bin/sh\ncat > /dev/null\n{script}\n", encoding="utf-8")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+    return compile_by
 
 
 def test_for_a_cpu_the_jax_that_trains_on_it_is_enough(monkeypatch: pytest.MonkeyPatch):
@@ -230,7 +232,6 @@ def test_a_network_is_compiled_for_a_cpu(spec: str):
     assert measured.to_dict()["device_memory_bytes"] is None
 
 
-@pytest.mark.usefixtures("_anything_compiles")
 @pytest.mark.parametrize(
     ("script", "message"),
     [
@@ -243,10 +244,8 @@ def test_a_network_is_compiled_for_a_cpu(spec: str):
         ("exit 0", "the compiler ended with 0"),
     ],
 )
-def test_a_compiler_that_ends_without_a_result_is_a_sentence(
-    script: str, message: str, spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    compiler(monkeypatch, tmp_path, script)
+def test_a_compiler_that_ends_without_a_result_is_a_sentence(script, message, spec, compile_by):
+    compile_by(script)
     with pytest.raises(UsageError) as error:
         measure(spec)
     assert str(error.value).startswith(
@@ -255,14 +254,9 @@ def test_a_compiler_that_ends_without_a_result_is_a_sentence(
     assert message in str(error.value)
 
 
-@pytest.mark.usefixtures("_anything_compiles")
-def test_a_compiler_is_ended_once_the_memory_is_laid_out(
-    spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_compiler_is_ended_once_the_memory_is_laid_out(spec, tmp_path, compile_by):
     names = (SAVED / "arguments.json").read_text(encoding="utf-8").replace("\n", " ")
-    compiler(
-        monkeypatch,
-        tmp_path,
+    compile_by(
         f"""
         cat <<'END'
 {names}
@@ -271,7 +265,7 @@ END
         touch "$5/small{dump.LAST[0]}"
         echo $$ > {tmp_path}/pid
         exec sleep 1000
-        """,
+        """
     )
     lines: list[str] = []
     measured = measure(spec, "a100", batch=2, progress=lines.append)
@@ -287,12 +281,9 @@ END
     assert len(lines) == 2
 
 
-@pytest.mark.usefixtures("_anything_compiles")
-def test_a_compiler_that_writes_no_layout_still_tells_the_sums(
-    spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_compiler_that_writes_no_layout_still_tells_the_sums(spec, compile_by):
     parts = {"arguments": 5, "temporaries": 30, "outputs": 4, "aliased": 3}
-    compiler(monkeypatch, tmp_path, f"echo '{json.dumps({'memory': parts})}'")
+    compile_by(f"echo '{json.dumps({'memory': parts})}'")
     measured = measure(spec, "v5e")
     assert measured.training.total == 36
     assert measured.training.buffers == ()
@@ -318,12 +309,9 @@ process.wait()
         assert command.stdout.read() == b""  # the worker has ended, which held the pipe
 
 
-def test_a_compiler_that_takes_all_memory_is_ended(
-    spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(compiling, "check", lambda _: None)
+def test_a_compiler_that_takes_all_memory_is_ended(spec, compile_by, monkeypatch):
     monkeypatch.setattr(compiling, "MOST_MEMORY", 0.0)
-    compiler(monkeypatch, tmp_path, "exec sleep 1000")
+    compile_by("exec sleep 1000")
     with pytest.raises(UsageError, match="nearly all of this machine's memory"):
         measure(spec)
 
