@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from support.backends import drawn, write
+from support.backends import write
+from support.networks import seeded
 from support.specs import spec_of
 
 from archspec.compile.expand import expand
@@ -44,8 +45,7 @@ def outputs_of(text: str, *, train: bool) -> Arrays:
     verification = verify(graph, model)
     assert not verification.mismatches, str(verification)
     random = np.random.default_rng(0)
-    for weight in model.weights:
-        weight.assign(drawn(weight, random))
+    seeded(model, random)
     shapes = graph.input_shapes
     x = {name: random.normal(size=(2, *shape)).astype("float32") for name, shape in shapes.items()}
     given = x if len(x) > 1 else next(iter(x.values()))

@@ -54,10 +54,11 @@ def relu_net(keras: Any, shape: tuple[int, ...], classes: int = 3, seed: int = 0
     )
 
 
-def seeded(model: Any, seed: int = 0) -> Any:
+def seeded(model: Any, seed: int | np.random.Generator = 0) -> Any:
     """The same model with weights by NumPy: the same on every backend.
 
-    Kernels are He's, biases and means small, scales and variances near 1.
+    Kernels are He's, biases and means small, scales and variances near 1: activations keep their
+    size.
     """
     random = np.random.default_rng(seed)
     model.set_weights([drawn(weight, random).astype(np.float32) for weight in model.weights])
