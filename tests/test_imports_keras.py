@@ -465,9 +465,7 @@ def saved(model: Any, path: Path) -> archspec.ImportedModel:
     return archspec.load(path)
 
 
-def assert_computes_the_same(
-    model: Any, path: Path, within: float = 1e-4
-) -> archspec.ImportedModel:
+def assert_computes_the_same(model: Any, path: Path) -> archspec.ImportedModel:
     """Check that a saved model has no unknown layer, and the outputs that Keras computes."""
     for variable in model.weights:
         variable.assign(np.random.default_rng(1).uniform(0.1, 0.9, variable.shape))

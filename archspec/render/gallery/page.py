@@ -21,10 +21,10 @@ from archspec.explain.gallery import (
     Picture,
     PictureFile,
     Table,
-    plain,
 )
 from archspec.render.gallery import charts, drawing
 from archspec.render.html import ground
+from archspec.runs.storage import plain
 
 ROWS: Final = 40
 """Largest number of rows of a table that are shown: a large network has 10,000 units."""
