@@ -15,6 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from archspec.lazy import np
+
 GAUGE_SECONDS: Final = 1.0
 """Seconds between two looks of a gauge."""
 
@@ -160,8 +162,6 @@ def _larger(size: int, seconds: float, left: float) -> int:
 
 def _multiplication(keras: Any, size: int, dtype: str) -> Callable[[int], None]:
     """Return a function that multiplies two matrices a number of times, and waits for the last."""
-    import numpy as np  # noqa: PLC0415
-
     # Zeros would draw less power, and be faster than what training multiplies.
     block = np.random.default_rng(0).standard_normal((SMALLEST, SMALLEST), dtype=np.float32)
     times = size // SMALLEST

@@ -130,6 +130,14 @@ def home(name: str, at: Module) -> tuple[Module, str] | None:
     return None
 
 
+def imported(name: str, at: Module) -> str | None:
+    """Return the line that imports a name of another package, if it is one."""
+    if name in at.ours:
+        where, original = at.ours[name]
+        return imported(original, module(where))
+    return at.imports.get(name)
+
+
 def collect(name: str, at: Module, found: dict[str, dict[str, object]]) -> str:
     """Add a definition and all that it needs; return its name in the program."""
     place = home(name, at)
@@ -160,8 +168,8 @@ def collect(name: str, at: Module, found: dict[str, dict[str, object]]) -> str:
                     text = text.replace(f"{base}.{node.attr}", node.attr)
             if not isinstance(node, ast.Name) or node.id in own or node.id == name:
                 continue
-            if node.id in where.imports:
-                imports.add(where.imports[node.id])
+            if line := imported(node.id, where):
+                imports.add(line)
             elif home(node.id, where):
                 needs[collect(node.id, where, found)] = None
     text = re.sub(r" *# (noqa|type: ignore|fmt: skip).*", "", text)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from archspec.errors import UsageError
 from archspec.imports.model import ABSENT, BATCH, ImportedModel
+from archspec.lazy import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -110,8 +111,6 @@ _ONNX_DTYPES: Final = {
 
 
 def _tflite(model: ImportedModel) -> Runner:
-    import numpy as np  # noqa: PLC0415  (slow)
-
     if importlib.util.find_spec("ai_edge_litert") is not None:
         from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
     elif importlib.util.find_spec("tensorflow") is not None:
@@ -152,8 +151,6 @@ def _tflite(model: ImportedModel) -> Runner:
 
 def _rounded(x: Any, details: Any) -> Any:
     """Return values as a TFLite file takes them, rounded to whole numbers where it says so."""
-    import numpy as np  # noqa: PLC0415  (slow)
-
     scale, zero = details["quantization"]
     if not scale:
         return x.astype(details["dtype"])
@@ -168,8 +165,6 @@ def _widened(y: Any, details: Any) -> Any:
 
 def _as_in_file(x: Any, axes: Sequence[int]) -> Any:
     """Return an array [batch, *archspec's axes] with the axes of the file."""
-    import numpy as np  # noqa: PLC0415  (slow)
-
     present = [0 if axis == BATCH else axis + 1 for axis in axes if axis != ABSENT]
     present += sorted({*range(x.ndim)} - {*present})  # a batch of one that the file does not have
     new = [at for at, axis in enumerate(axes) if axis == ABSENT]
@@ -179,8 +174,6 @@ def _as_in_file(x: Any, axes: Sequence[int]) -> Any:
 
 def _as_in_spec(y: Any, axes: Sequence[int]) -> Any:
     """Return an array of the file as [batch, *archspec's axes]."""
-    import numpy as np  # noqa: PLC0415  (slow)
-
     order = sorted((axis, at) for at, axis in enumerate(axes) if axis != ABSENT)
     absent = [at for at, axis in enumerate(axes) if axis == ABSENT]
     moved = np.transpose(y, [*(at for _, at in order), *absent])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from archspec.errors import UsageError
 from archspec.graph.graph import IN_KERAS, SEPARATOR
+from archspec.lazy import np
 
 if TYPE_CHECKING:
     from archspec.decompile.importing import ImportedSpec
@@ -58,8 +59,6 @@ def compare_outputs(imported: ImportedSpec, model: Any) -> Comparison:
     Raises:
         UsageError: The file's framework is not installed, or it is not run here.
     """
-    import numpy as np  # noqa: PLC0415  (slow)
-
     from archspec.decompile.running import open_runner  # noqa: PLC0415
     from archspec.keras_model.calls import inputs_of  # noqa: PLC0415
     from archspec.keras_model.formats import runner  # noqa: PLC0415

@@ -18,6 +18,7 @@ from archspec.errors import UsageError
 from archspec.graph.graph import Graph, Node
 from archspec.imports.loading import load, spec_for
 from archspec.imports.model import ImportedModel
+from archspec.lazy import np
 from archspec.ops import attention, convolution, elementwise, normalization, recurrence, tokens
 from archspec.ops.shape import Shape
 from archspec.spec.document import Spec
@@ -43,8 +44,6 @@ def torch_weights(spec: Spec | Graph | str | PathLike[str], weights: Any) -> dic
         >>> sorted(archspec.torch_weights("lenet5", archspec.build("lenet5")))[0]
         'c1.convolution.bias'
     """
-    import numpy as np  # noqa: PLC0415
-
     known: Spec | None = None
     if isinstance(spec, Graph):
         graph = spec
@@ -150,8 +149,6 @@ def _biased(kernel: Any, values: Any) -> Arrays:
 
 
 def _whole(array: Any) -> Any:
-    import numpy as np  # noqa: PLC0415
-
     return np.ascontiguousarray(array)
 
 
@@ -191,8 +188,6 @@ _NORM: Final = {
 
 
 def _norm(op: Any, x: Shape, values: Any, flat: Any, layout: str) -> Arrays:  # noqa: ARG001
-    import numpy as np  # noqa: PLC0415
-
     made = {_NORM[name]: _whole(_first(value, flat)) for name, value in values.items()}
     if isinstance(op, normalization.BatchNorm):
         made["num_batches_tracked"] = np.array(0, dtype="int64")
@@ -218,8 +213,6 @@ def _named(name: str) -> Callable[..., Arrays]:
 
 
 def _recurrent(op: Any, x: Shape, values: Any, flat: Any, layout: str) -> Arrays:  # noqa: ARG001
-    import numpy as np  # noqa: PLC0415
-
     size = 3 if op.bias else 2
     made: Arrays = {}
     for way in range(op.ways):
@@ -237,8 +230,6 @@ def _recurrent(op: Any, x: Shape, values: Any, flat: Any, layout: str) -> Arrays
 
 def _gates(op: Any, array: Any) -> Any:
     """Return the gates in PyTorch's order: a GRU has its reset gate before the update gate."""
-    import numpy as np  # noqa: PLC0415
-
     if not isinstance(op, recurrence.Gru):
         return array
     update, reset, candidate = np.split(array, 3, axis=-1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from archspec.lazy import np
+
 
 def item_size(dtype: str) -> int:
     """Return the number of bytes of each number.
@@ -11,8 +13,6 @@ def item_size(dtype: str) -> int:
     Args:
         dtype: NumPy's name of the type, or `bfloat16`.
     """
-    import numpy as np  # noqa: PLC0415
-
     return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
 
 
@@ -30,8 +30,6 @@ def numbers_in(data: Any, dtype: str) -> Any:
         >>> numbers_in(bytes([0x80, 0x3F, 0x00, 0xC0]), "bfloat16").tolist()
         [1.0, -2.0]
     """
-    import numpy as np  # noqa: PLC0415
-
     if dtype == "bfloat16":  # the first half of the 32 bits
         return (np.frombuffer(data, "<u2").astype("<u4") << 16).view("<f4")
     return np.frombuffer(data, np.dtype(dtype).newbyteorder("<"))

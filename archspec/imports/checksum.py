@@ -10,6 +10,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, Final
 
+from archspec.lazy import np
+
 _POLYNOMIAL: Final = 0x82F63B78
 """Castagnoli's polynomial, its lowest power in the highest bit."""
 
@@ -43,8 +45,6 @@ def crc32c(data: Any) -> int:
         >>> hex(crc32c(b"123456789"))
         '0xe3069283'
     """
-    import numpy as np  # noqa: PLC0415
-
     values = np.frombuffer(data, np.uint8)
     table = _table()
     whole = len(values) // _STRETCH
@@ -66,8 +66,6 @@ def crc32c(data: Any) -> int:
 @cache
 def _table() -> Any:
     """Return the sum of each byte."""
-    import numpy as np  # noqa: PLC0415
-
     sums = np.arange(256, dtype=np.uint32)
     for _ in range(8):
         sums = np.where(sums & 1, (sums >> 1) ^ np.uint32(_POLYNOMIAL), sums >> 1)
@@ -76,8 +74,6 @@ def _table() -> Any:
 
 def _joined(sums: Any) -> int:
     """Return the sum of stretches behind each other: of pairs, of pairs of those, and so on."""
-    import numpy as np  # noqa: PLC0415
-
     length = _STRETCH
     if len(sums) & (len(sums) - 1):  # sums of 0 before the first change nothing
         wanted = 1 << len(sums).bit_length()
@@ -91,8 +87,6 @@ def _joined(sums: Any) -> int:
 @cache
 def _zeros(length: int) -> Any:
     """Return what so many bytes of 0, a power of two, make of the sum of each bit."""
-    import numpy as np  # noqa: PLC0415
-
     if length > 1:
         half = _zeros(length // 2)
         return _applied(half, half)
@@ -102,8 +96,6 @@ def _zeros(length: int) -> Any:
 
 def _applied(matrix: Any, sums: Any) -> Any:
     """Return the product of a matrix of bits and each sum."""
-    import numpy as np  # noqa: PLC0415
-
     made = np.zeros_like(sums)
     for bit, column in enumerate(matrix):
         made ^= np.where(sums >> np.uint32(bit) & 1, column, np.uint32(0))

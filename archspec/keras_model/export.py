@@ -27,6 +27,7 @@ from archspec.graph.builder import MOST_NODES
 from archspec.keras_model.calls import inputs_of
 from archspec.keras_model.engine import deep, first_line, load_keras
 from archspec.keras_model.formats import MOST_BYTES, Format, format_of, remade, runner
+from archspec.lazy import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -215,8 +216,6 @@ def _inputs(model: Any, given: Any) -> Batch:
 
 def _noise(model: str, takes: Mapping[str, Any]) -> Batch:
     """Return random examples for a model's symbolic inputs."""
-    import numpy as np  # noqa: PLC0415
-
     extents = {name: tuple(tensor.shape[1:]) for name, tensor in takes.items()}
     for each in extents.values():
         if None in each:
@@ -231,8 +230,6 @@ def _noise(model: str, takes: Mapping[str, Any]) -> Batch:
 
 def _examples(argument: str, given: Any, tensor: Any) -> NDArray[Any]:
     """Return what an argument gives for a symbolic input, as an array of its dtype."""
-    import numpy as np  # noqa: PLC0415
-
     try:
         array = np.asarray(given, tensor.dtype)
     except (TypeError, ValueError):
@@ -290,16 +287,12 @@ def _largest_difference(
 
 
 def _finite(outputs: Outputs, model: Any) -> Outputs:
-    import numpy as np  # noqa: PLC0415
-
     if not all(np.isfinite(y).all() for y in outputs.values()):
         raise UsageError(f"`{model.name}` gives no finite numbers: there is nothing to compare")
     return outputs
 
 
 def _difference(outputs: Outputs, expected: Outputs) -> float:
-    import numpy as np  # noqa: PLC0415
-
     if {name: y.shape for name, y in outputs.items()} != {n: y.shape for n, y in expected.items()}:
         raise ValueError(f"its outputs are {', '.join(outputs)}, not {', '.join(expected)}")
     return max(

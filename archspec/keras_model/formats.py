@@ -17,6 +17,7 @@ from archspec.arguments import place
 from archspec.errors import UsageError
 from archspec.keras_model import onnx_file
 from archspec.keras_model.calls import by_name, given
+from archspec.lazy import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -124,8 +125,6 @@ def runner(model: Any) -> Runner:
 
 
 def _arrays(outputs: Mapping[str, Any]) -> Outputs:
-    import numpy as np  # noqa: PLC0415
-
     return {name: np.asarray(each) for name, each in outputs.items()}
 
 

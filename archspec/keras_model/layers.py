@@ -21,6 +21,7 @@ from archspec.keras_model import (  # noqa: F401  (they register their layers)
     open_layers,
 )
 from archspec.keras_model.own_layer import OWN, KerasShape, OwnLayer, register
+from archspec.lazy import np
 from archspec.ops import banks
 
 PadAmounts: TypeAlias = tuple[tuple[int, int], ...]
@@ -219,8 +220,6 @@ class RandomSigns(keras.initializers.Initializer):
     """Numbers -1 and 1, drawn with a fixed seed: always the same for a shape."""
 
     def __call__(self, shape: KerasShape, dtype: Any = None) -> Any:
-        import numpy as np  # noqa: PLC0415
-
         signs = np.random.default_rng(1998).choice((-1.0, 1.0), shape)
         return ops.cast(ops.convert_to_tensor(signs), dtype or keras.config.floatx())
 

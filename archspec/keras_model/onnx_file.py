@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from archspec.keras_model.calls import by_name, given, inputs_of
+from archspec.lazy import np
 from archspec.text import free_name
 
 Scope: TypeAlias = Callable[[str], contextlib.AbstractContextManager[Any]]
@@ -197,7 +198,6 @@ def _zeros(model: Any, size: int) -> dict[str, Any]:
 @functools.cache
 def _teach_erfc() -> None:
     """Have tf2onnx write 1 - erf(x) for erfc(x), TensorFlow's for GELU, which ONNX lacks."""
-    import numpy as np  # noqa: PLC0415
     from tf2onnx.handler import tf_op  # noqa: PLC0415
 
     @tf_op("Erfc")

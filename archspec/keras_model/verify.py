@@ -14,6 +14,7 @@ from archspec.graph.sizes import larger, smallest
 from archspec.imports.model import Network
 from archspec.keras_model.build import as_graph, build, layer_name, outline
 from archspec.keras_model.calls import Call, calls_by_layer
+from archspec.lazy import np
 
 
 class Mismatch(NamedTuple):
@@ -184,7 +185,6 @@ def _differing_tensors(graph: Graph, model: Any, emitted: dict[int, list[Call]])
 def _differing_at_sizes(graph: Graph, model: Any, tensors: Mapping[int, Any]) -> list[Mismatch]:
     """Return the differences in shapes of an open network that is run at two sizes."""
     import keras  # noqa: PLC0415
-    import numpy as np  # noqa: PLC0415
 
     least = smallest(graph)
     if least is None:

@@ -33,6 +33,7 @@ from archspec.keras_model.engine import first_line, keras_home, load_file, load_
 from archspec.keras_model.joining import layer_graph
 from archspec.keras_model.matching import Constant, LayerGraph, LayerNode, LayerWeight, match
 from archspec.keras_model.unjoined import UncertainError, adopt
+from archspec.lazy import np
 from archspec.spec.loading import find
 
 IMAGENET: Final = "imagenet"
@@ -109,8 +110,6 @@ def assign(
     keras: Any, pairs: Sequence[tuple[LayerNode, LayerNode]], notes: tuple[str, ...] = ()
 ) -> Copied:
     """Give the first node of each pair the second one's weights."""
-    import numpy as np  # noqa: PLC0415
-
     params = 0
     for mine, other in pairs:
         for ours, theirs in zip(_sorted(mine), _sorted(other), strict=True):

@@ -31,6 +31,7 @@ from archspec.graph.graph import Graph, Input, Node, layer_at
 from archspec.imports.loading import spec_for
 from archspec.keras_model.build import build
 from archspec.keras_model.engine import dtype_policy, load_keras
+from archspec.lazy import np
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -267,8 +268,6 @@ def _copy_by_threads() -> Callable[[], None]:
 
     An engine's copy would be slower by the time in which the system gives it new pages.
     """
-    import numpy as np  # noqa: PLC0415
-
     source, target = np.ones(COPIED_VALUES, np.float32), np.zeros(COPIED_VALUES, np.float32)
     threads = system.cores()
     pool = ThreadPoolExecutor(threads)

@@ -15,10 +15,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from archspec.errors import Problem
+from archspec.lazy import np
 from archspec.ops.shape import Shape
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Kernels: TypeAlias = NDArray[np.float64]
@@ -73,8 +73,6 @@ def gabor(
         >>> gabor((1, 3), wavelength=2, orientation=0, sigma=1).round(2)
         array([[-0.61,  1.  , -0.61]])
     """
-    import numpy as np  # noqa: PLC0415
-
     y, x = _taps(extent)
     y, x = y - centre[0], x - centre[1]
     along = x * np.cos(orientation) + y * np.sin(orientation)
@@ -117,8 +115,6 @@ def sobels(extent: Extent, count: int) -> list[Kernels]:
     mixture of the first two for its direction. Larger kernels smooth by longer binomials. (Sobel &
     Feldman 1968; the mixture: Freeman & Adelson 1991)
     """
-    import numpy as np  # noqa: PLC0415
-
     height, width = extent
     right = np.outer(_binomial(height), _slope(width))
     down = np.outer(_slope(height), _binomial(width))
@@ -133,8 +129,6 @@ def logs(extent: Extent, count: int) -> list[Kernels]:
     Each further pair has a wider Gaussian, from a deviation of half a tap to a quarter of the
     extent. (Marr & Hildreth 1980)
     """
-    import numpy as np  # noqa: PLC0415
-
     y, x = _taps(extent)
     kernels: list[Kernels] = []
     for sigma in _spread(0.5, min(extent) / 4, ceil(count / 2)):
@@ -186,8 +180,6 @@ def kernels(bank: str, extent: Extent, count: int) -> Kernels:
         An array (height, width, count).
 
     """
-    import numpy as np  # noqa: PLC0415
-
     kernels: Kernels = np.stack(BANKS[bank](extent, count), axis=-1)
     kernels -= kernels.mean((0, 1))
     kernels /= np.sqrt((kernels**2).sum((0, 1)))
@@ -209,8 +201,6 @@ def weights(bank: str, shape: tuple[int, ...], *, depthwise: bool = False) -> An
         A float32 array of this shape.
 
     """
-    import numpy as np  # noqa: PLC0415
-
     height, width, channels, count = shape
     each = kernels(bank, (height, width), count)[:, :, None, :]
     if not depthwise:
@@ -227,8 +217,6 @@ def _spread(low: float, high: float, count: int) -> list[float]:
 
 def _binomial(taps: int) -> Any:
     """Weights 1, 2, 1 of three taps, 1, 4, 6, 4, 1 of five; the largest is scaled to 1."""
-    import numpy as np  # noqa: PLC0415
-
     place = np.arange(1, taps)
     row = np.concatenate([[0.0], np.cumsum(np.log((taps - place) / place))])
     return np.exp(row - row.max())
@@ -236,14 +224,10 @@ def _binomial(taps: int) -> Any:
 
 def _slope(taps: int) -> Any:
     """Differences -1, 0, 1 of three taps, -1, -2, 0, 2, 1 of five, up to a factor."""
-    import numpy as np  # noqa: PLC0415
-
     return np.convolve(_binomial(taps - 1), [-1.0, 1.0])
 
 
 def _taps(extent: Extent) -> tuple[Any, Any]:
     """(y, x) of each tap, from the middle of the kernel, as a column and a row."""
-    import numpy as np  # noqa: PLC0415
-
     height, width = (np.arange(n) - (n - 1) / 2 for n in extent)
     return height[:, None], width[None, :]

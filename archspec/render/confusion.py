@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.evaluation.scores import Scores
+from archspec.lazy import np
 from archspec.render.figures import INK, QUIET, head, picture
 from archspec.text import label
 
@@ -104,8 +105,6 @@ def _shares(scores: Scores) -> tuple[Any, int]:
 
     Such a dot shows the highest of its shares, so that no mistake is lost.
     """
-    import numpy as np  # noqa: PLC0415
-
     classes = len(scores.classes)
     together = -(-classes // FINEST)
     dots = -(-classes // together)

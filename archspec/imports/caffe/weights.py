@@ -19,6 +19,7 @@ from archspec.imports.flattening import in_order
 from archspec.imports.limits import mapped, refuse
 from archspec.imports.model import Arrays
 from archspec.imports.protobuf import Reader, Schemas, Span
+from archspec.lazy import np
 from archspec.ops.convolution import (
     Convolution,
     DepthwiseConvolution,
@@ -159,8 +160,6 @@ def _arrays(
 
 def _values(data: mmap.mmap, path: object, blob: Blob) -> Any:
     """Return the numbers of a blob."""
-    import numpy as np  # noqa: PLC0415
-
     content = b"".join(data[start:stop] for start, stop in blob.places)
     dtype = np.dtype(blob.dtype)
     if any(n < 0 for n in blob.shape) or prod(blob.shape) * dtype.itemsize != len(content):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from archspec.errors import UsageError
 from archspec.imports.limits import open_file
 from archspec.imports.model import Arrays
+from archspec.lazy import np
 
 
 class Stored(NamedTuple):
@@ -31,8 +32,6 @@ def arrays_of(path: str | os.PathLike[str], stored: list[Stored], unreadable: st
     Raises:
         UsageError: The file does not hold as many numbers as the network has.
     """
-    import numpy as np  # noqa: PLC0415
-
     if unreadable:
         raise UsageError(f"{path} cannot be read for a network with {unreadable}")
     need = sum(prod(each.shape) for each in stored)

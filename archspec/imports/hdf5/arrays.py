@@ -13,6 +13,7 @@ from archspec.errors import UsageError
 from archspec.imports.hdf5.source import UNDEFINED, Source
 from archspec.imports.hdf5.trees import leaves
 from archspec.imports.limits import MOST_EXPANSION, most_bytes
+from archspec.lazy import np
 
 COMPACT, WHOLE, CHUNKED, VIRTUAL = range(4)
 """Classes of layouts: in the header, in one piece, in chunks, and in other files."""
@@ -140,8 +141,6 @@ class Stored(NamedTuple):
         Raises:
             UsageError: They are not all in the file, or stored in a way that is not read.
         """
-        import numpy as np  # noqa: PLC0415
-
         try:
             array = np.zeros(self.shape, dtype)
         except ValueError:  # NumPy bounds the extents that are beside one of 0

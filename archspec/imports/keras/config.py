@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from archspec.lazy import np
+
 Config: TypeAlias = Mapping[str, Any]
 """The arguments of a layer, by name."""
 
@@ -232,8 +234,6 @@ def numbers_in(value: Any) -> list[float]:
         config = value.get("config")
         return numbers_in(config["value"] if isinstance(config, Mapping) else value["value"])
     if hasattr(value, "shape"):
-        import numpy as np  # noqa: PLC0415
-
         value = np.asarray(value).ravel().tolist()
     if isinstance(value, (list, tuple)):
         return [number for each in value for number in numbers_in(each)]

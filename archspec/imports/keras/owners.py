@@ -19,6 +19,7 @@ from archspec.imports.keras.config import (
     class_of,
     name_of,
 )
+from archspec.lazy import np
 
 Path: TypeAlias = tuple[str, ...]
 
@@ -144,8 +145,6 @@ def _of_equal_values(calls: Iterable[Call]) -> Iterator[tuple[list[Call], bool]]
 def _digest(stored: Sequence[ShapedArray]) -> tuple[bytes, bool]:
     """Return a digest of the values of arrays, and whether one of them has several."""
     import hashlib  # noqa: PLC0415  (few files have such layers)
-
-    import numpy as np  # noqa: PLC0415
 
     digest, varies = hashlib.blake2b(), False
     for _, array in stored:

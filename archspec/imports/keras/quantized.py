@@ -8,6 +8,7 @@ from typing import Any
 
 from archspec.imports.keras.calls import ShapedArray
 from archspec.imports.keras.layer import KerasLayer, StoredArray
+from archspec.lazy import np
 from archspec.ops.fields import LARGEST
 
 LORA = 2
@@ -106,8 +107,6 @@ def _made(
 
 def _unpacked(packed: Any, shape: tuple[int, int]) -> Any:
     """Return the values of four bits, of which each byte has two side by side."""
-    import numpy as np  # noqa: PLC0415
-
     bits = packed.astype(np.int8)
     pairs = np.stack([np.left_shift(bits, 4) >> 4, bits >> 4], axis=-1)
     return pairs.reshape(packed.shape[0], -1)[:, : shape[1]].astype("float32")

@@ -23,6 +23,7 @@ from archspec.imports.onnx.extents import (
 )
 from archspec.imports.onnx.small_arrays import limits_of
 from archspec.imports.onnx.source import FIXED, MALFORMED, Constant, Step
+from archspec.lazy import np
 
 _PROMOTING: Final = {"Add", "Div", "Max", "Min", "Mod", "Mul", "Pow", "Sub"}
 """Operators of two numbers of which one may be whole and one real."""
@@ -66,8 +67,6 @@ def _by_numpy(name: str) -> Callable[..., Any]:
     """Return a function of NumPy, which is imported when it is called."""
 
     def call(*arguments: Any) -> Any:
-        import numpy as np  # noqa: PLC0415
-
         return getattr(np, name)(*arguments)
 
     return call
@@ -296,8 +295,6 @@ def _quantized(step: Step, inputs: Sequence[Any]) -> list[Constant]:  # noqa: AR
         raise CannotFold
 
     def load() -> Any:
-        import numpy as np  # noqa: PLC0415
-
         point = zero[0].load() if zero and zero[0] is not None else 0
         with np.errstate(all="ignore"):
             return np.round(x.load() / scale.load()) + np.asarray(point, "float32")
@@ -325,8 +322,6 @@ def _dequantized(step: Step, inputs: Sequence[Any]) -> list[Constant]:
     axis = step.get("axis", 1)
 
     def load() -> Any:
-        import numpy as np  # noqa: PLC0415
-
         shape = [1] * len(x.dims)
         if scale.size > 1:
             shape[axis % len(x.dims)] = scale.size

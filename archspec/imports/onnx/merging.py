@@ -14,6 +14,7 @@ from archspec.imports.onnx.constants import apply_array, with_constant
 from archspec.imports.onnx.extents import common_dims
 from archspec.imports.onnx.source import Constant, Step
 from archspec.imports.onnx.trace import Handler, Trace, Unsupported, Value
+from archspec.lazy import np
 from archspec.ops.arrangement import Slice
 from archspec.ops.axes import Axis
 from archspec.ops.elementwise import Rescale
@@ -135,8 +136,6 @@ def _class_token(t: Trace, step: Step, constants: Sequence[Constant | None]) -> 
     node = t.aligned(step, x, (1, 2))
 
     def read() -> Any:
-        import numpy as np  # noqa: PLC0415
-
         return np.concatenate([each.load().reshape(-1, channels) for each in tokens])
 
     result = t.add(step, ClassToken(count=sum(counts)), node, constants=tokens, weights=[read])

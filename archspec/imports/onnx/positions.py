@@ -15,6 +15,7 @@ from typing import Any
 from archspec.graph.graph import Node
 from archspec.imports.onnx.source import COMPUTED, FIXED, STORED, Constant, Step
 from archspec.imports.onnx.trace import Trace, Value
+from archspec.lazy import np
 from archspec.ops.attention import RelativePositionBias, ShiftedWindowMask
 from archspec.ops.shuffles import Roll
 
@@ -115,8 +116,6 @@ def _forbids(array: Any, axes: Sequence[tuple[int, int, int]]) -> bool:
         array: The mask, [windows, queries, keys].
         axes: Extent of the map, that of a window, and the shift along each axis.
     """
-    import numpy as np  # noqa: PLC0415
-
     counts, extents = [n // own for n, own, _ in axes], [own for _, own, _ in axes]
     places = np.indices((*counts, *extents)).reshape(2 * len(axes), len(array), -1)
     alike = np.ones(array.shape, bool)
@@ -172,8 +171,6 @@ def _table(offsets: Any, window: tuple[int, ...]) -> Any:
 
     Rows are in the order of `RelativePositionBias`: the distance along the last axis is fastest.
     """
-    import numpy as np  # noqa: PLC0415
-
     places = np.indices(window).reshape(len(window), -1)
     rows = np.zeros(offsets.shape[:2], "int64")
     for place, extent in zip(places, window, strict=True):

@@ -10,6 +10,7 @@ from archspec.imports.model import ABSENT, BATCH
 from archspec.imports.onnx.activation import sloped
 from archspec.imports.onnx.source import Constant, Step
 from archspec.imports.onnx.trace import Handler, Trace, Unsupported, Value
+from archspec.lazy import np
 from archspec.ops.arrangement import Slice
 from archspec.ops.merge import Concat
 from archspec.ops.recurrence import Gru, Lstm, Rnn
@@ -80,8 +81,6 @@ def _gates_of(
     """Yield what reads the weights of a direction, with the gates in Keras's order."""
 
     def gated(array: Any) -> Any:
-        import numpy as np  # noqa: PLC0415
-
         parts = np.split(array, len(gates), 0)
         return np.concatenate([parts[gate] for gate in gates], 0)
 
@@ -91,8 +90,6 @@ def _gates_of(
         return
 
     def offsets() -> Any:
-        import numpy as np  # noqa: PLC0415
-
         array = bias.load()[way]
         if array.size == len(gates) * inner.dims[-1]:  # TFLite has one
             return gated(array)

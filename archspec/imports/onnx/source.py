@@ -18,6 +18,7 @@ from archspec.imports.arrays import item_size, numbers_in
 from archspec.imports.limits import mapped, refuse
 from archspec.imports.onnx.proto import FLOATS, INTS, SCHEMAS
 from archspec.imports.protobuf import Reader, Span
+from archspec.lazy import np
 from archspec.ops.fields import LARGEST
 
 MOST_VALUES: Final = 4096
@@ -106,8 +107,6 @@ class Constant:
         """Return a constant with these values."""
 
         def load() -> Any:
-            import numpy as np  # noqa: PLC0415
-
             return np.array(values, "float32" if kind == "float" else "int64").reshape(dims)
 
         return cls(tuple(dims), kind, tuple(values), load, origin=FIXED)
@@ -325,8 +324,6 @@ class _Graphs:
         *,
         away: bool,
     ) -> Any:
-        import numpy as np  # noqa: PLC0415
-
         if away:
             raise UsageError(
                 f"{self.path} has no weights in it: {name} is in another file, which archspec "
@@ -371,8 +368,6 @@ class _Graphs:
         dims = self._dims(message, values.name)
 
         def load() -> Any:
-            import numpy as np  # noqa: PLC0415
-
             if prod(dims) > 2**31:
                 refuse(self.path, f"the array {values.name[:60]!r} has {prod(dims):,} values")
             array = np.zeros(prod(dims), "float32")

@@ -46,6 +46,7 @@ from archspec.imports.onnx.view import (
     in_node_order,
     shuffle,
 )
+from archspec.lazy import np
 from archspec.ops.arrangement import Flatten, Reshape, Slice, Upsample
 from archspec.ops.axes import Axis, names_of_axes
 from archspec.ops.normalization import BatchNorm
@@ -934,8 +935,6 @@ class Trace:
 
     def weights(self) -> Arrays:
         """Return the weights of all nodes, read from the file."""
-        import numpy as np  # noqa: PLC0415
-
         with self.source.opened():
             return {
                 name: [np.ascontiguousarray(read()) for read in reads]

@@ -19,6 +19,7 @@ from archspec.errors import UsageError
 from archspec.imports.arrays import numbers_in
 from archspec.imports.limits import check_members, open_file, parse_json, refuse
 from archspec.imports.onnx.source import Dims
+from archspec.lazy import np
 
 _DTYPES: Final = {1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: "float16",
                   7: "float32", 8: "float64", 12: "bool", 13: "bfloat16"}  # fmt: skip
@@ -110,8 +111,6 @@ def read_array(
     Raises:
         UsageError: It is in a pickle, of an unknown type, or damaged.
     """
-    import numpy as np  # noqa: PLC0415
-
     if entry is None or entry.get("use_pickle"):
         raise UsageError(
             f"{path} has {name} in a pickle, which archspec does not open: save the program "

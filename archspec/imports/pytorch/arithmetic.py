@@ -15,6 +15,7 @@ from archspec.imports.pytorch.writing import (
     plain,
     with_numbers,
 )
+from archspec.lazy import np
 
 
 def _reduced(op: str) -> Operator:
@@ -122,8 +123,6 @@ def _filled(number: float | None) -> Operator:
         values = (value,) * prod(dims) if prod(dims) <= MOST_VALUES else None
 
         def load() -> Any:
-            import numpy as np  # noqa: PLC0415
-
             return np.full(dims, value, "float32")
 
         p.constants[outputs[0]] = Constant(dims, "float", values, load, origin=FIXED)

@@ -14,6 +14,7 @@ from archspec.imports.pytorch.writing import (
     tensor_name,
     tensor_names,
 )
+from archspec.lazy import np
 
 
 def _recurrence(op: str, gates: Sequence[int], **attributes: Any) -> Operator:
@@ -125,8 +126,6 @@ def _stacked(arrays: Sequence[Constant], gates: Sequence[int]) -> Constant:
     """Return the arrays of all directions as one, with the gates in ONNX's order."""
 
     def load() -> Any:
-        import numpy as np  # noqa: PLC0415
-
         parts = [np.split(each.load(), len(gates)) for each in arrays]
         return np.stack([np.concatenate([way[gate] for gate in gates]) for way in parts])
 
@@ -139,8 +138,6 @@ def _joined(first: Constant, second: Constant) -> Constant:
     """Return the two biases of a recurrence side by side."""
 
     def load() -> Any:
-        import numpy as np  # noqa: PLC0415
-
         return np.concatenate([first.load(), second.load()], 1)
 
     dims = (first.dims[0], first.dims[1] + second.dims[1])

@@ -44,6 +44,7 @@ from archspec.imports.tensorflow.names import is_nameless, layer_name
 from archspec.imports.tensorflow.norms import with_norms
 from archspec.imports.tensorflow.operators import write
 from archspec.imports.tensorflow.writing import MOST_SHORT, OPSET, Writer
+from archspec.lazy import np
 from archspec.ops.fields import LARGEST
 
 
@@ -107,7 +108,7 @@ class _Net(Writer):
         super().__init__(program.path)
         self.program = program
         self.main = scope
-        self.prefix = prefix
+        self.files = prefix
         """Path of the checkpoint's files, without what ends their names."""
         self.has_values = prefix.with_suffix(".index").is_file()
         self.restore = graph.get("saver_def", {}).get("restore_op_name", "")
@@ -198,7 +199,7 @@ class _Net(Writer):
         if self._keys is None:
             self._keys = _keys(self.program, self.main, self.restore)
         if self._checkpoint is None:
-            self._checkpoint = Checkpoint(self.prefix)
+            self._checkpoint = Checkpoint(self.files)
         key = self._keys.get(handle)
         if key is None:
             raise UsageError(f"{self.path}: nothing restores `{name}`")
@@ -221,8 +222,6 @@ class _Net(Writer):
         reader = self.program.reader
 
         def load() -> Any:
-            import numpy as np  # noqa: PLC0415
-
             if size * item_size(dtype) > LARGEST:
                 refuse(self.path, f"the constant `{o.name[:80]}` has {size:,} values")
             if tensor.get("tensor_content"):

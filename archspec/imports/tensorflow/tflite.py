@@ -42,6 +42,7 @@ from archspec.imports.tensorflow.tflitefile import (
     open_tflite,
 )
 from archspec.imports.tensorflow.writing import MOST_SHORT, OPSET, Writer
+from archspec.lazy import np
 from archspec.ops.fields import LARGEST
 
 _PADDINGS: Final = {0: "same", 1: "valid"}
@@ -214,8 +215,6 @@ class _Net(Writer):
 
     def is_zero(self, index: int) -> bool:
         """Whether a tensor is a constant of zeros."""
-        import numpy as np  # noqa: PLC0415
-
         # `any` warns of what is not a number, which a damaged file may hold.
         return self.file.is_constant(index) and not np.count_nonzero(self.file.values(index))
 

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from archspec.errors import UsageError, extra
 from archspec.imports.limits import mapped, refuse
+from archspec.lazy import np
 
 MOST_OPERATORS: Final = 100_000
 """Largest number of operators; a network of archspec's has at most 50,000 nodes."""
@@ -207,8 +208,6 @@ class TfliteFile:
         Raises:
             UsageError: It is stored sparsely, in an unknown type, or not wholly in the file.
         """
-        import numpy as np  # noqa: PLC0415
-
         tensor = self.tensors[self.origins[index]]
         if tensor.is_sparse:
             raise UsageError(

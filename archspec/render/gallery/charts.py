@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from archspec.explain.gallery import Chart, Table
+from archspec.lazy import np
 from archspec.render import figures
 from archspec.render.gallery.drawing import shortened
 from archspec.runs.storage import plain
@@ -96,8 +97,6 @@ def _lines(chart: Chart, axes: Any, names: Sequence[str], listed: int, height: f
 
 def _dots(chart: Chart, axes: Any, names: Sequence[str], listed: int, _: float) -> None:
     """Draw dots on a plane with equal axes, each line in a color and shape of its own."""
-    import numpy as np  # noqa: PLC0415
-
     axes.set_aspect("equal", adjustable="datalim")
     most = max(map(len, chart.lines.values()), default=0)
     for number, (name, points) in enumerate(zip(names, chart.lines.values(), strict=True)):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.explain.gallery import Picture
+from archspec.lazy import np
 from archspec.render import figures
 
 if TYPE_CHECKING:
@@ -57,8 +58,6 @@ OVERLAY: Final = 0.6
 
 def limits_of(picture: Picture) -> tuple[float, float]:
     """Return the values that are shown as black and white, or as 0 and the strongest color."""
-    import numpy as np  # noqa: PLC0415
-
     if picture.limits is not None:
         return picture.limits
     values = picture.values[np.isfinite(picture.values)]
@@ -112,8 +111,6 @@ def _colours_of(picture: Picture) -> str:
 
 def _ranked(picture: Picture) -> list[tuple[int, int]]:
     """Return the classes and their counts, the most frequent one first."""
-    import numpy as np  # noqa: PLC0415
-
     numbers, counts = np.unique(picture.values.astype(int), return_counts=True)
     order = np.argsort(-counts, kind="stable")
     return [(int(numbers[at]), int(counts[at])) for at in order]
@@ -181,8 +178,6 @@ def _tile(picture: Picture, number: int) -> NDArray[Any]:
 
 def _on_own_scale(picture: Picture, number: int) -> Picture:
     """Return the picture with the limits of one of its tiles."""
-    import numpy as np  # noqa: PLC0415
-
     if picture.own_scale is None:
         return picture
     beside = columns_of(picture) if picture.own_scale == "row" else 1
@@ -215,8 +210,6 @@ def _flat(look: str, values: NDArray[Any]) -> NDArray[Any]:
 
 def pixels_of(picture: Picture, values: NDArray[Any]) -> NDArray[Any]:
     """Return a single picture as bytes, one pixel a value."""
-    import numpy as np  # noqa: PLC0415
-
     low, high = limits_of(picture)
     values = _flat(picture.look, values)
     if values.ndim == 1 or (
@@ -245,8 +238,6 @@ def pixels_of(picture: Picture, values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _bytes(colours: NDArray[Any]) -> NDArray[Any]:
-    import numpy as np  # noqa: PLC0415
-
     result: NDArray[Any] = np.rint(np.clip(colours, 0, 1) * 255).astype(np.uint8)
     return result
 
@@ -265,8 +256,6 @@ def _palette(look: str, strength: NDArray[Any]) -> NDArray[Any]:
 
 def _class_colours(picture: Picture, values: NDArray[Any]) -> NDArray[Any]:
     """Return (.., 3) colors from 0 to 1 of numbers of classes."""
-    import numpy as np  # noqa: PLC0415
-
     result = np.ones((*values.shape, 3))
     for colour, (number, _) in zip(TEN.values(), _ranked(picture), strict=False):
         result[values == number] = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
@@ -275,8 +264,6 @@ def _class_colours(picture: Picture, values: NDArray[Any]) -> NDArray[Any]:
 
 def _under(picture: Picture, extent: tuple[int, ...]) -> NDArray[Any]:
     """Return the image below a map, in grey, in the map's extent."""
-    import numpy as np  # noqa: PLC0415
-
     if picture.over is None:
         return np.ones((*extent, 3))
     over = picture.over
@@ -290,8 +277,6 @@ def _under(picture: Picture, extent: tuple[int, ...]) -> NDArray[Any]:
 
 def _enlarged(colours: NDArray[Any], least: int, most: int = LARGEST) -> NDArray[Any]:
     """Return an image with every pixel as a square; a large image is reduced."""
-    import numpy as np  # noqa: PLC0415
-
     height, width = colours.shape[:2]
     times = max(1, math.ceil(least / max(height, width)))
     if times > 1:
@@ -302,7 +287,6 @@ def _enlarged(colours: NDArray[Any], least: int, most: int = LARGEST) -> NDArray
 
 def smaller(colours: NDArray[Any], most: int, shortest: int = 1) -> NDArray[Any]:
     """Return a picture with sides of at most `most` pixels, and at least `shortest`."""
-    import numpy as np  # noqa: PLC0415
     from PIL import Image  # noqa: PLC0415
 
     height, width = colours.shape[:2]
@@ -315,7 +299,6 @@ def smaller(colours: NDArray[Any], most: int, shortest: int = 1) -> NDArray[Any]
 
 def _grid(tiles: Sequence[NDArray[Any]], names: Sequence[str], columns: int) -> NDArray[Any]:
     """Return pictures of one extent side by side, each with its name below."""
-    import numpy as np  # noqa: PLC0415
     from PIL import Image, ImageDraw  # noqa: PLC0415
 
     tall, width = tiles[0].shape[:2]

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.explain.gallery import Picture
+from archspec.lazy import np
 from archspec.render.gallery import drawing
 from archspec.render.html import ground, script_data
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 _PAGE: Final = Path(__file__).with_name("explorer.html")
@@ -124,8 +124,6 @@ class Explorer:
 
 def _placed(places: NDArray[Any]) -> dict[str, str]:
     """Return positions centred in a square, with equal axes."""
-    import numpy as np  # noqa: PLC0415
-
     low, high = places.min(axis=0), places.max(axis=0)
     extent = float((high - low).max()) or 1.0
     inside = (places - (low + high) / 2) / extent + 0.5

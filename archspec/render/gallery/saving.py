@@ -27,6 +27,7 @@ from archspec.explain.gallery import (
     PictureFile,
     Table,
 )
+from archspec.lazy import np
 from archspec.render.gallery import charts, drawing, page
 from archspec.runs.files import INDEX
 
@@ -182,7 +183,6 @@ def _same(name: str) -> str:
 
 def _write(item: Item, folder: Path, stem: str) -> list[str]:
     """Write an item's files; return their names."""
-    import numpy as np  # noqa: PLC0415
 
     def path(suffix: str) -> Path:
         names.append(f"{stem}.{suffix}")
