@@ -133,8 +133,9 @@ def search(
         opened = storages.opened(url, Path()) if storage else None  # before there is a folder
         home = folders.create(network.name, out, PARENT)
         record = {"storage": url, "study": home.name if storage else network.name}
-        atomic.save(home / STUDY, json.dumps(record, indent=2) + "\n")
         study = storages.create(opened or storages.opened(url, home), record["study"], plan)
+        # Last: who finds it may take part, and two that make the tables hinder each other.
+        atomic.save(home / STUDY, json.dumps(record, indent=2) + "\n")
         return _take_part(home, study, jobs, progress)
 
 

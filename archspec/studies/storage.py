@@ -100,7 +100,11 @@ def opened(url: str, home: Path) -> optuna.storages.BaseStorage:
             raise UsageError(f"the journal {url} cannot be opened: {error.strerror}") from None
     if url == f"sqlite:///{DATABASE}":
         url = f"sqlite:///{(home / DATABASE).resolve()}"
-    wait = {"connect_args": {"timeout": 120}} if url.startswith("sqlite:") else {}
+    wait = {}
+    if url.startswith("sqlite:"):
+        # A transaction waits for its lock where it begins: SQLite refuses at once one that has read
+        # and wants to write, if another is about to.
+        wait = {"connect_args": {"timeout": 120, "isolation_level": "IMMEDIATE"}}
     try:
         return storages.RDBStorage(
             url,
