@@ -134,6 +134,22 @@ def test_arrays_that_grow_while_they_are_computed_are_still_computed(tmp_path):
     np.testing.assert_array_equal(added, np.tile(arrays["table"], (1500, 1)))
 
 
+def test_an_empty_array_of_huge_extents_is_computed_at_once(tmp_path):
+    nodes = [
+        make("Reshape", ["nothing", "shape"], ["empty"], allowzero=1),
+        make("Gather", ["empty", "index"], ["chosen"], axis=2),
+        make("Transpose", ["chosen"], ["turned"], perm=[1, 0, 2]),
+        make("Concat", ["x", "turned"], ["y"], axis=1),
+    ]
+    arrays = {
+        "nothing": np.zeros(0, "f"),
+        "shape": np.array([0, 2_000_000_000, 1]),
+        "index": np.array([0]),
+    }
+    model = network(tmp_path / "net.onnx", [1, 4, 2], nodes, arrays)
+    assert [each.type for each in model.unknown] == ["Concat"]
+
+
 def test_a_kernel_that_slides_along_the_channels_is_a_convolution(tmp_path):
     """As efficient channel attention does (Wang et al. 2020); JAX's pools are kernels of ones."""
     nodes = [

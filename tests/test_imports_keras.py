@@ -688,6 +688,14 @@ def test_a_padding_before_a_transposed_convolution_is_a_layer(tmp_path):
     assert [str(node.shape) for node in graph.nodes] == ["8x8x3", "10x10x3", "21x21x4"]
 
 
+@pytest.mark.parametrize("rate", [[0.5, 0.5], [[0.5]]])
+def test_a_list_is_no_rate(tmp_path, rate):
+    x = layer("InputLayer", "x", batch_shape=[None, 8, 8, 3])
+    y = layer("SpatialDropout2D", "y", [["x", 0, 0, {}]], rate=rate)
+    ends = {"input_layers": [["x", 0, 0]], "output_layers": [["y", 0, 0]]}
+    assert archspec.load(config_file(tmp_path, [x, y], **ends)).unknown
+
+
 def test_a_function_of_another_package_is_unknown_by_its_reason(tmp_path):
     function = {"class_name": "mylib>Function", "config": {"a": 1}}
     x = layer("InputLayer", "x", batch_shape=[None, 8])

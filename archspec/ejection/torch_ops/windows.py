@@ -66,7 +66,7 @@ def padding_of(
     names = {"reflect": "Reflection", "replicate": "Replication", "circular": "Circular"}
     name = names[mode] if mode else "Constant" if value else "Zero"
     pads = window_of(_pads(sides))
-    return call(f"nn.{name}Pad{len(sides)}d", pads, *([value] if value else []))
+    return call(f"nn.{name}Pad{len(sides)}d", pads, *([value] if name == "Constant" else []))
 
 
 def _sides(place: Place) -> list[tuple[int, int]]:

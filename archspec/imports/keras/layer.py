@@ -345,9 +345,15 @@ def per_axis(value: Any, rank: int) -> tuple[int, ...]:
     return (given,) * rank if isinstance(given, int) else tuple(given)
 
 
+def _extents(value: Any) -> Any:
+    """Return whole numbers as an op has them, and anything else unchanged."""
+    is_list = isinstance(value, list) and all(type(each) is int for each in value)
+    return window(value) if is_list else value
+
+
 def plain(
     op: type[Op],
-    read: Callable[[Any], Any] = lambda value: window(value) if isinstance(value, list) else value,
+    read: Callable[[Any], Any] = _extents,
     fixed: Mapping[str, Any] = {},
     **names: str,
 ) -> Function:

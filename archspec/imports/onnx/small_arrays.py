@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import product
+from itertools import accumulate, product
 from math import prod
 from typing import Any, Final, TypeAlias
 
@@ -36,12 +36,20 @@ def _each(function: Callable[[Any], Any]) -> Small:
 
 
 def _strides(dims: Sequence[int]) -> list[int]:
-    return [prod(dims[at + 1 :]) for at in range(len(dims))]
+    return [*accumulate(reversed(dims[1:]), operator.mul, initial=1)][::-1] if dims else []
 
 
 def _taken(x: Array, places: Iterable[Sequence[int]], strides: Sequence[int]) -> list[Any]:
     """Return the items at places along each axis, the last axis changing fastest."""
-    return [x.items[sum(map(operator.mul, place, strides))] for place in product(*places)]
+    axes = [*zip(places, strides, strict=True)]
+    if not all(own for own, _ in axes):  # others may have any number
+        return []
+    # An axis of one place costs nothing for each item: there may be thousands.
+    first = sum(own[0] * by for own, by in axes if len(own) == 1)
+    moving = [(own, by) for own, by in axes if len(own) > 1]
+    steps = [by for _, by in moving]
+    at_each = product(*(own for own, _ in moving))
+    return [x.items[first + sum(map(operator.mul, at, steps))] for at in at_each]
 
 
 def _repeated(x: Array, dims: Sequence[int]) -> list[Any]:
@@ -85,7 +93,7 @@ def _gather(step: Step, inputs: Sequence[Any]) -> list[Array]:
         raise CannotFold
     if prod(before) and any(not -extent <= index < extent for index in indices.items):
         raise CannotFold
-    own = [index % extent for index in indices.items]
+    own = [index % extent for index in indices.items] if extent else []
     places = [*map(range, before), own, *map(range, after)]
     return [Array((*before, *indices.dims, *after), _taken(x, places, _strides(x.dims)))]
 

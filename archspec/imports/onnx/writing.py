@@ -46,7 +46,7 @@ class Writer:
 
     def constant(self, constant: Constant) -> str:
         """Return the name of a constant."""
-        name = f"archspec_constant_{len(self.constants)}"
+        name = f"archspec constant {len(self.constants)}"
         self.constants[name] = constant
         return name
 
