@@ -74,7 +74,7 @@ def chunks(
         if missing := [name for name in inputs if name not in given]:
             raise UsageError(f"there is no array `{missing[0]}`, for the input of that name")
         return list(_of_inputs({name: given[name] for name in inputs}, "", inputs, size))
-    if isinstance(given, np.ndarray):
+    if isinstance(given, np.ndarray) and not several:
         return list(_of_array(given, "", shape, size))
     result: list[Chunk] = []
     files: list[Path] = []

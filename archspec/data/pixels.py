@@ -177,7 +177,7 @@ class FilePixels(Pixels):
     def _alike(self, index: int) -> Iterator[int]:
         """Yield the images that may replace one, the next one first."""
         alike = np.flatnonzero(self._kinds == self._kinds[index])
-        yield from np.roll(alike, -int(np.searchsorted(alike, index)) - 1).tolist()
+        yield from map(int, np.roll(alike, -int(np.searchsorted(alike, index)) - 1))
 
     def _decode(self, index: int) -> NDArray[Any]:
         images = self._images

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import os
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -52,10 +51,11 @@ def shards(text: str, suffixes: tuple[str, ...]) -> list[Shard]:
             raise UsageError(f"there is no {', '.join(suffixes)} file in {path}")
     elif set(text) & set("{*?["):
         paths = _matching(text)
-        try:
-            root = Path(os.path.commonpath([each.parent for each in paths]))
-        except ValueError:
-            raise UsageError(f"{text} has relative and absolute paths: write all alike") from None
+        above = paths[0].parents
+        common = [each for each in above if all(path.is_relative_to(each) for path in paths)]
+        if not common:
+            raise UsageError(f"{text} has relative and absolute paths: write all alike")
+        root = common[0]
     else:
         raise missing_file(path)
     if len(paths) > MOST_FILES:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from archspec.errors import UsageError
 from archspec.text import csv_lines
 
 
@@ -43,6 +45,15 @@ class ClassScore:
         """Return plain data: the counts, and the shares that follow from them."""
         shares = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
         return {**asdict(self), **shares}
+
+
+@contextmanager
+def written_scores() -> Iterator[None]:
+    """Turn what fails on other data than scores into a `UsageError`."""
+    try:
+        yield
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError):
+        raise UsageError("these are not scores that archspec wrote") from None
 
 
 def as_csv(noun: str, scores: Iterable[ClassScore], *further: str) -> str:

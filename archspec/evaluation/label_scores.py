@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 from archspec.data.task import TaskKind
 from archspec.display import Displayed
 from archspec.errors import UsageError
-from archspec.evaluation.class_score import ClassScore, as_csv
+from archspec.evaluation.class_score import ClassScore, as_csv, written_scores
 from archspec.lazy import np
 
 THRESHOLD: Final = 0.5
@@ -90,8 +90,9 @@ class LabelScores(Displayed):
         }
 
     @classmethod
+    @written_scores()
     def from_dict(cls, data: Mapping[str, Any]) -> LabelScores:
-        """Return the value that `to_dict` turned into data; see `scores.from_dict`."""
+        """Return the value that `to_dict` turned into data; raise `UsageError` for other data."""
         labels = tuple(
             LabelScore(
                 str(each["name"]),

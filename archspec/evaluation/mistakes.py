@@ -74,7 +74,7 @@ class MistakeTally:
     def __init__(
         self, find: Callable[[Any, Any, Any], Iterator[AnyMistake]], most: int = MOST
     ) -> None:
-        """Begin; `find` yields the mistakes of a batch: one of the functions below."""
+        """Begin; `find` yields the mistakes of a batch, as the functions below."""
         self._find = find
         self._most = most
         self._heap: list[tuple[float, int, AnyMistake]] = []

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final
 from archspec.data.task import TaskKind
 from archspec.display import Displayed
 from archspec.errors import UsageError
+from archspec.evaluation.class_score import written_scores
 from archspec.lazy import np
 from archspec.text import csv_lines
 
@@ -82,8 +83,9 @@ class NumberScores(Displayed):
         }
 
     @classmethod
+    @written_scores()
     def from_dict(cls, data: Mapping[str, Any]) -> NumberScores:
-        """Return the value that `to_dict` turned into data; see `scores.from_dict`."""
+        """Return the value that `to_dict` turned into data; raise `UsageError` for other data."""
         values = tuple(
             ValueScore(
                 str(each["name"]),

@@ -213,10 +213,7 @@ def predict(
     if isinstance(images, (str, os.PathLike)):
         images = [images]
     named = isinstance(images, Mapping) and all(hasattr(each, "dtype") for each in images.values())
-    if not (hasattr(images, "dtype") or named) and not (
-        isinstance(images, Collection)
-        and all(isinstance(each, (str, os.PathLike)) for each in images)
-    ):
+    if not (hasattr(images, "dtype") or named or _are_paths(images)):
         raise arguments.wrong("images", images, "a path, a list of paths, or an array")
     chosen = trained.find(runs, normalize)
     kind = chosen[0].kind
@@ -231,7 +228,7 @@ def predict(
     name, several = networks[0].name, len(inputs) > 1
     if isinstance(images, Mapping) and not several:
         raise UsageError(f"{name} has one input: give one array, not several by name")
-    if hasattr(images, "dtype") and several:
+    if several and not isinstance(images, Mapping) and not _are_paths(images):
         raise UsageError(f"{name} has several inputs: give an array for each by its name, not one")
     inputs = inputs if several else {"": networks[0].input_shape}
     chunks = newimages.chunks(images, inputs, batch, learnt)
@@ -256,6 +253,12 @@ def predict(
         if progress:
             progress(len(predictions), sum(counts))
     return Predictions(tuple(each.name for each in chosen), tuple(predictions), tuple(notes), kind)
+
+
+def _are_paths(images: Any) -> bool:
+    return isinstance(images, Collection) and all(
+        isinstance(each, (str, os.PathLike)) for each in images
+    )
 
 
 def _task(kind: str) -> TaskKind:

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
 from archspec.data.task import TaskKind
 from archspec.display import Displayed
 from archspec.errors import UsageError
-from archspec.evaluation.class_score import ClassScore, as_csv
+from archspec.evaluation.class_score import ClassScore, as_csv, written_scores
 from archspec.evaluation.label_scores import LabelScores
 from archspec.evaluation.number_scores import NumberScores
 from archspec.runs import folder
@@ -141,8 +141,9 @@ class Scores(Displayed):
         }
 
     @classmethod
+    @written_scores()
     def from_dict(cls, data: Mapping[str, Any]) -> Scores:
-        """Return the value that `to_dict` turned into data; see `scores.from_dict`."""
+        """Return the value that `to_dict` turned into data; raise `UsageError` for other data."""
         names = tuple(str(each["name"]) for each in data["classes"])
         places = {name: place for place, name in enumerate(names)}
         cells = sorted(
@@ -202,14 +203,12 @@ TaskScores: TypeAlias = Scores | LabelScores | NumberScores
 """The scores of a network on images, by its task."""
 
 
+@written_scores()
 def from_dict(data: Mapping[str, Any]) -> TaskScores:
     """Return the scores of any task from plain data; raise `UsageError` for other data."""
     kinds: tuple[type[TaskScores], ...] = (LabelScores, NumberScores)
-    try:
-        kind = next((kind for kind in kinds if data.get("task") == kind.TASK), Scores)
-        return kind.from_dict(data)
-    except (AttributeError, LookupError, OverflowError, TypeError, ValueError):
-        raise UsageError("these are not scores that archspec wrote") from None
+    kind = next((kind for kind in kinds if data.get("task") == kind.TASK), Scores)
+    return kind.from_dict(data)
 
 
 def write(scores: TaskScores, home: Path) -> None:

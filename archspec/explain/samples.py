@@ -7,7 +7,7 @@ another value of white are converted to that scale.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
@@ -132,7 +132,7 @@ def load_samples(
     if isinstance(images, (str, PathLike)):
         images = [images]
     images = _as_array(images)
-    if not isinstance(images, Sized):
+    if not isinstance(images, Sized) or isinstance(images, Mapping):
         raise arguments.wrong("images", images, "a path, a list of paths, or an array")
     if len(images) == 0:
         raise UsageError("there is no image: name files, folders, arrays, or images such as test:3")
