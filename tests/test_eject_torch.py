@@ -498,6 +498,7 @@ def test_every_family_has_keras_s_outputs_and_parameters(family):
 
 
 @pytest.mark.keras
+@pytest.mark.filterwarnings("ignore:You are using a softmax over axis")  # of one place
 @given(specs())
 @settings(max_examples=25, deadline=None)
 def test_random_networks_have_keras_s_outputs(data):

@@ -141,12 +141,14 @@ RELU = "conv: {filters: 4, kernel: 1, activation: relu}"
 )
 def test_xla_keeps_what_is_in_memory_and_computes_the_rest_again(layers, tensors):
     assert on_gpu(layers) == 4 * tensors * IMAGE
+    assert on_gpu(layers, "mixed_bfloat16") == 2 * tensors * IMAGE
 
 
 def test_a_concatenation_is_computed_again_from_its_parts():
     concat = f"{{branches: [[{RELU}], [{RELU}]], merge: concat}}, batch_norm"
     # Both convolutions' outputs, and neither their ReLUs nor the 8 channels together.
     assert on_gpu(concat) == 4 * 2 * IMAGE
+    assert on_gpu(concat, "mixed_bfloat16") == 2 * 2 * IMAGE
 
 
 @pytest.mark.parametrize(

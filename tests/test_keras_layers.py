@@ -201,15 +201,15 @@ def test_a_convolution_pads_as_the_spec_says(shape, padding, stride, dilation):
 @pytest.mark.parametrize("shape", [(9, 4), (7, 6, 4), (5, 6, 4, 4)], ids=str)
 def test_groups_of_a_convolution_do_not_see_each_other(shape):
     x, rank = random(*shape), len(shape) - 1
-    kernel = random(*(3,) * rank, 2, 6)
+    kernel, bias = random(*(3,) * rank, 2, 6), random(6)
     halves = [
         convolved(
             x[..., 2 * i : 2 * i + 2], kernel[None, ..., 3 * i : 3 * i + 3], 1, [(0, 0)] * rank
         )
         for i in range(2)
     ]
-    op = Convolution(filters=6, kernel=3, groups=2, bias=False)
-    assert_gives(op, x, np.concatenate(halves, -1), kernel)
+    op = Convolution(filters=6, kernel=3, groups=2)
+    assert_gives(op, x, np.concatenate(halves, -1) + bias, kernel, bias)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

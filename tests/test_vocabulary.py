@@ -1,7 +1,11 @@
 """Suggestions for unknown words: the right one, or none."""
 
+import ast
+from pathlib import Path
+
 import pytest
 
+from archspec import vocabulary
 from archspec.compile import catalog
 from archspec.element import ArgumentProblems, unknown_argument
 from archspec.errors import nearest, suggestion
@@ -181,3 +185,16 @@ def test_modules_cases_and_axes_are_folded():
 
 def test_a_reading_is_not_the_value_itself():
     assert list(readings("x")) == list(readings(None)) == list(readings([1, 2])) == []
+
+
+def test_no_word_stands_twice_in_a_table():
+    """The second would take the place of the first."""
+    tables = [
+        node.args[0]
+        for node in ast.walk(ast.parse(Path(vocabulary.__file__).read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Dict)
+    ]
+    assert len(tables) == 3
+    for table in tables:
+        words = [word for each in table.values for word in ast.literal_eval(each).split()]
+        assert sorted(words) == sorted({*words})

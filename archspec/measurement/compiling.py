@@ -41,7 +41,7 @@ LOOK_SECONDS: Final = 0.1
 """Time between two looks at the process."""
 
 MOST_MEMORY: Final = 0.8
-"""Share of this machine's memory that the process may take."""
+"""Share of the memory of this machine, or of its container, that the process may take."""
 
 ENDING_SECONDS: Final = 5.0
 
@@ -151,7 +151,7 @@ def _process(
 def _awaited(process: subprocess.Popen[bytes], folder: Path, job: Job) -> Path | None:
     """Return the dumped program once it is whole; None when the process has ended without one.
 
-    Raises `UsageError` if the process takes nearly all memory of this machine.
+    Raises `UsageError` if the process takes nearly all memory of this machine or container.
     """
     most = MOST_MEMORY * (system.ram_bytes() or math.inf)
     while (program := dump.finished(folder)) is None:

@@ -61,7 +61,7 @@ def headline(scores: OutputScores) -> str:
 
 
 def table(scores: OutputScores) -> PrintedTable:
-    """Return a row for each label or value, or for the worst of many among those that occur."""
+    """Return a row for each label or value; of many, for the worst, and labels that occur."""
     if isinstance(scores, LabelScores):
         return PrintedTable(LABELS, list(_labels(scores)))
     return PrintedTable(VALUES, list(_values(scores)))

@@ -89,6 +89,10 @@ def _bytes_changed(content: bytes, at: int, length: int, random: Random) -> Iter
     yield content[:at]
     yield content[:at] + content[at + length :]
     yield content[:at] + content[at : at + length] * random.choice((2, 3, 50)) + content[at:]
+    scattered = bytearray(content)
+    for _ in range(20):
+        scattered[random.randrange(len(content))] = random.choice((0, 1, 127, 128, 255))
+    yield bytes(scattered[: random.choice((len(content), len(content) // 2 + 1))])
 
 
 def _text_changed(content: bytes, random: Random) -> Iterator[bytes]:
