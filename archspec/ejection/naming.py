@@ -343,8 +343,9 @@ class _Naming:
         for statement in [*body]:
             if isinstance(statement, (If, For)):
                 self._insert(statement.body)
-            if self.aliases[id(statement)].tensors:
-                body.insert(body.index(statement), self.aliases[id(statement)])
+            alias = self.aliases[id(statement)]
+            if alias.tensors:
+                body.insert(body.index(statement), alias)
 
 
 def _place_appends(body: list[Statement]) -> None:
