@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from support.blank import blank, blank_pictures
-from support.browser import chromium, open_page
+from support.browser import chromium, idle_windows, open_page
 from support.serving import serve
 
-__all__ = ["blank_pictures", "chromium", "open_page", "serve"]
+__all__ = ["blank_pictures", "chromium", "idle_windows", "open_page", "serve"]
 
 # Threads of scikit-learn, PyTorch and OpenBLAS. Where processes share the cores they wait for each
 # other in loops: two tests of t-SNE took 11.7 s of processor time, and take 3.7 s.
