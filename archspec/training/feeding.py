@@ -126,6 +126,14 @@ class Feed:
         """Whether preparing a batch is not worth a thread."""
         return self._is_looked_up and self.batch * self.part.pixels.shape.size <= CHEAP
 
+    @property
+    def _epochs_are_alike(self) -> bool:
+        """Whether TensorFlow can plan the steps alone, without Python, once for all epochs.
+
+        Several devices share batches otherwise where it knows that they are all of one size.
+        """
+        return self.seed is None and not self.augmentations and self.devices.count == 1
+
     @contextmanager
     def reading_errors(self) -> Iterator[None]:
         """Raise the error of reading an image in place of TensorFlow's general one."""
@@ -183,6 +191,7 @@ class Feed:
         weight = tf.TensorSpec((None,), "float32")
         specs = [*images, label] if self.weights is None else [*images, label, weight]
         make = tf.data.Dataset
+        as_is = tf.autograph.experimental.do_not_convert  # nothing in them is for AutoGraph
 
         def arrays(*place: Any) -> list[Any]:
             given, *targets = self._examples(*place)
@@ -208,13 +217,18 @@ class Feed:
 
         def epochs(_: Any) -> Any:
             epoch = tf.numpy_function(lambda: self.epoch, [], "int64")
-            return make.range(epoch, tf.int64.max).flat_map(steps) if endless else steps(epoch)
+            following = make.range(epoch, tf.int64.max)
+            return following.flat_map(as_is(steps)) if endless else steps(epoch)
 
         if self._is_looked_up and self.weights is None:
             examples = self._look_up(tf)
-        batches = make.from_tensors(0).flat_map(epochs)
+        if self._epochs_are_alike and not endless:
+            order = make.range(self.images).batch(self.batch)
+            batches = make.zip(make.from_tensors(np.int64(1)).repeat(), order.enumerate())
+        else:
+            batches = make.from_tensors(0).flat_map(as_is(epochs))
         batches = batches.map(
-            lambda epoch, planned: examples(epoch, *planned), num_parallel_calls=READERS
+            as_is(lambda epoch, planned: examples(epoch, *planned)), num_parallel_calls=READERS
         )
         count = tf.data.INFINITE_CARDINALITY if endless else self.steps
         counted = tf.data.experimental.assert_cardinality(count)
