@@ -152,7 +152,8 @@ def test_every_optimizer_trains_after_a_warmup_and_decays_kernels_alone(keras, n
 )
 def test_where_the_loss_is_scaled_decay_spares_biases_too(keras, train):
     section = {"optimizer": {"sgd": {"weight_decay": 0.5}}, **train}
-    model = compiled(keras, Recipe.resolve(section, {"learning_rate": 0.1}).to_dict())
+    recipe = Recipe.resolve(section, {"learning_rate": 0.1})
+    model = compiled(keras, recipe.to_dict(), eager=True)
     assert type(model.optimizer).__name__ == "LossScaleOptimizer"
     before = weights(model)
     images, labels = examples()
@@ -360,11 +361,11 @@ def test_a_plateau_lowers_the_rate_after_a_rise_epoch_by_epoch(keras, tmp_path, 
         "data": {"validation": 0},
         "precision": precision,
     }
-    model = compiled(keras, train)
+    model = compiled(keras, train, eager=True)
     rates = Rates(keras)
     callbacks = [*compilation.callbacks(keras, Recipe.resolve(train), tmp_path), rates.callback]
     images, labels = examples()
-    model.fit(images, labels, batch_size=4, epochs=7, callbacks=callbacks, verbose=0)
+    model.fit(images, labels, batch_size=16, epochs=7, callbacks=callbacks, verbose=0)
     assert rates.seen == pytest.approx([0.2, 0.6, 0.8, 0.8, 0.4, 0.4, 0.2])
 
 
@@ -395,7 +396,7 @@ def test_no_epoch_of_a_cooldown_or_a_warmup_counts_as_one_without_progress(
 
 def test_gradients_are_gathered_before_an_update(keras):
     gathered = {"sgd": {"learning_rate": 0.1, "gradient_accumulation_steps": 2}}
-    model = compiled(keras, {"optimizer": gathered})
+    model = compiled(keras, {"optimizer": gathered}, eager=True)
     before = weights(model)
     images, labels = examples(8)
     model.train_on_batch(images[:4], labels[:4])
@@ -417,9 +418,10 @@ def test_clipped_gradients_move_less(keras, clip):
 def test_averaged_weights_take_the_place_of_the_last(keras):
     """An average that moves by a thousandth stays where the first step led."""
     said = {"learning_rate": 0.5, "use_ema": True, "ema_momentum": 0.999}
-    averaged = trained(keras, {"optimizer": {"sgd": {**said, "ema_overwrite_frequency": 1}}})
-    free = trained(keras, {"optimizer": {"sgd": {"learning_rate": 0.5}}})
-    first = compiled(keras, {"optimizer": {"sgd": {"learning_rate": 0.5}}})
+    overwritten = {"optimizer": {"sgd": {**said, "ema_overwrite_frequency": 1}}}
+    plain = {"optimizer": {"sgd": {"learning_rate": 0.5}}}
+    averaged, free = (trained(keras, train, eager=True) for train in (overwritten, plain))
+    first = compiled(keras, plain, eager=True)
     images, labels = examples()
     first.train_on_batch(images[:4], labels[:4])
     assert distance(averaged, first) < 0.02 * distance(free, first)
@@ -431,7 +433,7 @@ def test_averages_are_seen_by_validations_and_callbacks_and_then_gone(keras, tmp
     said = {"learning_rate": 0.05, "use_ema": True, "ema_momentum": 0.999}
     train = {"optimizer": {"sgd": said}, "precision": precision}
     images, labels = examples()
-    once = compiled(keras, train)
+    once = compiled(keras, train, eager=True)
     once.train_on_batch(images[:4], labels[:4])
     first = weights(once)
     recipe = Recipe.resolve({**train, "callbacks": ["early_stopping"]})
@@ -453,7 +455,7 @@ def test_averages_are_seen_by_validations_and_callbacks_and_then_gone(keras, tmp
         def on_epoch_end(self, *_):
             look("at an epoch's end", self.model)
 
-    model = compiled(keras, train)
+    model = compiled(keras, train, eager=True)
     model.fit(
         images,
         labels,
