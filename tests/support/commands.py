@@ -315,6 +315,8 @@ if __name__ == "__main__":
             importlib.import_module("tensorflow")  # Keras imports it on JAX as well, to seed it
             for module in TRAINING:
                 importlib.import_module(module)
+            # Each process that trains would measure what the machine can do, on all cores.
+            importlib.import_module("archspec.system").MEASURING_SECONDS = 0.01
     except BaseException:
         Path(listens.getsockname()).unlink()
         raise
