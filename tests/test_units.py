@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.blank import blank
-from support.left_behind import assert_same
+from support.left_behind import Copies, assert_same, left
 
 import archspec
 from archspec.errors import RecipeError, UsageError
 from archspec.recipe.train import Recipe
 from archspec.runs import units as file
 from archspec.training import units
-from archspec.training.callbacks import Watcher
 from archspec.training.distribution import Devices
 from archspec.training.session import plan_training, prepare
 
@@ -54,19 +53,6 @@ layers:
 train: {batch: 300, epochs: 2, deterministic: true, steps_per_execution: 1}
 """
 """Averages of norms and random numbers, which a look would change if it did not put them back."""
-
-
-class Stop(Exception):  # noqa: N818
-    """The end of a process, as far as a run can tell."""
-
-
-class StopsIn(Watcher):
-    def __init__(self, epoch: int) -> None:
-        self.last = epoch
-
-    def epoch_begins(self, epoch: int) -> None:
-        if epoch == self.last:
-            raise Stop
 
 
 @pytest.fixture(scope="module")
@@ -131,14 +117,13 @@ def test_a_run_that_is_watched_ends_as_one_that_is_not_also_when_it_was_stopped(
     monkeypatch.chdir(home)
     with blank():
         archspec.fit("noisy.yaml", out="plain")
-        archspec.fit("noisy.yaml", out="seen", watch_units=True)
-        with pytest.raises(Stop):
-            archspec.fit("noisy.yaml", out="stopped", watch_units=True, watchers=[StopsIn(2)])
-        assert len(file.read(Path("stopped"))) == 2
-        archspec.resume("stopped")
-    assert Path("seen/units.csv").read_bytes() == Path("stopped/units.csv").read_bytes()
-    for name in ("seen", "stopped"):
-        assert_same(Path("plain"), Path(name))
+        archspec.fit("noisy.yaml", out="seen", watch_units=True, watchers=[Copies((2, 1))])
+        stopped = left(Path("seen"), 2, 1)
+        assert len(file.read(stopped)) == 2
+        archspec.resume(stopped)
+    assert Path("seen/units.csv").read_bytes() == (stopped / "units.csv").read_bytes()
+    for run in (Path("seen"), stopped):
+        assert_same(Path("plain"), run)
 
 
 def test_the_picture_stands_in_the_summary(run):
