@@ -57,7 +57,7 @@ def a_folder(root: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(keras, tmp_path_factory):  # noqa: ARG001
+def trained(keras, blank_pictures, tmp_path_factory):  # noqa: ARG001
     """The same scans, trained on as files, as files read anew for each batch, and as an array."""
     home = tmp_path_factory.mktemp("depth")
     (home / "spec.yaml").write_text(SPEC, encoding="utf-8")

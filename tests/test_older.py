@@ -10,7 +10,7 @@ import pytest
 
 import archspec
 
-pytestmark = pytest.mark.keras
+pytestmark = [pytest.mark.keras, pytest.mark.usefixtures("blank_pictures")]
 
 OLDER = Path(__file__).parent / "older"
 
