@@ -96,7 +96,7 @@ def open_page(chromium: Browser, idle_windows: defaultdict[float, list[Page]]) -
             "dialog": noted_dialog,
         }
         for event, listener in listeners.items():
-            page.on(event, listener)  # type: ignore[call-overload]
+            page.on(event, listener)
         used.append((device_scale_factor, page, listeners))
         page.set_viewport_size(viewport)
         page.emulate_media(media="null", color_scheme=color_scheme)
