@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -15,6 +12,7 @@ import pytest
 from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
 from PIL import Image
+from support.commands import run
 from support.predictions import measure
 
 from archspec.render.confusion import write_confusion
@@ -403,13 +401,6 @@ write_curves([{"loss": 1}], None, "net", pathlib.Path("a.svg"), pathlib.Path("a.
 assert "matplotlib.pyplot" not in sys.modules
 print(os.environ["MPLBACKEND"])
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "MPLBACKEND": backend},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run(code=code, cwd=tmp_path, MPLBACKEND=backend)
     assert done.stdout.strip() == backend, done.stderr
     assert (tmp_path / "a.svg").is_file()

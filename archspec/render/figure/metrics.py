@@ -76,7 +76,12 @@ def text_width(text: str, size: float, *, bold: bool = False) -> float:
         bold: Whether it is the bold font.
 
     """
-    return sum(_units(character, bold=bold) for character in text) * size / _UNITS
+    units: float
+    try:
+        units = sum(map(_WIDTHS[bold].__getitem__, text))
+    except KeyError:
+        units = sum(_units(character, bold=bold) for character in text)
+    return units * size / _UNITS
 
 
 def is_known(text: str) -> bool:

@@ -306,16 +306,16 @@ class _Column:
         if last is None or (last.sort != sort and ATTACHED not in (last.sort, sort)):
             stages.append(_Stage(box.path, box.name, sort, [box]))
             return
-        if sort != ATTACHED and not self._kernels(last.items):
+        if sort != ATTACHED and not self._has_kernels(last.items):
             last.path, last.name, last.sort = box.path, box.name, sort
         elif sort != ATTACHED:
             last.name = f"{_last(last.path)}{TO}{box.name}"
         last.items.append(box)
 
-    def _kernels(self, items: Sequence[Box]) -> int:
-        """Return the number of layers that have a kernel."""
+    def _has_kernels(self, items: Sequence[Box]) -> bool:
+        """Whether a layer has a kernel."""
         nodes = self._nodes[items[0].start : items[-1].stop]
-        return sum(node.layer.kernels for node in nodes)
+        return any(node.layer.kernels for node in nodes)
 
     def cell(self, stage: _Stage, *, series: bool) -> tuple[Cell, Listing]:
         """Return a stage as a cell, layers written as those of a network in series or not."""
@@ -328,7 +328,8 @@ class _Column:
         shape = (listing.last or nodes[-1]).shape
         if not series and not shape.spatial:
             parts = _on_one_line(parts)
-        cell = Cell(parts, row, shape, self._kernels(stage.items), listing.shortcuts)
+        kernels = sum(node.layer.kernels for node in nodes)
+        cell = Cell(parts, row, shape, kernels, listing.shortcuts)
         return cell, listing
 
 
