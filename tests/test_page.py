@@ -311,16 +311,21 @@ def settings(seed):
         yield how, how | {"training_batch": batch, "bytes": ITEM_BYTES[dtype]}
 
 
-def test_memory_is_that_of_python_in_every_setting(open_page, pages):
+@pytest.mark.parametrize("engine", ["jax-gpu", "torch-gpu"])
+def test_memory_and_its_estimate_are_those_of_python_in_every_setting(open_page, pages, engine):
     page = open_page(pages("lenet5"))
-    script = """([model, settings]) => settings.map(setting => Object.fromEntries(
-        Object.entries(archspec.memory(model, setting)).map(([k, v]) => [k, String(v)])))"""
+    script = """([network, settings]) => settings.map(setting => {
+        const memory = archspec.memory(network.memory, setting);
+        const estimate = archspec.estimated(network.estimates[0], memory, setting);
+        return [Object.entries(memory).map(([k, v]) => [k, String(v)]), String(estimate)]; })"""
     for seed, spec in enumerate(MODELS):
-        model = page_data(archspec.report(spec))["memory"]
+        network = page_data(archspec.report(spec, engine=engine))
         ours, theirs = zip(*settings(seed), strict=True)
-        for how, found in zip(ours, page.evaluate(script, [model, theirs]), strict=True):
-            expected = archspec.report(spec, **how).memory.to_dict()
-            assert {k: int(v) for k, v in found.items()} == expected, how
+        found = page.evaluate(script, [network, theirs])
+        for how, (memory, estimate) in zip(ours, found, strict=True):
+            expected = archspec.report(spec, **how, engine=engine)
+            assert {k: int(v) for k, v in memory} == expected.memory.to_dict(), how
+            assert int(estimate) == expected.estimate.bytes, how
 
 
 def test_bytes_read_as_in_the_table(open_page, pages):
@@ -353,19 +358,6 @@ def test_the_controls_recompute_what_build_prints(open_page, pages, spec):
     page.locator("#reset").click()
     must_keep = byte_size(archspec.report(spec).memory.must_keep)
     expect(page.locator("#memory strong").first).to_have_text(f"must keep {must_keep}")
-
-
-@pytest.mark.parametrize("engine", ["jax-gpu", "torch-gpu"])
-def test_the_estimate_is_that_of_python_in_every_setting(open_page, pages, engine):
-    page = open_page(pages("lenet5"))
-    script = """([network, settings]) => settings.map(setting => String(archspec.estimated(
-        network.estimates[0], archspec.memory(network.memory, setting), setting)))"""
-    for seed, spec in enumerate(MODELS):
-        network = page_data(archspec.report(spec, engine=engine))
-        ours, theirs = zip(*settings(seed), strict=True)
-        for how, found in zip(ours, page.evaluate(script, [network, theirs]), strict=True):
-            expected = archspec.report(spec, **how, engine=engine).estimate
-            assert int(found) == expected.bytes, how
 
 
 @pytest.mark.parametrize(("network", "engine"), [("lenet5", "jax-gpu"), ("alexnet", "jax-tpu")])
