@@ -13,13 +13,15 @@ from click.testing import CliRunner
 pytest.importorskip("pygls")
 
 from lsprotocol import types
-from support.editor import COMMAND, URI, Editor, applied, session
+from support.editor import COMMAND, URI, Editor, applied, editing, session
 
 from archspec.cli import main
 from archspec.compile.expand import expand
 from archspec.errors import SpecError
 from archspec.spec.document import choose, validate
 from archspec.spec.source import parse
+
+__all__ = ["session"]
 
 pytestmark = pytest.mark.client
 
@@ -47,7 +49,7 @@ def is_valid(text: str) -> bool:
     return True
 
 
-def test_a_step_is_typed_letter_by_letter_and_the_hints_stay():
+def test_a_step_is_typed_letter_by_letter_and_the_hints_stay(session):
     line = "  - conv: {filters: 32, kernel: 3, activation: relu}\n"
     before, after = SPEC.split("  - max_pool")
 
@@ -74,7 +76,7 @@ def test_a_step_is_typed_letter_by_letter_and_the_hints_stay():
     session(play)
 
 
-def test_mistakes_come_with_the_words_of_build_and_a_fix_makes_the_spec_right():
+def test_mistakes_come_with_the_words_of_build_and_a_fix_makes_the_spec_right(session):
     async def play(editor: Editor) -> None:
         editor.open(SPEC.replace("max_pool", "max_pol").replace("kernel", "kernl"))
         found = await editor.mistakes()
@@ -95,7 +97,7 @@ def test_mistakes_come_with_the_words_of_build_and_a_fix_makes_the_spec_right():
     session(play)
 
 
-def test_places_are_counted_in_utf_16():
+def test_places_are_counted_in_utf_16(session):
     text = SPEC.replace("- max_pool", '- {name: "😀😀", max_pol').replace("pol: 2", "pol: 2}")
 
     async def play(editor: Editor) -> None:
@@ -121,10 +123,11 @@ def test_a_client_may_count_characters_instead():
         _, kind = await editor.mistakes()
         assert kind.range.start.character == len('  - {name: "😀", ')
 
-    session(play, ["utf-32", "utf-16"])
+    with editing(["utf-32", "utf-16"]) as played:
+        played(play)
 
 
-def test_other_files_are_left_alone():
+def test_other_files_are_left_alone(session):
     others = {
         "file:///specs/compose.yaml": "services:\n  web: {image: nginx}\n  bad: [\n",
         "file:///specs/action.yaml": "name: CI\ninputs: {a: 1}\njobs:\n\tx: 1\n",
@@ -144,7 +147,7 @@ def test_other_files_are_left_alone():
     session(play)
 
 
-def test_a_mistake_of_one_variant_says_so_and_a_lens_shows_another_variants_figures():
+def test_a_mistake_of_one_variant_says_so_and_a_lens_shows_another_variants_figures(session):
     text = SPEC.replace("{width: 64}", "{width: 0}")
 
     async def play(editor: Editor) -> None:
@@ -186,7 +189,7 @@ HOSTILE = {
 }
 
 
-def test_hostile_specs_get_the_sentences_of_build():
+def test_hostile_specs_get_the_sentences_of_build(session):
     def said(text: str) -> list[tuple[str, str]]:
         try:
             source = parse(text, "net.yaml")
@@ -212,7 +215,7 @@ def test_hostile_specs_get_the_sentences_of_build():
     session(play)
 
 
-def test_a_text_of_a_mebibyte_is_answered_while_it_is_typed():
+def test_a_text_of_a_mebibyte_is_answered_while_it_is_typed(session):
     step = "  - conv: {filters: 8, kernel: 3, padding: same} # " + "x" * 300 + "\n"
     text = "name: net\ninput: [8, 8, 3]\nlayers:\n" + step * (2**20 // len(step) - 1)
 
@@ -232,7 +235,7 @@ def test_a_text_of_a_mebibyte_is_answered_while_it_is_typed():
     session(play)
 
 
-def test_requests_of_a_document_that_is_closed_meanwhile_are_answered():
+def test_requests_of_a_document_that_is_closed_meanwhile_are_answered(session):
     async def play(editor: Editor) -> None:
         step = "  - {conv: {filters: 8, kernel: 3, padding: same}}\n"
         editor.open(SPEC.replace("  - max_pool", step * 2_000 + "  - max_pool"))
@@ -282,7 +285,7 @@ def test_the_command_says_what_to_install(monkeypatch):
     assert "pip install 'keras-archspec[lsp]'" in done.output
 
 
-def test_a_json_spec_is_completed_and_checked_too():
+def test_a_json_spec_is_completed_and_checked_too(session):
     uri = "file:///specs/net.json"
     text = json.dumps({"name": "x", "input": [8, 8, 3], "layers": [{"convv": 3}]})
 

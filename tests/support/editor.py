@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, TypeAlias
 
+import pytest
 from lsprotocol import types
 from pygls.lsp.client import LanguageClient
 
 URI = "file:///specs/net.yaml"
 
 COMMAND = (sys.executable, "-m", "archspec", "lsp", "--stdio")
+
+
+Play: TypeAlias = "Callable[[Editor], Awaitable[None]]"
+"""What is done and looked at in an editor."""
 
 
 class Editor:
@@ -23,6 +29,7 @@ class Editor:
         self.client: Any = LanguageClient("test", "1")
         self.text = ""
         self.version = 0
+        self.opened: set[str] = set()
         self.published: dict[str, list[types.Diagnostic]] = {}
         self.versions: dict[str, int | None] = {}
         self.news = asyncio.Event()
@@ -69,7 +76,9 @@ class Editor:
         return int(code)
 
     def open(self, text: str, uri: str = URI) -> None:
-        self.text, self.version = text, 1
+        self.text = text
+        self.version += 1  # what is said of an earlier document of this name is not of this one
+        self.opened.add(uri)
         document = types.TextDocumentItem(uri, "yaml", self.version, text)
         self.client.text_document_did_open(types.DidOpenTextDocumentParams(document))
 
@@ -83,6 +92,7 @@ class Editor:
 
     def close(self, uri: str = URI) -> None:
         document = types.TextDocumentIdentifier(uri)
+        self.opened.discard(uri)
         self.client.text_document_did_close(types.DidCloseTextDocumentParams(document))
 
     async def until(self, holds: Callable[[], bool]) -> None:
@@ -140,15 +150,35 @@ def _units(line: str) -> bytes:
     return line.encode("utf-16-le")
 
 
-def session(play: Callable[[Editor], Awaitable[None]], encodings: list[str] | None = None) -> None:
-    """Start a server and an editor, play a session, and end both."""
+@contextmanager
+def editing(encodings: list[str] | None = None) -> Iterator[Callable[[Play], None]]:
+    """The function `session(play)`, which plays a session in an editor without open documents.
 
-    async def run() -> None:
-        editor = Editor()
-        await editor.start(encodings)
-        await play(editor)
-        assert await editor.stop() == 0
+    One server answers in all of them, and ends with the context.
+    """
+    editor = Editor()
+
+    async def session(play: Play) -> None:
+        try:
+            await play(editor)
+        finally:
+            for uri in list(editor.opened):
+                editor.close(uri)
+            editor.published.clear()
 
     # In a thread: Playwright's event loop may run in this one.
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(lambda: asyncio.run(run())).result()
+    with ThreadPoolExecutor(1) as pool, asyncio.Runner() as runner:
+
+        def run(work: Coroutine[Any, Any, Any]) -> Any:
+            return pool.submit(runner.run, work).result()
+
+        run(editor.start(encodings))
+        yield lambda play: run(session(play))
+        assert run(editor.stop()) == 0
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[Callable[[Play], None]]:
+    """The function `session` of `editing`, for the tests of a file."""
+    with editing() as played:
+        yield played
