@@ -83,7 +83,9 @@ EVEN = {
 }
 """120 training images, in batches of 32 and a last one of 24; 179 for the validation."""
 
-ODD = EVEN | {"data": {"source": "digits", "classes": [1, 2, 3], "per_class": 15}, "batch": 64}
+ONCE = EVEN | {"epochs": 1}
+
+ODD = ONCE | {"data": {"source": "digits", "classes": [1, 2, 3], "per_class": 15}, "batch": 64}
 """45 training images, and 54 for the validation: each less than a batch."""
 
 EXACT = {"deterministic": True, "steps_per_execution": 1}
@@ -156,8 +158,8 @@ def place(backend, tmp_path_factory) -> Path:
     jobs = [
         ["pair.yaml", "pair-one", TASK, 0],
         ["pair.yaml", "pair-left", TASK | {"devices": 2}, 2],
-        ["plain.yaml", "one", EVEN, 0],
-        ["plain.yaml", "two", EVEN | {"devices": 2}, 0],
+        ["plain.yaml", "one", ONCE, 0],
+        ["plain.yaml", "two", ONCE | {"devices": 2}, 0],
         ["three.yaml", "odd-one", still, 0],
         ["three.yaml", "odd-two", still | {"devices": "all"}, 0],
         ["normed.yaml", "normed-one", exact, 0],
@@ -185,11 +187,11 @@ def hosts(tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("hosts")
     write_arrays(place)
     port = free_port()
-    logged = EVEN | {"devices": "all", "callbacks": ["csv_logger"]}
+    logged = ONCE | {"devices": "all", "callbacks": ["csv_logger"]}
     started = []
     for host in range(2):
         jobs = [
-            ["plain.yaml", "quarrel", EVEN | {"seed": host}, 0],
+            ["plain.yaml", "quarrel", ONCE | {"seed": host}, 0],
             ["plain.yaml", "four", logged, 0],
             ["pair.yaml", "pair-left", TASK, 2],
         ]
@@ -277,7 +279,7 @@ def test_one_host_keeps_the_run_and_each_says_what_is_wrong(hosts):
     (environment,) = json.loads((hosts / "four/environment.json").read_text())
     assert (environment["devices"], environment["hosts"]) == (4, 2)
     lines = (hosts / "four/callbacks/log.csv").read_text().splitlines()
-    assert len(lines) == 1 + EVEN["epochs"]
+    assert len(lines) == 1 + ONCE["epochs"]
     assert not list(hosts.glob("*/.partial*"))
 
 
