@@ -89,7 +89,7 @@ def _second_is_best() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Path:
+def place(blank_pictures, tmp_path_factory) -> Path:  # noqa: ARG001
     """A folder that holds the spec and a run `whole`, with copies of it on the way."""
     place = tmp_path_factory.mktemp("frail")
     (place / "frail.yaml").write_text(SPEC, encoding="utf-8")

@@ -5,11 +5,15 @@ So one training is at once a run that nothing disturbed, and many that were stop
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import signal
+import zipfile
 from pathlib import Path
+from typing import Any
 
+import h5py
 import numpy as np
 
 import archspec
@@ -29,11 +33,31 @@ def measures(home: Path) -> list[dict[str, float]]:
     return [*rows, dict(run.test)]
 
 
+def weights(home: Path) -> dict[str, np.ndarray]:
+    """Return the weights of a run's final model by their places in its file.
+
+    To read them takes a tenth of the time that it takes to build the model for them.
+    """
+    with zipfile.ZipFile(home / "final.keras") as file:
+        content = io.BytesIO(file.read("model.weights.h5"))
+    found: dict[str, np.ndarray] = {}
+
+    def note(place: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and "seed_generator" not in place:
+            found[place] = item[()]
+
+    with h5py.File(content) as stored:
+        stored["layers"].visititems(note)
+    return found
+
+
 def assert_same(home: Path, other: Path) -> None:
     """Assert that two runs came to the same: weights, history but for its times, and the score."""
     assert measures(home) == measures(other)
-    one, two = (archspec.load_model(run / "final.keras").get_weights() for run in (home, other))
-    assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
+    one, two = weights(home), weights(other)
+    assert one
+    assert one.keys() == two.keys()
+    assert all(np.array_equal(array, two[place]) for place, array in one.items())
 
 
 class Interrupts(Watcher):
