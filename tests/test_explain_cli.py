@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from support.blank import blank
 from support.networks import images, linear, relu_net
 
 import archspec
@@ -359,7 +360,8 @@ def test_a_run_whose_images_are_gone_or_have_changed_says_so(tmp_path, monkeypat
         "train: {data: {source: arrays, path: data.npz, normalize: none}, epochs: 1}\n",
         encoding="utf-8",
     )
-    run = archspec.fit("spec.yaml", out="run")
+    with blank():
+        run = archspec.fit("spec.yaml", out="run")
     # Nobody knows their black and white, and every method of pixels copes.
     assert Study.open(run).subject.range is None
     found = explain.saliency(run, "test:0-1").save("out")

@@ -71,7 +71,8 @@ def test_a_figure_is_the_same_bytes_each_time_and_light_or_dark(drawn, suffix):
     """`auto` is light, except where the viewer can choose."""
     themes = ("auto", "light", "dark")
     auto, light, dark = files = [encoded(drawn, suffix, Look(theme)) for theme in themes]
-    assert [encoded(drawn, suffix, Look(theme)) for theme in themes] == files
+    again = themes if auto != light else ("dark",)  # else light was the same twice already
+    assert [encoded(drawn, suffix, Look(theme)) for theme in again] == files[-len(again) :]
     assert light != dark
     assert (auto == light) == (suffix not in {".svg", ".html"})
 
