@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from archspec.blocks.attention import Attention
 from archspec.blocks.patchify import Patchify
 from archspec.graph.builder import Builder
 from archspec.graph.graph import Graph
-from archspec.keras_model.build import build
+from archspec.keras_model.build import build, load_model
 from archspec.ops.arrangement import Crop, Flatten, Pad, PadChannels, Reshape, Slice, Upsample
 from archspec.ops.convolution import (
     Convolution,
@@ -49,6 +50,9 @@ from archspec.ops.shuffles import ChannelShuffle, DepthToSpace, Roll, SpaceToDep
 from archspec.ops.tokens import ClassToken, Embedding, Parameter, PositionEmbedding
 
 pytestmark = pytest.mark.keras
+
+OLDER = Path(__file__).parent / "older"
+"""Runs that an older archspec wrote, with its modules elsewhere."""
 
 SHAPES = [(9, 2), (7, 6, 3), (5, 6, 4, 2)]
 
@@ -646,25 +650,31 @@ def forked(code: str, *arguments: object) -> str:
         ("import archspec, keras; archspec.build('lenet5')", forked),
     ],
 )
-def test_keras_alone_loads_a_saved_model_once_archspecs_layers_are_imported(tmp_path, imports, how):
+def test_keras_alone_loads_saved_models_once_archspecs_layers_are_imported(tmp_path, imports, how):
+    """Also those that an older archspec wrote, which are loaded first."""
     import keras
 
+    older = [OLDER / name for name in ("run/best.keras", "run/final.keras", "stopped/best.keras")]
     model = build(every_own_layer())
     for weight in model.weights:
         weight.assign(random(*weight.shape))
     x = random(2, 8, 8, 3)
     model.save(tmp_path / "own.keras")
     np.save(tmp_path / "x.npy", x)
-    how(
+    printed = how(
         f"""
         {imports}
         import sys, numpy as np
+        for file in sys.argv[2:]:
+            print(keras.models.load_model(file).name)
         model = keras.models.load_model(sys.argv[1] + "/own.keras")
         y = model(np.load(sys.argv[1] + "/x.npy"))
         np.save(sys.argv[1] + "/y.npy", keras.ops.convert_to_numpy(y))
         """,
         tmp_path,
+        *older,
     )
+    assert printed.split() == [load_model(file).name for file in older]
     right = keras.ops.convert_to_numpy(model(x))
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), right)
 

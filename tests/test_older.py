@@ -1,9 +1,10 @@
-"""Runs and models that an older archspec wrote, with its modules elsewhere, are still read."""
+"""Runs and models that an older archspec wrote, with its modules elsewhere, are still read.
+
+That Keras alone loads the models is tested in `test_keras_layers.py`.
+"""
 
 import csv
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -28,17 +29,6 @@ def test_a_model_whose_layers_and_schedule_had_other_modules_is_loaded():
     }
     schedule = model.optimizer.get_config()["learning_rate"]
     assert schedule["class_name"] in {"Warmup", "Paced"}
-
-
-def test_keras_loads_older_models_once_archspecs_layers_are_imported():
-    files = [OLDER / name for name in ("run/best.keras", "run/final.keras", "stopped/best.keras")]
-    script = "import archspec.layers, keras, sys\nfor file in sys.argv[1:]: "
-    script += "print(keras.models.load_model(file).name)"
-    # A process of its own: a warm one has the layers already.
-    command = [sys.executable, "-c", script, *files]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [archspec.load_model(file).name for file in files]
 
 
 def test_a_run_is_scored_as_it_was():
