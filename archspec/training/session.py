@@ -243,7 +243,9 @@ class Session:
             self.transferred.new if self.transferred else (),
         )
         with self.devices.scope():
-            self._compile(recipe)
+            # For its only stage the model is compiled: `prepare` has tried it out.
+            if self.recipe.transfer is not None or self.model.optimizer.built:
+                self._compile(recipe)
             self.model.optimizer.build(self.model.trainable_variables)
         compilation.spare_from_decay(self.model)
         self.devices.make_steps(self.model)
