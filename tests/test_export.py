@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -30,10 +31,14 @@ from archspec.spec.document import Spec
 
 keras_test = pytest.mark.keras
 
-SMALL = graph_of(
-    "{conv: {filters: 4, kernel: 3, activation: relu}}, "
-    "flatten, {fc: {units: 3, activation: softmax}}"
-)
+SMALL = """
+name: net
+input: [8, 8, 4]
+layers:
+  - conv: {filters: 4, kernel: 3, activation: relu}
+  - flatten
+  - fc: {units: 3, activation: softmax}
+"""
 
 HEADS = """
 name: heads
@@ -95,7 +100,9 @@ def model_of(network: Graph | Spec | str = SMALL):
     return model
 
 
+@cache
 def mixed_model():
+    """The same in mixed precision, to be read only."""
     import keras
 
     keras.config.set_dtype_policy("mixed_bfloat16")
@@ -123,8 +130,9 @@ def examples(model, number: int) -> dict[str, np.ndarray]:
 
 
 def outputs(model, x: np.ndarray | dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    found = model.predict(x, verbose=0)
-    return found if isinstance(found, dict) else {"output": found}
+    found = model(x, training=False)
+    found = found if isinstance(found, dict) else {"output": found}
+    return {name: load_keras().ops.convert_to_numpy(y) for name, y in found.items()}
 
 
 def run_keras(path, x, _):
@@ -182,14 +190,27 @@ def skip_what_is_not_here(path: str) -> None:
         pytest.skip(str(error))
 
 
-def check(model, folder: Path, path: str) -> Exported:
-    """Export, and have others run what was written, for batches of 1 and of 3."""
-    skip_what_is_not_here(path)
-    done = export(model, folder / path)
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """Return what came of exporting a model that is shared, once for all tests."""
+
+    @cache
+    def once(network: str, path: str) -> Exported:
+        skip_what_is_not_here(path)
+        target = tmp_path_factory.mktemp("exported") / path
+        done = export(shared_model(network), target)
+        assert done.path == target
+        return done
+
+    return once
+
+
+def check(model, done: Exported) -> Exported:
+    """Have others run what was exported, for batches of 1 and of 3."""
     several = len(model.inputs) > 1
     made = examples if several else images
     for batch in (made(model, 3), made(model, 1)):
-        expected, found = outputs(model, batch), RUN[path](folder / path, batch, model)
+        expected, found = outputs(model, batch), RUN[done.path.name](done.path, batch, model)
         assert set(found) == set(expected)
         for name, y in expected.items():
             np.testing.assert_allclose(found[name], y, atol=1e-5)
@@ -201,9 +222,9 @@ every_format = pytest.mark.parametrize("path", RUN)
 
 @keras_test
 @every_format
-def test_a_small_network(tmp_path, path):
-    done = check(shared_model(), tmp_path, path)
-    assert done.path == tmp_path / path
+def test_a_small_network(exported, path):
+    done = check(shared_model(SMALL), exported(SMALL, path))
+    assert done.path.exists()
     assert done.images == 32
     assert done.largest_difference < 1e-6
     assert done.bytes >= 4 * (4 * 3 * 3 * 4 + 6 * 6 * 4 * 3)  # the kernels
@@ -211,14 +232,14 @@ def test_a_small_network(tmp_path, path):
 
 @keras_test
 @every_format
-def test_several_outputs_keep_their_names(tmp_path, path):
-    check(shared_model(HEADS), tmp_path, path)
+def test_several_outputs_keep_their_names(exported, path):
+    check(shared_model(HEADS), exported(HEADS, path))
 
 
 @keras_test
 @every_format
-def test_several_inputs_keep_their_names(tmp_path, path):
-    done = check(shared_model(SEVERAL_INPUTS), tmp_path, path)
+def test_several_inputs_keep_their_names(exported, path):
+    done = check(shared_model(SEVERAL_INPUTS), exported(SEVERAL_INPUTS, path))
     assert done.images == 32
 
 
@@ -230,10 +251,10 @@ def test_several_inputs_keep_their_names(tmp_path, path):
         for path in RUN
     ],
 )
-def test_own_layers_do_what_they_do_at_inference(tmp_path, path):
+def test_own_layers_do_what_they_do_at_inference(exported, path):
     if load_keras().backend.backend() == "jax" and path == "x.onnx":
         pytest.skip("jax2onnx refuses `lrn`")
-    check(shared_model(OWN_LAYERS), tmp_path, path)
+    check(shared_model(OWN_LAYERS), exported(OWN_LAYERS, path))
 
 
 @pytest.mark.slow
@@ -255,31 +276,31 @@ def test_own_layers_do_what_they_do_at_inference(tmp_path, path):
 def test_networks_of_the_literature(tmp_path, network, variables, path):
     if load_keras().backend.backend() == "jax" and path == "x.onnx":
         pytest.skip("jax2onnx refuses `lrn` and writes max pooling that nobody runs")
-    check(model_of(archspec.load(network, **variables)), tmp_path, path)
+    skip_what_is_not_here(path)
+    model = model_of(archspec.load(network, **variables))
+    check(model, export(model, tmp_path / path))
 
 
 @keras_test
-def test_an_onnx_file_says_what_goes_in_and_out(tmp_path):
+def test_an_onnx_file_says_what_goes_in_and_out(exported):
     """Equal on each backend, without anything about the machine that wrote it."""
-    skip_what_is_not_here("x.onnx")
+    path = exported(HEADS, "x.onnx").path
     import onnx
 
-    export(shared_model(HEADS), tmp_path / "x.onnx")
-    graph = onnx.load(tmp_path / "x.onnx").graph
+    graph = onnx.load(path).graph
     assert [tensor.name for tensor in graph.input] == ["input"]
     assert [tensor.name for tensor in graph.output] == ["early", "output", "side"]
     dims = [t.type.tensor_type.shape.dim[0].dim_param for t in (*graph.input, *graph.output)]
     assert dims == ["batch"] * 4
-    assert b".py" not in (tmp_path / "x.onnx").read_bytes()
+    assert b".py" not in path.read_bytes()
 
 
 @keras_test
-def test_an_onnx_file_names_several_inputs_as_the_spec_does(tmp_path):
-    skip_what_is_not_here("x.onnx")
+def test_an_onnx_file_names_several_inputs_as_the_spec_does(exported):
+    path = exported(SEVERAL_INPUTS, "x.onnx").path
     import onnx
 
-    export(shared_model(SEVERAL_INPUTS), tmp_path / "x.onnx")
-    graph = onnx.load(tmp_path / "x.onnx").graph
+    graph = onnx.load(path).graph
     extents = {
         tensor.name: [d.dim_param or d.dim_value for d in tensor.type.tensor_type.shape.dim]
         for tensor in graph.input
@@ -295,7 +316,9 @@ def test_an_onnx_file_names_several_inputs_as_the_spec_does(tmp_path):
 @pytest.mark.parametrize("path", ["x.onnx", "x.tflite"])
 def test_a_grouped_convolution(tmp_path, path):
     """On a CPU, TensorFlow compiles it with XLA, which converters do not support."""
-    check(model_of(graph_of("{convolution: {filters: 4, kernel: 3, groups: 2}}")), tmp_path, path)
+    skip_what_is_not_here(path)
+    model = model_of(graph_of("{convolution: {filters: 4, kernel: 3, groups: 2}}"))
+    check(model, export(model, tmp_path / path))
 
 
 @keras_test
@@ -316,14 +339,13 @@ def test_a_run_with_several_inputs_is_tried_with_examples_that_it_held_out(tmp_p
 @pytest.mark.parametrize("path", ["x.onnx", "x.tflite", "saved"])
 def test_mixed_precision_is_exported_in_float32(tmp_path, path):
     skip_what_is_not_here(path)
-    mixed = mixed_model()
+    mixed, exact = mixed_model(), model_of()
     done = export(mixed, tmp_path / path)
     assert done.widened == "mixed_bfloat16"
-    exact = model_of()
     exact.set_weights(mixed.get_weights())
     x = images(exact, 3)
     found = RUN[path](tmp_path / path, x, exact)["output"]
-    np.testing.assert_allclose(found, exact.predict(x, verbose=0), atol=1e-5)
+    np.testing.assert_allclose(found, outputs(exact, x)["output"], atol=1e-5)
 
 
 @keras_test
@@ -334,7 +356,7 @@ def test_a_keras_file_keeps_its_precision(tmp_path):
 
 @keras_test
 def test_inputs_that_are_given_are_what_is_tried(tmp_path):
-    model = shared_model()
+    model = shared_model(SMALL)
     assert export(model, tmp_path / "x.keras", inputs=images(model, 5)).images == 5
 
 
@@ -342,7 +364,7 @@ def test_inputs_that_are_given_are_what_is_tried(tmp_path):
 @pytest.mark.parametrize("shape", [(8, 8, 4), (2, 8, 8, 3), (0, 8, 8, 4)])
 def test_inputs_that_do_not_fit_are_refused(tmp_path, shape):
     with pytest.raises(UsageError, match=r"are not examples of \(8, 8, 4\)"):
-        export(shared_model(), tmp_path / "x.keras", inputs=np.zeros(shape))
+        export(shared_model(SMALL), tmp_path / "x.keras", inputs=np.zeros(shape))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -417,7 +439,7 @@ def test_a_path_that_is_none_is_refused(path):
 def test_several_inputs_that_do_not_fit_are_refused(tmp_path, given, words):
     arrays = {n: np.zeros(s) for n, s in given.items()} if isinstance(given, dict) else given
     with pytest.raises(UsageError, match=words):
-        export(model_of(SEVERAL_INPUTS), tmp_path / "x.keras", inputs=arrays)
+        export(shared_model(SEVERAL_INPUTS), tmp_path / "x.keras", inputs=arrays)
 
 
 @keras_test
@@ -465,7 +487,7 @@ def test_a_model_that_is_not_archspec_s(tmp_path):
 @keras_test
 def test_what_stands_there_survives_a_failure(tmp_path, monkeypatch):
     """Under its final name a file is complete, or absent."""
-    model = model_of()
+    model = shared_model(SMALL)
     export(model, tmp_path / "x.keras")
     before = (tmp_path / "x.keras").read_bytes()
 
@@ -481,15 +503,15 @@ def test_what_stands_there_survives_a_failure(tmp_path, monkeypatch):
 
 
 @keras_test
-def test_force_replaces_a_saved_model_as_a_whole(tmp_path):
-    skip_what_is_not_here("saved")
-    export(model_of(), tmp_path / "saved")
+def test_force_replaces_a_saved_model_as_a_whole(exported, tmp_path):
+    model = shared_model(HEADS)
+    shutil.copytree(exported(SMALL, "saved").path, tmp_path / "saved")
     (tmp_path / "saved" / "stale").touch()
     with pytest.raises(UsageError, match="exists already; `force=True`"):
-        export(model_of(), tmp_path / "saved")
-    export(model_of(HEADS), tmp_path / "saved", force=True)
+        export(model, tmp_path / "saved")
+    export(model, tmp_path / "saved", force=True)
     assert not (tmp_path / "saved" / "stale").exists()
-    assert set(run_saved_model(tmp_path / "saved", images(model_of(HEADS), 1), None)) == {
+    assert set(run_saved_model(tmp_path / "saved", images(model, 1), None)) == {
         "early",
         "output",
         "side",
@@ -546,8 +568,8 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
 @keras_test
 def test_the_folders_above_a_saved_model_are_made(tmp_path):
     skip_what_is_not_here("saved")
-    export(model_of(HEADS), tmp_path / "serving" / "heads" / "1")
-    assert (tmp_path / "serving" / "heads" / "1" / "saved_model.pb").is_file()
+    export(shared_model(SMALL), tmp_path / "serving" / "net" / "1")
+    assert (tmp_path / "serving" / "net" / "1" / "saved_model.pb").is_file()
 
 
 def test_no_folder_is_made_in_a_file(tmp_path):
@@ -586,7 +608,7 @@ def test_weights_that_no_file_of_the_format_holds_are_refused_at_once(tmp_path, 
     skip_what_is_not_here("x.onnx")
     monkeypatch.setattr("archspec.keras_model.export.MOST_BYTES", 100)
     with pytest.raises(UsageError, match="holds at most 100 bytes"):
-        export(model_of(), tmp_path / "x.onnx")
+        export(shared_model(SMALL), tmp_path / "x.onnx")
 
 
 def test_keras_s_own_formats_need_nothing():
@@ -606,7 +628,7 @@ def run_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "net-1"
     folder.mkdir()
     for name in ("best.keras", "final.keras"):
-        build(SMALL).save(folder / name)
+        build(spec_of(SMALL)).save(folder / name)
     return folder
 
 
@@ -744,39 +766,40 @@ def test_a_spec_is_written_untrained_and_the_same_each_time(tmp_path):
         done = invoke("lenet5", "--set", "classes=3", "-o", tmp_path / name)
         assert done.exit_code == 0, done.output
         assert done.stderr == "note: lenet5 is not trained: its weights are random, of seed 0\n"
-    models = [archspec.build(archspec.load("lenet5", classes=3)) for _ in range(2)]
-    for model, name in zip(models, ("a.weights.h5", "b.weights.h5"), strict=True):
+    model = archspec.build(archspec.load("lenet5", classes=3))
+    written = []
+    for name in ("a.weights.h5", "b.weights.h5"):
         model.load_weights(tmp_path / name)
-    for a, b in zip(*(model.get_weights() for model in models), strict=True):
+        written.append(model.get_weights())
+    for a, b in zip(*written, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 @keras_test
-def test_an_onnx_file_has_the_opset_that_was_asked_for(tmp_path):
+def test_an_onnx_file_has_the_opset_that_was_asked_for(run_folder, tmp_path):
     skip_what_is_not_here("x.onnx")
     import onnx
 
-    done = invoke("lenet5", "-o", tmp_path / "x.onnx", "--opset", 18)
+    done = invoke(run_folder, "-o", tmp_path / "x.onnx", "--opset", 18)
     assert done.exit_code == 0, done.output
     versions = {each.domain: each.version for each in onnx.load(tmp_path / "x.onnx").opset_import}
     assert versions[""] == 18
     with pytest.raises(UsageError, match=r"y\.onnx: Keras on \w+ writes the opsets 1\d to \d+"):
-        export(model_of(), tmp_path / "y.onnx", opset=99)
+        export(shared_model(SMALL), tmp_path / "y.onnx", opset=99)
     with pytest.raises(UsageError, match="only an ONNX file has an opset"):
-        export(model_of(), tmp_path / "y.keras", opset=18)
+        export(shared_model(SMALL), tmp_path / "y.keras", opset=18)
 
 
 @keras_test
-def test_nodes_of_an_onnx_file_have_the_names_of_layers(tmp_path):
+def test_nodes_of_an_onnx_file_have_the_names_of_layers(exported):
     """One that gives a layer's output has its name, others its name and what they do."""
-    skip_what_is_not_here("x.onnx")
     if load_keras().backend.backend() == "jax":
         pytest.skip("jax2onnx keeps no record of layers")
+    path = exported(SEVERAL_INPUTS, "x.onnx").path
     import onnx
 
-    model = model_of(SEVERAL_INPUTS)
-    export(model, tmp_path / "x.onnx")
-    graph = onnx.load(tmp_path / "x.onnx").graph
+    model = shared_model(SEVERAL_INPUTS)
+    graph = onnx.load(path).graph
     names = {node.name for node in graph.node}
     layers = {layer.name for layer in model.layers} - {"left", "right", "facts"}
     assert layers <= names
