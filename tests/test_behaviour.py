@@ -331,6 +331,7 @@ def test_a_network_that_is_random_in_training_saves_loads_and_continues(keras, t
     for name in scores:
         np.testing.assert_array_equal(again[name], scores[name])
     before = loaded.get_weights()
+    loaded.run_eagerly = True  # as the same layers were traced above
     history = loaded.fit(x, targets, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
     assert any((a != b).any() for a, b in zip(before, loaded.get_weights(), strict=True))

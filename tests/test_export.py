@@ -322,6 +322,7 @@ def test_a_grouped_convolution(tmp_path, path):
 
 
 @keras_test
+@pytest.mark.usefixtures("blank_pictures")
 def test_a_run_with_several_inputs_is_tried_with_examples_that_it_held_out(tmp_path):
     x = np.random.default_rng(0).normal(size=(50, 3)).astype("float32")
     np.savez(tmp_path / "data.npz", a=x, b=-x, y=x)

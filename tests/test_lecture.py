@@ -75,6 +75,7 @@ def test_the_recipe_of_resnets_is_the_lectures():
 
 
 @pytest.mark.keras
+@pytest.mark.usefixtures("blank_pictures")
 def test_the_recipe_of_resnets_trains(tmp_path):
     small = load(RECIPE, units=1, input=[8, 8, 1])
     done = fit(small, epochs=2, out=tmp_path / "run")
