@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.commands import run
-from support.specs import spec_of
+from support.specs import share_of, spec_of
 
 from archspec.compile.expand import DEEPEST, MOST_REPEATS, expand
 from archspec.errors import SpecError
@@ -334,13 +334,15 @@ def measured(text: str, tmp_path: Path) -> str:
     return result
 
 
-@pytest.mark.parametrize(("text", "expected"), REFUSED.values(), ids=REFUSED)
-def test_too_much_is_refused(text, expected, tmp_path):
+@pytest.mark.parametrize("case", share_of(REFUSED))
+def test_too_much_is_refused(case, tmp_path):
+    text, expected = REFUSED[case]
     assert measured(text(), tmp_path).startswith(expected)
 
 
-@pytest.mark.parametrize(("text", "layers"), BUILT.values(), ids=BUILT)
-def test_much_is_built(text, layers, tmp_path):
+@pytest.mark.parametrize("case", share_of(BUILT))
+def test_much_is_built(case, tmp_path):
+    text, layers = BUILT[case]
     assert measured(text(), tmp_path) == f"{layers} layers"
 
 
