@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from support import commands
 from support.commands import output
-from support.ejected import run
+from support.ejected import in_layout, run
 from support.random_specs import specs
 from support.specs import spec_of, telling_families
 
@@ -43,7 +43,7 @@ def test_so_does_that_of_random_networks(style, data):
     graph = expand(spec_of(json.dumps(data)))
     source = eject(graph, style=style)
     run(source, graph)
-    assert black.format_str(source, mode=black.Mode()) == source
+    assert in_layout(source) == source
 
 
 @pytest.mark.parametrize("style", ["functional", "subclassed"])

@@ -10,12 +10,11 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import black
 import keras
 import numpy as np
 import pytest
 from PIL import Image
-from support.ejected import scope_of
+from support.ejected import in_layout, scope_of
 from support.specs import spec_of
 
 import archspec
@@ -425,7 +424,7 @@ RECIPES = [
 )
 def test_a_script_of_any_recipe_is_in_blacks_layout(text):
     source = ejected(spec_of(text), train=True).source
-    assert black.format_str(source, mode=black.Mode()) == source
+    assert in_layout(source) == source
 
 
 @pytest.mark.slow

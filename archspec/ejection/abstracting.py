@@ -388,7 +388,7 @@ class _Abstraction:
         except NotAlikeError as error:
             if error.loops or not isinstance(sample, Loop):
                 raise
-            starts = (_start(each) for each in column if isinstance(each, Loop))
+            starts = (_start(each.rounds[0]) for each in column if isinstance(each, Loop))
             raise NotAlikeError(frozenset(starts)) from None
 
     def _apply(self, level: Level, leaves: Sequence[Any], prefer: Sequence[Symbol] = ()) -> Apply:
@@ -454,7 +454,7 @@ class _Abstraction:
         counts = [HOLE if loop is None else len(loop.rounds) for loop in loops]
         count = level.resolve(counts, _count_hint(sample))
         level.loops.append(inner)
-        starts = tuple(_start(loop) for loop in loops if loop is not None)
+        starts = tuple(_start(each) for each in rounds)
         return For(
             count,
             inner.index,
@@ -463,7 +463,6 @@ class _Abstraction:
             inner.carried,
             inner.collected,
             parents,
-            _start(sample),
             starts,
         )
 
@@ -740,7 +739,7 @@ def _loops_around(items: Iterable[Any], ids: AbstractSet[Any]) -> Iterator[str]:
     for item in items:
         if isinstance(item, Loop):
             if any(ids & {*_made(each.items)} for each in item.rounds):
-                yield _start(item)
+                yield _start(item.rounds[0])
         elif isinstance(item, Nest):
             yield from _loops_around(item.items, ids)
 
@@ -750,10 +749,9 @@ def _made(items: Iterable[Any]) -> Iterator[Id]:
     return (layer.out for layer in layers_in(items))
 
 
-def _start(loop: Loop) -> str:
-    """Return the path at which a loop begins."""
-    first = loop.rounds[0]
-    return first.path if first.is_group else first_path(first.items[0])
+def _start(around: Round) -> str:
+    """Return the path at which a round begins."""
+    return around.path if around.is_group else first_path(around.items[0])
 
 
 def _count_hint(loop: Loop) -> str:

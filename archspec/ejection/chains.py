@@ -11,7 +11,10 @@ from archspec.errors import Portable
 
 
 class UnrollError(Portable):
-    """Raised for loops that no list of layers can be; `starts` are the paths where they begin."""
+    """Raised for loops that no list of layers can be.
+
+    `starts` are the paths where their rounds begin: no loop of some of them can be one either.
+    """
 
     def __init__(self, starts: Sequence[str]) -> None:
         super().__init__(starts)

@@ -301,18 +301,20 @@ class Level(ABC):
 
     def test(self, flags: Sequence[Any]) -> Expression | None:
         """Return a condition that is true in the uses where a flag is; None if there is none."""
-        known: list[list[tuple[Expression, Sequence[Any]]]] = []
+        known: list[list[tuple[Expression, int]]] = []
         for atom, values in self.atoms():
             either = [(atom, values), (negated(atom), _part(values, not_))]
             for test, others in either:
                 if _fits(flags, others):
                     return test
-            known.append(either)
+            known.append([(test, _bits(others)) for test, others in either if HOLE not in others])
+        if any(type(flag) is not bool for flag in flags if flag is not HOLE):
+            return None
+        asked = _bits([flag is not HOLE for flag in flags])
+        wanted = _bits([flag is True for flag in flags])
         for first, second in combinations(known[:24], 2):
             for (left, ours), (right, theirs) in product(first, second):
-                pairs = zip(ours, theirs, strict=True)
-                both = [HOLE if HOLE in pair else all(pair) for pair in pairs]
-                if HOLE not in both and _fits(flags, both):
+                if ours & theirs & asked == wanted:
                     return Both(left, right)
         return None
 
@@ -370,6 +372,11 @@ def _few(known: list[Any]) -> list[Any]:
 def _part(values: Sequence[Any], get: Any) -> list[Any]:
     """Return what a function gives for each value; holes stay holes."""
     return [HOLE if value is HOLE else get(value) for value in values]
+
+
+def _bits(flags: Sequence[Any]) -> int:
+    """Return a number whose bits are flags."""
+    return sum(1 << k for k, flag in enumerate(flags) if flag)
 
 
 def _after(text: str, prefix: str) -> str | None:

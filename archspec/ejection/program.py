@@ -260,10 +260,8 @@ class For:
     collected: list[Collected] = field(default_factory=list)
     parents: Sequence[int] = ()
     """The use of what is around in which each round is."""
-    start: str = ""
-    """Path at which the first of these loops begins."""
     starts: tuple[str, ...] = ()
-    """Paths at which these loops begin, one for each use."""
+    """Paths at which the rounds of these loops begin, those of all uses."""
 
 
 @dataclass(eq=False)

@@ -151,17 +151,18 @@ def is_worth_it(loop: Loop) -> bool:
     rounds = loop.rounds
     if any(isinstance(item, Leaf) and item.is_shared for each in rounds for item in each.items):
         return False
-    columns = _aligned(rounds, [spliced(each) for each in rounds])
-    if columns is None:
-        return False
+    lists = [spliced(each) for each in rounds]
     if rounds[0].is_group:
-        return True
-    varying: set[Any] = set()
-    for place, column in enumerate(columns):
-        if None in column:
-            return False
-        varying |= {(place, key) for key in _varying(column)}
-    return len(varying) <= (1 if len(rounds) < 4 else 2)
+        return _aligned(rounds, lists) is not None
+    lists = _with_equal_loops(lists)
+    if len({*map(len, lists)}) > 1:
+        return False
+    columns = [*zip(*lists, strict=True)]
+    if any(len({*map(sort, column)}) > 1 for column in columns):
+        return False
+    if sum(len(_varying(column)) for column in columns) > (1 if len(rounds) < 4 else 2):
+        return False
+    return len({_keys(items, each) for items, each in zip(lists, rounds, strict=True)}) == 1
 
 
 def _varying(items: Sequence[Item | None]) -> set[int | str]:

@@ -331,7 +331,7 @@ class TorchWriter(KerasWriter):
         return path
 
     def _word_of_loop(self, loop: For) -> str:
-        path = self._relative(loop.start)
+        path = self._relative(loop.starts[0])
         word = re.sub(r"\W", "_", path.rpartition("/")[2])
         return _NUMBER.sub("", word) or "layers"
 
@@ -547,7 +547,7 @@ class TorchWriter(KerasWriter):
         body = self.forward(loop.body, depth + 1, within)
         used, self.looping = self.read, around
         if used & {*loop.variables}:
-            raise UnrollError([loop.start])
+            raise UnrollError(loop.starts)
         is_counted = loop.index in used
         self.read = (outer | used) - {loop.index}
         sources = [self._module(each, modules) for each in own]

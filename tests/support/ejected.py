@@ -1,7 +1,9 @@
 """Ejected programs, run with a stand-in for Keras that knows what each call must be."""
 
 import inspect
+import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -13,6 +15,13 @@ from archspec.ejection.layer_sources import table
 from archspec.ejection.recording import Construction, constructions
 from archspec.graph.graph import Graph
 from archspec.keras_model.build import shapes_of_shared
+
+
+def in_layout(source: str) -> str:
+    """Return a program in Ruff's layout: that of black, in a tenth of the time that black takes."""
+    ruff = Path(sys.executable).with_name("ruff")
+    command = [ruff, "format", "--isolated", "-"]
+    return subprocess.run(command, input=source, capture_output=True, text=True, check=True).stdout
 
 
 def scope_of(source: str) -> dict[str, Any]:
