@@ -115,14 +115,11 @@ def format_of(path: str | os.PathLike[str]) -> Format:
 
 
 def runner(model: Any) -> Runner:
-    """Return a Keras model as a function, in inference mode.
-
-    No batch is full, so that TensorFlow traces the model once for all sizes, not for each.
-    """
+    """Return a Keras model as a function, in inference mode."""
 
     def run(batch: Batch) -> Outputs:
-        more = len(next(iter(batch.values()))) + 1
-        return _arrays(by_name(model.predict(given(model, batch), batch_size=more, verbose=0)))
+        size = len(next(iter(batch.values())))
+        return _arrays(by_name(model.predict(given(model, batch), batch_size=size, verbose=0)))
 
     return run
 
