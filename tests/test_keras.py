@@ -232,7 +232,7 @@ def test_heads_are_outputs_by_name(tmp_path):
 
 
 def test_a_network_may_be_deeper_than_pythons_stack(keras, tmp_path):  # noqa: ARG001
-    """Python stops at 1,000 calls, and here at 500: so many layers take long."""
+    """Python stops at 1,000 calls; here at 500, as 1,000 layers take long."""
     deep = chain(*[Activate(function="relu")] * 500, shape=(2,))
     with meanwhile(sys.getrecursionlimit, sys.setrecursionlimit, 500):
         model = build(deep)
