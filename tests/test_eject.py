@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import textwrap
 from itertools import product
 
 import black
@@ -60,6 +61,27 @@ def test_a_loop_may_keep_tensors_of_more_rounds_than_the_last(first, style):
     graph = expand(spec_of(json.dumps({"name": "net", "input": [1, 2, 3], "layers": steps})))
     source = eject(graph, style=style)
     assert source.count("Concatenate") == 1
+    run(source, graph)
+
+
+def test_a_first_round_that_no_list_can_hold_leaves_the_others_a_loop():
+    text = """
+    name: net
+    input: [16, 16, 8]
+    layers:
+      - repeat: 9
+        name: layer
+        layers:
+          - {name: signal, conv: {filters: 8, kernel: 3, padding: same, activation: tanh}}
+          - {name: gate, from: input, conv: {filters: 8, kernel: 3, padding: same}}
+          - {name: gated, multiply: [signal, gate]}
+          - {name: post, when: =index == 0, conv: {filters: 8, kernel: 1}}
+    """
+    graph = expand(spec_of(textwrap.dedent(text)))
+    source = eject(graph, style="subclassed")
+    assert "self.layer1_signal = " in source
+    assert "in range(1, 9)" in source
+    assert "layer9" not in source
     run(source, graph)
 
 

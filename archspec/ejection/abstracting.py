@@ -454,7 +454,7 @@ class _Abstraction:
         counts = [HOLE if loop is None else len(loop.rounds) for loop in loops]
         count = level.resolve(counts, _count_hint(sample))
         level.loops.append(inner)
-        starts = tuple(_start(each) for each in rounds)
+        starts = tuple(tuple(map(_start, loop.rounds)) for loop in loops if loop is not None)
         return For(
             count,
             inner.index,

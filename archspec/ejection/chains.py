@@ -13,10 +13,10 @@ from archspec.errors import Portable
 class UnrollError(Portable):
     """Raised for loops that no list of layers can be.
 
-    `starts` are the paths where their rounds begin: no loop of some of them can be one either.
+    `starts` are the paths where the rounds of each of them begin.
     """
 
-    def __init__(self, starts: Sequence[str]) -> None:
+    def __init__(self, starts: Sequence[Sequence[str]]) -> None:
         super().__init__(starts)
         self.starts = starts
 
@@ -27,17 +27,25 @@ _Result = TypeVar("_Result")
 def without_loops(write: Callable[[AbstractSet[str]], _Result]) -> _Result:
     """Return what a function writes, called again without the loops that it refuses.
 
+    A loop without its first round may do. Where it does not, twice as many rounds go the next time.
+
     Args:
         write: Writes a program, given the paths at which no loop may begin.
     """
     unrolled: set[str] = set()
+    before: set[str] = set()
+    count = 1
     while True:
         try:
             return write(unrolled)
         except UnrollError as error:
-            if unrolled.issuperset(error.starts):
+            rounds = {each for loop in error.starts for each in loop}
+            count = 2 * count if rounds <= before else 1
+            first = {each for loop in error.starts for each in loop[:count]}
+            if first <= unrolled:
                 raise
-            unrolled.update(error.starts)
+            before = rounds
+            unrolled |= first
 
 
 def is_chain(loop: For, is_link: Callable[[Apply], bool] = lambda _: True) -> bool:

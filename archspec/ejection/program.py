@@ -260,8 +260,8 @@ class For:
     collected: list[Collected] = field(default_factory=list)
     parents: Sequence[int] = ()
     """The use of what is around in which each round is."""
-    starts: tuple[str, ...] = ()
-    """Paths at which the rounds of these loops begin, those of all uses."""
+    starts: tuple[tuple[str, ...], ...] = ()
+    """Paths at which the rounds of these loops begin, for each use."""
 
 
 @dataclass(eq=False)

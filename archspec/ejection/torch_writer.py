@@ -331,7 +331,7 @@ class TorchWriter(KerasWriter):
         return path
 
     def _word_of_loop(self, loop: For) -> str:
-        path = self._relative(loop.starts[0])
+        path = self._relative(loop.starts[0][0])
         word = re.sub(r"\W", "_", path.rpartition("/")[2])
         return _NUMBER.sub("", word) or "layers"
 
