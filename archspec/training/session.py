@@ -243,7 +243,7 @@ class Session:
             self.transferred.new if self.transferred else (),
         )
         with self.devices.scope():
-            # For its only stage the model is compiled: `prepare` has tried it out.
+            # A training of one stage begins with the model as `prepare` compiled it to try it out.
             if self.recipe.transfer is not None or self.model.optimizer.built:
                 self._compile(recipe)
             self.model.optimizer.build(self.model.trainable_variables)
