@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from click.testing import CliRunner
@@ -123,8 +124,12 @@ def test_a_client_may_count_characters_instead():
         _, kind = await editor.mistakes()
         assert kind.range.start.character == len('  - {name: "😀", ')
 
-    with editing(["utf-32", "utf-16"]) as played:
-        played(play)
+    async def session_beside_a_loop() -> None:  # such as Playwright's, which runs beside tests
+        with editing(["utf-32", "utf-16"]) as played:
+            played(play)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, session_beside_a_loop()).result()
 
 
 def test_other_files_are_left_alone(session):

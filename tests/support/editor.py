@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeAlias
 
 import pytest
@@ -166,8 +166,10 @@ def editing(encodings: list[str] | None = None) -> Iterator[Callable[[Play], Non
                 editor.close(uri)
             editor.published.clear()
 
-    # In a thread: Playwright's event loop may run in this one.
-    with ThreadPoolExecutor(1) as pool, asyncio.Runner() as runner:
+    # In a thread, to its end: Playwright's event loop may run in this one.
+    with ThreadPoolExecutor(1) as pool, ExitStack() as stack:
+        runner = asyncio.Runner()
+        stack.callback(lambda: pool.submit(runner.close).result())
 
         def run(work: Coroutine[Any, Any, Any]) -> Any:
             return pool.submit(runner.run, work).result()
