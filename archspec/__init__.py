@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from archspec.ejection.torch_weights import torch_weights as torch_weights
     from archspec.errors import ArchspecError as ArchspecError
     from archspec.errors import Diagnostic as Diagnostic
+    from archspec.errors import EngineError as EngineError
     from archspec.errors import SpecError as SpecError
     from archspec.errors import UsageError as UsageError
     from archspec.evaluation.evaluation import Evaluation as Evaluation
@@ -102,7 +103,7 @@ _HOMES = {
         "archspec.decompile.importing": "ImportedSpec import_model",
         "archspec.ejection.ejecting": "eject",
         "archspec.ejection.torch_weights": "torch_weights",
-        "archspec.errors": "ArchspecError Diagnostic SpecError UsageError",
+        "archspec.errors": "ArchspecError Diagnostic EngineError SpecError UsageError",
         "archspec.evaluation.evaluation": "Evaluation evaluate",
         "archspec.evaluation.prediction": "Predictions predict",
         "archspec.evaluation.scores": "Scores",

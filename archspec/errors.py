@@ -5,6 +5,7 @@ Exception
     ├── ArchspecError      everything archspec raises on a user's mistake
     │   ├── SpecError      one or more diagnostics, each at a place in a spec
     │   ├── UsageError     a wrong argument of a command or a function: no place in a file
+    │   ├── EngineError    what an engine cannot compute here: too little memory, or no kernel
     │   └── DivergedError  a training whose loss became infinite or not a number (runs/outcome)
     └── Problem            raised where the place is not known; made a diagnostic where it is
 
@@ -185,6 +186,10 @@ class ArchspecError(Portable):
 
 class UsageError(ArchspecError):
     """A wrong argument of a command or a function."""
+
+
+class EngineError(ArchspecError):
+    """A network that this machine cannot compute, as it has too little memory or no kernel."""
 
 
 @dataclass(eq=False)

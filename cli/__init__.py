@@ -72,20 +72,20 @@ class _Commands(click.Group):
 
 def _report(error: Exception) -> int | None:
     """Print a user's mistake and return the exit code; None for other errors."""
-    from archspec.errors import SpecError, UsageError
+    from archspec.errors import EngineError, SpecError, UsageError
 
     if isinstance(error, SpecError):
         from .output import complain
 
         complain([error])
         return 1
-    if isinstance(error, UsageError):
+    if isinstance(error, UsageError | EngineError):
         from archspec.text import printable
 
         from .spelling import spelled
 
         click.echo(f"error: {printable(spelled(str(error)))}", err=True)
-        return 2
+        return 2 if isinstance(error, UsageError) else 1
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         click.echo(f"error: cannot write: {error.strerror}", err=True)
         return 1

@@ -48,7 +48,10 @@ class EngineCommand(click.Command):
             # C++ code of an engine makes another exception of Python's KeyboardInterrupt.
             if ctrl_c.presses and not isinstance(error, click.exceptions.Exit):
                 raise KeyboardInterrupt from error
-            raise
+            from archspec.keras_model.refusals import explained
+
+            with explained():
+                raise
 
 
 def say(text: str) -> None:

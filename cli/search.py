@@ -173,4 +173,4 @@ def _line(study: Study, trial: Trial) -> None:
     """Print a line about a trial that ended."""
     from archspec.render.study import progress
 
-    echo(progress(study, trial), err=True)
+    echo(spelled(progress(study, trial)), err=True)

@@ -20,6 +20,7 @@ from support.commands import run, start
 
 import archspec
 from archspec.errors import UsageError
+from archspec.render.study import progress
 from archspec.studies.space import space_of
 
 NET = """
@@ -120,6 +121,30 @@ def test_figures_alone_need_no_training(net):
     assert [row["macs"] for row in rows] == [str(each.figures["macs"]) for each in found.trials]
     best = archspec.sweep(net, front="min macs, max params").front
     assert {str(each.values) for each in found.front} == {str(each.values) for each in best}
+
+
+def test_a_candidate_that_the_memory_is_too_small_for_is_noted_and_left(net):
+    net.write_text(
+        """
+name: wide
+input: [8, 8, 1]
+vars: {units: 8}
+search: {units: {choice: [8, 10000000]}}
+layers:
+  - global_avg_pool
+  - {fc: {units: =units, activation: relu}, repeat: 2}
+  - {fc: {units: 10, activation: softmax}}
+train: {data: digits, epochs: 1}
+""",
+        encoding="utf-8",
+    )
+    told = []
+    found = archspec.search(net, trials=2, progress=lambda *each: told.append(progress(*each)))
+    states = {each.values["units"]: each.state for each in found.trials}
+    assert states == {8: "complete", 10_000_000: "pruned"}
+    (left,) = (each for each in found.trials if each.state == "pruned")
+    assert "too little memory" in left.note
+    assert f"pruned after epoch 0 ({left.note})" in " ".join(told)
 
 
 def test_a_process_killed_while_values_are_stored_changes_nothing_else(net):

@@ -517,6 +517,23 @@ def test_a_run_that_diverges_is_an_error_and_keeps_no_broken_model(load):
 
 
 @pytest.mark.keras
+def test_a_network_that_the_memory_is_too_small_for_is_told_how_to_fit(load):
+    wide = "  - global_avg_pool\n  - {fc: 10000000, repeat: 2}\n  - fc: =classes\n"
+    text = SMALL.replace("  - flatten\n  - fc: =classes\n", wide)
+    with pytest.raises(archspec.EngineError, match=r"too little memory.*archspec\.fits\("):
+        archspec.fit(load(text))
+
+
+@pytest.mark.keras
+def test_a_dilated_transposed_convolution_is_trained_and_used_where_only_xla_has_it(load):
+    grown = "  - transposed_conv: {filters: 2, kernel: 3, dilation: 2}\n  - flatten\n"
+    run = archspec.fit(load(SMALL.replace("  - flatten\n", grown)), epochs=1)
+    assert run.outcome == "finished"
+    again = archspec.evaluate(run.folder).result.scores.accuracy
+    assert again == pytest.approx(run.test_accuracy)
+
+
+@pytest.mark.keras
 def test_the_steps_in_which_the_loss_failed_are_named_also_if_reported_together(load):
     """Steps of one execution are reported together; the second of them diverges."""
     recipe = {"optimizer": "sgd", "learning_rate": 1e30, "batch": 100, "steps_per_execution": 4}

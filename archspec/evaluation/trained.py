@@ -314,8 +314,9 @@ def load(
     model = load_file(file) if file.suffix == ".keras" else import_model(file).build()
     if trained.graph and (different := other_network(trained.graph, model)):
         raise UsageError(f"{trained.file} is not the model of its run: {different}")
-    if compilation.jit(keras, trained.recipe or Recipe()) is False:
-        model.jit_compile = False
+    jit = compilation.jit(keras, trained.recipe or Recipe(), model)
+    if jit != "auto":
+        model.jit_compile = jit
     if at is not None:
         trained, model = _resized(trained, model, at)
     network = of_model(keras, model, trained, normalize)

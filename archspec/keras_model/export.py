@@ -27,6 +27,7 @@ from archspec.graph.builder import MOST_NODES
 from archspec.keras_model.calls import inputs_of
 from archspec.keras_model.engine import deep, first_line, load_keras
 from archspec.keras_model.formats import MOST_BYTES, Format, format_of, remade, runner
+from archspec.keras_model.refusals import refusal
 from archspec.lazy import np
 
 if TYPE_CHECKING:
@@ -282,7 +283,7 @@ def _largest_difference(
         hint = f"; {form.elsewhere(backend)}" if len(form.packages) > 1 else ""
         raise UsageError(
             f"{path}: Keras on {backend} cannot export `{model.name}` to {form.name}: "
-            f"{first_line(error)}{hint}"
+            f"{refusal(error) or first_line(error)}{hint}"
         ) from error
 
 

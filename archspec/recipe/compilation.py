@@ -264,11 +264,20 @@ def _check_precision(keras: Any, recipe: Recipe) -> None:
             raise RecipeError([(("precision",), Problem("value", message, help=hint))])
 
 
-def jit(keras: Any, recipe: Recipe) -> Any:
-    """Return Keras's `jit_compile`; `auto` is False for TensorFlow on CPUs, where XLA is slower."""
-    if recipe.jit == "auto" and _is_tensorflow_on_cpu(keras):
-        return False
-    return recipe.jit
+def jit(keras: Any, recipe: Recipe, model: Any) -> Any:
+    """Return Keras's `jit_compile` for a model.
+
+    For TensorFlow on CPUs `auto` is False, as XLA is slower there, but True where a transposed
+    convolution is dilated: TensorFlow's own kernels for CPUs have no dilation.
+    """
+    if recipe.jit != "auto" or not _is_tensorflow_on_cpu(keras):
+        return recipe.jit
+    layers = keras.layers
+    transposed = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
+    return any(
+        isinstance(layer, transposed) and max(layer.dilation_rate) > 1
+        for layer in model._flatten_layers()  # noqa: SLF001  (Keras has no public way)
+    )
 
 
 def steps_per_execution(

@@ -118,6 +118,8 @@ def progress(study: Study, trial: Trial) -> str:
     """Return a line about a trial that ended."""
     done = sum(each.is_done for each in study.trials)
     state = "" if trial.state == "complete" else f", {trial.state} after epoch {trial.epochs}"
+    if state and trial.note:
+        state += printable(f" ({trial.note})")
     is_best = ", best" if study.best and study.best.number == trial.number else ""
     line = f"trial {trial.number} ({done} of {study.plan.trials}): {described(trial)}"
     return f"{line}{state}, {duration(trial.seconds)}{is_best}"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.cost.checks import FIGURES
-from archspec.errors import UsageError
+from archspec.errors import EngineError, UsageError
 from archspec.runs import folder as folders
 from archspec.runs.outcome import DivergedError, Run
 from archspec.spec.document import Spec
@@ -162,6 +162,9 @@ class Worker:
                 raise optuna.TrialPruned from None
             except DivergedError as error:
                 trial.set_user_attr("note", f"diverged: {error.run.advice}"[:500])
+                raise optuna.TrialPruned from None
+            except EngineError as error:
+                trial.set_user_attr("note", str(error)[:500])
                 raise optuna.TrialPruned from None
         found = tuple(float({**figures, **scores}[goal.figure]) for goal in self.plan.goals)
         if any(map(math.isnan, found)):  # Optuna would repeat it without end

@@ -20,6 +20,7 @@ from archspec.evaluation.inference import averages, scores_of
 from archspec.evaluation.scores import Scores, TaskScores
 from archspec.imports.loading import spec_for
 from archspec.keras_model.engine import load_file, load_keras
+from archspec.keras_model.refusals import explained
 from archspec.runs import checkpoints, folder, storage, summary
 from archspec.runs.checkpoints import Checkpoint
 from archspec.runs.files import (
@@ -83,6 +84,7 @@ def fit(
     Raises:
         SpecError: The spec is wrong.
         UsageError: An argument is wrong, or Keras's backend is not installed.
+        EngineError: There is too little memory, or no kernel for a step of the network.
         DivergedError: The loss became infinite or not a number. The error's `run` says why.
         KeyboardInterrupt: Ctrl-C was pressed before the first step, or twice.
 
@@ -103,9 +105,13 @@ def fit(
         watchers = watchers if leads else ()
         for watcher in watchers:  # a sign of life, as Keras takes seconds to start
             watcher.says(f"training {spec.name}")
-        session = prepare(plan, hosts)
-        with _claimed(hosts, lambda: folder.create(plan.spec.name, out)) as home:
-            run = _train(session, home, watchers, interrupt)
+        with explained(
+            f"; {call('fits', ..., memory=...)} finds the largest `batch=` that fits; "
+            f"this one is {plan.recipe.batch}"
+        ):
+            session = prepare(plan, hosts)
+            with _claimed(hosts, lambda: folder.create(plan.spec.name, out)) as home:
+                run = _train(session, home, watchers, interrupt)
     return _converged(run)
 
 
@@ -137,6 +143,7 @@ def resume(
         UsageError: The folder does not hold a run that can resume, another process trains in it,
             another key of the recipe was to change, or network or data have changed.
         SpecError: `spec.yaml` in the folder is wrong.
+        EngineError: There is too little memory, or no kernel for a step of the network.
         DivergedError: The loss became infinite or not a number. The error's `run` says why.
         KeyboardInterrupt: Ctrl-C was pressed before the first step, or twice.
 
@@ -161,12 +168,15 @@ def resume(
                 watcher.says(f"resuming {home} after epoch {point.epoch}")
             rule = SPLIT_RULE if point.data is None else point.data.split_rule
             transferred = TransferRecord.read(home) if point.checkpoint else None
-            session = prepare(point.plan, hosts, transferred, rule)
-            with hosts.all_succeed():
-                for warning in (*point.warnings, *resuming.check(session, point, home)):
-                    for watcher in watchers:
-                        watcher.warns(warning)
-            resumed = _train(session, place, watchers, interrupt, point.checkpoint)
+            with explained(
+                f"; with more, {call('resume', home)} goes on from the last whole epoch"
+            ):
+                session = prepare(point.plan, hosts, transferred, rule)
+                with hosts.all_succeed():
+                    for warning in (*point.warnings, *resuming.check(session, point, home)):
+                        for watcher in watchers:
+                            watcher.warns(warning)
+                resumed = _train(session, place, watchers, interrupt, point.checkpoint)
     return _converged(resumed)
 
 

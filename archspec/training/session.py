@@ -26,6 +26,7 @@ from archspec.graph.graph import Graph
 from archspec.keras_model.build import build, layer_name
 from archspec.keras_model.engine import dtype_policy, first_line, load_keras
 from archspec.keras_model.optimizers import name_publicly
+from archspec.keras_model.refusals import refusal
 from archspec.ops.tokens import Embedding
 from archspec.recipe import callback_files, compilation, overrides, task_choice
 from archspec.recipe.least_loss import LeastLoss, least_loss
@@ -286,7 +287,7 @@ class Session:
             loss=objective.loss,
             loss_weights=objective.loss_weights,
             metrics=objective.metrics,
-            jit_compile=compilation.jit(keras, recipe),
+            jit_compile=compilation.jit(keras, recipe, model),
             steps_per_execution=self.devices.steps_per_execution(per_execution),
         )
         name_publicly(keras, model)
@@ -485,7 +486,9 @@ def _try_out(session: Session) -> None:
             measured = session._compile(recipe)  # noqa: SLF001
     except UsageError:  # an unreadable image that happens to be in the first batch
         raise
-    except Exception as error:  # noqa: BLE001  (each backend raises its own)
+    except Exception as error:  # each backend raises its own
+        if refusal(error):
+            raise
         place = "metrics" if recipe.metrics else "loss"
         refused = f"Keras cannot measure with this loss and these metrics: {first_line(error)}"
         raise RecipeError([((place,), Problem("value", refused))]) from None

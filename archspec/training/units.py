@@ -49,7 +49,7 @@ class Units:
 
     def __init__(self, session: Session) -> None:
         keras, model = session.keras, session.model
-        jit = compilation.jit(keras, session.recipe)
+        jit = compilation.jit(keras, session.recipe, model)
         self._keras, self._model = keras, model
         self._rows = Report(session.plan.graph, session.plan.spec).rows()
         nodes = session.plan.graph.nodes

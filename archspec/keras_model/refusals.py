@@ -1,0 +1,55 @@
+"""Errors of engines without enough memory, or without a kernel, told as an `EngineError`.
+
+Engines raise many kinds of exceptions for a lack of memory: TensorFlow `ResourceExhaustedError`,
+which it has for a full disk too, JAX `JaxRuntimeError`, PyTorch `OutOfMemoryError` on a GPU and
+`RuntimeError` on a CPU, NumPy `MemoryError`. So their text tells which it was.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from archspec.errors import ArchspecError, EngineError
+
+_NO_MEMORY: Final = re.compile(
+    r"(OOM when allocating|out of memory|can't allocate memory|unable to allocate"
+    r"|CU\w+_STATUS_ALLOC_FAILED)[^\n]*?(?= on /job:| \[Op:|\n|$)",
+    re.IGNORECASE,
+)
+"""The part of a text that tells what could not be allocated, without TensorFlow's own places."""
+
+_NO_KERNEL: Final = re.compile(r"CPU implementations? do(es)? not yet support dilation rates")
+
+
+def refusal(error: Exception) -> str:
+    """Return why an engine could not compute something here; "" for any other exception."""
+    text = "" if isinstance(error, ArchspecError) else str(error)
+    if lack := _NO_MEMORY.search(text):
+        return f"there is too little memory: {lack[0]}"
+    if isinstance(error, MemoryError):
+        return "there is too little memory"
+    if _NO_KERNEL.search(text):
+        return (
+            "TensorFlow cannot compute a dilated transposed convolution on a CPU without XLA; "
+            "set KERAS_BACKEND=jax, or use a GPU"
+        )
+    return ""
+
+
+@contextmanager
+def explained(advice: str = "") -> Iterator[None]:
+    """Raise `EngineError` in place of an engine's exception inside, if it is such a refusal.
+
+    Args:
+        advice: End of the message if there is too little memory.
+
+    """
+    try:
+        yield
+    except Exception as error:
+        if not (reason := refusal(error)):
+            raise
+        raise EngineError(reason + (advice if "memory" in reason else "")) from error
