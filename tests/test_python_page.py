@@ -53,7 +53,7 @@ def complaints(name: str) -> str:
     test = doctest.DocTestParser().get_doctest(doc, {"archspec": archspec}, name, None, 0)
     assert test.examples
     said = io.StringIO()
-    doctest.DocTestRunner().run(test, out=said.write)
+    doctest.DocTestRunner(verbose=False).run(test, out=said.write)
     return said.getvalue()
 
 
