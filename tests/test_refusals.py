@@ -21,6 +21,8 @@ LACKS = {
         "can't allocate memory: you tried to allocate 400000000000000 bytes. Error code 12 (Cannot "
         "allocate memory)"
     ),
+    "[Errno 12] Cannot allocate memory": "Cannot allocate memory",
+    "Dst tensor is not initialized. [Op:Cast]": "Dst tensor is not initialized.",
     "Unable to allocate 364. TiB for an array with shape (10000000, 10000000)": (
         "Unable to allocate 364. TiB for an array with shape (10000000, 10000000)"
     ),

@@ -15,8 +15,9 @@ from typing import Final
 from archspec.errors import ArchspecError, EngineError
 
 _NO_MEMORY: Final = re.compile(
-    r"(OOM when allocating|out of memory|can't allocate memory|unable to allocate"
-    r"|CU\w+_STATUS_ALLOC_FAILED)[^\n]*?(?= on /job:| \[Op:|\n|$)",
+    r"(OOM when allocating|out of memory|can(no|')t allocate memory|(unable|failed) to allocate"
+    r"|CU\w+_STATUS_ALLOC_FAILED|Dst tensor is not initialized)"
+    r"[^\n]*?(?= on /job:| \[Op:|\n|$)",
     re.IGNORECASE,
 )
 """The part of a text that tells what could not be allocated, without TensorFlow's own places."""
