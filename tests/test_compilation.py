@@ -729,6 +729,8 @@ def test_how_a_step_is_compiled(keras):
         is_tensorflow = backend() == "tensorflow"  # XLA makes it slower on a CPU
         assert compilation.jit(keras, Recipe(), model) == (False if is_tensorflow else "auto")
         assert compilation.jit(keras, Recipe(), within) == (True if is_tensorflow else "auto")
+        same = Recipe.resolve({"deterministic": True})  # for which TensorFlow has no XLA
+        assert compilation.jit(keras, same, within) == (False if is_tensorflow else "auto")
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,7 @@ def test_a_text_that_is_as_saved_again_is_not_unsaved(server, live):
     page = live(server)
     page.text.focus()
     page.page.keyboard.press("Control+End")
-    page.page.keyboard.type("# more")
+    page.page.keyboard.insert_text("# more")  # at once, so that it is undone at once
     expect(page.save).to_be_enabled()
     page.page.keyboard.press("Control+z")
     expect(page.status).to_have_text("saved")

@@ -268,16 +268,18 @@ def jit(keras: Any, recipe: Recipe, model: Any) -> Any:
     """Return Keras's `jit_compile` for a model.
 
     For TensorFlow on CPUs `auto` is False, as XLA is slower there, but True where a transposed
-    convolution is dilated: TensorFlow's own kernels for CPUs have no dilation.
+    convolution is dilated: TensorFlow's own kernels for CPUs have no dilation. A deterministic
+    TensorFlow refuses XLA.
     """
     if recipe.jit != "auto" or not _is_tensorflow_on_cpu(keras):
         return recipe.jit
     layers = keras.layers
     transposed = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
-    return any(
+    needs_xla = any(
         isinstance(layer, transposed) and max(layer.dilation_rate) > 1
         for layer in model._flatten_layers()  # noqa: SLF001  (Keras has no public way)
     )
+    return needs_xla and not recipe.deterministic
 
 
 def steps_per_execution(
