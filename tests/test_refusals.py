@@ -11,18 +11,18 @@ LACKS = {
         "OOM when allocating tensor with shape[4,5] and type float"
     ),
     "RESOURCE_EXHAUSTED: Out of memory allocating 20000000000000 bytes.": (
-        "Out of memory allocating 20000000000000 bytes."
+        "Out of memory allocating 20000000000000 bytes"
     ),
     "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 8.00 GiB": (
         "out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 8.00 GiB"
     ),
     "[enforce fail] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate "
-    "400000000000000 bytes. Error code 12 (Cannot allocate memory)": (
+    "400000000000000 bytes. Error code 12 (Cannot allocate memory)\x1b[0m\n\nArguments received": (
         "can't allocate memory: you tried to allocate 400000000000000 bytes. Error code 12 (Cannot "
         "allocate memory)"
     ),
     "[Errno 12] Cannot allocate memory": "Cannot allocate memory",
-    "Dst tensor is not initialized. [Op:Cast]": "Dst tensor is not initialized.",
+    "Dst tensor is not initialized. [Op:Cast]": "Dst tensor is not initialized",
     "Unable to allocate 364. TiB for an array with shape (10000000, 10000000)": (
         "Unable to allocate 364. TiB for an array with shape (10000000, 10000000)"
     ),

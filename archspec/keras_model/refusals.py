@@ -17,10 +17,13 @@ from archspec.errors import ArchspecError, EngineError
 _NO_MEMORY: Final = re.compile(
     r"(OOM when allocating|out of memory|can(no|')t allocate memory|(unable|failed) to allocate"
     r"|CU\w+_STATUS_ALLOC_FAILED|Dst tensor is not initialized)"
-    r"[^\n]*?(?= on /job:| \[Op:|\n|$)",
+    r"[^\n]*?(?=\.?( on /job:| \[Op:|\x1b|\n|$))",
     re.IGNORECASE,
 )
-"""The part of a text that tells what could not be allocated, without TensorFlow's own places."""
+"""The part of a text that tells what could not be allocated.
+
+It ends before the places that TensorFlow names and the end of the bold type that Keras adds.
+"""
 
 _NO_KERNEL: Final = re.compile(r"CPU implementations? do(es)? not yet support dilation rates")
 
