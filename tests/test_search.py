@@ -46,6 +46,18 @@ train:
   optimizer: {adam: {learning_rate: 0.01}}
 """
 
+WIDE = """
+name: wide
+input: [8, 8, 1]
+vars: {units: 8}
+search: {units: {choice: [8, 10000000]}}
+layers:
+  - global_avg_pool
+  - {fc: {units: =units, activation: relu}, repeat: 2}
+  - {fc: {units: 10, activation: softmax}}
+train: {data: digits, epochs: 1}
+"""
+
 pytestmark = [pytest.mark.keras, pytest.mark.usefixtures("blank_pictures")]
 
 
@@ -124,20 +136,7 @@ def test_figures_alone_need_no_training(net):
 
 
 def test_a_candidate_that_the_memory_is_too_small_for_is_noted_and_left(net):
-    net.write_text(
-        """
-name: wide
-input: [8, 8, 1]
-vars: {units: 8}
-search: {units: {choice: [8, 10000000]}}
-layers:
-  - global_avg_pool
-  - {fc: {units: =units, activation: relu}, repeat: 2}
-  - {fc: {units: 10, activation: softmax}}
-train: {data: digits, epochs: 1}
-""",
-        encoding="utf-8",
-    )
+    net.write_text(WIDE, encoding="utf-8")
     told = []
     found = archspec.search(net, trials=2, progress=lambda *each: told.append(progress(*each)))
     states = {each.values["units"]: each.state for each in found.trials}

@@ -28,13 +28,19 @@ It ends before the places that TensorFlow names and the end of the bold type tha
 _NO_KERNEL: Final = re.compile(r"CPU implementations? do(es)? not yet support dilation rates")
 
 
-def refusal(error: Exception) -> str:
-    """Return why an engine could not compute something here; "" for any other exception."""
+def refusal(error: Exception, advice: str = "") -> str:
+    """Return why an engine could not compute something here; "" for any other exception.
+
+    Args:
+        error: What was raised.
+        advice: End of the message if there is too little memory.
+
+    """
     text = "" if isinstance(error, ArchspecError) else str(error)
     if lack := _NO_MEMORY.search(text):
-        return f"there is too little memory: {lack[0]}"
+        return f"there is too little memory: {lack[0]}{advice}"
     if isinstance(error, MemoryError):
-        return "there is too little memory"
+        return f"there is too little memory{advice}"
     if _NO_KERNEL.search(text):
         return (
             "TensorFlow cannot compute a dilated transposed convolution on a CPU without XLA; "
@@ -45,15 +51,10 @@ def refusal(error: Exception) -> str:
 
 @contextmanager
 def explained(advice: str = "") -> Iterator[None]:
-    """Raise `EngineError` in place of an engine's exception inside, if it is such a refusal.
-
-    Args:
-        advice: End of the message if there is too little memory.
-
-    """
+    """Raise `EngineError` in place of an engine's exception inside, if it is a `refusal`."""
     try:
         yield
     except Exception as error:
-        if not (reason := refusal(error)):
+        if not (reason := refusal(error, advice)):
             raise
-        raise EngineError(reason + (advice if "memory" in reason else "")) from error
+        raise EngineError(reason) from error
