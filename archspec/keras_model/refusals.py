@@ -44,7 +44,7 @@ def refusal(error: Exception, advice: str = "") -> str:
     if _NO_KERNEL.search(text):
         return (
             "TensorFlow cannot compute a dilated transposed convolution on a CPU without XLA; "
-            "set KERAS_BACKEND=jax, or use a GPU"
+            "Keras on JAX can: set KERAS_BACKEND=jax"
         )
     return ""
 
